@@ -1,0 +1,50 @@
+/* What walks from reception to the tables: whole messages of one session with their
+ * arrival time and place in the source.  A source is a journal or an imported file; a
+ * position counts bytes in it and only grows.  Nothing after this reads a clock. */
+#ifndef COLLECTOR_FRAME_H
+#define COLLECTOR_FRAME_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum frame_kind {
+	FRAME_OPEN =
+	    1, /* a session begins; payload: struct session_identity as text lines */
+	FRAME_MESSAGES, /* payload: whole IPFIX messages, back to back */
+	FRAME_CLOSE,    /* the session ended; payload: reason as text, "" in order */
+	FRAME_REFUSED,  /* a peer was refused before it had a session; payload: text
+			   lines  peer, transport, reason */
+	FRAME_TICK,     /* time passed without messages: flushes may be due */
+	FRAME_PAD,      /* fills a block; never handed on */
+};
+
+struct frame {
+	enum frame_kind kind;
+	uint32_t session;    /* number within the source, never reused */
+	uint64_t arrival_ns; /* since 1970 */
+	uint64_t position; /* of the payload's first byte; after n bytes of it: position
+			      + n */
+	uint64_t end; /* position after the whole frame: where the next one may begin */
+	const uint8_t *payload; /* borrowed until the frame is processed */
+	size_t length;
+};
+
+/* 16 random bytes name a journal; the SHA-256 of the content names a file.  As hex
+ * text. */
+struct source_id {
+	char text[65];
+};
+
+/* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000,
+ * identity=host.example (from the verified certificate; empty: none). */
+struct session_identity {
+	char transport[16];
+	char peer[128];
+	char identity[256];
+};
+size_t session_identity_write(
+    const struct session_identity *s, char *out, size_t capacity);
+int session_identity_read(
+    const uint8_t *text, size_t length, struct session_identity *ret);
+
+#endif

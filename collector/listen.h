@@ -1,0 +1,44 @@
+/* Reception: many peers on one epoll loop.  Receives into the journal's buffer, cuts
+ * whole messages, decodes nothing.  A stream that is no IPFIX, a silent handshake or
+ * one peer too many is refused with a counted reason.  Back-pressure: when the journal
+ * or the processing thread stop, sockets are not read. Threads: the receiving thread
+ * (main). */
+#ifndef COLLECTOR_LISTEN_H
+#define COLLECTOR_LISTEN_H
+
+#include <stdint.h>
+
+#include "collector/journal.h"
+#include "common/err.h"
+#include "common/loop.h"
+#include "common/ring.h"
+#include "common/tls.h"
+
+struct listener_settings {
+	const char *const *uris;
+	unsigned uri_count;
+	struct tls_settings tls;
+	unsigned max_peers;
+	uint64_t handshake_timeout_ns, idle_timeout_ns;
+	uint64_t sync_interval_ns; /* how often the journal is written and handed on */
+};
+
+struct listener_counts {
+	uint64_t accepted, refused[TLS_REFUSALS], refused_full, refused_protocol,
+	    timed_out;
+	uint64_t bytes, messages;
+	unsigned peers;
+};
+
+struct listener;
+/* Opens every URI or none.  Written journal buffers go to `out` (processing thread). */
+int listener_new(const struct listener_settings *s, struct loop *loop,
+    struct journal *journal, struct ring *out, struct listener **ret, struct err *e);
+/* Ports that were asked for as 0 are told here: the i-th URI's bound port. */
+uint16_t listener_port(const struct listener *l, unsigned i);
+/* Stops accepting, reads what peers have sent so far, hands everything on. */
+void listener_stop(struct listener *l);
+void listener_counts(const struct listener *l, struct listener_counts *ret);
+void listener_free(struct listener *l);
+
+#endif

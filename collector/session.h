@@ -1,0 +1,84 @@
+/* Transport sessions as the processing thread sees them: per session and observation
+ * domain the templates, the expected sequence number and the counters (RFC 7011
+ * sections 3.1, 8). Messages go in; data sets with a known template come out to the
+ * tables. Data before its template is counted and skipped (TCP and TLS cannot reorder).
+ * Threads: the processing thread. */
+#ifndef COLLECTOR_SESSION_H
+#define COLLECTOR_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/frame.h"
+#include "common/element.h"
+#include "common/template.h"
+
+enum session_drop { /* why data was not stored; counted in records or sets where unknown
+		     */
+	SESSION_NO_TEMPLATE,  /* sets */
+	SESSION_BAD_MESSAGE,  /* messages: header or set lengths impossible */
+	SESSION_BAD_TEMPLATE, /* template records */
+	SESSION_BAD_RECORD,   /* sets whose variable-length record ran over its end */
+	SESSION_REFUSED_TEMPLATE, /* over the bound */
+	SESSION_UNKNOWN_SESSION,  /* messages of a session that was never opened */
+	SESSION_DROPS,
+};
+const char *session_drop_name(enum session_drop d); /* "no-template" */
+
+/* What one domain of one session counted since it was last taken; feeds table
+ * `exporters`. */
+struct session_counts {
+	const struct session_identity *identity;
+	uint32_t domain;
+	uint64_t first_ns, last_ns; /* arrival */
+	uint64_t messages, octets, templates, records, options;
+	uint64_t lost;      /* records that sequence numbers say are missing */
+	uint64_t reordered; /* messages that came late */
+	uint64_t dropped[SESSION_DROPS];
+};
+
+/* Where a record came from; strings are valid during the call. */
+struct origin {
+	const char *exporter; /* identity, else the peer's address without port, else
+				 file name */
+	uint32_t domain;
+	uint64_t arrival_ns;
+	uint64_t position; /* of the message */
+	bool is_live;      /* lateness rules apply (DESIGN 4.7) */
+};
+
+struct sessions;
+struct sessions_settings {
+	unsigned max_sessions, max_domains, max_templates, max_fields;
+	bool is_live;
+	const char *exporter; /* overrides every origin's exporter name; NULL: none */
+};
+
+/* set() gets each data set that has a template: it decodes and stores; returns the
+ * number of records or -EBADMSG when a record ran over the end of the set (those before
+ * it count). */
+struct sessions *sessions_new(const struct sessions_settings *s,
+    struct elements *elements,
+    int (*set)(const struct template *t, const uint8_t *bytes, size_t length,
+	const struct origin *o, void *data),
+    void *data);
+void sessions_free(struct sessions *s);
+
+void sessions_open(struct sessions *s, uint32_t session, const uint8_t *text,
+    size_t length, uint64_t arrival_ns);
+void sessions_close(struct sessions *s, uint32_t session);
+/* One whole message.  templates_only: during replay before the start position: nothing
+ * is counted or stored, sequence numbers and templates are learned. */
+void sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
+    size_t length, uint64_t arrival_ns, uint64_t position, bool templates_only);
+
+/* Takes the counters of every domain that counted anything, and clears them. */
+void sessions_take_counts(struct sessions *s,
+    void (*each)(const struct session_counts *c, void *data), void *data);
+
+/* State for self-contained segments: everything needed to go on decoding. */
+int sessions_save(const struct sessions *s, const char *path, struct err *e);
+int sessions_load(struct sessions *s, const char *path, struct err *e);
+
+#endif

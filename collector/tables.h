@@ -1,0 +1,81 @@
+/* The tables: rows in, reduced by key, flushed as sorted runs to the store.
+ * Declared in schemas/tables/ and schemas/records/ and nowhere else.
+ *   schema.h     the YAML of tables and records, checked
+ *   layout.h     the row: the union of what loaded tables name, fixed at start-up
+ *   normalise.h  a template compiled to "these bytes to those columns"
+ *   reduce.h     hash by key, bounded
+ *   store.h      where flushes go
+ * Threads: the processing thread.  Memory: bounded by max_keys of each table. */
+#ifndef COLLECTOR_TABLES_H
+#define COLLECTOR_TABLES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "collector/session.h"
+#include "common/element.h"
+#include "common/err.h"
+#include "common/template.h"
+
+struct tables;
+struct store;
+
+struct tables_settings {
+	const char *schema_directory; /* holds records/ and tables/ */
+	const char *const *names;     /* tables to load; NULL: every file in tables/ */
+	unsigned name_count;
+	uint64_t lateness_ns, skew_ns; /* DESIGN 4.7; live records only */
+	uint64_t max_keys;             /* per table, unless the schema says otherwise */
+};
+
+struct tables_counts {
+	uint64_t records;     /* in */
+	uint64_t rows;        /* emitted into tables */
+	uint64_t filtered;    /* `where` or no `emit` matched */
+	uint64_t late, early; /* filed under their arrival time */
+	uint64_t undated;   /* no flow start in the record: filed under arrival time */
+	uint64_t saturated; /* sums that reached the top */
+	uint64_t flushes, rows_written;
+};
+
+/* Loads and compiles the schemas.  elements is read, never kept changed. */
+int tables_new(const struct tables_settings *s, const struct elements *elements,
+    struct tables **ret, struct err *e);
+void tables_free(struct tables *t);
+/* Human-readable: row layout, keys, reductions and the DDL of each table. */
+void tables_explain(const struct tables *t, FILE *out);
+
+/* A session_new() set callback; data is the struct tables. */
+int tables_add_set(const struct template *t, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *tables);
+/* Session counters become rows of the tables that come `from: exporter`. */
+void tables_add_exporter(const struct session_counts *c, void *tables);
+/* Whether n more records surely fit; if not, flush first (positions are message ends).
+ */
+bool tables_have_room(const struct tables *t, size_t records);
+bool tables_are_empty(const struct tables *t);
+void tables_counts(const struct tables *t, struct tables_counts *ret);
+
+/* Opens (or makes) the store in a directory for these tables; one writer per store
+ * (lock). sqlite:DIR or a plain directory. */
+int store_open(
+    const char *target, const struct tables *t, struct store **ret, struct err *e);
+void store_close(struct store *s);
+/* Position up to which this source is completely stored; 0: never seen.  *ret_pending
+ * is the position that some partitions have beyond it, after a crash in mid flush (else
+ * equal): replay up to exactly there, then call tables_flush with it: partitions that
+ * have it are skipped. */
+int store_progress(struct store *s, const struct source_id *source,
+    uint64_t *ret_complete, uint64_t *ret_pending, struct err *e);
+/* Marks a file source as wholly imported / asks. */
+bool store_is_finished(struct store *s, const struct source_id *source);
+
+/* Writes every table's rows as sorted runs, each partition in one transaction with
+ * (source, position), the catalog last; then clears memory.  On failure memory stays as
+ * it is: call again with the same position.  finished: this source ends here. */
+int tables_flush(struct tables *t, struct store *s, const struct source_id *source,
+    uint64_t position, bool finished, struct err *e);
+
+#endif

@@ -1,0 +1,78 @@
+/* SQLite, and all there is of it: opening, statements, and bulk inserts that read rows
+ * from our memory through a virtual table (half the cost of binding a prepared insert
+ * row by row). Threads: one per connection. */
+#ifndef COMMON_DATABASE_H
+#define COMMON_DATABASE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/err.h"
+
+struct database;
+struct statement;
+
+enum database_mode { DATABASE_READ, DATABASE_WRITE, DATABASE_MEMORY };
+
+/* WRITE: created 0600 where missing, WAL, synchronous=FULL, page size 8192.  READ:
+ * never writes, works while a writer is busy.  Negative with the file named in e. */
+int database_open(
+    const char *path, enum database_mode mode, struct database **ret, struct err *e);
+void database_close(struct database *d);
+/* One or more statements without results. */
+int database_exec(struct database *d, struct err *e, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+int database_exec_text(struct database *d, const char *sql, struct err *e);
+
+int statement_new(
+    struct database *d, const char *sql, struct statement **ret, struct err *e);
+void statement_free(struct statement *s);
+/* Parameters count from 1; text is copied. */
+int statement_bind_text(struct statement *s, int i, const char *text);
+int statement_bind_i64(struct statement *s, int i, int64_t v);
+int statement_bind_f64(struct statement *s, int i, double v);
+int statement_bind_null(struct statement *s, int i);
+/* 1: a row; 0: done; negative with e.  statement_reset() to run it again. */
+int statement_step(struct statement *s, struct err *e);
+void statement_reset(struct statement *s);
+int statement_columns(const struct statement *s);
+const char *statement_column_name(const struct statement *s, int i);
+
+enum database_type { DATABASE_NULL, DATABASE_INTEGER, DATABASE_REAL, DATABASE_TEXT };
+enum database_type statement_type(const struct statement *s, int i);
+int64_t statement_i64(const struct statement *s, int i);
+double statement_f64(const struct statement *s, int i);
+const char *statement_text(
+    const struct statement *s, int i); /* "" for NULL; until step */
+
+/* Rows from memory: column(row, i, out) tells one value. */
+struct database_value {
+	enum database_type type;
+	int64_t integer;
+	double real;
+	const char *text; /* must stay until the next call for this row's column, copied
+			     by SQLite only where it must */
+	size_t length;
+};
+struct database_rows {
+	size_t count;
+	unsigned columns;
+	void (*column)(const struct database_rows *rows, size_t row, unsigned i,
+	    struct database_value *out);
+	void *data;
+};
+/* Runs sql, in which the table `flowpair_rows` with columns c0, c1, ... stands for
+ * rows: INSERT INTO pairs_runs SELECT * FROM flowpair_rows */
+int database_insert_rows(struct database *d, const char *sql,
+    const struct database_rows *rows, struct err *e);
+
+/* SQL functions for addresses in queries: registers ip_in_prefix(text, prefix) -> 0/1
+ * and ip_order(text) -> blob that sorts as the address does (NULL for non-addresses).
+ */
+int database_add_address_functions(struct database *d, struct err *e);
+/* A statement may run until this monotonic time (0: for ever), then fails with
+ * -ETIMEDOUT. */
+void database_deadline(struct database *d, uint64_t monotonic_ns);
+
+#endif

@@ -1,0 +1,71 @@
+/* Template records and the set of them that one transport session and observation
+ * domain has defined (RFC 7011 sections 3.4, 8).  Read from the wire; bounded in number
+ * and in fields. Threads: the owner's.  Memory: templates belong to their struct
+ * templates. */
+#ifndef COMMON_TEMPLATE_H
+#define COMMON_TEMPLATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/cursor.h"
+#include "common/element.h"
+
+#define TEMPLATE_SET_ID         2
+#define OPTIONS_TEMPLATE_SET_ID 3
+#define TEMPLATE_MIN_ID         256
+
+struct template_field {
+	const struct element *element; /* NULL: unknown element, skipped by length */
+	uint32_t pen;
+	uint16_t id;     /* without the enterprise bit */
+	uint16_t length; /* on the wire; 65535: variable */
+};
+
+struct template
+{
+	uint16_t id;
+	uint16_t
+	    scope_count; /* > 0: an options template; the first fields are its scope */
+	uint16_t field_count;
+	uint16_t record_length; /* exact when !is_variable, else the least a record can
+				   have */
+	bool is_variable;
+	void *plan; /* the decoder's compiled plan; plan_free releases it with the
+		       template */
+	void (*plan_free)(void *plan);
+	size_t raw_length; /* the template record as received, for snapshots */
+	uint8_t *raw;
+	struct template_field fields[];
+};
+
+struct templates;
+
+struct template_counts { /* what a template set brought */
+	unsigned added, repeated, redefined, withdrawn;
+	unsigned bad;     /* malformed: the rest of the set was skipped */
+	unsigned refused; /* more than max_templates, or fields than max_fields */
+};
+
+struct templates *templates_new(unsigned max_templates, unsigned max_fields);
+void templates_free(struct templates *s);
+unsigned templates_count(const struct templates *s);
+
+/* Reads the body of a template set (set_id 2) or options template set (3).
+ * Rules (RFC 7011 section 8.1): an equal template again is repeated; a different one
+ * under the same id replaces it (counted as redefined: some exporters do it without
+ * withdrawal); field count 0 withdraws, id 2 or 3 with count 0 withdraws all of that
+ * kind.  Zero-length padding at the end is allowed.  A template whose records would
+ * have length 0 is bad. */
+void templates_read_set(struct templates *s, const struct elements *elements,
+    uint16_t set_id, struct cursor body, bool allow_withdrawal,
+    struct template_counts *counts);
+
+/* NULL: unknown.  Constant time. */
+struct template *templates_find(const struct templates *s, uint16_t id);
+/* Calls each(t, data) for every template, in ascending id order. */
+void templates_each(const struct templates *s,
+    void (*each)(const struct template *t, void *data), void *data);
+
+#endif

@@ -1,0 +1,63 @@
+/* TLS contexts: TLS 1.3, mutual certificates by default, nothing weaker by accident.
+ * All of OpenSSL is behind this header and tls.c.  Used by transport_tls.c.
+ * Every refusal has its own reason, which peers' counters and sentences name. */
+#ifndef COMMON_TLS_H
+#define COMMON_TLS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/err.h"
+
+struct tls_settings {
+	const char *certificate; /* PEM chain; NULL on a client: none is shown */
+	const char *key;         /* PEM; refused when others can read it */
+	const char *ca; /* PEM bundle that peers must chain to; NULL: the system's */
+	const char
+	    *crl; /* PEM bundle; NULL: none; then every chain member is checked */
+	bool insecure_no_client_auth; /* server: ask nobody for a certificate */
+	bool tls12;                   /* also TLS 1.2, for peers that need it */
+};
+
+enum tls_refusal {
+	TLS_REFUSED_NONE,
+	TLS_REFUSED_NO_CERTIFICATE, /* the peer showed none */
+	TLS_REFUSED_UNKNOWN_CA,
+	TLS_REFUSED_EXPIRED, /* or not yet valid */
+	TLS_REFUSED_REVOKED,
+	TLS_REFUSED_NAME,     /* the certificate is for somebody else */
+	TLS_REFUSED_BY_PEER,  /* an alert came: the peer did not like us */
+	TLS_REFUSED_PROTOCOL, /* no TLS at all, old versions, malformed, cut short */
+	TLS_REFUSALS,
+};
+const char *tls_refusal_name(enum tls_refusal r); /* "unknown-ca" */
+
+struct tls_context;
+int tls_context_new(const struct tls_settings *settings, bool is_server,
+    struct tls_context **ret, struct err *e);
+void tls_context_free(struct tls_context *c);
+
+/* One connection over a connected non-blocking socket (borrowed).  name: what a client
+ * expects in the server's SAN: a DNS name or an address; NULL on a server. */
+struct tls;
+int tls_new(
+    struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e);
+void tls_free(struct tls *t);
+int tls_handshake(struct tls *t, struct err *e); /* 0, -EAGAIN, negative */
+ssize_t tls_read(struct tls *t, void *bytes, size_t n, struct err *e);
+ssize_t tls_write(struct tls *t, const void *bytes, size_t n, struct err *e);
+int tls_shutdown(struct tls *t, struct err *e); /* sends close_notify */
+uint32_t tls_want(const struct tls *t);         /* EPOLLIN or EPOLLOUT */
+bool tls_pending(const struct tls *t);
+void tls_identity(const struct tls *t, char out[static 256]);
+enum tls_refusal tls_refusal(const struct tls *t); /* why the handshake failed */
+
+/* SHA-256 of a stream, for the identity of files. */
+struct tls_digest;
+struct tls_digest *tls_digest_new(void);
+void tls_digest_add(struct tls_digest *d, const void *bytes, size_t n);
+void tls_digest_end(struct tls_digest *d, uint8_t out[static 32]); /* frees d */
+
+#endif
