@@ -15,8 +15,10 @@ struct statement;
 
 enum database_mode { DATABASE_READ, DATABASE_WRITE, DATABASE_MEMORY };
 
-/* WRITE: created 0600 where missing, WAL, synchronous=FULL, page size 8192.  READ:
- * never writes, works while a writer is busy.  Negative with the file named in e. */
+/* WRITE: created 0640 where missing (analysts read by group), never through a link;
+ * WAL, synchronous=FULL, page size 8192, no automatic checkpoints.  READ: never writes,
+ * works while a writer is busy.  Negative with the file named in e: -ENOSPC disk full,
+ * -EBADMSG no database or damaged, -EBUSY, -EACCES, -ENOENT, -EIO, else -EINVAL. */
 int database_open(
     const char *path, enum database_mode mode, struct database **ret, struct err *e);
 void database_close(struct database *d);
@@ -51,8 +53,8 @@ struct database_value {
 	enum database_type type;
 	int64_t integer;
 	double real;
-	const char *text; /* must stay until the next call for this row's column, copied
-			     by SQLite only where it must */
+	const char *text; /* must stay as it is until a column of the next row is asked
+			     for; UTF-8 */
 	size_t length;
 };
 struct database_rows {
@@ -63,12 +65,14 @@ struct database_rows {
 	void *data;
 };
 /* Runs sql, in which the table `flowpair_rows` with columns c0, c1, ... stands for
- * rows: INSERT INTO pairs_runs SELECT * FROM flowpair_rows */
+ * rows, in their order: INSERT INTO pairs_runs SELECT * FROM flowpair_rows.  One scan;
+ * no joins, no sorting. */
 int database_insert_rows(struct database *d, const char *sql,
     const struct database_rows *rows, struct err *e);
 
 /* SQL functions for addresses in queries: registers ip_in_prefix(text, prefix) -> 0/1
  * and ip_order(text) -> blob that sorts as the address does (NULL for non-addresses).
+ * text may itself be a prefix, as in services: it lies in prefix when all of it does.
  */
 int database_add_address_functions(struct database *d, struct err *e);
 /* A statement may run until this monotonic time (0: for ever), then fails with
