@@ -29,7 +29,7 @@ struct yaml;
 int yaml_load(const char *path, struct yaml **ret, struct err *e);
 int yaml_parse(const char *name, const void *bytes, size_t length, struct yaml **ret,
     struct err *e);
-void yaml_free(struct yaml *y);
+void yaml_unload(struct yaml *y); /* yaml_free is a function inside libyaml */
 const struct yaml_node *yaml_root(
     const struct yaml *y);                   /* NULL for an empty document */
 const char *yaml_name(const struct yaml *y); /* file name as given */
