@@ -26,6 +26,8 @@ struct journal_settings {
 	uint64_t segment_bytes; /* a new segment begins after this many */
 	uint64_t max_bytes; /* all segments together; full: -ENOSPC, reading stops */
 	uint64_t sync_interval_ns;
+	bool skip_damage; /* the documented repair: go on at the next whole frame after
+			     damage, and count what was lost */
 };
 
 /* Opens or creates; recovers the tail.  Negative with the sentence in e. */
@@ -33,12 +35,19 @@ int journal_open(const struct journal_settings *s, struct journal **ret, struct 
 void journal_close(struct journal *j);
 const struct source_id *journal_id(const struct journal *j);
 uint64_t journal_end(const struct journal *j); /* position of the next frame */
+/* A session number that this journal never used before.  Receiving thread. */
+uint32_t journal_new_session(struct journal *j);
+/* Bytes that a disk lost or damaged and that were stepped over since the start. */
+uint64_t journal_skipped(const struct journal *j);
 
 /* Writing.  A buffer is taken, filled by frames, written, and handed to the processing
  * thread, which gives it back. room = journal_reserve(j, &n): at least 65536 bytes
  * after the frame header; receive into it; journal_commit(j, kind, session, arrival,
  * used): the frame is in the buffer (not yet on disk). journal_write() writes what is
- * committed and returns the buffer for processing, or NULL. */
+ * committed and gives the buffer for processing, or NULL when nothing is committed.
+ * Reserve says NULL when this buffer is full (write it, reserve again) or every buffer
+ * is with the processing thread (wait).  A failed write (-ENOSPC: disk or max_bytes)
+ * keeps the buffer: nothing can be reserved until a later journal_write() succeeds. */
 uint8_t *journal_reserve(struct journal *j, size_t *ret_n);
 int journal_commit(struct journal *j, enum frame_kind kind, uint32_t session,
     uint64_t arrival_ns, size_t used, struct err *e);
