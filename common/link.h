@@ -1,10 +1,14 @@
 /* Link layers: where the IP packet begins in a captured frame.  Ethernet with stacked
- * 802.1Q and 802.1ad tags, Linux cooked (SLL, SLL2), NULL/LOOP, RAW, PPP (with and
- * without HDLC framing). Never reads beyond the captured bytes. */
+ * 802.1Q, 802.1ad and 0x9100 tags, SNAP and PPPoE; Linux cooked (SLL, SLL2), NULL/LOOP,
+ * RAW, PPP (with and without HDLC framing), Cisco HDLC.  Never reads beyond the
+ * captured bytes. */
 #ifndef COMMON_LINK_H
 #define COMMON_LINK_H
 
 #include <stdint.h>
+
+/* DLT_* numbers of pcap(3), as far as they are spoken here. */
+#define LINK_ETHERNET 1
 
 enum link_result {
 	LINK_IP,
@@ -16,10 +20,11 @@ enum link_result {
 struct link_payload {
 	uint32_t offset; /* of the first IP byte */
 	uint16_t vlan;   /* outermost VLAN id, 0: none */
+	uint8_t version; /* 4 or 6: what the link header says; 0: it does not */
 };
 
-/* link_type is a DLT_* number as libpcap files have it (numbers are defined in link.c).
- */
+/* link_type is a DLT_* number as libpcap gives it, or the LINKTYPE_* number of a file
+ * (they differ for RAW alone among those known here). */
 enum link_result link_find_ip(
     int link_type, const uint8_t *bytes, uint32_t captured, struct link_payload *ret);
 
