@@ -14,6 +14,7 @@
 #define MESSAGE_HEADER     16
 #define MESSAGE_SET_HEADER 4
 #define MESSAGE_MAX        65535
+#define MESSAGE_MAX_RECORD (MESSAGE_MAX - MESSAGE_HEADER - MESSAGE_SET_HEADER)
 
 struct message_header {
 	uint16_t version, length;
