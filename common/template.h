@@ -44,7 +44,8 @@ struct templates;
 
 struct template_counts { /* what a template set brought */
 	unsigned added, repeated, redefined, withdrawn;
-	unsigned bad;     /* malformed: the rest of the set was skipped */
+	unsigned bad; /* malformed: the rest of the set was skipped; or a withdrawal of
+			 nothing */
 	unsigned refused; /* more than max_templates, or fields than max_fields */
 };
 

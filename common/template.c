@@ -1,0 +1,355 @@
+#include "common/template.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hash.h"
+#include "common/message.h"
+
+/* Templates are found through an open-addressing table of pointers, at most half full,
+ * scattered by a secret factor so that a peer cannot choose ids that collide. */
+
+#define ENTERPRISE_BIT 0x8000
+#define FIRST_SLOTS    16
+
+struct templates {
+	unsigned max_templates, max_fields;
+	unsigned count;
+	unsigned slots; /* power of two */
+	uint32_t factor;
+	struct template **table;
+};
+
+struct templates *
+templates_new(unsigned max_templates, unsigned max_fields)
+{
+	struct templates *s = calloc(1, sizeof *s);
+	struct template **table = calloc(FIRST_SLOTS, sizeof(struct template *));
+	if (s == NULL || table == NULL) {
+		free(s);
+		free(table);
+		return NULL;
+	}
+	s->max_templates = max_templates;
+	s->max_fields = max_fields;
+	s->slots = FIRST_SLOTS;
+	s->factor = (uint32_t)hash_seed() | 1;
+	s->table = table;
+	return s;
+}
+
+static void
+template_free(struct template *t)
+{
+	if (t == NULL) {
+		return;
+	}
+	if (t->plan_free != NULL) {
+		t->plan_free(t->plan);
+	}
+	free(t);
+}
+
+void
+templates_free(struct templates *s)
+{
+	if (s == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i < s->slots; i++) {
+		template_free(s->table[i]);
+	}
+	free(s->table);
+	free(s);
+}
+
+unsigned
+templates_count(const struct templates *s)
+{
+	return s->count;
+}
+
+static unsigned
+first_slot(const struct templates *s, uint16_t id)
+{
+	return (unsigned)((id * s->factor) >> 16) & (s->slots - 1);
+}
+
+/* The slot that holds id, or the free one where it belongs. */
+static unsigned
+slot_of(const struct templates *s, uint16_t id)
+{
+	unsigned i = first_slot(s, id);
+	while (s->table[i] != NULL && s->table[i]->id != id) {
+		i = (i + 1) & (s->slots - 1);
+	}
+	return i;
+}
+
+struct template *
+templates_find(const struct templates *s, uint16_t id)
+{
+	return s->table[slot_of(s, id)];
+}
+
+static int
+double_slots(struct templates *s)
+{
+	struct template **old = s->table;
+	unsigned old_slots = s->slots;
+	struct template **table = calloc((size_t)old_slots * 2, sizeof *table);
+	if (table == NULL) {
+		return -ENOMEM;
+	}
+	s->table = table;
+	s->slots = old_slots * 2;
+	for (unsigned i = 0; i < old_slots; i++) {
+		if (old[i] != NULL) {
+			s->table[slot_of(s, old[i]->id)] = old[i];
+		}
+	}
+	free(old);
+	return 0;
+}
+
+/* Empties a slot and moves those that were pushed beyond it back (no tombstones). */
+static void
+remove_slot(struct templates *s, unsigned hole)
+{
+	template_free(s->table[hole]);
+	s->table[hole] = NULL;
+	s->count--;
+	unsigned mask = s->slots - 1;
+	for (unsigned i = (hole + 1) & mask; s->table[i] != NULL; i = (i + 1) & mask) {
+		unsigned home = first_slot(s, s->table[i]->id);
+		if (((i - home) & mask) >= ((i - hole) & mask)) {
+			s->table[hole] = s->table[i];
+			s->table[i] = NULL;
+			hole = i;
+		}
+	}
+}
+
+/* Withdraws every template of one kind. */
+static unsigned
+remove_all(struct templates *s, bool options)
+{
+	unsigned removed = 0;
+	unsigned i = 0;
+	while (i < s->slots) {
+		const struct template *t = s->table[i];
+		if (t != NULL && (t->scope_count > 0) == options) {
+			remove_slot(s, i);
+			removed++;
+			/* Whatever moved into slot i has not been looked at yet. */
+		} else {
+			i++;
+		}
+	}
+	return removed;
+}
+
+static void
+withdraw(
+    struct templates *s, uint16_t set_id, uint16_t id, struct template_counts *counts)
+{
+	bool options = set_id == OPTIONS_TEMPLATE_SET_ID;
+	if (id == set_id) {
+		counts->withdrawn += remove_all(s, options);
+		return;
+	}
+	unsigned slot = slot_of(s, id);
+	const struct template *t = s->table[slot];
+	if (t == NULL || (t->scope_count > 0) != options) {
+		counts->bad++;
+		return;
+	}
+	remove_slot(s, slot);
+	counts->withdrawn++;
+}
+
+/* Whether the registry has come to know an element that t was read without. */
+static bool
+has_learned(const struct template *t, const struct elements *elements)
+{
+	for (unsigned i = 0; i < t->field_count; i++) {
+		const struct template_field *f = &t->fields[i];
+		if (f->element == NULL &&
+		    elements_find(elements, f->pen, f->id) != NULL) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Takes t. */
+static void
+define(struct templates *s, struct template *t, const struct elements *elements,
+    struct template_counts *counts)
+{
+	unsigned slot = slot_of(s, t->id);
+	struct template *old = s->table[slot];
+	if (old != NULL) {
+		bool same = old->scope_count == t->scope_count &&
+			    old->raw_length == t->raw_length &&
+			    memcmp(old->raw, t->raw, t->raw_length) == 0;
+		counts->repeated += same;
+		counts->redefined += !same;
+		if (same && !has_learned(old, elements)) {
+			template_free(t);
+			return;
+		}
+		template_free(old);
+		s->table[slot] = t;
+		return;
+	}
+	if (s->count >= s->max_templates ||
+	    ((s->count + 1) * 2 > s->slots && double_slots(s) < 0)) {
+		counts->refused++;
+		template_free(t);
+		return;
+	}
+	s->table[slot_of(s, t->id)] = t;
+	s->count++;
+	counts->added++;
+}
+
+/* Reads count field specifiers.  -EPROTO: cut short, or records longer than any
+ * message. */
+static int
+read_fields(struct cursor *c, uint16_t count, const struct elements *elements,
+    struct template *ret)
+{
+	uint32_t length = 0;
+	for (unsigned i = 0; i < count; i++) {
+		struct template_field f = {.id = cursor_u16(c)};
+		f.length = cursor_u16(c);
+		if ((f.id & ENTERPRISE_BIT) != 0) {
+			f.id &= (uint16_t)~ENTERPRISE_BIT;
+			f.pen = cursor_u32(c);
+		}
+		if (c->failed) {
+			return -EPROTO;
+		}
+		bool is_variable = f.length == ELEMENT_VARIABLE;
+		length += is_variable ? 1 : f.length;
+		if (length > MESSAGE_MAX_RECORD) {
+			return -EPROTO;
+		}
+		if (ret != NULL) {
+			f.element = elements_find(elements, f.pen, f.id);
+			ret->is_variable |= is_variable;
+			ret->fields[i] = f;
+		}
+	}
+	if (length == 0) {
+		return -EPROTO; /* records without length: a set would never end */
+	}
+	if (ret != NULL) {
+		ret->field_count = count;
+		ret->record_length = (uint16_t)length;
+	}
+	return 0;
+}
+
+/* One template record that begins at `record` and whose fields begin at c. */
+static int
+read_template(struct templates *s, struct cursor *c, const uint8_t *record, uint16_t id,
+    uint16_t count, uint16_t scope_count, const struct elements *elements,
+    struct template_counts *counts)
+{
+	if (cursor_left(c) < (size_t)count * 4) {
+		return -EPROTO;
+	}
+	struct cursor fields = *c;
+	int rc = read_fields(c, count, elements, NULL);
+	if (rc < 0) {
+		return rc;
+	}
+	size_t raw_length = (size_t)(c->at - record);
+	struct template *t =
+	    count > s->max_fields
+		? NULL
+		: calloc(1, sizeof *t + count * sizeof t->fields[0] + raw_length);
+	if (t == NULL) {
+		counts->refused++;
+		return 0;
+	}
+	t->id = id;
+	t->scope_count = scope_count;
+	t->raw_length = raw_length;
+	t->raw = (uint8_t *)&t->fields[count];
+	memcpy(t->raw, record, raw_length);
+	rc = read_fields(&fields, count, elements, t);
+	if (rc < 0) {
+		template_free(t);
+		return rc;
+	}
+	define(s, t, elements, counts);
+	return 0;
+}
+
+static bool
+is_zero(const struct cursor *c)
+{
+	for (const uint8_t *p = c->at; p < c->end; p++) {
+		if (*p != 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+templates_read_set(struct templates *s, const struct elements *elements,
+    uint16_t set_id, struct cursor body, bool allow_withdrawal,
+    struct template_counts *counts)
+{
+	struct cursor *c = &body;
+	while (cursor_left(c) >= 4 && !is_zero(c)) {
+		const uint8_t *record = c->at;
+		uint16_t id = cursor_u16(c);
+		uint16_t count = cursor_u16(c);
+		if (count == 0 && (id == set_id || id >= TEMPLATE_MIN_ID)) {
+			if (allow_withdrawal) {
+				withdraw(s, set_id, id, counts);
+			} else {
+				counts->bad++;
+			}
+			continue;
+		}
+		uint16_t scope_count = 0;
+		bool ok = id >= TEMPLATE_MIN_ID && count > 0;
+		if (set_id == OPTIONS_TEMPLATE_SET_ID) {
+			scope_count = cursor_u16(c);
+			ok =
+			    ok && !c->failed && scope_count > 0 && scope_count <= count;
+		}
+		if (!ok || read_template(s, c, record, id, count, scope_count, elements,
+			       counts) < 0) {
+			counts->bad++;
+			return;
+		}
+	}
+}
+
+void
+templates_each(const struct templates *s,
+    void (*each)(const struct template *t, void *data), void *data)
+{
+	uint64_t present[65536 / 64] = {0};
+	for (unsigned i = 0; i < s->slots; i++) {
+		if (s->table[i] != NULL) {
+			unsigned id = s->table[i]->id;
+			present[id / 64] |= UINT64_C(1) << id % 64;
+		}
+	}
+	for (unsigned word = 0; word < 65536 / 64; word++) {
+		while (present[word] != 0) {
+			unsigned bit = (unsigned)__builtin_ctzll(present[word]);
+			present[word] &= present[word] - 1;
+			each(templates_find(s, (uint16_t)(word * 64 + bit)), data);
+		}
+	}
+}
