@@ -228,8 +228,8 @@ loop_stop(struct loop *l)
 	l->is_stopped = true;
 }
 
-/* Runs what is due at now; a timer that sets itself anew for now waits for the next
- * round. */
+/* Runs what is due, but not for ever: timers that set themselves anew for at once leave
+ * the watches their turn. */
 static void
 run_timers(struct loop *l)
 {
@@ -265,7 +265,6 @@ time_to_wait(const struct loop *l)
 int
 loop_run(struct loop *l)
 {
-	l->is_stopped = false;
 	while (!l->is_stopped) {
 		int n =
 		    epoll_wait(l->epoll, l->events, EVENTS_AT_ONCE, time_to_wait(l));
@@ -285,5 +284,6 @@ loop_run(struct loop *l)
 			run_timers(l);
 		}
 	}
+	l->is_stopped = false;
 	return 0;
 }
