@@ -136,6 +136,12 @@ message_end(struct message *m)
 }
 
 void
+message_set_export_time(uint8_t *message_bytes, uint32_t seconds)
+{
+	store_u32(message_bytes + 4, seconds);
+}
+
+void
 message_set_sequence(uint8_t *message_bytes, uint32_t sequence)
 {
 	store_u32(message_bytes + 8, sequence);

@@ -63,6 +63,7 @@ void message_commit(struct message *m, size_t n, bool is_record);
 /* Closes set and header; the length of the message, 0 when it holds no set. */
 size_t message_end(struct message *m);
 
+void message_set_export_time(uint8_t *message_bytes, uint32_t seconds);
 void message_set_sequence(uint8_t *message_bytes, uint32_t sequence);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/element.h"
 #include "common/err.h"
@@ -24,7 +25,8 @@ struct export_settings {
 struct export_statistics {        /* for the statistics options records */
 	uint64_t packets, octets; /* observed */
 	uint64_t dropped_packets, ignored_packets;
-	uint64_t first_ns; /* of the metering process */
+	uint64_t not_sent_records; /* the sender dropped them */
+	uint64_t first_ns;         /* of the metering process */
 };
 
 struct export_interface {
@@ -40,16 +42,19 @@ int export_new(const struct export_settings *s, const struct elements *elements,
 void export_free(struct export *x);
 
 /* Templates and the options records that describe types, keys and interfaces, as
- * messages: what every new connection must see first.  Stable memory until
- * export_free(). */
+ * messages: what every new connection must see first.  Their sequence numbers are right
+ * as they are, from 0; the next message of the connection has sequence number
+ * `records`.  A sender that connects later sets the export time
+ * (message_set_export_time).  Stable memory until export_free(). */
 struct export_preamble {
 	const uint8_t *bytes; /* whole messages, one after the other */
 	size_t length;
-	uint32_t records; /* options records inside, for the sequence number */
+	uint32_t records; /* options records inside */
 };
+/* Before the first export_preamble(); the list is copied. */
 void export_set_interfaces(
     struct export *x, const struct export_interface *list, unsigned n);
-const struct export_preamble *export_preamble(struct export *x);
+const struct export_preamble *export_preamble(struct export *x, uint64_t now_ns);
 
 void export_record(struct export *x, const struct flow_record *r, uint64_t now_ns);
 void export_statistics(
@@ -57,5 +62,8 @@ void export_statistics(
 /* Sends the message under construction, if it has records. */
 void export_flush(struct export *x, uint64_t now_ns);
 uint64_t export_records(const struct export *x); /* data records so far */
+
+/* What schemas/templates.yaml may name, one line each, for --list-elements. */
+void export_list_elements(FILE *out);
 
 #endif
