@@ -9,7 +9,15 @@
 
 #include "common/address.h"
 
-/* One direction.  Sums, so that records reduce in any order. */
+/* One direction.  Sums, so that records reduce in any order.
+ *
+ * An inter-arrival time is the time from the latest packet of this direction so far to
+ * the next one, within one record; where time steps back it is 0.  Their sum is
+ * therefore the latest time less the first, here truncated to whole microseconds once
+ * (not per packet); minimum and maximum are each truncated (the maximum saturates at
+ * 71.6 minutes); the squares are summed before truncation, of microseconds with their
+ * fraction.  Captures with microsecond stamps lose nothing.  first_ns is the time of
+ * the first packet in order of arrival, last_ns the latest time. */
 struct flow_side {
 	uint64_t packets, octets;
 	uint64_t payload_octets,
