@@ -1,11 +1,10 @@
 /* The option table of a program: one row per option parses the command line and the
  * YAML configuration file, validates, prints (--print-config), helps (--help) and
  * writes the manual page (--print-manual).  A value given on the command line wins over
- * the file. Built in, for every program: --config FILE, --help, --version,
- * --print-config,
- * --print-manual, --log-level error|warning|info|debug (option_parse sets it and the
- * program's name for log lines).  All values are copies: option_free gives them back.
- */
+ * the file.  Built in, for every program: --config FILE, --help, --version,
+ * --print-config, --print-manual, --log-level error|warning|info|debug (option_parse
+ * sets it and the program's name for log lines).  All values are copies: option_free
+ * gives them back. */
 #ifndef COMMON_OPTION_H
 #define COMMON_OPTION_H
 
@@ -48,10 +47,10 @@ struct option_program {
 	const char *name;     /* "flowpair-exporter" */
 	const char *summary;  /* one line for NAME */
 	const char *synopsis; /* without the name; lines split by \n */
-	const char
-	    *manual; /* paragraphs for DESCRIPTION and on: "# HEADING" lines
-			begin   sections, blank lines split paragraphs, lines
-			that   begin with   a tab are examples kept as they are */
+	/* Paragraphs for DESCRIPTION and on: "# HEADING" lines begin sections, blank
+	 * lines split paragraphs, lines that begin with a tab are examples kept as they
+	 * are. */
+	const char *manual;
 	const char
 	    *operands; /* help text of the words after options; NULL: none allowed */
 	const struct option *options;
