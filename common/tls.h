@@ -14,7 +14,8 @@
 struct tls_settings {
 	const char *certificate; /* PEM chain; NULL on a client: none is shown */
 	const char *key;         /* PEM; refused when others can read it */
-	const char *ca; /* PEM bundle that peers must chain to; NULL: the system's */
+	const char *ca; /* PEM bundle that peers must chain to; NULL: the system's,
+			   which a server that asks for certificates refuses */
 	const char
 	    *crl; /* PEM bundle; NULL: none; then every chain member is checked */
 	bool insecure_no_client_auth; /* server: ask nobody for a certificate */
@@ -27,9 +28,11 @@ enum tls_refusal {
 	TLS_REFUSED_UNKNOWN_CA,
 	TLS_REFUSED_EXPIRED, /* or not yet valid */
 	TLS_REFUSED_REVOKED,
-	TLS_REFUSED_NAME,     /* the certificate is for somebody else */
-	TLS_REFUSED_BY_PEER,  /* an alert came: the peer did not like us */
-	TLS_REFUSED_PROTOCOL, /* no TLS at all, old versions, malformed, cut short */
+	TLS_REFUSED_NAME,        /* the certificate is for somebody else */
+	TLS_REFUSED_CERTIFICATE, /* unfit otherwise: purpose, weak key, no CRL of its CA
+				  */
+	TLS_REFUSED_BY_PEER,     /* an alert came: the peer did not like us */
+	TLS_REFUSED_PROTOCOL,    /* no TLS at all, old versions, malformed, cut short */
 	TLS_REFUSALS,
 };
 const char *tls_refusal_name(enum tls_refusal r); /* "unknown-ca" */
@@ -40,19 +43,26 @@ int tls_context_new(const struct tls_settings *settings, bool is_server,
 void tls_context_free(struct tls_context *c);
 
 /* One connection over a connected non-blocking socket (borrowed).  name: what a client
- * expects in the server's SAN: a DNS name or an address; NULL on a server. */
+ * expects in the server's SAN: a DNS name or an address; NULL on a server.  It outlives
+ * its context.
+ * With TLS 1.3 a client's handshake is over before the server has judged it.  A server
+ * of ours sends one session ticket (never resumed) when it is content, so a client that
+ * must know waits for its socket to be readable and reads: -EAGAIN says welcome, an
+ * alert says refused. */
 struct tls;
 int tls_new(
     struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e);
 void tls_free(struct tls *t);
 int tls_handshake(struct tls *t, struct err *e); /* 0, -EAGAIN, negative */
+/* Bytes moved; read: 0 after close_notify; -EAGAIN; -EPROTO, -EACCES (refused by alert
+ * or by us) or the socket's error, with the sentence in e. */
 ssize_t tls_read(struct tls *t, void *bytes, size_t n, struct err *e);
 ssize_t tls_write(struct tls *t, const void *bytes, size_t n, struct err *e);
 int tls_shutdown(struct tls *t, struct err *e); /* sends close_notify */
 uint32_t tls_want(const struct tls *t);         /* EPOLLIN or EPOLLOUT */
 bool tls_pending(const struct tls *t);
 void tls_identity(const struct tls *t, char out[static 256]);
-enum tls_refusal tls_refusal(const struct tls *t); /* why the handshake failed */
+enum tls_refusal tls_refusal(const struct tls *t); /* why it failed */
 
 /* SHA-256 of a stream, for the identity of files. */
 struct tls_digest;

@@ -14,12 +14,10 @@
 #include <sys/types.h>
 
 #include "common/err.h"
+#include "common/tls.h"
 
 #define TRANSPORT_PORT        4739
 #define TRANSPORT_PORT_SECURE 4740
-
-struct tls_context; /* common/tls.h: certificates, CA, CRL, verification; shared,
-		       reloadable */
 
 struct transport_uri {
 	const struct transport_ops *ops;
@@ -43,11 +41,12 @@ struct transport_ops {
 	const char *scheme; /* "tls" */
 	uint16_t port;      /* default; 0: no port */
 	bool is_secure, is_file;
-	/* Starts connecting.  0: under way or open already (is_open); negative:
-	 * sentence in e. */
+	/* Starts connecting, with a blocking look-up of the host's name.  0: under way
+	 * or open already (is_open); negative: sentence in e, nothing to close. */
 	int (*dial)(struct transport *t, const struct transport_uri *uri,
 	    struct tls_context *tls, struct err *e);
-	/* Takes over an accepted socket (closes it on failure). */
+	/* Takes over an accepted socket (closes it on failure); t->peer is set before.
+	 */
 	int (*accepted)(
 	    struct transport *t, int fd, struct tls_context *tls, struct err *e);
 	/* Goes on with connect and handshake: 0 when open, -EAGAIN, or negative with e.
@@ -78,6 +77,9 @@ int transport_listen(const struct transport_uri *uri, struct err *e);
  * negative. */
 int transport_accept(
     int listen_fd, int *ret_fd, char ret_peer[static 128], struct err *e);
+
+/* Why a secured transport failed (common/tls.h); TLS_REFUSED_NONE for the others. */
+enum tls_refusal transport_refusal(const struct transport *t);
 
 extern const struct transport_ops transport_tcp, transport_tls, transport_file;
 

@@ -1,0 +1,130 @@
+/* IPFIX files (RFC 5655): messages appended as they come, synced at the end.  Written
+ * in place, so that a reader may follow; blocking, as files are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/transport.h"
+
+static int
+file_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
+    struct err *e)
+{
+	int code;
+
+	(void)tls;
+	*t = (struct transport){.ops = &transport_file, .fd = -1};
+	snprintf(t->peer, sizeof t->peer, "%s", uri->host);
+	if (strcmp(uri->host, "-") == 0) {
+		t->fd = STDOUT_FILENO;
+		snprintf(t->peer, sizeof t->peer, "standard output");
+	} else {
+		t->fd = open(uri->host, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	}
+	if (t->fd < 0) {
+		code = errno;
+		return err_set(
+		    e, -code, "cannot write %s: %s", uri->host, strerror(code));
+	}
+	t->is_open = true;
+	return 0;
+}
+
+static int
+file_accepted(struct transport *t, int fd, struct tls_context *tls, struct err *e)
+{
+	(void)t;
+	(void)tls;
+	close(fd);
+	return err_set(e, -ENOTSUP, "a file accepts no connections");
+}
+
+static int
+file_proceed(struct transport *t, struct err *e)
+{
+	(void)t;
+	(void)e;
+	return 0;
+}
+
+static ssize_t
+file_read(struct transport *t, void *bytes, size_t n, struct err *e)
+{
+	(void)bytes;
+	(void)n;
+	return err_set(e, -ENOTSUP, "%s is written only", t->peer);
+}
+
+static ssize_t
+file_write(struct transport *t, const void *bytes, size_t n, struct err *e)
+{
+	ssize_t put = write(t->fd, bytes, n);
+	int code = errno;
+
+	if (put >= 0) {
+		return put;
+	}
+	if (code == EAGAIN || code == EINTR) {
+		return -EAGAIN;
+	}
+	return err_set(e, -code, "cannot write %s: %s", t->peer, strerror(code));
+}
+
+static int
+file_finish(struct transport *t, struct err *e)
+{
+	struct stat s;
+	int code;
+
+	/* Pipes and terminals have nothing to sync. */
+	if (fstat(t->fd, &s) == 0 && !S_ISREG(s.st_mode)) {
+		return 0;
+	}
+	if (fsync(t->fd) == 0) {
+		return 0;
+	}
+	code = errno;
+	return err_set(e, -code, "cannot sync %s: %s", t->peer, strerror(code));
+}
+
+static uint32_t
+file_want(const struct transport *t)
+{
+	(void)t;
+	return EPOLLOUT;
+}
+
+static bool
+file_pending(const struct transport *t)
+{
+	(void)t;
+	return false;
+}
+
+static void
+file_close(struct transport *t)
+{
+	if (t->fd > STDOUT_FILENO) {
+		close(t->fd);
+	}
+	t->fd = -1;
+	t->is_open = false;
+}
+
+const struct transport_ops transport_file = {
+    .scheme = "file",
+    .is_file = true,
+    .dial = file_dial,
+    .accepted = file_accepted,
+    .proceed = file_proceed,
+    .read = file_read,
+    .write = file_write,
+    .finish = file_finish,
+    .want = file_want,
+    .pending = file_pending,
+    .close = file_close,
+};
