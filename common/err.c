@@ -36,8 +36,12 @@ err_prefix(struct err *e, int code, const char *fmt, ...)
 	n = vsnprintf(e->text, sizeof e->text, fmt, args);
 	va_end(args);
 	used = n < 0 ? 0 : (size_t)n;
-	if (used < sizeof e->text) {
-		snprintf(e->text + used, sizeof e->text - used, ": %s", rest);
+	if (used + 3 < sizeof e->text) {
+		size_t room = sizeof e->text - used - 3, length = strlen(rest);
+		length = length < room ? length : room;
+		memcpy(e->text + used, ": ", 2);
+		memcpy(e->text + used + 2, rest, length);
+		e->text[used + 2 + length] = '\0';
 	}
 	return code;
 }
