@@ -42,8 +42,12 @@ struct session_identity {
 	char peer[128];
 	char identity[256];
 };
+/* Longest text that session_identity_write() makes. */
+#define SESSION_IDENTITY_TEXT 448
+/* The length written, 0 when capacity is too small.  Control characters become '?'. */
 size_t session_identity_write(
     const struct session_identity *s, char *out, size_t capacity);
+/* Unknown keys are skipped.  0, or -EINVAL without transport or peer. */
 int session_identity_read(
     const uint8_t *text, size_t length, struct session_identity *ret);
 

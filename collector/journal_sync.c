@@ -1,0 +1,218 @@
+/* The journal's durability: syncing, the switch to another segment, and trimming. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector/journal_disk.h"
+
+struct journal_segment
+journal_last(struct journal *j)
+{
+	struct journal_segment s;
+
+	pthread_mutex_lock(&j->lock);
+	s = j->segments[j->count - 1];
+	pthread_mutex_unlock(&j->lock);
+	return s;
+}
+
+uint64_t
+journal_synced(const struct journal *j)
+{
+	struct journal *m = (struct journal *)j; /* only its lock changes */
+	uint64_t at = 0;
+
+	pthread_mutex_lock(&m->lock);
+	for (unsigned i = 0; i < m->count; i++) {
+		at = m->segments[i].synced;
+		if (at < m->segments[i].written) {
+			break;
+		}
+	}
+	pthread_mutex_unlock(&m->lock);
+	return at;
+}
+
+/* Ends the last segment and begins the next one where it ends; under sync_lock and
+ * write_lock.  All but the last segment are durable, or say what of them is not: after
+ * a failed fdatasync the kernel may have dropped what it could not write, and a second
+ * call would claim success.  So nothing more goes to such a segment, and what was not
+ * durable is written down as torn: positions go on after it, a replay expects no whole
+ * frames there, and a store that holds it already stays right. */
+static int
+roll(struct journal *j, bool has_failed, struct err *e)
+{
+	struct journal_segment s = journal_last(j), *now;
+	int rc;
+
+	if (!has_failed && s.synced < s.written) {
+		has_failed = fdatasync(s.fd) < 0;
+	}
+	has_failed = has_failed && s.synced < s.written;
+	if (has_failed) {
+		rc = journal_write_torn(j, s.start, s.synced, s.written, e);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	rc = journal_create_segment(j, s.written, e);
+	if (rc < 0) {
+		return rc;
+	}
+	pthread_mutex_lock(&j->lock);
+	now = &j->segments[j->count - 2];
+	now->torn_from = has_failed ? now->synced : UINT64_MAX;
+	now->synced = now->written;
+	now->fd = -1;
+	pthread_mutex_unlock(&j->lock);
+	close(s.fd);
+	return 0;
+}
+
+int
+journal_roll(struct journal *j, struct err *e)
+{
+	int rc;
+
+	pthread_mutex_lock(&j->sync_lock);
+	pthread_mutex_lock(&j->write_lock);
+	rc = roll(j, journal_last(j).has_failed, e);
+	pthread_mutex_unlock(&j->write_lock);
+	pthread_mutex_unlock(&j->sync_lock);
+	return rc;
+}
+
+static int
+sync_failed(struct journal *j, const struct journal_segment *s, int code, struct err *e)
+{
+	pthread_mutex_lock(&j->lock);
+	j->segments[j->count - 1].has_failed = true;
+	pthread_mutex_unlock(&j->lock);
+	pthread_mutex_lock(&j->write_lock);
+	(void)roll(j, true, NULL);
+	pthread_mutex_unlock(&j->write_lock);
+	return err_set(e, -EIO,
+	    "cannot sync the journal in %s: %s; what follows position %" PRIu64
+	    " may be lost if this machine stops",
+	    j->directory, strerror(code), s->synced);
+}
+
+int
+journal_sync(struct journal *j, uint64_t position, struct err *e)
+{
+	struct journal_segment s;
+	int rc = 0;
+
+	pthread_mutex_lock(&j->sync_lock);
+	s = journal_last(j);
+	if (s.synced < s.written && s.synced < position) {
+		if (s.has_failed) {
+			rc = sync_failed(j, &s, EIO, e);
+		} else if (fdatasync(s.fd) < 0) {
+			rc = sync_failed(j, &s, errno, e);
+		} else {
+			/* sync_lock: it is still the last one. */
+			pthread_mutex_lock(&j->lock);
+			j->segments[j->count - 1].synced = s.written;
+			pthread_mutex_unlock(&j->lock);
+		}
+	}
+	pthread_mutex_unlock(&j->sync_lock);
+	return rc;
+}
+
+uint64_t
+journal_segment_start(const struct journal *j, uint64_t position)
+{
+	struct journal *m = (struct journal *)j;
+	uint64_t start;
+
+	pthread_mutex_lock(&m->lock);
+	start = m->segments[0].start;
+	for (unsigned i = 1; i < m->count && m->segments[i].start <= position; i++) {
+		start = m->segments[i].start;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return start;
+}
+
+void
+journal_state_path(const struct journal *j, uint64_t start, char *out, size_t capacity)
+{
+	char name[JOURNAL_NAME];
+
+	journal_file_name(start, ".state", name);
+	snprintf(out, capacity, "%s/%s", j->directory, name);
+}
+
+static int
+remove_segment(struct journal *j, uint64_t start, struct err *e)
+{
+	/* The segment last: what stays after a crash is then still complete. */
+	static const char *const suffixes[] = {".state", ".torn", ".journal"};
+	char name[JOURNAL_NAME];
+
+	for (unsigned i = 0; i < 3; i++) {
+		journal_file_name(start, suffixes[i], name);
+		if (unlinkat(j->directory_fd, name, 0) < 0 && errno != ENOENT) {
+			return err_set(e, -errno, "cannot remove %s/%s: %s",
+			    j->directory, name, strerror(errno));
+		}
+	}
+	return 0;
+}
+
+/* A segment goes when it lies wholly before position and the next one has its state,
+ * without which it could not be replayed alone. */
+static bool
+may_remove_first(struct journal *j, uint64_t position, uint64_t *ret_start)
+{
+	char name[JOURNAL_NAME];
+	uint64_t next;
+	bool is_before;
+
+	pthread_mutex_lock(&j->lock);
+	is_before = j->count > 1 && j->segments[1].start <= position;
+	*ret_start = j->segments[0].start;
+	next = is_before ? j->segments[1].start : 0;
+	pthread_mutex_unlock(&j->lock);
+	if (!is_before) {
+		return false;
+	}
+	journal_file_name(next, ".state", name);
+	return faccessat(j->directory_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int
+journal_trim(struct journal *j, uint64_t position, struct err *e)
+{
+	uint64_t start;
+	bool has_removed = false;
+	int rc = 0;
+
+	pthread_mutex_lock(&j->sync_lock);
+	while (rc == 0 && may_remove_first(j, position, &start)) {
+		int fd;
+		rc = remove_segment(j, start, e);
+		if (rc < 0) {
+			break;
+		}
+		has_removed = true;
+		pthread_mutex_lock(&j->lock);
+		fd = j->segments[0].fd;
+		j->count--;
+		memmove(j->segments, j->segments + 1, j->count * sizeof *j->segments);
+		pthread_mutex_unlock(&j->lock);
+		if (fd >= 0) {
+			close(fd);
+		}
+	}
+	if (has_removed && rc == 0) {
+		rc = journal_sync_directory(j, e);
+	}
+	pthread_mutex_unlock(&j->sync_lock);
+	return rc;
+}
