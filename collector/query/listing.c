@@ -1,0 +1,121 @@
+#include "collector/query/listing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+
+const struct output_column listing_columns[LISTING_COLUMNS] = {
+    {"table", "table", COLUMN_TEXT},
+    {"kind", "kind", COLUMN_TEXT},
+    {"days", "days", COLUMN_INTEGER},
+    {"first_day", "first_day", COLUMN_DATE},
+    {"last_day", "last_day", COLUMN_DATE},
+    {"rows", "rows", COLUMN_INTEGER},
+};
+
+/* How many rows a file stores, without reading them where a row number tells. */
+static int
+count_rows(struct database *d, const struct table *t, int64_t *ret_rows, struct err *e)
+{
+	static const char *const sums[] = {
+	    [TABLE_UPSERT] = "count(*) FROM ",
+	    [TABLE_RUNS] = "coalesce(sum(last - first + 1), 0) FROM ",
+	    [TABLE_APPEND] = "coalesce(max(rowid), 0) FROM ",
+	};
+	static const char *const suffixes[] = {
+	    [TABLE_UPSERT] = "", [TABLE_RUNS] = "_extent", [TABLE_APPEND] = "_rows"};
+	struct statement *s = NULL;
+	struct sql *sql = sql_new();
+	char *name = NULL;
+	int rc = -ENOMEM;
+
+	if (sql == NULL || asprintf(&name, "%s%s", t->name, suffixes[t->storage]) < 0) {
+		err_set(e, rc, "no memory to count rows");
+		goto out;
+	}
+	sql_add(sql, "SELECT %s", sums[t->storage]);
+	sql_name(sql, name);
+	rc = sql_prepare(sql, d, &s, e);
+	if (rc == 0) {
+		rc = statement_step(s, e);
+	}
+	if (rc > 0) {
+		*ret_rows += statement_i64(s, 0);
+		rc = 0;
+	}
+out:
+	statement_free(s);
+	sql_free(sql);
+	free(name);
+	return rc;
+}
+
+static void
+set_day(struct sql_value *v, char text[static 11], int64_t day)
+{
+	clock_format_day(day, text);
+	*v = (struct sql_value){.type = DATABASE_TEXT, .text = text};
+}
+
+static int
+write_table(const struct catalog *c, const struct table *t, uint64_t deadline_ns,
+    struct output *out, struct err *e)
+{
+	struct sql_value row[LISTING_COLUMNS] = {{.type = DATABASE_NULL}};
+	bool *missing = calloc(t->count + 1, sizeof *missing);
+	struct catalog_file *files = NULL;
+	char first[11], last[11];
+	unsigned count = 0;
+	int64_t rows = 0, days = 0;
+	int rc = missing == NULL
+		     ? err_set(e, -ENOMEM, "no memory to list %s", t->name)
+		     : catalog_files(c, t, INT64_MIN, INT64_MAX, &files, &count, e);
+
+	for (unsigned i = 0; rc == 0 && i < count; i++) {
+		struct database *d = NULL;
+		rc = catalog_file_open(&files[i], t, deadline_ns, &d, missing, e);
+		if (rc > 0) {
+			if (t->by_day) {
+				set_day(&row[4], last, files[i].day);
+			}
+			if (t->by_day && days++ == 0) {
+				set_day(&row[3], first, files[i].day);
+			}
+			rc = t->is_view ? 0 : count_rows(d, t, &rows, e);
+			database_close(d);
+		}
+	}
+	row[0] = (struct sql_value){.type = DATABASE_TEXT, .text = t->name};
+	row[1] = (struct sql_value){
+	    .type = DATABASE_TEXT, .text = t->is_view ? "view" : "table"};
+	if (t->by_day) {
+		row[2] = (struct sql_value){.type = DATABASE_INTEGER, .integer = days};
+	}
+	if (!t->is_view) {
+		row[5] = (struct sql_value){.type = DATABASE_INTEGER, .integer = rows};
+	}
+	if (rc == 0) {
+		rc = output_row(out, row);
+		if (rc < 0) {
+			err_set(e, rc, "the rows cannot be written: %s", strerror(-rc));
+		}
+	}
+	catalog_files_free(files, count);
+	free(missing);
+	return rc;
+}
+
+int
+listing_write(
+    const struct catalog *c, uint64_t deadline_ns, struct output *out, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < catalog_count(c); i++) {
+		rc = write_table(c, catalog_at(c, i), deadline_ns, out, e);
+	}
+	return rc;
+}

@@ -1,0 +1,402 @@
+/* flowpair-query: asks the tables of a store on the command line. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "collector/query/answer.h"
+#include "collector/query/listing.h"
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/option.h"
+
+#define EXIT_OPERATOR 2
+
+struct config {
+	const char *store;
+	struct option_list where;
+	const char *from, *to, *by, *sort, *columns;
+	uint64_t top, limit, timeout_ns;
+	unsigned format;
+	bool is_iso;
+};
+
+static const char *const formats[] = {
+    [OUTPUT_TABLE] = "table", [OUTPUT_CSV] = "csv", [OUTPUT_JSON] = "json", NULL};
+
+#define AT(member) offsetof(struct config, member)
+static const struct option options[] = {
+    {.name = "store",
+	.letter = 's',
+	.kind = OPTION_STRING,
+	.offset = AT(store),
+	.argument = "DIR",
+	.section = "Options",
+	.help =
+	    "The store that flowpair-collector writes: a directory, or sqlite:DIR."},
+    {.name = "where",
+	.letter = 'w',
+	.kind = OPTION_LIST,
+	.offset = AT(where),
+	.argument = "FIELD_OP=VALUE",
+	.section = "What to show",
+	.help = "Only rows for which this holds.  May be given several times: all must "
+		"hold.  The word --where may be left out after the table."},
+    {.name = "from",
+	.kind = OPTION_STRING,
+	.offset = AT(from),
+	.argument = "TIME",
+	.help =
+	    "Only rows from this time on: 2017-04-26, 2017-04-26T11:11:17Z, @seconds "
+	    "or nanoseconds since 1970."},
+    {.name = "to",
+	.kind = OPTION_STRING,
+	.offset = AT(to),
+	.argument = "TIME",
+	.help =
+	    "Only rows before this time.  A day without a time of day is included."},
+    {.name = "by",
+	.letter = 'b',
+	.kind = OPTION_STRING,
+	.offset = AT(by),
+	.argument = "FIELD[,FIELD]",
+	.help =
+	    "Put rows together that agree in these fields: sums are added, least and "
+	    "greatest values taken, means and deviations computed from the sums."},
+    {.name = "top",
+	.letter = 'n',
+	.kind = OPTION_NUMBER,
+	.offset = AT(top),
+	.argument = "N",
+	.help =
+	    "The N rows with the most octets (else bytes, else packets), or the most "
+	    "of what --sort names."},
+    {.name = "sort",
+	.kind = OPTION_STRING,
+	.offset = AT(sort),
+	.argument = "[-]FIELD",
+	.help = "Order by this field, with a minus sign the greatest first.  Otherwise "
+		"rows come day by day in the order of the key, addresses in address "
+		"order."},
+    {.name = "columns",
+	.letter = 'c',
+	.kind = OPTION_STRING,
+	.offset = AT(columns),
+	.argument = "A,B,...",
+	.help = "Show these columns only, in this order."},
+    {.name = "limit",
+	.kind = OPTION_NUMBER,
+	.offset = AT(limit),
+	.argument = "N",
+	.help = "Stop after N rows."},
+    {.name = "format",
+	.letter = 'f',
+	.kind = OPTION_CHOICE,
+	.offset = AT(format),
+	.argument = "table|csv|json",
+	.standard = "table",
+	.choices = formats,
+	.section = "How to show it",
+	.help = "An aligned table, CSV (RFC 4180), or a JSON array with one object per "
+		"line."},
+    {.name = "iso",
+	.kind = OPTION_FLAG,
+	.offset = AT(is_iso),
+	.help =
+	    "In CSV and JSON too, write times as ISO 8601 under the name without _ns."},
+    {.name = "timeout",
+	.kind = OPTION_DURATION,
+	.offset = AT(timeout_ns),
+	.argument = "TIME",
+	.standard = "30s",
+	.min = 1,
+	.max = 86400ULL * 365 * NS_PER_SECOND,
+	.help = "Give up after this time, so that a question cannot keep the collector "
+		"from reusing its files."},
+};
+
+static const struct option_program program = {
+    .name = "flowpair-query",
+    .summary = "ask the tables that flowpair-collector keeps",
+    .synopsis =
+	"--store DIR\n"
+	"--store DIR TABLE [FIELD_OP=VALUE ...] [--by FIELD] [--top N] [options]",
+    .operands =
+	"TABLE is a table or view of the store; without it they are listed.  Words "
+	"with an equals sign after it are conditions, as for --where.",
+    .manual =
+	"flowpair-query reads a store and writes rows of one table to standard output. "
+	" It "
+	"never changes the store, and may run while the collector writes it.  Tables "
+	"of "
+	"which every day is a file of its own are read across days; days outside "
+	"--from "
+	"and --to are not opened.\n"
+	"\n"
+	"In a table for people times are ISO 8601 in UTC, and text that peers sent is "
+	"shown with control characters escaped.  CSV and JSON have every column under "
+	"the "
+	"name and with the value it is stored with (start_ns in nanoseconds since "
+	"1970) "
+	"unless --iso is given.  An unknown value is empty in CSV, null in JSON and - "
+	"in a "
+	"table.\n"
+	"\n"
+	"--from and --to choose records by their start.  A row of a reduced table "
+	"stands "
+	"for many records of its day: it is shown when any of it may lie between.  "
+	"Rows of "
+	"a daily table are chosen by their day.\n"
+	"\n"
+	"# CONDITIONS\n"
+	"A condition is FIELD_OP=VALUE, or FIELD=VALUE for FIELD_eq=VALUE.  OP is one "
+	"of\n"
+	"\n"
+	"\teq ne lt le gt ge   compare, as numbers, times, addresses or text\n"
+	"\tin                  any of several values, separated by commas\n"
+	"\tprefix              addresses: in this network; text: begins with\n"
+	"\tlike                text with % for any characters and _ for one\n"
+	"\n"
+	"Addresses compare as addresses: src_ip=::ffff:10.0.0.1 finds 10.0.0.1, and lt "
+	"and "
+	"gt go by address order, IPv4 before IPv6 from 2000:: on.  A field that holds "
+	"networks equals each address inside it.  The protocol may be given by name "
+	"(protocol=tcp).\n"
+	"\n"
+	"# EXAMPLES\n"
+	"\tflowpair-query --store /var/lib/flowpair\n"
+	"\tflowpair-query --store /var/lib/flowpair services --top 10\n"
+	"\tflowpair-query --store /var/lib/flowpair pairs src_ip_prefix=10.0.0.0/8 "
+	"dst_port_in=80,443\n"
+	"\tflowpair-query --store /var/lib/flowpair pairs --by dst_ip,dst_port --top "
+	"20 "
+	"--from 2026-11-01 --to 2026-11-07\n"
+	"\n"
+	"# EXIT STATUS\n"
+	"0: the question was answered, be it with no rows.  2: the question cannot be "
+	"asked; a sentence on standard error says what is wrong.  1: it took too long "
+	"or "
+	"the store could not be read.\n"
+	"\n"
+	"# SEE ALSO\n"
+	"flowpair-collector(1), flowpair-exporter(1), flowpair-schema(5)",
+    .options = options,
+    .count = sizeof options / sizeof options[0],
+};
+
+/* The deadline stops statements that work too long; this stops one that waits, open,
+ * for whoever reads our output. */
+static void
+give_up(int signal)
+{
+	static const char sentence[] =
+	    "flowpair-query: the rows were not taken in time; read them faster (into a "
+	    "file) or raise --timeout\n";
+	ssize_t n = write(STDERR_FILENO, sentence, sizeof sentence - 1);
+
+	(void)signal;
+	(void)n;
+	_exit(EXIT_FAILURE);
+}
+
+static void
+set_alarm(uint64_t ns)
+{
+	struct itimerval t = {.it_value = {.tv_sec = (time_t)(ns / NS_PER_SECOND),
+				  .tv_usec = (suseconds_t)(ns % NS_PER_SECOND / 1000)}};
+
+	signal(SIGALRM, give_up);
+	setitimer(ITIMER_REAL, &t, NULL);
+}
+
+/* Sorts the words into one table and conditions. */
+static int
+read_words(const struct option_list *words, const struct option_list *where,
+    const char **ret_table, struct request *r, struct err *e)
+{
+	const char **all = calloc(words->count + where->count + 1, sizeof *all);
+
+	if (all == NULL) {
+		return err_set(e, -ENOMEM, "no memory to read the command line");
+	}
+	r->where = all;
+	for (unsigned i = 0; i < where->count; i++) {
+		all[r->where_count++] = where->items[i];
+	}
+	for (unsigned i = 0; i < words->count; i++) {
+		if (strchr(words->items[i], '=') != NULL) {
+			all[r->where_count++] = words->items[i];
+		} else if (*ret_table == NULL) {
+			*ret_table = words->items[i];
+		} else {
+			return err_set(e, -EINVAL,
+			    "\"%s\": one table at a time, and %s is given already; a "
+			    "condition is written field=value",
+			    words->items[i], *ret_table);
+		}
+	}
+	if (*ret_table == NULL && r->where_count > 0) {
+		return err_set(e, -EINVAL,
+		    "\"%s\" needs a table to apply to; name one (without a table the "
+		    "ones "
+		    "there are are listed)",
+		    all[0]);
+	}
+	return 0;
+}
+
+static struct output *
+make_output(const struct config *c, const struct output_column *columns, unsigned count,
+    int keep)
+{
+	struct output_settings s = {.format = (enum output_format)c->format,
+	    .is_iso = c->is_iso,
+	    .is_terminal = isatty(STDOUT_FILENO),
+	    .keep = keep};
+	struct winsize w;
+
+	if (s.is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0) {
+		s.width = w.ws_col;
+	}
+	return output_new(&s, columns, count, stdout);
+}
+
+static int
+ask(const struct catalog *catalog, const struct config *c, const char *table,
+    const struct request *r, uint64_t deadline_ns, struct output **ret_output,
+    struct output_column **ret_columns, struct err *e)
+{
+	struct output_column *columns = NULL;
+	struct question *q = NULL;
+	const struct table *t;
+	int keep = -1, rc = catalog_find(catalog, table, &t, e);
+
+	if (rc == 0 && t->count == 0) {
+		rc = err_set(e, -ENODATA,
+		    "table %s has no rows yet: nothing has been stored", table);
+	}
+	rc = rc == 0 ? question_new(t, r, &q, e) : rc;
+	if (rc < 0) {
+		return rc;
+	}
+	columns = calloc(q->column_count + 1, sizeof *columns);
+	for (unsigned i = 0; columns != NULL && i < q->column_count; i++) {
+		const struct column *k = &t->columns[q->columns[i]];
+		columns[i] = (struct output_column){k->name, k->shown, k->kind};
+		keep = q->sort == (int)q->columns[i] ? (int)i : keep;
+	}
+	*ret_columns = columns;
+	*ret_output =
+	    columns != NULL ? make_output(c, columns, q->column_count, keep) : NULL;
+	rc = *ret_output == NULL
+		 ? err_set(e, -ENOMEM, "no memory to show rows")
+		 : answer_question(catalog, q, deadline_ns, *ret_output, e);
+	question_free(q);
+	return rc;
+}
+
+static int
+list(const struct catalog *catalog, const struct config *c, uint64_t deadline_ns,
+    struct output **ret_output, struct err *e)
+{
+	*ret_output = make_output(c, listing_columns, LISTING_COLUMNS, -1);
+	if (*ret_output == NULL) {
+		return err_set(e, -ENOMEM, "no memory to show rows");
+	}
+	return listing_write(catalog, deadline_ns, *ret_output, e);
+}
+
+/* The databases are closed by now: a reader may take his time. */
+static int
+finish(const struct config *c, struct output *o, struct err *e)
+{
+	int rc = output_end(o);
+
+	if (rc < 0) {
+		return err_set(
+		    e, rc, "standard output cannot be written: %s", strerror(-rc));
+	}
+	if (c->format == OUTPUT_TABLE && output_rows(o) == 0) {
+		fprintf(stderr, "flowpair-query: no rows\n");
+	}
+	if (output_left_out(o) > 0) {
+		fprintf(stderr,
+		    "flowpair-query: %u columns are left out for lack of room; choose "
+		    "with --columns, or see all with --format csv\n",
+		    output_left_out(o));
+	}
+	return 0;
+}
+
+static int
+run(const struct config *c, const struct option_list *words, struct err *e)
+{
+	uint64_t deadline_ns = clock_monotonic_ns() + c->timeout_ns;
+	struct request r = {.from = c->from,
+	    .to = c->to,
+	    .by = c->by,
+	    .columns = c->columns,
+	    .sort = c->sort,
+	    .top = c->top,
+	    .limit = c->limit};
+	struct output_column *columns = NULL;
+	struct catalog *catalog = NULL;
+	struct output *output = NULL;
+	const char *table = NULL;
+	int rc;
+
+	if (c->store == NULL) {
+		return err_set(e, -EINVAL,
+		    "--store is missing; name the directory that flowpair-collector "
+		    "--store names");
+	}
+	rc = read_words(words, &c->where, &table, &r, e);
+	if (rc < 0) {
+		goto out;
+	}
+	set_alarm(c->timeout_ns + NS_PER_SECOND);
+	rc = catalog_open(c->store, &catalog, e);
+	if (rc == 0) {
+		rc = table != NULL
+			 ? ask(catalog, c, table, &r, deadline_ns, &output, &columns, e)
+			 : list(catalog, c, deadline_ns, &output, e);
+	}
+	if (rc == -ETIMEDOUT) {
+		err_set(e, rc,
+		    "the question took longer than --timeout allows; narrow it with "
+		    "--from, --to or --where, or raise --timeout");
+	}
+out:
+	catalog_close(catalog);
+	set_alarm(0);
+	rc = rc == 0 ? finish(c, output, e) : rc;
+	output_free(output);
+	free(columns);
+	free((void *)r.where);
+	return rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct option_list words = {0};
+	struct config config = {0};
+	struct err e = {""};
+	int rc = option_parse(&program, argc, argv, &config, &words, &e);
+
+	if (rc == 0) {
+		rc = run(&config, &words, &e);
+	}
+	option_free(&program, &config, &words);
+	if (rc < 0) {
+		log_error("%s", e.text);
+	}
+	return rc >= 0 ? EXIT_SUCCESS
+	       : rc == -EINVAL || rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES ||
+		       rc == -ENODATA
+		   ? EXIT_OPERATOR
+		   : EXIT_FAILURE;
+}
