@@ -22,6 +22,7 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_BAD_RECORD,   /* sets whose variable-length record ran over its end */
 	SESSION_REFUSED_TEMPLATE, /* over the bound */
 	SESSION_UNKNOWN_SESSION,  /* messages of a session that was never opened */
+	SESSION_REFUSED_DOMAIN,   /* messages of one observation domain too many */
 	SESSION_DROPS,
 };
 const char *session_drop_name(enum session_drop d); /* "no-template" */
@@ -30,6 +31,7 @@ const char *session_drop_name(enum session_drop d); /* "no-template" */
  * `exporters`. */
 struct session_counts {
 	const struct session_identity *identity;
+	const char *exporter; /* as origin.exporter */
 	uint32_t domain;
 	uint64_t first_ns, last_ns; /* arrival */
 	uint64_t messages, octets, templates, records, options;
@@ -50,7 +52,8 @@ struct origin {
 
 struct sessions;
 struct sessions_settings {
-	unsigned max_sessions, max_domains, max_templates, max_fields;
+	unsigned max_sessions, max_domains; /* domains: of all sessions together */
+	unsigned max_templates, max_fields; /* per domain; per template */
 	bool is_live;
 	const char *exporter; /* overrides every origin's exporter name; NULL: none */
 };
@@ -68,6 +71,16 @@ void sessions_free(struct sessions *s);
 void sessions_open(struct sessions *s, uint32_t session, const uint8_t *text,
     size_t length, uint64_t arrival_ns);
 void sessions_close(struct sessions *s, uint32_t session);
+/* Calls each() for every session that is open. */
+void sessions_each_open(const struct sessions *s,
+    void (*each)(uint32_t session, const struct session_identity *identity, void *data),
+    void *data);
+/* So many closed sessions wait for their counters to be taken that it should be done
+ * now. */
+bool sessions_are_full(const struct sessions *s);
+/* At most how many data records sessions_message() would hand to set(). */
+size_t sessions_most_records(
+    const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length);
 /* One whole message.  templates_only: during replay before the start position: nothing
  * is counted or stored, sequence numbers and templates are learned. */
 void sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
