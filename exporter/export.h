@@ -51,9 +51,10 @@ struct export_preamble {
 	size_t length;
 	uint32_t records; /* options records inside */
 };
-/* Before the first export_preamble(); the list is copied. */
-void export_set_interfaces(
+/* Before the first export_preamble(); the list is copied.  0 or -ENOMEM. */
+int export_set_interfaces(
     struct export *x, const struct export_interface *list, unsigned n);
+/* NULL: no memory. */
 const struct export_preamble *export_preamble(struct export *x, uint64_t now_ns);
 
 void export_record(struct export *x, const struct flow_record *r, uint64_t now_ns);
