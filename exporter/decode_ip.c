@@ -45,8 +45,9 @@ ipv4_decode(const uint8_t *ip, uint32_t captured, uint32_t wire, struct ip_packe
 		return PACKET_IP_TRUNCATED;
 	}
 	ret->version = 4;
-	ret->source = ip + 12;
-	ret->destination = ip + 16;
+	ret->source[0] = ret->destination[0] = 0;
+	ret->source[1] = 0xffffULL << 32 | load_u32(ip + 12);
+	ret->destination[1] = 0xffffULL << 32 | load_u32(ip + 16);
 	ret->transport = ip + header;
 	ret->captured = (captured < total ? captured : total) - header;
 	ret->length = total - header;
@@ -193,8 +194,10 @@ ipv6_decode(const uint8_t *ip, uint32_t captured, uint32_t wire, struct ip_packe
 		return drop;
 	}
 	ret->version = 6;
-	ret->source = ip + 8;
-	ret->destination = ip + 24;
+	ret->source[0] = load_u64(ip + 8);
+	ret->source[1] = load_u64(ip + 16);
+	ret->destination[0] = load_u64(ip + 24);
+	ret->destination[1] = load_u64(ip + 32);
 	ret->transport = ip + IPV6_HEADER;
 	ret->captured = (captured < total ? captured : total) - IPV6_HEADER;
 	ret->length = total - IPV6_HEADER;

@@ -9,11 +9,12 @@
 #include "exporter/packet.h"
 
 struct ip_packet {
-	const uint8_t *source, *destination; /* 4 or 16 bytes */
-	const uint8_t *transport;            /* behind IP and extension headers */
-	uint32_t captured;                   /* bytes at transport, at most length */
-	uint32_t length; /* transport header and payload, by the IP header */
-	uint32_t octets; /* IP total length */
+	/* struct address as two numbers: comparing and swapping them needs no branch */
+	uint64_t source[2], destination[2];
+	const uint8_t *transport; /* behind IP and extension headers */
+	uint32_t captured;        /* bytes at transport, at most length */
+	uint32_t length;          /* transport header and payload, by the IP header */
+	uint32_t octets;          /* IP total length */
 	uint32_t fragment_id;
 	uint8_t version;
 	uint8_t protocol; /* behind all extension headers */

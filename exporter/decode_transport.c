@@ -110,11 +110,11 @@ icmp_decode(const struct ip_packet *ip, struct transport *ret)
 	type = ip->transport[0];
 	code = ip->transport[1];
 	request = icmp_request_of(ip->protocol, type);
-	ret->icmp = (uint16_t)(type << 8 | code);
+	ret->icmp = (uint32_t)type << 8 | code;
 	if (request >= 0) {
-		ret->source_port = (uint16_t)(request << 8);
+		ret->source_port = (uint32_t)request << 8;
 	} else if (icmp_is_request(ip->protocol, type)) {
-		ret->destination_port = (uint16_t)(type << 8);
+		ret->destination_port = (uint32_t)type << 8;
 	} else {
 		ret->destination_port = ret->icmp;
 	}

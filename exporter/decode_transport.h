@@ -8,13 +8,15 @@
 #include "exporter/decode_ip.h"
 #include "exporter/packet.h"
 
+/* All of one width, wider than what they hold: neighbours are loaded together, which
+ * must wait when they were stored one by one. */
 struct transport {
-	uint16_t source_port,
+	uint32_t source_port,
 	    destination_port;  /* ICMP: as struct packet_key has them */
 	uint32_t payload;      /* octets behind the header */
 	uint32_t tcp_sequence; /* of a SYN */
-	uint16_t icmp;         /* type << 8 | code */
-	uint8_t tcp_flags;
+	uint32_t tcp_flags;
+	uint32_t icmp; /* type << 8 | code */
 };
 
 /* ip is not a later fragment. */
