@@ -9,7 +9,7 @@
 #include <pcap/pcap.h>
 
 #include "common/capture_classic.h"
-#include "common/capture_source.h"
+#include "common/source.h"
 
 #define SNAPLEN_DEFAULT 262144
 #define RING_DEFAULT    (16U << 20)
@@ -20,8 +20,8 @@ struct capture {
 	char *name;
 	pcap_t *pcap; /* NULL: classic reads */
 	struct capture_classic
-	    classic;                  /* a file without filter in the classic format */
-	struct capture_source source; /* files only */
+	    classic;          /* a file without filter in the classic format */
+	struct source source; /* files only */
 	int link_type;
 	bool is_live, has_ended;
 	uint64_t received, cut_short;
@@ -71,7 +71,7 @@ static int
 open_with_libpcap(struct capture *c, const struct capture_settings *s, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE] = "";
-	FILE *f = capture_source_stream(&c->source);
+	FILE *f = source_stream(&c->source);
 
 	if (f == NULL) {
 		return err_set(e, -ENOMEM, "%s: out of memory", c->name);
@@ -101,11 +101,11 @@ capture_open_file(const char *path, const struct capture_settings *s,
 	if (c == NULL) {
 		return -ENOMEM;
 	}
-	rc = capture_source_open(path, &c->source, e);
+	rc = source_open(path, &c->source, e);
 	if (rc < 0) {
 		goto out;
 	}
-	have = capture_source_fill(&c->source, CAPTURE_CLASSIC_HEADER, e);
+	have = source_fill(&c->source, CAPTURE_CLASSIC_HEADER, e);
 	if (have < 0) {
 		rc = err_prefix(e, (int)have, "%s", c->name);
 		goto out;
@@ -349,7 +349,7 @@ capture_close(struct capture *c)
 		pcap_close(c->pcap); /* a file's stream with it, before its source */
 	}
 	if (!c->is_live) {
-		capture_source_close(&c->source);
+		source_close(&c->source);
 	}
 	free(c->name);
 	free(c);

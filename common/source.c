@@ -1,4 +1,4 @@
-#include "common/capture_source.h"
+#include "common/source.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 /* Room for a whole largest packet that begins anywhere, and for large reads. */
-#define BUFFER_BYTES (2 * CAPTURE_SOURCE_MOST)
+#define BUFFER_BYTES (2 * SOURCE_MOST)
 #define STREAM_BYTES (256 * 1024)
 
 int
-capture_source_open(const char *path, struct capture_source *ret, struct err *e)
+source_open(const char *path, struct source *ret, struct err *e)
 {
-	struct capture_source s = {0};
+	struct source s = {0};
 	struct stat st;
 	int rc;
 
@@ -33,18 +33,17 @@ capture_source_open(const char *path, struct capture_source *ret, struct err *e)
 }
 
 void
-capture_source_close(struct capture_source *s)
+source_close(struct source *s)
 {
 	compressed_close(&s->file);
 	free(s->buffer);
-	*s = (struct capture_source){.file.fd = -1};
+	*s = (struct source){.file.fd = -1};
 }
 
 /* Up to `most` bytes, at least one before the end of the file.  A pipe may bring
  * packets slowly: no more than `need` bytes are waited for there. */
 static ssize_t
-read_some(
-    struct capture_source *s, uint8_t *out, size_t need, size_t most, struct err *e)
+read_some(struct source *s, uint8_t *out, size_t need, size_t most, struct err *e)
 {
 	const char *why;
 	ssize_t n;
@@ -65,7 +64,7 @@ read_some(
 }
 
 ssize_t
-capture_source_fill(struct capture_source *s, size_t need, struct err *e)
+source_fill(struct source *s, size_t need, struct err *e)
 {
 	size_t have = (size_t)(s->end - s->at);
 
@@ -93,7 +92,7 @@ capture_source_fill(struct capture_source *s, size_t need, struct err *e)
 }
 
 uint64_t
-capture_source_offset(const struct capture_source *s)
+source_offset(const struct source *s)
 {
 	return s->consumed + (size_t)(s->at - s->buffer);
 }
@@ -101,7 +100,7 @@ capture_source_offset(const struct capture_source *s)
 static ssize_t
 stream_read(void *cookie, char *out, size_t room)
 {
-	struct capture_source *s = cookie;
+	struct source *s = cookie;
 	size_t have = (size_t)(s->end - s->at);
 
 	if (have == 0) {
@@ -116,7 +115,7 @@ stream_read(void *cookie, char *out, size_t room)
 }
 
 FILE *
-capture_source_stream(struct capture_source *s)
+source_stream(struct source *s)
 {
 	FILE *f = fopencookie(s, "r", (cookie_io_functions_t){.read = stream_read});
 
