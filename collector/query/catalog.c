@@ -389,10 +389,30 @@ table_column(const struct table *t, const char *name)
 	return -1;
 }
 
+/* "a, b, c"; what does not fit is dots. */
+static const char *
+list_names(const char *const *names, unsigned n, char *out, size_t capacity)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	for (unsigned i = 0; i < n; i++) {
+		size_t more = strlen(names[i]) + 2;
+		if (used + more + sizeof "..." > capacity) {
+			strcpy(out + used, "...");
+			break;
+		}
+		used += (size_t)sprintf(
+		    out + used, "%s%s", names[i], i + 1 < n ? ", " : "");
+	}
+	return out;
+}
+
 int
 table_require(const struct table *t, const char *name, struct err *e)
 {
 	const char *names[256], *nearest;
+	char list[320];
 	unsigned n = 0;
 	int i = table_column(t, name);
 
@@ -408,10 +428,8 @@ table_require(const struct table *t, const char *name, struct err *e)
 		    "table %s has no column \"%s\"; the nearest is \"%s\"", t->name,
 		    name, nearest);
 	}
-	return err_set(e, -EINVAL,
-	    "table %s has no column \"%s\"; `flowpair-query --limit 1 --format csv %s` "
-	    "shows what it has",
-	    t->name, name, t->name);
+	return err_set(e, -EINVAL, "table %s has no column \"%s\"; it has %s", t->name,
+	    name, list_names(names, n, list, sizeof list));
 }
 
 int
