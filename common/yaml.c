@@ -518,21 +518,25 @@ read_file(const char *path, unsigned char **ret, size_t *ret_length, struct err 
 		return err_set(e, -errno, "%s: %s", path, strerror(errno));
 	}
 	do {
-		length += (size_t)n;
+		length += n < 0 ? 0 : (size_t)n;
+		if (length > FILE_MAX_BYTES) {
+			rc = err_set(e, -E2BIG,
+			    "%s: is larger than %u MiB: is it a YAML file?", path,
+			    FILE_MAX_BYTES >> 20);
+			goto out;
+		}
 		if (length == room) {
 			void *more;
 			room = room == 0 ? 65536 : room * 2;
-			more = room > 2 * FILE_MAX_BYTES ? NULL : realloc(bytes, room);
+			more = realloc(bytes, room);
 			if (more == NULL) {
-				rc = err_set(e, -E2BIG,
-				    "%s: is larger than %u MiB: is it a YAML file?",
-				    path, FILE_MAX_BYTES >> 20);
+				rc = err_set(e, -ENOMEM, "%s: out of memory", path);
 				goto out;
 			}
 			bytes = more;
 		}
 		n = read(fd, bytes + length, room - length);
-	} while (n > 0 || (n < 0 && errno == EINTR && (n = 0) == 0));
+	} while (n > 0 || (n < 0 && errno == EINTR));
 	if (n < 0) {
 		rc = err_set(e, -errno, "%s: %s", path, strerror(errno));
 		goto out;
