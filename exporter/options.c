@@ -1,0 +1,404 @@
+#include "exporter/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+#include "common/clock.h"
+#include "common/message.h"
+#include "exporter/conversation.h"
+
+static const char *const units[] = {"ms", "us", "s", NULL};
+static const char *const summaries[] = {"text", "json", "none", NULL};
+static const char *const progresses[] = {"auto", "always", "never", NULL};
+
+#define AT(field) .offset = offsetof(struct options, field)
+#define TIMEOUT   .min = 1000000, .max = CONVERSATION_TIMEOUT_MAX_NS
+
+static const struct option table[] = {
+    {.name = "interface",
+	.letter = 'i',
+	.kind = OPTION_LIST,
+	AT(interfaces),
+	.argument = "NAME",
+	.section = "Input",
+	.help = "Capture on this interface until told to stop (any: on all of them).  "
+		"May be repeated: each interface has conversations of its own."},
+    {.name = "read",
+	.letter = 'r',
+	.kind = OPTION_LIST,
+	AT(files),
+	.argument = "FILE",
+	.help = "Read this capture (pcap or pcapng, also .gz and .zst; - is standard "
+		"input).  May be repeated: files are read in the order given."},
+    {.name = "trace-csv",
+	.kind = OPTION_STRING,
+	AT(trace_csv),
+	.argument = "FILE",
+	.help = "Read this flow trace (CSV with a header line, also .gz and .zst) and "
+		"send one record a row."},
+    {.name = "trace-duration-unit",
+	.kind = OPTION_CHOICE,
+	AT(trace_unit),
+	.argument = "UNIT",
+	.standard = "ms",
+	.choices = units,
+	.help = "Unit of the trace's column Flow.Duration."},
+    {.name = "filter",
+	.letter = 'f',
+	.kind = OPTION_STRING,
+	AT(filter),
+	.argument = "EXPRESSION",
+	.help = "Count only packets that match this pcap-filter(7) expression."},
+    {.name = "snaplen",
+	.kind = OPTION_SIZE,
+	AT(snaplen),
+	.argument = "BYTES",
+	.standard = "512",
+	.min = 64,
+	.max = 262144,
+	.help = "How much of each packet to capture on an interface; headers are "
+		"enough, lengths come from them."},
+    {.name = "promiscuous",
+	.kind = OPTION_FLAG,
+	AT(promiscuous),
+	.help = "Also capture what is not addressed to this host (the default)."},
+    {.name = "no-promiscuous",
+	.kind = OPTION_FLAG,
+	AT(no_promiscuous),
+	.help = "Capture only what this host sends and receives."},
+    {.name = "ring-size",
+	.kind = OPTION_SIZE,
+	AT(ring_bytes),
+	.argument = "BYTES",
+	.standard = "16MiB",
+	.min = 65536,
+	.max = 1u << 30,
+	.help = "Kernel buffer of each interface."},
+    {.name = "duration",
+	.kind = OPTION_DURATION,
+	AT(duration_ns),
+	.argument = "TIME",
+	.help = "Stop capturing after this time."},
+    {.name = "count",
+	.kind = OPTION_NUMBER,
+	AT(count),
+	.argument = "N",
+	.help = "Stop after this many packets."},
+    {.name = "user",
+	.kind = OPTION_STRING,
+	AT(user),
+	.argument = "NAME",
+	.help = "Go on as this user once interfaces, keys and output are open."},
+
+    {.name = "max-conversations",
+	.kind = OPTION_NUMBER,
+	AT(max_conversations),
+	.argument = "N",
+	.standard = "1M",
+	.min = 1,
+	.max = 1000000000,
+	.section = "Conversations",
+	.help =
+	    "At most this many live conversations, of about 230 bytes each, shared "
+	    "evenly by the interfaces.  When there are more, those idle for longest "
+	    "end early (end reason 5)."},
+    {.name = "idle-timeout",
+	.kind = OPTION_DURATION,
+	AT(idle_ns),
+	.argument = "TIME",
+	.standard = "15s",
+	TIMEOUT,
+	.help = "A conversation ends after this time without a packet."},
+    {.name = "idle-timeout-tcp",
+	.kind = OPTION_DURATION,
+	AT(idle_tcp_ns),
+	.argument = "TIME",
+	.max = CONVERSATION_TIMEOUT_MAX_NS,
+	.help = "The same for TCP; 0: as idle-timeout."},
+    {.name = "idle-timeout-udp",
+	.kind = OPTION_DURATION,
+	AT(idle_udp_ns),
+	.argument = "TIME",
+	.max = CONVERSATION_TIMEOUT_MAX_NS,
+	.help = "The same for UDP; 0: as idle-timeout."},
+    {.name = "idle-timeout-icmp",
+	.kind = OPTION_DURATION,
+	AT(idle_icmp_ns),
+	.argument = "TIME",
+	.max = CONVERSATION_TIMEOUT_MAX_NS,
+	.help = "The same for ICMP and ICMPv6; 0: as idle-timeout."},
+    {.name = "active-timeout",
+	.kind = OPTION_DURATION,
+	AT(active_ns),
+	.argument = "TIME",
+	.standard = "30min",
+	TIMEOUT,
+	.help = "A conversation that lives longer is reported in segments of this "
+		"length, each with counters of its own."},
+    {.name = "adaptive-timeout",
+	.kind = OPTION_FLAG,
+	AT(is_adaptive),
+	.help = "Let each conversation's pace set its idle timeout: adaptive-factor "
+		"times its mean inter-arrival time plus 4 standard deviations, but not "
+		"less than adaptive-min nor more than adaptive-max."},
+    {.name = "adaptive-min",
+	.kind = OPTION_DURATION,
+	AT(adaptive_min_ns),
+	.argument = "TIME",
+	.standard = "5s",
+	TIMEOUT,
+	.help = "Shortest adaptive idle timeout."},
+    {.name = "adaptive-max",
+	.kind = OPTION_DURATION,
+	AT(adaptive_max_ns),
+	.argument = "TIME",
+	.standard = "5min",
+	TIMEOUT,
+	.help = "Longest adaptive idle timeout."},
+    {.name = "adaptive-factor",
+	.kind = OPTION_NUMBER,
+	AT(adaptive_factor),
+	.argument = "N",
+	.standard = "5",
+	.min = 1,
+	.max = 1000,
+	.help = "Mean inter-arrival times without a packet until a conversation ends."},
+    {.name = "vlan-in-key",
+	.kind = OPTION_FLAG,
+	AT(vlan_in_key),
+	.help = "Keep conversations of different VLANs apart."},
+
+    {.name = "domain",
+	.kind = OPTION_NUMBER,
+	AT(domain),
+	.argument = "N",
+	.standard = "1",
+	.max = UINT32_MAX,
+	.section = "Records",
+	.help = "Observation domain id of the messages."},
+    {.name = "message-size",
+	.kind = OPTION_SIZE,
+	AT(message_size),
+	.argument = "BYTES",
+	.standard = "16384",
+	.min = 512,
+	.max = MESSAGE_MAX,
+	.help = "Longest message."},
+    {.name = "statistics-interval",
+	.kind = OPTION_DURATION,
+	AT(statistics_ns),
+	.argument = "TIME",
+	.standard = "60s",
+	.help = "How often to send statistics of the exporter itself; 0: at the end "
+		"only."},
+    {.name = "elements",
+	.kind = OPTION_LIST,
+	AT(elements),
+	.argument = "XML",
+	.help = "Read information elements from this registry too (the XML format of "
+		"libfixbuf and YAF).  May be repeated."},
+    {.name = "templates",
+	.kind = OPTION_STRING,
+	AT(templates),
+	.argument = "FILE",
+	.help = "Send what this file lists instead of what schemas' templates.yaml "
+		"does."},
+    {.name = "schemas",
+	.kind = OPTION_STRING,
+	AT(schemas),
+	.argument = "DIR",
+	.help = "Directory of elements.xml and templates.yaml."},
+    {.name = "own-pen",
+	.kind = OPTION_NUMBER,
+	AT(own_pen),
+	.argument = "N",
+	.standard = "32473",
+	.min = 1,
+	.max = UINT32_MAX,
+	.help = "Private enterprise number of flowpair's own elements."},
+    {.name = "list-elements",
+	.kind = OPTION_FLAG,
+	AT(list_elements),
+	.help = "Print what a templates file may list, and exit."},
+
+    {.name = "to",
+	.letter = 't',
+	.kind = OPTION_STRING,
+	AT(to),
+	.argument = "URI",
+	.section = "Delivery",
+	.help = "Where the records go: file:PATH, tcp://HOST[:4739] or "
+		"tls://HOST[:4740]."},
+    {.name = "certificate",
+	.kind = OPTION_STRING,
+	AT(certificate),
+	.argument = "FILE",
+	.help = "Certificate chain (PEM) that tells the collector who this is."},
+    {.name = "key",
+	.kind = OPTION_STRING,
+	AT(key),
+	.argument = "FILE",
+	.help = "Private key (PEM) of the certificate; nobody else may read the file."},
+    {.name = "ca",
+	.kind = OPTION_STRING,
+	AT(ca),
+	.argument = "FILE",
+	.help = "Authorities (PEM) that the collector's certificate must come from; "
+		"without it, the system's."},
+    {.name = "crl",
+	.kind = OPTION_STRING,
+	AT(crl),
+	.argument = "FILE",
+	.help = "Revocation lists (PEM) of those authorities."},
+    {.name = "tls12",
+	.kind = OPTION_FLAG,
+	AT(tls12),
+	.help = "Also speak TLS 1.2, to a collector that has nothing newer."},
+    {.name = "queue-size",
+	.kind = OPTION_SIZE,
+	AT(queue_bytes),
+	.argument = "BYTES",
+	.standard = "64MiB",
+	.min = 1 << 20,
+	.help = "Messages kept while the collector is slow or away.  When they are "
+		"more, reading a file waits, and a live capture drops and counts."},
+    {.name = "give-up",
+	.kind = OPTION_DURATION,
+	AT(give_up_ns),
+	.argument = "TIME",
+	.standard = "60s",
+	.help = "At the end, how long to try to deliver what is queued; 0: for ever."},
+
+    {.name = "summary",
+	.kind = OPTION_CHOICE,
+	AT(summary),
+	.argument = "FORM",
+	.standard = "text",
+	.choices = summaries,
+	.section = "Report",
+	.help = "Totals on standard output at the end (on standard error when the "
+		"records go to standard output)."},
+    {.name = "progress",
+	.kind = OPTION_CHOICE,
+	AT(progress),
+	.argument = "WHEN",
+	.standard = "auto",
+	.choices = progresses,
+	.help = "Progress of reading files on standard error; auto: when that is a "
+		"terminal."},
+};
+
+static const struct option_program program = {
+    .name = "flowpair-exporter",
+    .summary = "turn packets into bidirectional conversation records (IPFIX)",
+    .synopsis = "-i NAME [-i NAME ...] --to URI [option ...]\n"
+		"-r FILE [-r FILE ...] --to URI [option ...]\n"
+		"--trace-csv FILE --to URI [option ...]",
+    .manual =
+	"Watches packets on interfaces or in captures, follows the conversations in "
+	"them, and sends one IPFIX record (RFC 7011, RFC 5103) for each: packets, "
+	"octets, payload and inter-arrival statistics of both directions.\n\n"
+	"SIGINT and SIGTERM end the input: what lives is sent with end reason 4 "
+	"(forced), the queue is delivered, and the summary printed.  A second signal "
+	"ends the program at once.\n\n"
+	"# EXAMPLES\n\n"
+	"A capture into an IPFIX file:\n\n"
+	"\tflowpair-exporter -r day.pcap.gz --to file:day.ipfix\n\n"
+	"An interface to a collector, with mutual certificates:\n\n"
+	"\tflowpair-exporter -i eth0 --to tls://collector.example.net \\\n"
+	"\t    --certificate tap1.pem --key tap1.key --ca ca.pem --user nobody\n",
+    .options = table,
+    .count = sizeof table / sizeof *table,
+};
+
+bool
+options_is_live(const struct options *o)
+{
+	return o->interfaces.count > 0;
+}
+
+static int
+check_input(const struct options *o, struct err *e)
+{
+	unsigned kinds =
+	    (o->interfaces.count > 0) + (o->files.count > 0) + (o->trace_csv != NULL);
+
+	if (kinds != 1) {
+		return err_set(e, -EINVAL,
+		    kinds == 0
+			? "nothing to read: give -i INTERFACE, -r FILE or --trace-csv "
+			  "FILE"
+			: "-i, -r and --trace-csv exclude each other: give one kind of "
+			  "input");
+	}
+	if (o->promiscuous && o->no_promiscuous) {
+		return err_set(e, -EINVAL,
+		    "--promiscuous and --no-promiscuous exclude each other");
+	}
+	if (o->user != NULL && !options_is_live(o)) {
+		return err_set(e, -EINVAL,
+		    "--user is for live capture (-i); reading a file needs no "
+		    "privileges to drop");
+	}
+	return 0;
+}
+
+static int
+check_timeouts(const struct options *o, struct err *e)
+{
+	const struct {
+		const char *name;
+		uint64_t ns;
+	} idle[] = {
+	    {"idle-timeout", o->idle_ns},
+	    {"idle-timeout-tcp", o->idle_tcp_ns},
+	    {"idle-timeout-udp", o->idle_udp_ns},
+	    {"idle-timeout-icmp", o->idle_icmp_ns},
+	    {"adaptive-max", o->is_adaptive ? o->adaptive_max_ns : 0},
+	};
+
+	for (unsigned i = 0; i < sizeof idle / sizeof *idle; i++) {
+		if (idle[i].ns > o->active_ns) {
+			return err_set(e, -EINVAL,
+			    "--%s is longer than --active-timeout: an idle "
+			    "conversation would be reported late; make it shorter or "
+			    "the active timeout longer",
+			    idle[i].name);
+		}
+	}
+	if (o->adaptive_min_ns > o->adaptive_max_ns) {
+		return err_set(
+		    e, -EINVAL, "--adaptive-min is longer than --adaptive-max");
+	}
+	return 0;
+}
+
+int
+options_parse(int argc, char **argv, struct options *ret, struct err *e)
+{
+	int rc = option_parse(&program, argc, argv, ret, NULL, e);
+
+	if (rc != 0 || ret->list_elements) {
+		return rc;
+	}
+	rc = check_input(ret, e);
+	if (rc == 0) {
+		rc = check_timeouts(ret, e);
+	}
+	if (rc == 0 && ret->to == NULL) {
+		rc = err_set(e, -EINVAL,
+		    "nowhere to send records to: give --to file:PATH, --to tcp://HOST "
+		    "or "
+		    "--to tls://HOST");
+	}
+	if (rc < 0) {
+		options_free(ret);
+	}
+	return rc;
+}
+
+void
+options_free(struct options *o)
+{
+	option_free(&program, o, NULL);
+}
