@@ -1,0 +1,261 @@
+#include "exporter/summary.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "common/clock.h"
+
+#define LABEL 16
+
+static const char *const end_names[] = {
+    [FLOW_END_IDLE] = "idle",
+    [FLOW_END_ACTIVE] = "active",
+    [FLOW_END_DETECTED] = "closed",
+    [FLOW_END_FORCED] = "forced",
+    [FLOW_END_RESOURCES] = "resources",
+};
+
+void
+summary_format_count(char out[static 32], uint64_t n)
+{
+	static const char prefixes[] = "kMGTPE";
+	double v = (double)n;
+	int i = -1;
+
+	if (n < 1000) {
+		(void)snprintf(out, 32, "%" PRIu64, n);
+		return;
+	}
+	while (v >= 999.5 && prefixes[i + 1] != '\0') {
+		v /= 1000;
+		i++;
+	}
+	(void)snprintf(out, 32, "%.*f %c",
+	    v < 9.995   ? 2
+	    : v < 99.95 ? 1
+			: 0,
+	    v, prefixes[i]);
+}
+
+/* 4838065 as "4 838 065" */
+static const char *
+grouped(char out[static 32], uint64_t n)
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof digits, "%" PRIu64, n), at = 0;
+
+	for (int i = 0; i < length; i++) {
+		if (i > 0 && (length - i) % 3 == 0) {
+			out[at++] = ' ';
+		}
+		out[at++] = digits[i];
+	}
+	out[at] = '\0';
+	return out;
+}
+
+static void
+line(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	char text[32];
+
+	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, grouped(text, n),
+	    *note == '\0' ? "" : "  ", note);
+}
+
+static uint64_t
+dropped_in_all(const struct summary *s)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = PACKET_KEPT + 1; i < PACKET_DROPS; i++) {
+		sum += s->dropped[i];
+	}
+	return sum;
+}
+
+static void
+text_packets(const struct summary *s, FILE *out)
+{
+	char octets[32], note[64], label[64];
+
+	summary_format_count(octets, s->conversations.octets);
+	(void)snprintf(note, sizeof note, "%sB of IP counted", octets);
+	line(out, "packets", s->packets_read, note);
+	for (unsigned i = PACKET_KEPT + 1; i < PACKET_DROPS; i++) {
+		if (s->dropped[i] > 0) {
+			(void)snprintf(
+			    label, sizeof label, "  %s", packet_drop_name(i));
+			line(out, label, s->dropped[i], "not counted");
+		}
+	}
+	for (unsigned i = 0; i < s->capture_count; i++) {
+		const struct summary_capture *c = &s->captures[i];
+		uint64_t missed =
+		    c->counts.kernel_dropped + c->counts.interface_dropped;
+		if (missed > 0) {
+			line(out, "  missed", missed, c->name);
+		}
+		if (c->counts.cut_short) {
+			line(out, "  cut short", 1, c->name);
+		}
+	}
+}
+
+static void
+text_conversations(const struct summary *s, FILE *out)
+{
+	const struct conversations_counts *c = &s->conversations;
+	char note[64], peak[32], label[64];
+
+	(void)snprintf(note, sizeof note, "at most %s at once", grouped(peak, c->peak));
+	line(out, "conversations", c->created, note);
+	for (unsigned i = FLOW_END_IDLE; i <= FLOW_END_RESOURCES; i++) {
+		if (c->ended[i] > 0) {
+			(void)snprintf(label, sizeof label, "  %s", end_names[i]);
+			line(out, label, c->ended[i],
+			    i == FLOW_END_ACTIVE ? "segments of longer ones" : "");
+		}
+	}
+}
+
+static void
+text_trace(const struct summary *s, FILE *out)
+{
+	char label[64], note[64];
+
+	line(out, "rows", s->trace.rows, "");
+	for (unsigned i = 0; i < TRACE_BADS; i++) {
+		if (s->trace.bad[i] > 0) {
+			(void)snprintf(label, sizeof label, "  %s", trace_bad_name(i));
+			(void)snprintf(note, sizeof note,
+			    "rows left out, first in line %" PRIu64,
+			    s->trace.bad_line[i]);
+			line(out, label, s->trace.bad[i], note);
+		}
+	}
+}
+
+void
+summary_print_text(const struct summary *s, FILE *out)
+{
+	char memory[32];
+
+	if (s->is_trace) {
+		text_trace(s, out);
+	} else {
+		text_packets(s, out);
+		text_conversations(s, out);
+	}
+	line(out, "records", s->records, s->to);
+	line(out, "  messages", s->sender.messages, "");
+	line(out, "  octets", s->sender.bytes, "");
+	if (s->sender.dropped_records > 0) {
+		line(out, "  not delivered", s->sender.dropped_records,
+		    s->sender.last_error);
+	}
+	if (s->sender.failures > 0) {
+		line(out, "  reconnects", s->sender.failures, s->sender.last_error);
+	}
+	summary_format_count(memory, s->memory_bytes);
+	fprintf(out, "%-*s %19.3f  s of CPU; %.3f s in all; %sB of memory\n", LABEL,
+	    "time", (double)s->cpu_ns / NS_PER_SECOND,
+	    (double)s->wall_ns / NS_PER_SECOND, memory);
+}
+
+/* A JSON string.  Bytes that are no printable ASCII are escaped, so that a strange file
+ * name can break neither the JSON nor a terminal. */
+static void
+json_text(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (; *text != '\0'; text++) {
+		unsigned char b = (unsigned char)*text;
+		if (b == '"' || b == '\\') {
+			fprintf(out, "\\%c", b);
+		} else if (b < 0x20 || b >= 0x7f) {
+			fprintf(out, "\\u%04x", b);
+		} else {
+			putc(b, out);
+		}
+	}
+	putc('"', out);
+}
+
+static void
+json_number(FILE *out, const char *name, uint64_t n)
+{
+	fprintf(out, ",\"%s\":%" PRIu64, name, n);
+}
+
+static void
+json_packets(const struct summary *s, FILE *out)
+{
+	const struct conversations_counts *c = &s->conversations;
+
+	fprintf(out, "\"packets\":%" PRIu64, s->packets_read);
+	json_number(out, "octets", c->octets);
+	fprintf(out, ",\"conversations\":{\"created\":%" PRIu64, c->created);
+	json_number(out, "peak", c->peak);
+	for (unsigned i = FLOW_END_IDLE; i <= FLOW_END_RESOURCES; i++) {
+		json_number(out, end_names[i], c->ended[i]);
+	}
+	fputs("},\"drops\":{", out);
+	for (unsigned i = PACKET_KEPT + 1; i < PACKET_DROPS; i++) {
+		fprintf(out, "%s\"%s\":%" PRIu64, i == PACKET_KEPT + 1 ? "" : ",",
+		    packet_drop_name(i), s->dropped[i]);
+	}
+	fprintf(out, "},\"dropped\":%" PRIu64 ",\"captures\":[", dropped_in_all(s));
+	for (unsigned i = 0; i < s->capture_count; i++) {
+		const struct summary_capture *k = &s->captures[i];
+		fputs(i == 0 ? "{\"name\":" : ",{\"name\":", out);
+		json_text(out, k->name);
+		json_number(out, "received", k->counts.received);
+		json_number(out, "kernel_dropped", k->counts.kernel_dropped);
+		json_number(out, "interface_dropped", k->counts.interface_dropped);
+		fprintf(
+		    out, ",\"cut_short\":%s}", k->counts.cut_short ? "true" : "false");
+	}
+	putc(']', out);
+}
+
+static void
+json_trace(const struct summary *s, FILE *out)
+{
+	fprintf(out, "\"rows\":%" PRIu64 ",\"bad\":{", s->trace.rows);
+	for (unsigned i = 0; i < TRACE_BADS; i++) {
+		fprintf(out,
+		    "%s\"%s\":{\"rows\":%" PRIu64 ",\"first_line\":%" PRIu64 "}",
+		    i == 0 ? "" : ",", trace_bad_name(i), s->trace.bad[i],
+		    s->trace.bad_line[i]);
+	}
+	putc('}', out);
+}
+
+void
+summary_print_json(const struct summary *s, FILE *out)
+{
+	putc('{', out);
+	if (s->is_trace) {
+		json_trace(s, out);
+	} else {
+		json_packets(s, out);
+	}
+	json_number(out, "records", s->records);
+	fputs(",\"sender\":{\"to\":", out);
+	json_text(out, s->to);
+	json_number(out, "messages", s->sender.messages);
+	json_number(out, "bytes", s->sender.bytes);
+	json_number(out, "records", s->sender.records);
+	json_number(out, "dropped_messages", s->sender.dropped_messages);
+	json_number(out, "dropped_records", s->sender.dropped_records);
+	json_number(out, "connects", s->sender.connects);
+	json_number(out, "failures", s->sender.failures);
+	fputs(",\"last_error\":", out);
+	json_text(out, s->sender.last_error);
+	fprintf(out,
+	    "},\"cpu_seconds\":%.3f,\"wall_seconds\":%.3f,\"memory_bytes\":%" PRIu64
+	    "}\n",
+	    (double)s->cpu_ns / NS_PER_SECOND, (double)s->wall_ns / NS_PER_SECOND,
+	    s->memory_bytes);
+}

@@ -1,0 +1,39 @@
+/* What a run did: for people as aligned text, for programs as one JSON object. */
+#ifndef EXPORTER_SUMMARY_H
+#define EXPORTER_SUMMARY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/capture.h"
+#include "exporter/conversation.h"
+#include "exporter/packet.h"
+#include "exporter/sender.h"
+#include "exporter/trace_csv.h"
+
+struct summary_capture {
+	const char *name;
+	struct capture_counts counts;
+};
+
+struct summary {
+	bool is_trace; /* rows of a flow trace, not packets */
+	uint64_t packets_read, dropped[PACKET_DROPS];
+	struct conversations_counts conversations; /* of all tables together */
+	struct trace_counts trace;
+	struct summary_capture *captures;
+	unsigned capture_count;
+	uint64_t records; /* handed to the sender */
+	struct sender_counts sender;
+	const char *to;
+	uint64_t cpu_ns, wall_ns, memory_bytes; /* memory: at its highest */
+};
+
+void summary_print_text(const struct summary *s, FILE *out);
+void summary_print_json(const struct summary *s, FILE *out);
+
+/* "512", "12.3 k", "4.56 M" */
+void summary_format_count(char out[static 32], uint64_t n);
+
+#endif
