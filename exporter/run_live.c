@@ -1,0 +1,141 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "exporter/run_state.h"
+#include "exporter/stop.h"
+
+#define CHUNK   1024u /* packets of one interface before the next has its turn */
+#define WAIT_MS 250
+
+/* Packet time goes on while nothing comes: by the monotonic clock from the last packet,
+ * so that neither a capture's own clock nor a step of the wall clock matters. */
+struct pace {
+	uint64_t packet_ns;    /* time of the last packet; 0: none yet */
+	uint64_t monotonic_ns; /* when it was read */
+	uint64_t ticked_ns;    /* monotonic */
+};
+
+struct live {
+	struct run *r;
+	struct pollfd *polls; /* one per interface, then stop */
+	struct pace *paces;
+	uint64_t second_ns; /* monotonic: when messages were last flushed */
+	unsigned alive;
+};
+
+static void
+lose(struct live *l, unsigned i, const struct err *e)
+{
+	struct run *r = l->r;
+
+	log_error("%s", e->text);
+	capture_counts(r->open[i], &r->captures[i].counts);
+	capture_close(r->open[i]);
+	r->open[i] = NULL;
+	l->polls[i].fd = -1;
+	l->alive--;
+}
+
+/* Reads one interface; true when more waits. */
+static bool
+read_interface(struct live *l, unsigned i, uint64_t now_ns)
+{
+	struct run *r = l->r;
+	struct pace *p = &l->paces[i];
+	struct err e;
+	uint64_t time_ns;
+	int rc = pipeline_read(r->pipelines[i], CHUNK, &e);
+
+	time_ns = pipeline_time(r->pipelines[i]);
+	if (time_ns != p->packet_ns) {
+		*p = (struct pace){time_ns, now_ns, now_ns};
+	} else if (rc == 0 && p->packet_ns != 0 &&
+		   now_ns - p->ticked_ns >= NS_PER_SECOND) {
+		pipeline_tick(
+		    r->pipelines[i], p->packet_ns + (now_ns - p->monotonic_ns));
+		p->ticked_ns = now_ns;
+	}
+	if (rc < 0) {
+		lose(l, i, &e);
+	}
+	return rc > 0;
+}
+
+/* Once a second: what was built goes out, though the message is not full. */
+static void
+each_second(struct live *l, uint64_t now_ns)
+{
+	struct run *r = l->r;
+
+	if (now_ns - l->second_ns < NS_PER_SECOND) {
+		return;
+	}
+	l->second_ns = now_ns;
+	run_statistics(r, r->now_ns);
+	export_flush(r->export, r->now_ns);
+}
+
+static bool
+is_over(const struct live *l, uint64_t now_ns)
+{
+	const struct options *o = l->r->o;
+
+	return stop_is_asked() || l->alive == 0 ||
+	       (o->duration_ns != 0 && now_ns - l->r->begin_ns >= o->duration_ns) ||
+	       (o->count != 0 && run_packets_read(l->r) >= o->count);
+}
+
+static void
+loop(struct live *l)
+{
+	struct run *r = l->r;
+	uint64_t now_ns = clock_monotonic_ns();
+
+	while (!is_over(l, now_ns)) {
+		bool is_busy = false;
+		now_ns = clock_monotonic_ns();
+		r->now_ns = clock_realtime_ns();
+		for (unsigned i = 0; i < r->pipeline_count; i++) {
+			if (r->open[i] != NULL && read_interface(l, i, now_ns)) {
+				is_busy = true;
+			}
+		}
+		each_second(l, now_ns);
+		if (!is_busy) {
+			(void)poll(l->polls, r->pipeline_count + 1, WAIT_MS);
+		}
+	}
+}
+
+int
+run_live(struct run *r)
+{
+	unsigned n = r->pipeline_count;
+	struct live l = {
+	    .r = r,
+	    .polls = calloc(n + 1, sizeof *l.polls),
+	    .paces = calloc(n, sizeof *l.paces),
+	    .alive = n,
+	};
+	int rc = 0;
+
+	if (l.polls == NULL || l.paces == NULL) {
+		log_error("out of memory");
+		rc = -ENOMEM;
+		goto out;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		l.polls[i] = (struct pollfd){capture_fd(r->open[i]), POLLIN, 0};
+	}
+	l.polls[n] = (struct pollfd){stop_fd(), POLLIN, 0};
+	loop(&l);
+	rc = l.alive == 0 ? -EIO : 0;
+out:
+	free(l.polls);
+	free(l.paces);
+	return rc;
+}

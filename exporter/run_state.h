@@ -1,0 +1,47 @@
+/* What the files of a run share: run.c opens, finishes and counts, run_files.c and
+ * run_live.c and run_trace.c are the loops. */
+#ifndef EXPORTER_RUN_STATE_H
+#define EXPORTER_RUN_STATE_H
+
+#include "common/capture.h"
+#include "common/element.h"
+#include "exporter/export.h"
+#include "exporter/options.h"
+#include "exporter/pipeline.h"
+#include "exporter/progress.h"
+#include "exporter/sender.h"
+#include "exporter/summary.h"
+#include "exporter/trace_csv.h"
+
+struct run {
+	const struct options *o;
+	struct elements *elements;
+	struct export *export;
+	struct sender *sender;
+	struct trace *trace;
+	/* One pipeline per interface; files share the first. */
+	struct pipeline **pipelines;
+	struct capture **open; /* live: one per pipeline; files: the current one */
+	unsigned pipeline_count;
+	struct summary_capture *captures; /* as they were when closed, or live */
+	unsigned capture_count;
+	struct progress progress;
+	uint64_t now_ns; /* wall clock, as of the last look: export time */
+	uint64_t begin_ns, begin_wall_ns; /* monotonic; wall clock */
+	uint64_t statistics_ns;           /* when the next are due, in input time */
+};
+
+#define RUN_CHUNK 4096u /* packets or rows between two looks at the clock */
+
+int run_files(struct run *r);
+int run_live(struct run *r);
+int run_trace(struct run *r);
+
+/* Opens o->files.items[i] as the current file. */
+int run_open_file(struct run *r, unsigned i, struct err *e);
+void run_close_file(struct run *r, unsigned i);
+uint64_t run_packets_read(const struct run *r);
+/* Sends statistics when their interval of input time has passed. */
+void run_statistics(struct run *r, uint64_t input_ns);
+
+#endif

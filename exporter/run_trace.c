@@ -1,0 +1,44 @@
+#include "common/clock.h"
+#include "common/log.h"
+#include "exporter/run_state.h"
+#include "exporter/stop.h"
+
+static void
+look_up(struct run *r)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct trace_counts c;
+
+	r->now_ns = clock_realtime_ns();
+	if (progress_is_due(&r->progress, now_ns)) {
+		trace_counts(r->trace, &c);
+		progress_draw(&r->progress, now_ns, c.position, c.size, c.rows, "rows");
+	}
+}
+
+int
+run_trace(struct run *r)
+{
+	struct flow_record record;
+	struct err e;
+	uint64_t rows = 0;
+	int rc = 0;
+
+	if (r->o->progress != PROGRESS_NEVER) {
+		progress_begin(&r->progress, r->o->progress == PROGRESS_ALWAYS,
+		    clock_monotonic_ns());
+	}
+	while (!stop_is_asked() && (r->o->count == 0 || rows < r->o->count) &&
+	       (rc = trace_next(r->trace, &record, &e)) > 0) {
+		export_record(r->export, &record, r->now_ns);
+		if (++rows % RUN_CHUNK == 0) {
+			look_up(r);
+		}
+	}
+	progress_end(&r->progress);
+	if (rc < 0) {
+		log_error("%s", e.text);
+		return rc;
+	}
+	return 0;
+}
