@@ -35,6 +35,13 @@ enum op_kind {
 	OP_ADDRESS4,
 	OP_ADDRESS16,
 	OP_STRING,
+	OP_U8_PAIR, /* two of the same kind, the second from offset2 */
+	OP_U16_PAIR,
+	OP_U32_PAIR,
+	OP_U64_PAIR,
+	OP_NTP_NANOS_PAIR,
+	OP_ADDRESS4_PAIR,
+	OP_ADDRESS16_PAIR,
 };
 
 struct op {
@@ -42,7 +49,10 @@ struct op {
 	uint8_t source; /* OP_UINT, OP_BOOL: enum encode_source */
 	uint16_t length;
 	uint32_t offset;
-	uint64_t max;
+	union {
+		uint64_t max;     /* OP_UINT */
+		uint32_t offset2; /* pairs */
+	};
 };
 
 struct field { /* for the template record */
@@ -53,9 +63,9 @@ struct field { /* for the template record */
 struct encode_plan {
 	uint16_t template_id;
 	uint16_t scope_count;
-	unsigned count;
+	unsigned count, op_count;
 	size_t max_length;
-	struct field *fields;
+	struct field *fields; /* count of them */
 	struct op ops[];
 };
 
@@ -213,6 +223,35 @@ compile_field(
 	return 0;
 }
 
+/* Makes one op of two neighbours of the same frequent kind: dispatching an op costs
+ * more than most of them do. */
+static void
+fuse_pairs(struct encode_plan *p)
+{
+	static const uint8_t pair_of[] = {
+	    [OP_U8] = OP_U8_PAIR,
+	    [OP_U16] = OP_U16_PAIR,
+	    [OP_U32] = OP_U32_PAIR,
+	    [OP_U64] = OP_U64_PAIR,
+	    [OP_NTP_NANOS] = OP_NTP_NANOS_PAIR,
+	    [OP_ADDRESS4] = OP_ADDRESS4_PAIR,
+	    [OP_ADDRESS16] = OP_ADDRESS16_PAIR,
+	    [OP_STRING] = 0,
+	};
+	unsigned n = 0;
+	for (unsigned i = 0; i < p->op_count; i++) {
+		struct op op = p->ops[i];
+		if (i + 1 < p->op_count && p->ops[i + 1].kind == op.kind &&
+		    pair_of[op.kind] != 0) {
+			op.kind = pair_of[op.kind];
+			op.length = (uint16_t)(op.length * 2);
+			op.offset2 = p->ops[++i].offset;
+		}
+		p->ops[n++] = op;
+	}
+	p->op_count = n;
+}
+
 int
 encode_compile(const struct encode_field *fields, unsigned count, uint16_t template_id,
     unsigned scope_count, struct encode_plan **ret, struct err *e)
@@ -238,6 +277,8 @@ encode_compile(const struct encode_field *fields, unsigned count, uint16_t templ
 		p->max_length +=
 		    p->ops[i].kind == OP_STRING ? 3 + STRING_MAX : p->ops[i].length;
 	}
+	p->op_count = count;
+	fuse_pairs(p);
 	*ret = p;
 	p = NULL;
 	rc = 0;
@@ -400,7 +441,7 @@ encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 {
 	const uint8_t *base = from;
 	uint8_t *to = out;
-	for (const struct op *op = p->ops, *end = op + p->count; op < end; op++) {
+	for (const struct op *op = p->ops, *end = op + p->op_count; op < end; op++) {
 		const uint8_t *at = base + op->offset;
 		switch ((enum op_kind)op->kind) {
 		case OP_U8:
@@ -451,6 +492,34 @@ encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 		case OP_STRING:
 			to = put_string(to, at);
 			continue;
+		case OP_U8_PAIR:
+			to[0] = *at;
+			to[1] = base[op->offset2];
+			break;
+		case OP_U16_PAIR:
+			store_u16(to, native_u16(at));
+			store_u16(to + 2, native_u16(base + op->offset2));
+			break;
+		case OP_U32_PAIR:
+			store_u32(to, native_u32(at));
+			store_u32(to + 4, native_u32(base + op->offset2));
+			break;
+		case OP_U64_PAIR:
+			store_u64(to, native_u64(at));
+			store_u64(to + 8, native_u64(base + op->offset2));
+			break;
+		case OP_NTP_NANOS_PAIR:
+			store_ntp_nanos(to, native_u64(at));
+			store_ntp_nanos(to + 8, native_u64(base + op->offset2));
+			break;
+		case OP_ADDRESS4_PAIR:
+			memcpy(to, at + 12, 4);
+			memcpy(to + 4, base + op->offset2 + 12, 4);
+			break;
+		case OP_ADDRESS16_PAIR:
+			memcpy(to, at, 16);
+			memcpy(to + 16, base + op->offset2, 16);
+			break;
 		}
 		to += op->length;
 	}
