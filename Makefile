@@ -51,6 +51,7 @@ COLLECTOR := $(filter-out collector/main.c,$(wildcard collector/*.c))
 QUERY     := $(filter-out collector/query/main.c,$(wildcard collector/query/*.c))
 UNIT      := $(sort $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c tests/property/*_test.c))
 FUZZ      := $(wildcard tests/fuzz/*_fuzz.c)
+BENCH     := $(wildcard tests/bench/*.c)
 # Helpers that several tests share: tests/unit/*/support_*.c
 SUPPORT   := $(wildcard tests/unit/*/support_*.c)
 
@@ -60,6 +61,7 @@ A_EXPORTER  := $(B)/libexporter.a
 A_COLLECTOR := $(B)/libcollector.a
 A_QUERY     := $(B)/libquery.a
 UNIT_BIN    := $(patsubst %.c,$(B)/%,$(UNIT))
+BENCH_BIN   := $(patsubst %.c,$(B)/%,$(BENCH))
 FUZZ_BIN    := $(patsubst %.c,build/fuzz/%,$(FUZZ))
 
 .PHONY: objects all help check test fuzz fuzz-build bench golden layers fmt fmt-check man install uninstall clean
@@ -121,8 +123,10 @@ fuzz: fuzz-build
 build/fuzz/tests/fuzz/%_fuzz: build/fuzz/tests/fuzz/%_fuzz.o $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
-bench: all
+bench: all $(BENCH_BIN)
 	tests/bench/run
+$(BENCH_BIN): %: %.o $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
 golden: all
 	tests/golden/run --update
