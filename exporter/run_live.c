@@ -130,6 +130,7 @@ run_live(struct run *r)
 	}
 	for (unsigned i = 0; i < n; i++) {
 		l.polls[i] = (struct pollfd){capture_fd(r->open[i]), POLLIN, 0};
+		log_info("capturing on %s", capture_name(r->open[i]));
 	}
 	l.polls[n] = (struct pollfd){stop_fd(), POLLIN, 0};
 	loop(&l);
