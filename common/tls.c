@@ -34,7 +34,7 @@ struct tls {
 	uint32_t want;
 	enum tls_refusal refusal;
 	char name[256];   /* expected of the server */
-	char reason[400]; /* what verification found wrong */
+	char reason[480]; /* what verification found wrong */
 };
 
 const char *

@@ -18,7 +18,7 @@ file_dial(struct transport *t, const struct transport_uri *uri, struct tls_conte
 
 	(void)tls;
 	*t = (struct transport){.ops = &transport_file, .fd = -1};
-	snprintf(t->peer, sizeof t->peer, "%s", uri->host);
+	snprintf(t->peer, sizeof t->peer, "%.127s", uri->host);
 	if (strcmp(uri->host, "-") == 0) {
 		t->fd = STDOUT_FILENO;
 		snprintf(t->peer, sizeof t->peer, "standard output");

@@ -32,19 +32,28 @@ struct sender_counts {
 	uint64_t dropped_messages,
 	    dropped_records; /* queue full, or given up at the end */
 	uint64_t connects, failures;
+	uint64_t queued_bytes; /* now */
+	bool is_over; /* a file could not be written: whatever comes is dropped */
 	char last_error[256];
 };
 
 struct sender;
 
-/* Opens files at once and complains; sockets connect in the thread. */
+/* Opens files at once and complains; sockets connect in the thread.  The preamble stays
+ * the exporter's; its messages are numbered from 0 already. */
 int sender_new(const struct sender_settings *s, const struct export_preamble *preamble,
     struct sender **ret, struct err *e);
 void sender_push(
     struct sender *s, const uint8_t *message, size_t length, uint32_t records);
-/* Delivers what is queued, ends the stream in order, stops the thread.  0, or
- * -ETIMEDOUT when it gave up (the rest is counted as dropped). */
+/* Delivers what is queued, ends the stream in order, waits until the peer has ended its
+ * side too (a collector of ours does so when everything is in its journal), stops the
+ * thread.  0, or -ETIMEDOUT when it gave up (the rest is counted as dropped), or what
+ * else broke the end: then the last messages may not have arrived. */
 int sender_finish(struct sender *s, struct err *e);
+/* For signal handlers and other threads: from now on nothing waits.  A full queue
+ * drops, and sender_finish(), under way or called later, gives up within two seconds.
+ */
+void sender_hurry(struct sender *s);
 void sender_counts(struct sender *s, struct sender_counts *ret);
 void sender_free(struct sender *s);
 
