@@ -9,20 +9,34 @@
 #include <pcap/pcap.h>
 
 #include "common/capture_classic.h"
+#include "common/capture_ng.h"
 #include "common/source.h"
 
 #define SNAPLEN_DEFAULT 262144
 #define RING_DEFAULT    (16U << 20)
 #define LIVE_TIMEOUT_MS 100 /* how long the kernel may gather packets into a block */
-#define LINKTYPE_RAW    101 /* what files say for DLT_RAW */
+#define FILTERS_MAX     16  /* link types in one file that are filtered */
+
+enum reader { READER_LIBPCAP, READER_CLASSIC, READER_NG };
+
+/* A filter compiled for one link type. */
+struct filter {
+	int link_type;
+	struct bpf_program program;
+};
 
 struct capture {
 	char *name;
-	pcap_t *pcap; /* NULL: classic reads */
-	struct capture_classic
-	    classic;          /* a file without filter in the classic format */
+	enum reader reader;
+	pcap_t *pcap; /* of READER_LIBPCAP */
+	struct capture_classic classic;
+	struct capture_ng ng;
 	struct source source; /* files only */
-	int link_type;
+	char *filter;         /* what our own readers' packets must pass, or NULL */
+	struct filter filters[FILTERS_MAX];
+	unsigned filter_count;
+	struct capture_packet held; /* read when the file was opened */
+	bool is_held;
 	bool is_live, has_ended;
 	uint64_t received, cut_short;
 };
@@ -44,19 +58,31 @@ capture_new(const char *name, struct err *e)
 }
 
 static int
+compile(pcap_t *p, const char *name, const char *filter, struct bpf_program *ret,
+    struct err *e)
+{
+	if (pcap_compile(p, ret, filter, 1, PCAP_NETMASK_UNKNOWN) != 0) {
+		return err_set(e, -EINVAL,
+		    "%s: the filter \"%s\" is not understood: %s (pcap-filter(7) "
+		    "describes the language)",
+		    name, filter, pcap_geterr(p));
+	}
+	return 0;
+}
+
+/* Filters what libpcap reads, in the kernel where there is one. */
+static int
 set_filter(struct capture *c, const struct capture_settings *s, struct err *e)
 {
 	struct bpf_program program;
-	int rc = 0;
+	int rc;
 
 	if (s->filter == NULL || *s->filter == '\0') {
 		return 0;
 	}
-	if (pcap_compile(c->pcap, &program, s->filter, 1, PCAP_NETMASK_UNKNOWN) != 0) {
-		return err_set(e, -EINVAL,
-		    "%s: the filter \"%s\" is not understood: %s (pcap-filter(7) "
-		    "describes the language)",
-		    c->name, s->filter, pcap_geterr(c->pcap));
+	rc = compile(c->pcap, c->name, s->filter, &program, e);
+	if (rc < 0) {
+		return rc;
 	}
 	if (pcap_setfilter(c->pcap, &program) != 0) {
 		rc = err_set(e, -EINVAL, "%s: the filter \"%s\" cannot be set: %s",
@@ -64,6 +90,71 @@ set_filter(struct capture *c, const struct capture_settings *s, struct err *e)
 	}
 	pcap_freecode(&program);
 	return rc;
+}
+
+/* Files number a few link types otherwise than libpcap does on Linux. */
+static int
+dlt_of(int linktype)
+{
+	switch (linktype) {
+	case 100:
+		return DLT_ATM_RFC1483;
+	case 101:
+		return DLT_RAW;
+	case 102:
+		return DLT_SLIP_BSDOS;
+	case 103:
+		return DLT_PPP_BSDOS;
+	case 106:
+		return DLT_ATM_CLIP;
+	default:
+		return linktype;
+	}
+}
+
+/* The filter for packets of this link type, compiled when the first of them is seen:
+ * files may hold several kinds. */
+static int
+find_filter(struct capture *c, int link_type, struct bpf_program **ret, struct err *e)
+{
+	struct filter *f = c->filters;
+	pcap_t *dead;
+	int rc;
+
+	for (; f < c->filters + c->filter_count; f++) {
+		if (f->link_type == link_type) {
+			*ret = &f->program;
+			return 0;
+		}
+	}
+	if (c->filter_count == FILTERS_MAX) {
+		return err_set(e, -E2BIG,
+		    "%s: more than %d link types cannot be filtered in one file",
+		    c->name, FILTERS_MAX);
+	}
+	dead = pcap_open_dead(link_type, SNAPLEN_DEFAULT);
+	if (dead == NULL) {
+		return err_set(e, -ENOMEM, "%s: out of memory", c->name);
+	}
+	rc = compile(dead, c->name, c->filter, &f->program, e);
+	pcap_close(dead);
+	if (rc == 0) {
+		f->link_type = link_type;
+		*ret = &f->program;
+		c->filter_count++;
+	}
+	return rc;
+}
+
+/* 1: the packet passes; 0: it does not; negative with e. */
+static int
+pass_filter(struct capture *c, const struct capture_packet *p, struct err *e)
+{
+	struct pcap_pkthdr header = {.caplen = p->captured, .len = p->wire};
+	struct bpf_program *program;
+	int rc = find_filter(c, p->link_type, &program, e);
+
+	return rc < 0 ? rc : pcap_offline_filter(program, &header, p->bytes) != 0;
 }
 
 /* libpcap reads what is left of the source. */
@@ -84,8 +175,47 @@ open_with_libpcap(struct capture *c, const struct capture_settings *s, struct er
 		    "%s: is not a capture file in pcap or pcapng format: %s", c->name,
 		    why);
 	}
-	c->link_type = pcap_datalink(c->pcap);
 	return set_filter(c, s, e);
+}
+
+/* A filter with a mistake is to be refused now, so the link type of the first packet
+ * has to be known, which in pcapng files means to take it. */
+static int
+open_filter(struct capture *c, const char *filter, struct err *e)
+{
+	struct bpf_program *program;
+	int link_type = c->classic.link_type, rc;
+
+	c->filter = strdup(filter);
+	if (c->filter == NULL) {
+		return err_set(e, -ENOMEM, "%s: out of memory", c->name);
+	}
+	if (c->reader == READER_NG) {
+		rc = capture_ng_next(&c->ng, &c->held, e);
+		if (rc < 0) {
+			return err_prefix(e, rc, "%s", c->name);
+		}
+		c->is_held = rc > 0;
+		link_type = rc > 0 ? c->held.link_type : DLT_EN10MB;
+	}
+	return find_filter(c, dlt_of(link_type), &program, e);
+}
+
+static int
+open_reader(struct capture *c, const struct capture_settings *s, struct err *e)
+{
+	if (capture_classic_begin(&c->source, &c->classic)) {
+		c->reader = READER_CLASSIC;
+	} else if (capture_ng_is(&c->source)) {
+		c->reader = READER_NG;
+		capture_ng_begin(&c->source, &c->ng);
+	} else {
+		return open_with_libpcap(c, s, e);
+	}
+	if (s->filter == NULL || *s->filter == '\0') {
+		return 0;
+	}
+	return open_filter(c, s->filter, e);
 }
 
 int
@@ -94,7 +224,6 @@ capture_open_file(const char *path, const struct capture_settings *s,
 {
 	struct capture *c =
 	    capture_new(strcmp(path, "-") == 0 ? "standard input" : path, e);
-	bool has_filter = s->filter != NULL && *s->filter != '\0';
 	ssize_t have;
 	int rc;
 
@@ -117,15 +246,9 @@ capture_open_file(const char *path, const struct capture_settings *s,
 		    c->name);
 		goto out;
 	}
-	if (!has_filter && capture_classic_begin(&c->source, &c->classic)) {
-		c->link_type = c->classic.link_type == LINKTYPE_RAW
-				   ? DLT_RAW
-				   : c->classic.link_type;
-	} else {
-		rc = open_with_libpcap(c, s, e);
-		if (rc < 0) {
-			goto out;
-		}
+	rc = open_reader(c, s, e);
+	if (rc < 0) {
+		goto out;
 	}
 
 	*ret = c;
@@ -223,7 +346,6 @@ capture_open_live(const char *interface, const struct capture_settings *s,
 		rc = live_error(c->pcap, interface, rc, e);
 		goto out;
 	}
-	c->link_type = pcap_datalink(c->pcap);
 	rc = set_filter(c, s, e);
 	if (rc < 0) {
 		goto out;
@@ -272,7 +394,7 @@ next_from_libpcap(struct capture *c, struct capture_packet *ret, struct err *e)
 		/* with nanosecond precision tv_usec holds nanoseconds */
 		ret->time_ns = (uint64_t)header->ts.tv_sec * 1000000000ULL +
 			       (uint64_t)header->ts.tv_usec;
-		c->received++;
+		ret->link_type = pcap_datalink(c->pcap);
 		return 1;
 	case PCAP_ERROR:
 		return libpcap_failed(c, e);
@@ -284,35 +406,61 @@ next_from_libpcap(struct capture *c, struct capture_packet *ret, struct err *e)
 	}
 }
 
+static inline int
+read_file(struct capture *c, struct capture_packet *ret, struct err *e)
+{
+	if (c->reader == READER_CLASSIC) {
+		return capture_classic_next(&c->classic, ret, e);
+	}
+	if (c->is_held) {
+		c->is_held = false;
+		*ret = c->held;
+		return 1;
+	}
+	return capture_ng_next(&c->ng, ret, e);
+}
+
+static inline int
+next_from_file(struct capture *c, struct capture_packet *ret, struct err *e)
+{
+	int rc;
+
+	do {
+		rc = read_file(c, ret, e);
+		if (rc <= 0) {
+			c->has_ended = true;
+			c->cut_short = c->classic.cut_short || c->ng.cut_short;
+			return rc == 0 ? 0
+				       : err_prefix(e, rc, "%s: after %llu packets",
+					     c->name, (unsigned long long)c->received);
+		}
+		ret->link_type = dlt_of(ret->link_type);
+		if (c->filter != NULL) {
+			rc = pass_filter(c, ret, e);
+		}
+	} while (rc == 0);
+	c->has_ended = rc < 0;
+	return rc;
+}
+
 int
 capture_next(struct capture *c, struct capture_packet *ret, struct err *e)
 {
 	int rc;
 
-	if (c->pcap != NULL) {
-		return c->has_ended ? 0 : next_from_libpcap(c, ret, e);
+	if (c->has_ended) {
+		return 0;
 	}
-	rc = capture_classic_next(&c->classic, ret, e);
-	if (rc > 0) {
-		c->received++;
-		return rc;
-	}
-	c->cut_short = c->classic.cut_short;
-	return rc == 0 ? 0
-		       : err_prefix(e, rc, "%s: after %llu packets", c->name,
-			     (unsigned long long)c->received);
+	rc = c->reader == READER_LIBPCAP ? next_from_libpcap(c, ret, e)
+					 : next_from_file(c, ret, e);
+	c->received += rc > 0;
+	return rc;
 }
 
 int
 capture_fd(const struct capture *c)
 {
 	return c->is_live ? pcap_get_selectable_fd(c->pcap) : -1;
-}
-
-int
-capture_link_type(const struct capture *c)
-{
-	return c->link_type;
 }
 
 const char *
@@ -348,9 +496,14 @@ capture_close(struct capture *c)
 	if (c->pcap != NULL) {
 		pcap_close(c->pcap); /* a file's stream with it, before its source */
 	}
+	capture_ng_end(&c->ng);
+	for (unsigned i = 0; i < c->filter_count; i++) {
+		pcap_freecode(&c->filters[i].program);
+	}
 	if (!c->is_live) {
 		source_close(&c->source);
 	}
+	free(c->filter);
 	free(c->name);
 	free(c);
 }

@@ -1,8 +1,8 @@
 /* Where packets come from: a file or a live interface, one interface to both programs.
  * Bytes are valid until the next call.  Kernel drops are counted where there is a
- * kernel. Threads: one at a time.  capture.c is all there is of libpcap (live, pcapng,
- * filters); capture_classic.c is an own, faster reader of uncompressed classic pcap
- * files. */
+ * kernel. Threads: one at a time.  capture.c is all there is of libpcap (live, filters,
+ * rare formats); capture_classic.c and capture_ng.c are own, faster readers of pcap and
+ * pcapng files. */
 #ifndef COMMON_CAPTURE_H
 #define COMMON_CAPTURE_H
 
@@ -15,6 +15,7 @@ struct capture_packet {
 	uint32_t captured; /* bytes at `bytes` */
 	uint32_t wire;     /* length on the wire, at least captured */
 	uint64_t time_ns;  /* since 1970 */
+	int link_type;     /* DLT_*: files may hold packets of several kinds */
 };
 
 struct capture_counts {
@@ -43,7 +44,6 @@ int capture_open_live(const char *interface, const struct capture_settings *s,
  * counts). */
 int capture_next(struct capture *c, struct capture_packet *ret, struct err *e);
 int capture_fd(const struct capture *c); /* readable when packets wait; -1: a file */
-int capture_link_type(const struct capture *c); /* DLT_* */
 const char *capture_name(const struct capture *c);
 void capture_counts(struct capture *c, struct capture_counts *ret);
 void capture_close(struct capture *c);

@@ -110,6 +110,7 @@ capture_classic_next(
 	ret->captured = captured;
 	ret->wire = wire < captured ? captured : wire;
 	ret->bytes = s->at + PACKET_HEADER;
+	ret->link_type = c->link_type;
 	s->at += PACKET_HEADER + captured;
 	return 1;
 }

@@ -162,9 +162,9 @@ decode_fragment(struct decoder *d, struct ip_packet *ip, uint16_t vlan,
 }
 
 static enum packet_drop
-find_ip(int link_type, const struct capture_packet *in, struct link_payload *ret)
+find_ip(const struct capture_packet *in, struct link_payload *ret)
 {
-	switch (link_find_ip(link_type, in->bytes, in->captured, ret)) {
+	switch (link_find_ip(in->link_type, in->bytes, in->captured, ret)) {
 	case LINK_IP:
 		return PACKET_KEPT;
 	case LINK_NOT_IP:
@@ -178,15 +178,14 @@ find_ip(int link_type, const struct capture_packet *in, struct link_payload *ret
 
 /* The long way: everything. */
 static enum packet_drop
-decode_any(struct decoder *d, int link_type, const struct capture_packet *in,
-    struct packet *ret)
+decode_any(struct decoder *d, const struct capture_packet *in, struct packet *ret)
 {
 	struct link_payload link;
 	struct transport t;
 	struct ip_packet ip;
 	enum packet_drop drop;
 
-	drop = find_ip(link_type, in, &link);
+	drop = find_ip(in, &link);
 	if (drop != PACKET_KEPT) {
 		return drop;
 	}
@@ -217,13 +216,12 @@ decode_any(struct decoder *d, int link_type, const struct capture_packet *in,
 }
 
 enum packet_drop
-decode_packet(struct decoder *d, int link_type, const struct capture_packet *in,
-    struct packet *ret)
+decode_packet(struct decoder *d, const struct capture_packet *in, struct packet *ret)
 {
 	ret->key.extra = 0;
 	ret->time_ns = in->time_ns;
-	if (link_type == LINK_ETHERNET && decode_plain(in, ret)) {
+	if (in->link_type == LINK_ETHERNET && decode_plain(in, ret)) {
 		return PACKET_KEPT;
 	}
-	return decode_any(d, link_type, in, ret);
+	return decode_any(d, in, ret);
 }

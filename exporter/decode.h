@@ -17,8 +17,8 @@ struct decoder;
 struct decoder *decoder_new(bool vlan_in_key);
 void decoder_free(struct decoder *d);
 
-/* PACKET_KEPT and *ret filled, or the reason.  link_type is DLT_*. */
-enum packet_drop decode_packet(struct decoder *d, int link_type,
-    const struct capture_packet *in, struct packet *ret);
+/* PACKET_KEPT and *ret filled, or the reason. */
+enum packet_drop decode_packet(
+    struct decoder *d, const struct capture_packet *in, struct packet *ret);
 
 #endif

@@ -9,7 +9,6 @@
 
 struct pipeline {
 	struct capture *capture;
-	int link_type;
 	struct decoder *decoder;
 	struct conversations *conversations;
 	uint64_t second; /* of the last tick, packet time */
@@ -54,7 +53,6 @@ void
 pipeline_set_capture(struct pipeline *p, struct capture *c)
 {
 	p->capture = c;
-	p->link_type = capture_link_type(c);
 }
 
 /* Counts the batch.  Ticks fall between batches, once a second of packet time. */
@@ -89,8 +87,7 @@ pipeline_read(struct pipeline *p, unsigned n, struct err *e)
 			break;
 		}
 		p->read++;
-		drop =
-		    decode_packet(p->decoder, p->link_type, &in, &p->batch[p->waiting]);
+		drop = decode_packet(p->decoder, &in, &p->batch[p->waiting]);
 		if (drop != PACKET_KEPT) {
 			p->dropped[drop]++;
 			continue;
