@@ -1,0 +1,260 @@
+#include "collector/intern.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/hash.h"
+
+struct entry {
+	uint32_t offset; /* of the text in the arena */
+	uint16_t length;
+	uint16_t
+	    raw_length; /* as it came, 0xffff: too long to tell equal texts apart */
+	uint64_t hash;  /* of the bytes as they came */
+};
+
+struct intern {
+	uint64_t seed;
+	char *arena;
+	size_t used, capacity;
+	struct entry *entries;
+	uint32_t count, entry_capacity;
+	uint32_t *slots; /* number + 1; 0: free */
+	uint32_t slot_count;
+};
+
+static int
+grow(void **array, size_t size, size_t count)
+{
+	void *p = realloc(*array, size * count);
+	if (p == NULL) {
+		return -ENOMEM;
+	}
+	*array = p;
+	return 0;
+}
+
+static int
+grow_slots(struct intern *s, uint32_t count)
+{
+	uint32_t *slots = calloc(count, sizeof *slots);
+
+	if (slots == NULL) {
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < s->count; i++) {
+		uint32_t at = (uint32_t)s->entries[i].hash & (count - 1);
+		while (slots[at] != 0) {
+			at = (at + 1) & (count - 1);
+		}
+		slots[at] = i + 1;
+	}
+	free(s->slots);
+	s->slots = slots;
+	s->slot_count = count;
+	return 0;
+}
+
+struct intern *
+intern_new(void)
+{
+	struct intern *s = calloc(1, sizeof *s);
+
+	if (s == NULL) {
+		return NULL;
+	}
+	s->seed = hash_seed();
+	s->capacity = 4096;
+	s->entry_capacity = 64;
+	s->arena = malloc(s->capacity);
+	s->entries = calloc(s->entry_capacity, sizeof *s->entries);
+	if (s->arena == NULL || s->entries == NULL || grow_slots(s, 256) < 0) {
+		intern_free(s);
+		return NULL;
+	}
+	intern_clear(s);
+	return s;
+}
+
+void
+intern_free(struct intern *s)
+{
+	if (s != NULL) {
+		free(s->arena);
+		free(s->entries);
+		free(s->slots);
+		free(s);
+	}
+}
+
+/* The length of the UTF-8 sequence at p (RFC 3629), or 0 when it is none. */
+static size_t
+utf8_length(const uint8_t *p, size_t left)
+{
+	static const struct {
+		uint8_t mask, lead, low, high; /* bounds of the second byte */
+		uint8_t length;
+	} forms[] = {{0xff, 0xe0, 0xa0, 0xbf, 3}, {0xff, 0xed, 0x80, 0x9f, 3},
+	    {0xf0, 0xe0, 0x80, 0xbf, 3}, {0xff, 0xf0, 0x90, 0xbf, 4},
+	    {0xff, 0xf4, 0x80, 0x8f, 4}, {0xfc, 0xf0, 0x80, 0xbf, 4},
+	    {0xe0, 0xc0, 0x80, 0xbf, 2}};
+
+	if (p[0] < 0x80) {
+		return 1;
+	}
+	if (p[0] == 0xc0 || p[0] == 0xc1) {
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+		if ((p[0] & forms[i].mask) != forms[i].lead) {
+			continue;
+		}
+		if (forms[i].length > left || p[1] < forms[i].low ||
+		    p[1] > forms[i].high) {
+			return 0;
+		}
+		for (size_t k = 2; k < forms[i].length; k++) {
+			if ((p[k] & 0xc0) != 0x80) {
+				return 0;
+			}
+		}
+		return forms[i].length;
+	}
+	return 0;
+}
+
+/* Writes at most INTERN_MAX bytes of valid UTF-8 to out; '?' stands for each byte that
+ * is none.  Returns their count. */
+static size_t
+clean(const uint8_t *bytes, size_t length, char *out)
+{
+	size_t n = 0, step;
+
+	for (size_t i = 0; i < length && bytes[i] != 0; i += step) {
+		step = utf8_length(bytes + i, length - i);
+		if (n + (step == 0 ? 1 : step) > INTERN_MAX) {
+			break;
+		}
+		if (step == 0) {
+			out[n++] = '?';
+			step = 1;
+		} else {
+			memcpy(out + n, bytes + i, step);
+			n += step;
+		}
+	}
+	return n;
+}
+
+static bool
+has_room(struct intern *s)
+{
+	if (s->used + INTERN_MAX + 1 > s->capacity) {
+		if (s->capacity >= UINT32_MAX / 2 ||
+		    grow((void **)&s->arena, 1, s->capacity * 2) < 0) {
+			return false;
+		}
+		s->capacity *= 2;
+	}
+	if (s->count == s->entry_capacity) {
+		if (grow((void **)&s->entries, sizeof *s->entries,
+			(size_t)s->entry_capacity * 2) < 0) {
+			return false;
+		}
+		s->entry_capacity *= 2;
+	}
+	return s->count * 2 < s->slot_count || grow_slots(s, s->slot_count * 2) == 0;
+}
+
+/* Texts are told apart by the 64-bit seeded hash of what came and, short of 64 KiB, its
+ * length: nobody outside can make two texts meet, and chance will not. */
+uint32_t
+intern_add(struct intern *s, const void *bytes, size_t length)
+{
+	uint64_t hash = hash_bytes(bytes, length, s->seed);
+	uint16_t raw_length = length < 0xffff ? (uint16_t)length : 0xffff;
+	uint32_t at = (uint32_t)hash & (s->slot_count - 1);
+	struct entry *e;
+
+	for (; s->slots[at] != 0; at = (at + 1) & (s->slot_count - 1)) {
+		e = &s->entries[s->slots[at] - 1];
+		if (e->hash == hash && e->raw_length == raw_length) {
+			return s->slots[at] - 1;
+		}
+	}
+	if (!has_room(s)) {
+		return 0;
+	}
+	e = &s->entries[s->count];
+	*e = (struct entry){
+	    .offset = (uint32_t)s->used, .raw_length = raw_length, .hash = hash};
+	e->length = (uint16_t)clean(bytes, length, s->arena + s->used);
+	s->arena[s->used + e->length] = '\0';
+	s->used += e->length + 1u;
+	for (at = (uint32_t)hash & (s->slot_count - 1); s->slots[at] != 0;) {
+		at = (at + 1) & (s->slot_count - 1);
+	}
+	s->slots[at] = ++s->count;
+	return s->count - 1;
+}
+
+const char *
+intern_text(const struct intern *s, uint32_t id, size_t *ret_length)
+{
+	const struct entry *e = &s->entries[id < s->count ? id : 0];
+
+	if (ret_length != NULL) {
+		*ret_length = e->length;
+	}
+	return s->arena + e->offset;
+}
+
+uint32_t
+intern_count(const struct intern *s)
+{
+	return s->count;
+}
+
+size_t
+intern_bytes(const struct intern *s)
+{
+	return s->used + s->count * (sizeof(struct entry) + 2 * sizeof(uint32_t));
+}
+
+void
+intern_clear(struct intern *s)
+{
+	s->used = 0;
+	s->count = 0;
+	memset(s->slots, 0, s->slot_count * sizeof *s->slots);
+	intern_add(s, "", 0);
+}
+
+static int
+compare_texts(const void *a, const void *b, void *data)
+{
+	const struct intern *s = data;
+	return strcmp(intern_text(s, *(const uint32_t *)a, NULL),
+	    intern_text(s, *(const uint32_t *)b, NULL));
+}
+
+int
+intern_ranks(const struct intern *s, uint32_t *ret)
+{
+	uint32_t *order = malloc(s->count * sizeof *order);
+
+	if (order == NULL) {
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < s->count; i++) {
+		order[i] = i;
+	}
+	qsort_r(order, s->count, sizeof *order, compare_texts, (void *)s);
+	for (uint32_t i = 0; i < s->count; i++) {
+		ret[order[i]] = i;
+	}
+	free(order);
+	return 0;
+}
