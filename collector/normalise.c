@@ -1,0 +1,762 @@
+#include "collector/normalise.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/cursor.h"
+
+#define NTP_TO_UNIX       2208988800ULL /* seconds from 1900 to 1970 */
+#define ACTIVE_TIMEOUT    2             /* flowEndReason */
+#define REVERSE_INITIATOR 2             /* biflowDirection (RFC 5103 section 6.3) */
+#define NS_PER_MS         1000000
+
+enum op_kind {
+	OP_U8,
+	OP_U16,
+	OP_U32,
+	OP_U64,
+	OP_UINT, /* 3, 5, 6 or 7 bytes */
+	OP_INT,  /* 1 to 8 bytes */
+	OP_BOOL,
+	OP_F32,
+	OP_F64,
+	OP_TIME_S,
+	OP_TIME_MS,
+	OP_TIME_US,
+	OP_TIME_NS,
+	OP_IPV4,
+	OP_IPV6,
+	OP_TEXT,
+	OP_OCTETS,
+	/* Not from the wire: */
+	OP_CONSTANT,
+	OP_EXPORTER,
+	OP_DOMAIN,
+	OP_FLOWS,       /* 1 unless the end reason is active timeout */
+	OP_DURATION,    /* from start and end */
+	OP_MICRO_TO_MS, /* the column itself */
+};
+
+struct op {
+	enum op_kind kind;
+	uint16_t field;  /* of the template */
+	uint16_t length; /* on the wire; variable: 65535 */
+	uint32_t offset; /* in the record, fixed-length templates */
+	int column;
+	int64_t constant;
+};
+
+struct swap {
+	int a, b;
+};
+
+struct plan {
+	const struct layout *layout;
+	const struct template *template;
+	bool is_usable;
+	struct layout_nulls nulls[2]; /* as sent, swapped */
+	bool nulls_differ;
+	int direction; /* column that tells which rows to swap, -1: none */
+	unsigned op_count, swap_count;
+	struct op *ops;
+	struct swap *swaps;
+	const uint8_t **starts; /* of each template field; variable records */
+	uint32_t *lengths;
+};
+
+int
+batch_init(struct batch *b, const struct layout *l, struct intern *intern)
+{
+	*b = (struct batch){.layout = l, .intern = intern};
+	b->columns = calloc(1, l->bytes + 8);
+	return b->columns == NULL ? -ENOMEM : 0;
+}
+
+void
+batch_done(struct batch *b)
+{
+	free(b->columns);
+	b->columns = NULL;
+}
+
+/* NTP seconds to 1970's; those before 1970 belong to the era that begins in 2036. */
+static inline uint64_t
+ntp_seconds(uint32_t seconds)
+{
+	return seconds >= NTP_TO_UNIX ? seconds - NTP_TO_UNIX
+				      : seconds + ((uint64_t)1 << 32) - NTP_TO_UNIX;
+}
+
+/* Nearest nanosecond, so that a time comes back as it was sent. */
+static inline int64_t
+ntp_ns(const uint8_t *p)
+{
+	uint64_t fraction = load_u32(p + 4);
+	return (int64_t)(ntp_seconds(load_u32(p)) * NS_PER_SECOND +
+			 ((fraction * NS_PER_SECOND + ((uint64_t)1 << 31)) >> 32));
+}
+
+/* The low 11 bits mean nothing (RFC 7011 section 6.1.9); nearest microsecond. */
+static inline int64_t
+ntp_us(const uint8_t *p)
+{
+	uint64_t fraction = load_u32(p + 4) & ~(uint32_t)0x7ff;
+	return (int64_t)(ntp_seconds(load_u32(p)) * NS_PER_SECOND +
+			 ((fraction * 1000000 + ((uint64_t)1 << 31)) >> 32) * 1000);
+}
+
+static inline int64_t
+milliseconds_ns(const uint8_t *p)
+{
+	uint64_t ms = load_u64(p);
+	return ms > INT64_MAX / NS_PER_MS ? INT64_MAX : (int64_t)(ms * NS_PER_MS);
+}
+
+static inline int64_t
+signed_of(const uint8_t *p, unsigned n)
+{
+	unsigned shift = 64 - 8 * n;
+	return (int64_t)(load_uint(p, n) << shift) >> shift;
+}
+
+static inline int64_t
+real_bits(double v)
+{
+	int64_t bits;
+	if (!isfinite(v)) {
+		v = 0;
+	}
+	memcpy(&bits, &v, sizeof bits);
+	return bits;
+}
+
+static inline int64_t
+f32_bits(const uint8_t *p)
+{
+	uint32_t bits = load_u32(p);
+	float v;
+	memcpy(&v, &bits, sizeof v);
+	return real_bits((double)v);
+}
+
+static inline int64_t
+f64_bits(const uint8_t *p)
+{
+	uint64_t bits = load_u64(p);
+	double v;
+	memcpy(&v, &bits, sizeof v);
+	return real_bits(v);
+}
+
+static int64_t
+octets_text(struct intern *s, const uint8_t *p, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	char text[INTERN_MAX];
+	size_t used = 0;
+
+	for (size_t i = 0; i < n && used + 2 <= sizeof text; i++) {
+		text[used++] = digits[p[i] >> 4];
+		text[used++] = digits[p[i] & 15];
+	}
+	return intern_add(s, text, used);
+}
+
+static void
+decode_u64(const uint8_t *p, size_t stride, unsigned n, int64_t *out, struct batch *b)
+{
+	int64_t any = 0;
+
+	for (unsigned i = 0; i < n; i++, p += stride) {
+		out[i] = (int64_t)load_u64(p);
+		any |= out[i];
+	}
+	for (unsigned i = 0; any < 0 && i < n; i++) {
+		if (out[i] < 0) {
+			out[i] = INT64_MAX;
+			b->saturated++;
+		}
+	}
+}
+
+static void
+decode_ipv6(const uint8_t *p, size_t stride, unsigned n, struct address *out)
+{
+	for (unsigned i = 0; i < n; i++, p += stride) {
+		memcpy(out[i].bytes, p, 16);
+	}
+}
+
+static void
+decode_ipv4(const uint8_t *p, size_t stride, unsigned n, struct address *out)
+{
+	for (unsigned i = 0; i < n; i++, p += stride) {
+		address_from_ipv4(&out[i], p);
+	}
+}
+
+/* One operation over n records whose field lies at p, p + stride, ... */
+static void
+run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
+    unsigned n, unsigned first, struct batch *b)
+{
+	int64_t *out = batch_values(b, op->column) + first;
+
+#define EACH(value)                                                                    \
+	for (unsigned i = 0; i < n; i++, p += stride) {                                \
+		out[i] = (value);                                                      \
+	}                                                                              \
+	break
+	switch (op->kind) {
+	case OP_U8:
+		EACH(p[0]);
+	case OP_U16:
+		EACH(load_u16(p));
+	case OP_U32:
+		EACH(load_u32(p));
+	case OP_U64:
+		decode_u64(p, stride, n, out, b);
+		break;
+	case OP_UINT:
+		EACH((int64_t)load_uint(p, length));
+	case OP_INT:
+		EACH(signed_of(p, length));
+	case OP_BOOL:
+		EACH(p[0] == 1); /* RFC 7011 section 6.1.5: 1 true, 2 false */
+	case OP_F32:
+		EACH(f32_bits(p));
+	case OP_F64:
+		EACH(f64_bits(p));
+	case OP_TIME_S:
+		EACH((int64_t)(load_u32(p) * NS_PER_SECOND));
+	case OP_TIME_MS:
+		EACH(milliseconds_ns(p));
+	case OP_TIME_US:
+		EACH(ntp_us(p));
+	case OP_TIME_NS:
+		EACH(ntp_ns(p));
+	case OP_IPV4:
+		decode_ipv4(p, stride, n, batch_addresses(b, op->column) + first);
+		break;
+	case OP_IPV6:
+		decode_ipv6(p, stride, n, batch_addresses(b, op->column) + first);
+		break;
+	case OP_TEXT:
+		EACH(intern_add(b->intern, p, length));
+	case OP_OCTETS:
+		EACH(octets_text(b->intern, p, length));
+	default:
+		break;
+	}
+#undef EACH
+}
+
+static void
+fill(int64_t *out, unsigned n, int64_t v)
+{
+	for (unsigned i = 0; i < n; i++) {
+		out[i] = v;
+	}
+}
+
+static void
+run_duration(const struct batch *b, int64_t *out, unsigned n)
+{
+	const int64_t *start = batch_values(b, b->layout->start);
+	const int64_t *end = batch_values(b, b->layout->end);
+
+	for (unsigned i = 0; i < n; i++) {
+		out[i] = end[i] > start[i] ? (end[i] - start[i]) / NS_PER_MS : 0;
+	}
+}
+
+/* Operations that read no wire bytes. */
+static void
+run_computed(const struct op *op, struct batch *b)
+{
+	int64_t *out = batch_values(b, op->column);
+	const int64_t *reason;
+
+	switch (op->kind) {
+	case OP_CONSTANT:
+		fill(out, b->count, op->constant);
+		break;
+	case OP_EXPORTER:
+		fill(out, b->count, b->exporter);
+		break;
+	case OP_DOMAIN:
+		fill(out, b->count, b->domain);
+		break;
+	case OP_FLOWS:
+		reason = batch_values(b, b->layout->end_reason);
+		for (unsigned i = 0; i < b->count; i++) {
+			out[i] = reason[i] != ACTIVE_TIMEOUT;
+		}
+		break;
+	case OP_DURATION:
+		run_duration(b, out, b->count);
+		break;
+	case OP_MICRO_TO_MS:
+		for (unsigned i = 0; i < b->count; i++) {
+			out[i] /= 1000;
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+/* Column swaps of the rows whose initiator is the destination (RFC 5103 section 6.3).
+ */
+static void
+swap_row(const struct plan *p, struct batch *b, unsigned row)
+{
+	for (unsigned i = 0; i < p->swap_count; i++) {
+		const struct swap *s = &p->swaps[i];
+		if (b->layout->fields[s->a].kind == KIND_ADDRESS) {
+			struct address *x = batch_addresses(b, s->a) + row;
+			struct address *y = batch_addresses(b, s->b) + row, t = *x;
+			*x = *y;
+			*y = t;
+		} else {
+			int64_t *x = batch_values(b, s->a) + row;
+			int64_t *y = batch_values(b, s->b) + row, t = *x;
+			*x = *y;
+			*y = t;
+		}
+	}
+	batch_values(b, p->direction)[row] = 1;
+}
+
+static void
+group_rows(const struct plan *p, struct batch *b)
+{
+	const int64_t *direction =
+	    p->direction >= 0 ? batch_values(b, p->direction) : NULL;
+
+	b->row_count[0] = b->row_count[1] = 0;
+	b->nulls[0] = &p->nulls[0];
+	b->nulls[1] = &p->nulls[1];
+	for (unsigned i = 0; i < b->count; i++) {
+		unsigned group = 0;
+		if (direction != NULL && direction[i] == REVERSE_INITIATOR) {
+			swap_row(p, b, i);
+			group = p->nulls_differ;
+		}
+		b->rows[group][b->row_count[group]++] = (uint8_t)i;
+	}
+}
+
+/* Finds where the fields of one record lie.  Its length, 0 when what is left is shorter
+ * than any record, or -EBADMSG. */
+static ssize_t
+walk_record(const struct plan *p, const uint8_t *bytes, size_t left)
+{
+	const struct template *t = p->template;
+	struct cursor c = cursor_of(bytes, left);
+
+	if (left < t->record_length) {
+		return 0;
+	}
+	for (unsigned i = 0; i < t->field_count; i++) {
+		uint32_t n = t->fields[i].length;
+		if (n == ELEMENT_VARIABLE) { /* RFC 7011 section 7 */
+			n = cursor_u8(&c);
+			n = n == 255 ? cursor_u16(&c) : n;
+		}
+		p->lengths[i] = n;
+		p->starts[i] = cursor_take(&c, n);
+		if (c.failed) {
+			return -EBADMSG;
+		}
+	}
+	return c.at - bytes;
+}
+
+/* Records of variable length, one by one.  Returns their number; -EBADMSG only when the
+ * first of them fails, so that what came before it is stored. */
+static int
+decode_variable(const struct plan *p, const uint8_t *bytes, size_t length, size_t *at,
+    struct batch *b)
+{
+	unsigned n = 0;
+
+	for (; n < BATCH_ROWS; n++) {
+		ssize_t used = walk_record(p, bytes + *at, length - *at);
+		if (used < 0 && n == 0) {
+			return -EBADMSG;
+		}
+		if (used <= 0) {
+			break;
+		}
+		for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT;
+		     i++) {
+			const struct op *op = &p->ops[i];
+			run_wire(op, p->starts[op->field], 0, p->lengths[op->field], 1,
+			    n, b);
+		}
+		*at += (size_t)used;
+	}
+	return (int)n;
+}
+
+int
+plan_decode(const struct plan *p, const uint8_t *bytes, size_t length, size_t *at,
+    struct batch *b)
+{
+	size_t stride = p->template->record_length;
+	size_t left = length - *at;
+	int n;
+
+	if (p->template->is_variable) {
+		n = decode_variable(p, bytes, length, at, b);
+	} else {
+		n = left / stride < BATCH_ROWS ? (int)(left / stride) : BATCH_ROWS;
+		for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT;
+		     i++) {
+			const struct op *op = &p->ops[i];
+			run_wire(op, bytes + *at + op->offset, stride, op->length,
+			    (unsigned)n, 0, b);
+		}
+		*at += (size_t)n * stride;
+	}
+	if (n <= 0) {
+		return n;
+	}
+	b->count = (unsigned)n;
+	for (unsigned i = 0; i < p->op_count; i++) {
+		if (p->ops[i].kind >= OP_CONSTANT) {
+			run_computed(&p->ops[i], b);
+		}
+	}
+	group_rows(p, b);
+	return n;
+}
+
+/* How a field of this type and length is read; false: not at all (RFC 7011 section 6.2:
+ * integers may be shorter than their type, float64 may be float32, the rest is exact).
+ */
+static bool
+op_for(const struct element *element, uint16_t length, enum op_kind *ret)
+{
+	static const enum op_kind by_length[] = {[1] = OP_U8,
+	    [2] = OP_U16,
+	    [3] = OP_UINT,
+	    [4] = OP_U32,
+	    [5] = OP_UINT,
+	    [6] = OP_UINT,
+	    [7] = OP_UINT,
+	    [8] = OP_U64};
+
+	switch (element->type) {
+	case ELEMENT_U8:
+	case ELEMENT_U16:
+	case ELEMENT_U32:
+	case ELEMENT_U64:
+		*ret = length <= 8 ? by_length[length] : OP_U8;
+		return length >= 1 && length <= element->length && length <= 8;
+	case ELEMENT_I8:
+	case ELEMENT_I16:
+	case ELEMENT_I32:
+	case ELEMENT_I64:
+		*ret = OP_INT;
+		return length >= 1 && length <= element->length && length <= 8;
+	case ELEMENT_BOOL:
+		*ret = OP_BOOL;
+		return length == 1;
+	case ELEMENT_F32:
+	case ELEMENT_F64:
+		*ret = length == 4 ? OP_F32 : OP_F64;
+		return length == 4 || (length == 8 && element->type == ELEMENT_F64);
+	case ELEMENT_TIME_S:
+		*ret = OP_TIME_S;
+		return length == 4;
+	case ELEMENT_TIME_MS:
+		*ret = OP_TIME_MS;
+		return length == 8;
+	case ELEMENT_TIME_US:
+		*ret = OP_TIME_US;
+		return length == 8;
+	case ELEMENT_TIME_NS:
+		*ret = OP_TIME_NS;
+		return length == 8;
+	case ELEMENT_MAC:
+		*ret = OP_UINT;
+		return length == 6;
+	case ELEMENT_IPV4:
+		*ret = OP_IPV4;
+		return length == 4;
+	case ELEMENT_IPV6:
+		*ret = OP_IPV6;
+		return length == 16;
+	case ELEMENT_STRING:
+		*ret = OP_TEXT;
+		return true;
+	case ELEMENT_OCTETS:
+		*ret = OP_OCTETS;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The template's first field of this element that can be read: an op for column. */
+static bool
+find_wire(
+    const struct template *t, const struct element *element, int column, struct op *ret)
+{
+	enum op_kind kind = OP_U8;
+	uint32_t offset = 0;
+
+	for (unsigned i = 0; i < t->field_count; i++) {
+		const struct template_field *f = &t->fields[i];
+		if (f->element == element && op_for(element, f->length, &kind)) {
+			*ret = (struct op){.kind = kind,
+			    .field = (uint16_t)i,
+			    .length = f->length,
+			    .offset = offset,
+			    .column = column};
+			return true;
+		}
+		offset += f->length;
+	}
+	return false;
+}
+
+static bool
+find_wire_name(const struct plan *p, const char *name, int column, struct op *ret)
+{
+	const struct element *element = elements_find_name(p->layout->elements, name);
+	return element != NULL && find_wire(p->template, element, column, ret);
+}
+
+static bool
+has_reverse(const struct plan *p)
+{
+	const struct template *t = p->template;
+
+	for (unsigned i = 0; i < t->field_count; i++) {
+		const struct element *element = t->fields[i].element;
+		if (element == NULL) {
+			continue;
+		}
+		if (element->is_reverse) {
+			return true;
+		}
+		for (unsigned k = 0; k < p->layout->reverse_count; k++) {
+			if (p->layout->reverse[k] == element) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void
+add_op(struct plan *p, struct op op)
+{
+	p->ops[p->op_count++] = op;
+}
+
+/* Wire operations of the fields that come from elements; what finds none is NULL. */
+static void
+compile_elements(struct plan *p)
+{
+	const struct layout *l = p->layout;
+	struct op op;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		const struct layout_field *f = &l->fields[i];
+		bool is_found = false;
+		for (unsigned k = 0; !is_found && k < f->from_count; k++) {
+			is_found = find_wire(p->template, f->from[k], (int)i, &op);
+		}
+		if (is_found) {
+			add_op(p, op);
+		} else {
+			nulls_set(&p->nulls[0], (int)i);
+		}
+	}
+}
+
+/* Wire operations of what is computed, where the wire says it outright. */
+static void
+compile_sent(struct plan *p, bool sent[static LAYOUT_MAX_FIELDS],
+    bool micro[static LAYOUT_MAX_FIELDS])
+{
+	const struct layout *l = p->layout;
+	bool has_span = l->start >= 0 && l->end >= 0 &&
+			!nulls_has(&p->nulls[0], l->start) &&
+			!nulls_has(&p->nulls[0], l->end);
+	struct op op;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		if (l->fields[i].source == SOURCE_FLOWS) {
+			sent[i] = find_wire_name(p, "deltaFlowCount", (int)i, &op);
+		} else if (l->fields[i].source == SOURCE_DURATION && !has_span) {
+			sent[i] =
+			    find_wire_name(p, "flowDurationMilliseconds", (int)i, &op);
+			if (!sent[i]) {
+				sent[i] = micro[i] = find_wire_name(
+				    p, "flowDurationMicroseconds", (int)i, &op);
+			}
+		}
+		if (sent[i]) {
+			add_op(p, op);
+		}
+	}
+}
+
+static void
+compile_computed(struct plan *p, const bool *sent, const bool *micro)
+{
+	const struct layout *l = p->layout;
+	bool one_way = !has_reverse(p);
+
+	for (unsigned i = 0; i < l->count; i++) {
+		const struct layout_field *f = &l->fields[i];
+		struct op op = {.kind = OP_CONSTANT, .column = (int)i, .constant = 1};
+		switch (f->source) {
+		case SOURCE_ELEMENTS:
+			if (!one_way || !f->has_one_way ||
+			    nulls_has(&p->nulls[0], f->forward)) {
+				continue;
+			}
+			op.constant = f->one_way;
+			break;
+		case SOURCE_FLOWS:
+			if (!sent[i] && l->end_reason >= 0 &&
+			    !nulls_has(&p->nulls[0], l->end_reason)) {
+				op.kind = OP_FLOWS;
+			}
+			break;
+		case SOURCE_DURATION:
+			op.kind = micro[i] ? OP_MICRO_TO_MS : OP_DURATION;
+			if (!sent[i] && (l->start < 0 || l->end < 0 ||
+					    nulls_has(&p->nulls[0], l->start) ||
+					    nulls_has(&p->nulls[0], l->end))) {
+				continue;
+			}
+			break;
+		case SOURCE_EXPORTER:
+			op.kind = OP_EXPORTER;
+			break;
+		case SOURCE_DOMAIN:
+			op.kind = OP_DOMAIN;
+			break;
+		case SOURCE_GIVEN:
+			continue;
+		}
+		p->nulls[0].words[i / 64] &= ~((uint64_t)1 << (i % 64));
+		if (!sent[i] || micro[i]) {
+			add_op(p, op);
+		}
+	}
+}
+
+static void
+compile_swaps(struct plan *p)
+{
+	const struct layout *l = p->layout;
+
+	p->direction = l->direction >= 0 && !nulls_has(&p->nulls[0], l->direction)
+			   ? l->direction
+			   : -1;
+	p->nulls[1] = p->nulls[0];
+	for (unsigned i = 0; p->direction >= 0 && i < l->count; i++) {
+		int k = l->fields[i].partner;
+		bool has_i = !nulls_has(&p->nulls[0], (int)i);
+		bool has_k = k >= 0 && !nulls_has(&p->nulls[0], k);
+		if (k < (int)i || (!has_i && !has_k) ||
+		    (l->fields[i].swaps_if_both && !(has_i && has_k))) {
+			continue;
+		}
+		p->swaps[p->swap_count++] = (struct swap){.a = (int)i, .b = k};
+		p->nulls[1].words[i / 64] &= ~((uint64_t)1 << (i % 64));
+		p->nulls[1].words[k / 64] &= ~((uint64_t)1 << (k % 64));
+		if (!has_k) {
+			nulls_set(&p->nulls[1], (int)i);
+		}
+		if (!has_i) {
+			nulls_set(&p->nulls[1], k);
+		}
+	}
+	p->nulls_differ = memcmp(&p->nulls[0], &p->nulls[1], sizeof p->nulls[0]) != 0;
+}
+
+static bool
+has_required(const struct plan *p)
+{
+	for (unsigned i = 0; i < p->layout->required_count; i++) {
+		if (nulls_has(&p->nulls[0], p->layout->required[i])) {
+			return false;
+		}
+	}
+	return p->template->scope_count == 0;
+}
+
+/* The bounds of every operation rest on this. */
+static bool
+lengths_add_up(const struct template *t)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < t->field_count; i++) {
+		sum +=
+		    t->fields[i].length == ELEMENT_VARIABLE ? 1 : t->fields[i].length;
+	}
+	return sum == t->record_length && sum > 0;
+}
+
+struct plan *
+plan_new(const struct layout *l, const struct template *t)
+{
+	bool sent[LAYOUT_MAX_FIELDS] = {false}, micro[LAYOUT_MAX_FIELDS] = {false};
+	struct plan *p = lengths_add_up(t) ? calloc(1, sizeof *p) : NULL;
+
+	if (p == NULL) {
+		return NULL;
+	}
+	p->layout = l;
+	p->template = t;
+	p->ops = calloc(2 * (size_t)l->count + 1, sizeof *p->ops);
+	p->swaps = calloc((size_t)l->count + 1, sizeof *p->swaps);
+	p->starts = calloc((size_t)t->field_count + 1, sizeof(*p->starts));
+	p->lengths = calloc((size_t)t->field_count + 1, sizeof *p->lengths);
+	if (p->ops == NULL || p->swaps == NULL || p->starts == NULL ||
+	    p->lengths == NULL) {
+		plan_free(p);
+		return NULL;
+	}
+	compile_elements(p);
+	compile_sent(p, sent, micro);
+	compile_computed(p, sent, micro);
+	compile_swaps(p);
+	p->is_usable = has_required(p);
+	if (!p->is_usable) { /* records are counted, nothing is read */
+		p->op_count = 0;
+		p->direction = -1;
+	}
+	return p;
+}
+
+void
+plan_free(struct plan *p)
+{
+	if (p != NULL) {
+		free(p->ops);
+		free(p->swaps);
+		free(p->starts);
+		free(p->lengths);
+		free(p);
+	}
+}
+
+bool
+plan_is_usable(const struct plan *p)
+{
+	return p->is_usable;
+}
