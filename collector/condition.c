@@ -1,0 +1,314 @@
+#include "collector/condition.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/reduce.h"
+#include "common/clock.h"
+
+#define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
+
+/* Protocols by the names that people use (IANA protocol numbers). */
+static const struct {
+	const char *name;
+	uint8_t number;
+} protocols[] = {
+    {"icmp", 1},
+    {"igmp", 2},
+    {"ipip", 4},
+    {"tcp", 6},
+    {"egp", 8},
+    {"udp", 17},
+    {"dccp", 33},
+    {"ipv6", 41},
+    {"rsvp", 46},
+    {"gre", 47},
+    {"esp", 50},
+    {"ah", 51},
+    {"icmp6", 58},
+    {"icmpv6", 58},
+    {"eigrp", 88},
+    {"ospf", 89},
+    {"pim", 103},
+    {"vrrp", 112},
+    {"l2tp", 115},
+    {"sctp", 132},
+    {"udplite", 136},
+};
+
+static bool
+is_protocol(const struct layout *l, int field)
+{
+	return l->fields[field].from_count > 0 &&
+	       strcmp(l->fields[field].from[0]->name, "protocolIdentifier") == 0;
+}
+
+static int
+read_protocol(const struct schema_table *t, const struct yaml_node *node, int64_t *ret,
+    struct err *e)
+{
+	const char *names[COUNT(protocols)], *nearest;
+
+	for (unsigned i = 0; i < COUNT(protocols); i++) {
+		names[i] = protocols[i].name;
+		if (strcmp(node->text, names[i]) == 0) {
+			*ret = protocols[i].number;
+			return 0;
+		}
+	}
+	nearest = err_nearest(node->text, names, COUNT(protocols));
+	return yaml_complain(t->yaml, node, e,
+	    "unknown protocol '%s', did you mean '%s'? A number from 0 to 255 will do, "
+	    "too",
+	    node->text, nearest != NULL ? nearest : "tcp");
+}
+
+static int
+read_number(const struct schema_table *t, const struct yaml_node *node,
+    const struct layout *l, int field, int64_t *ret, struct err *e)
+{
+	const char *text = node->text;
+	char *end = NULL;
+
+	if (is_protocol(l, field) && (*text < '0' || *text > '9')) {
+		return read_protocol(t, node, ret, e);
+	}
+	errno = 0;
+	*ret = strtoll(text, &end, 0);
+	if (errno != 0 || end == text || *end != '\0') {
+		return yaml_complain(t->yaml, node, e, "'%s' is a number, '%s' is none",
+		    l->fields[field].name, text);
+	}
+	return 0;
+}
+
+static int
+read_mac(const char *text, int64_t *ret)
+{
+	unsigned b[6];
+	char rest;
+
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4],
+		&b[5], &rest) != 6) {
+		return -EINVAL;
+	}
+	*ret = 0;
+	for (unsigned i = 0; i < 6; i++) {
+		*ret = *ret << 8 | b[i];
+	}
+	return 0;
+}
+
+static int
+read_real(const char *text, int64_t *ret)
+{
+	char *end = NULL;
+	double v = strtod(text, &end);
+
+	memcpy(ret, &v, sizeof v);
+	*ret = reduce_order_real(*ret);
+	return end == text || *end != '\0' ? -EINVAL : 0;
+}
+
+static int
+read_operand(const struct schema_table *t, const struct yaml_node *node,
+    const struct layout *l, struct condition *c, struct operand *ret, struct err *e)
+{
+	uint64_t ns = 0;
+
+	switch (c->kind) {
+	case KIND_INTEGER:
+		return read_number(t, node, l, c->field, &ret->number, e);
+	case KIND_TIME:
+		if (clock_parse_iso(node->text, &ns) < 0) {
+			return yaml_complain(t->yaml, node, e,
+			    "expected a time such as 2017-04-26T11:11:17Z");
+		}
+		ret->number = (int64_t)ns;
+		return 0;
+	case KIND_REAL:
+		return read_real(node->text, &ret->number) == 0
+			   ? 0
+			   : yaml_complain(t->yaml, node, e, "expected a number");
+	case KIND_MAC:
+		return read_mac(node->text, &ret->number) == 0
+			   ? 0
+			   : yaml_complain(t->yaml, node, e,
+				 "expected an address such as 00:11:22:33:44:55");
+	case KIND_ADDRESS:
+		if (c->operator== OPERATOR_PREFIX) {
+			return address_parse_prefix(
+				   node->text, &ret->address, &ret->bits) == 0
+				   ? 0
+				   : yaml_complain(t->yaml, node, e,
+					 "expected a prefix such as 10.0.0.0/8 or "
+					 "2001:db8::/32, no bits set behind it");
+		}
+		return address_parse(node->text, &ret->address) == 0
+			   ? 0
+			   : yaml_complain(t->yaml, node, e, "expected an IP address");
+	case KIND_TEXT:
+		ret->text = node->text;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+int
+condition_compile(const struct schema_table *t, const struct schema_condition *c,
+    const struct layout *l, int field, struct condition *ret, struct err *e)
+{
+	const struct yaml_node *o = c->operand;
+	unsigned n = o->kind == YAML_LIST ? o->count : 1;
+	int rc = 0;
+
+	*ret = (struct condition){.field = field,
+	    .kind = l->fields[field].kind,
+	    .operator= c->operator,
+	    .operand_count = n };
+	if (c->operator== OPERATOR_PREFIX && ret->kind != KIND_ADDRESS) {
+		return yaml_complain(t->yaml, o, e,
+		    "'prefix' is for addresses, '%s' is none", l->fields[field].name);
+	}
+	if (ret->kind == KIND_TEXT &&
+	    c->operator!= OPERATOR_EQ && c->operator!= OPERATOR_NE && c->operator!=
+	    OPERATOR_IN) {
+		return yaml_complain(t->yaml, o, e,
+		    "a text as '%s' compares with eq, ne and in only",
+		    l->fields[field].name);
+	}
+	ret->operands = calloc(n, sizeof *ret->operands);
+	if (ret->operands == NULL) {
+		return err_set(e, -ENOMEM, "no memory");
+	}
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
+		rc = read_operand(t, o->kind == YAML_LIST ? o->items[i] : o, l, ret,
+		    &ret->operands[i], e);
+	}
+	return rc;
+}
+
+void
+condition_done(struct condition *c)
+{
+	free(c->operands);
+	c->operands = NULL;
+}
+
+/* Whether an order (as memcmp's) against the operands fulfils the operator; of IN each
+ * operand is asked alone. */
+static inline bool
+holds(enum schema_operator operator, int order, int order_high)
+{
+	switch (operator) {
+	case OPERATOR_EQ:
+	case OPERATOR_IN:
+		return order == 0;
+	case OPERATOR_NE:
+		return order != 0;
+	case OPERATOR_BELOW:
+		return order < 0;
+	case OPERATOR_ABOVE:
+		return order > 0;
+	case OPERATOR_AT_LEAST:
+		return order >= 0;
+	case OPERATOR_AT_MOST:
+		return order <= 0;
+	case OPERATOR_BETWEEN:
+		return order >= 0 && order_high <= 0;
+	case OPERATOR_PREFIX:
+		break;
+	}
+	return false;
+}
+
+static inline int
+order_of(int64_t a, int64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+static bool
+number_holds(const struct condition *c, int64_t v)
+{
+	const struct operand *o = c->operands;
+
+	if (c->operator== OPERATOR_IN) {
+		for (unsigned i = 0; i < c->operand_count; i++) {
+			if (v == o[i].number) {
+				return true;
+			}
+		}
+		return false;
+	}
+	return holds(c->operator, order_of(v, o[0].number),
+	    c->operator== OPERATOR_BETWEEN ? order_of(v, o[1].number) : 0);
+}
+
+static bool
+address_holds(const struct condition *c, const struct address *a)
+{
+	const struct operand *o = c->operands;
+
+	if (c->operator== OPERATOR_PREFIX) {
+		return address_in_prefix(a, &o->address, o->bits);
+	}
+	for (unsigned i = 0; c->operator== OPERATOR_IN && i<c->operand_count; i++) {
+		if (memcmp(a, &o[i].address, sizeof *a) == 0) {
+			return true;
+		}
+	}
+	if (c->operator== OPERATOR_IN) {
+		return false;
+	}
+	return holds(c->operator, memcmp(a, &o[0].address, sizeof *a),
+	    c->operator== OPERATOR_BETWEEN ? memcmp(a, &o[1].address, sizeof *a) : 0);
+}
+
+static bool
+text_holds(const struct condition *c, const char *text)
+{
+	for (unsigned i = 0; c->operator== OPERATOR_IN && i<c->operand_count; i++) {
+		if (strcmp(text, c->operands[i].text) == 0) {
+			return true;
+		}
+	}
+	return c->operator!= OPERATOR_IN &&
+	    holds(c->operator, strcmp(text, c->operands[0].text), 0);
+}
+
+unsigned
+condition_filter(const struct condition *c, const struct batch *b,
+    const struct layout_nulls *nulls, uint8_t *rows, unsigned n)
+{
+	const int64_t *values = batch_values(b, c->field);
+	const struct address *addresses = batch_addresses(b, c->field);
+	unsigned kept = 0;
+	bool keeps = false;
+
+	if (nulls_has(nulls, c->field)) {
+		return 0;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t row = rows[i];
+		switch (c->kind) {
+		case KIND_ADDRESS:
+			keeps = address_holds(c, &addresses[row]);
+			break;
+		case KIND_TEXT:
+			keeps = text_holds(
+			    c, intern_text(b->intern, (uint32_t)values[row], NULL));
+			break;
+		case KIND_REAL:
+			keeps = number_holds(c, reduce_order_real(values[row]));
+			break;
+		default:
+			keeps = number_holds(c, values[row]);
+		}
+		rows[kept] = row;
+		kept += keeps;
+	}
+	return kept;
+}

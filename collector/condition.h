@@ -1,0 +1,34 @@
+/* Conditions on rows, compiled from `where` and `when`: a list of row numbers goes in,
+ * those that hold stay.  A field that a record does not carry fulfils nothing.
+ * Threads: the processing thread. */
+#ifndef COLLECTOR_CONDITION_H
+#define COLLECTOR_CONDITION_H
+
+#include "collector/layout.h"
+#include "collector/normalise.h"
+#include "collector/schema.h"
+
+struct operand {
+	int64_t number; /* integer, time, mac; real as bits that order (reduce.h) */
+	struct address address;
+	unsigned bits; /* of a prefix */
+	const char *text;
+};
+
+struct condition {
+	int field;
+	enum layout_kind kind;
+	enum schema_operator operator;
+	struct operand *operands;
+	unsigned operand_count;
+};
+
+/* field is what c->field means in l. */
+int condition_compile(const struct schema_table *t, const struct schema_condition *c,
+    const struct layout *l, int field, struct condition *ret, struct err *e);
+void condition_done(struct condition *c);
+/* Keeps the rows that fulfil c; returns how many. */
+unsigned condition_filter(const struct condition *c, const struct batch *b,
+    const struct layout_nulls *nulls, uint8_t *rows, unsigned n);
+
+#endif

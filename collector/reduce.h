@@ -1,0 +1,76 @@
+/* Entries by key: a hash of (tag, number) slots over dense entries.  Entries come as
+ * images in batches, are found with prefetch, and merge; the result does not depend on
+ * the order or grouping in which they come.
+ *
+ * An entry is
+ *   header   key bytes (big-endian, so that memcmp orders them), padding, and the mask
+ * of values that are not NULL in its last bytes int64_t  sums[], mins[], maxes[] NULL:
+ * 0, INT64_MAX, INT64_MIN double   reals[]                     sums; NULL: 0 struct
+ * reduce_timed firsts[], lasts[] Sums saturate.  An append table keeps every image,
+ * without hashing. Threads: the processing thread.  Memory: reserved once, touched as
+ * it fills. */
+#ifndef COLLECTOR_REDUCE_H
+#define COLLECTOR_REDUCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/intern.h"
+#include "collector/layout.h"
+
+#define REDUCE_MAX_KEY    496 /* bytes */
+#define REDUCE_MAX_HEADER 512 /* with the mask */
+#define REDUCE_MAX_VALUES 64
+#define REDUCE_MAX_TEXTS  32 /* text columns in a key */
+
+/* A value that goes with its (flow start, place in the source). */
+struct reduce_timed {
+	int64_t start;
+	int64_t place;
+	int64_t value[2]; /* an address takes both */
+};
+
+struct reduce_shape {
+	unsigned key_length;
+	unsigned header; /* multiple of 8 */
+	unsigned mask_bytes;
+	unsigned sums, mins, maxes, reals, firsts, lasts;
+	size_t entry; /* bytes, multiple of 8 */
+	bool is_append;
+	unsigned text_count; /* interned texts in the key, 4 bytes at these offsets */
+	uint16_t texts[REDUCE_MAX_TEXTS];
+};
+
+/* Header and entry size from the other members. */
+void reduce_shape_finish(struct reduce_shape *s, unsigned values, size_t value_bytes);
+
+struct reduce;
+
+/* max_entries are promised; seed: see hash_seed().  NULL: no memory. */
+struct reduce *reduce_new(
+    const struct reduce_shape *s, uint64_t max_entries, uint64_t seed);
+void reduce_free(struct reduce *r);
+/* Adds n images (at most BATCH_ROWS), back to back, s->entry bytes each. */
+void reduce_add(struct reduce *r, const uint8_t *images, unsigned n);
+uint64_t reduce_count(const struct reduce *r);
+uint64_t reduce_max(const struct reduce *r);
+const struct reduce_shape *reduce_shape_of(const struct reduce *r);
+const uint8_t *reduce_entry(const struct reduce *r, uint64_t i);
+uint64_t reduce_saturated(const struct reduce *r); /* sums that reached the top */
+uint64_t reduce_dropped(const struct reduce *r);   /* came in spite of being full */
+void reduce_clear(struct reduce *r);
+
+/* Entry numbers in the order of their keys, texts in byte order; equal keys (append
+ * tables) as they came.  0 or -ENOMEM. */
+int reduce_sort(
+    const struct reduce *r, const struct intern *texts, uint32_t **ret_order);
+
+/* Reals as integers that order the same, and back. */
+static inline int64_t
+reduce_order_real(int64_t bits)
+{
+	return bits ^ (int64_t)((uint64_t)(bits >> 63) >> 1);
+}
+
+#endif
