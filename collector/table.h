@@ -1,0 +1,84 @@
+/* One table, compiled from its schema onto a layout: which rows it takes, how they
+ * become entries (reduce.h), and what its columns are. Threads: the processing thread.
+ */
+#ifndef COLLECTOR_TABLE_H
+#define COLLECTOR_TABLE_H
+
+#include "collector/condition.h"
+#include "collector/layout.h"
+#include "collector/normalise.h"
+#include "collector/reduce.h"
+#include "collector/schema.h"
+
+enum table_kind { /* as flowpair_columns has them */
+	TABLE_ADDRESS,
+	TABLE_PREFIX,
+	TABLE_TIME,
+	TABLE_DATE,
+	TABLE_INTEGER,
+	TABLE_REAL,
+	TABLE_TEXT,
+	TABLE_MAC, /* text outside */
+};
+
+struct table_column {
+	const char *name;
+	enum schema_role role;
+	enum table_kind kind;
+	const struct schema_column *schema;
+	int fields[SCHEMA_MAX_EMITS]; /* where it comes from, for each emit */
+	unsigned ipv4_bits, ipv6_bits;
+	unsigned offset; /* in an entry: key bytes, or an 8-byte value */
+	unsigned width;  /* of key bytes */
+	unsigned bit;    /* key: of the NULL bits; value: of the mask */
+	bool is_signed;
+};
+
+struct table {
+	const struct schema_table *schema;
+	const struct layout *layout;
+	struct table_column columns[SCHEMA_MAX_COLUMNS]; /* as in the schema */
+	unsigned key_count, column_count;
+	unsigned null_offset; /* in an entry: the NULL bits of the key */
+	struct condition *where[SCHEMA_MAX_EMITS]; /* where and when together */
+	unsigned where_count[SCHEMA_MAX_EMITS];
+	struct reduce_shape shape;
+	struct reduce *reduce;
+	uint8_t *images;
+	uint64_t lateness_ns, skew_ns;
+	bool has_own_lateness;
+	uint64_t rows, filtered;
+};
+
+/* Where rows stand in time and in their source. */
+struct table_moment {
+	int64_t arrival_ns;
+	bool is_live;
+	/* Filed times by the general lateness; a table with its own computes its own.
+	 */
+	const int64_t *filed_ns;
+	int64_t place; /* of the batch's first row */
+};
+
+/* Declares the table's fields in l, before layout_finish(). */
+int table_new(const struct schema_table *schema, struct layout *l, struct table **ret,
+    struct err *e);
+void table_free(struct table *t);
+/* After layout_finish(): shapes entries and reserves memory. */
+int table_start(struct table *t, uint64_t max_keys, uint64_t seed, struct err *e);
+void table_add(struct table *t, const struct batch *b, const struct table_moment *m);
+
+/* The time under which each row is filed: its start, or its arrival when it has none
+ * or, live, when its start lies outside [arrival - lateness, arrival + skew]. */
+struct table_filed {
+	uint64_t late, early, undated;
+};
+void table_file_times(const struct batch *b, bool is_live, int64_t arrival_ns,
+    uint64_t lateness_ns, uint64_t skew_ns, int64_t out[static BATCH_ROWS],
+    struct table_filed *counts);
+
+const char *table_kind_name(enum table_kind k);
+/* The day that an entry belongs to (partition day). */
+int64_t table_day(const struct table *t, const uint8_t *entry);
+
+#endif

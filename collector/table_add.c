@@ -1,0 +1,282 @@
+#include <string.h>
+
+#include "collector/table.h"
+#include "common/clock.h"
+#include "common/cursor.h"
+
+/* Rows of a batch that become entries of one table: n of them, by number. */
+struct selection {
+	const struct batch *batch;
+	const struct layout_nulls *nulls;
+	const int64_t *filed;
+	int64_t place; /* of row 0 */
+	const uint8_t *rows;
+	unsigned n;
+	unsigned emit;
+	uint8_t *images;
+	size_t stride;
+};
+
+static void
+store_numbers(const struct selection *s, const int64_t *values, uint8_t *to,
+    unsigned width, uint64_t flip)
+{
+	switch (width) {
+	case 1:
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			*to = (uint8_t)values[s->rows[i]];
+		}
+		break;
+	case 2:
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			store_u16(to, (uint16_t)values[s->rows[i]]);
+		}
+		break;
+	case 4:
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			store_u32(to, (uint32_t)values[s->rows[i]]);
+		}
+		break;
+	case 8:
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			store_u64(to, (uint64_t)values[s->rows[i]] ^ flip);
+		}
+		break;
+	default:
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			uint64_t v = (uint64_t)values[s->rows[i]];
+			for (unsigned k = width; k > 0; k--, v >>= 8) {
+				to[k - 1] = (uint8_t)v;
+			}
+		}
+	}
+}
+
+static void
+store_days(const struct selection *s, const int64_t *times, uint8_t *to)
+{
+	uint32_t day = 0;
+	int64_t from = 0,
+		until = 0; /* the day's bounds: a division per day, not per row */
+
+	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+		int64_t t = times[s->rows[i]];
+		if (t < from || t >= until) {
+			day = (uint32_t)((uint64_t)t / NS_PER_DAY);
+			from = (int64_t)(day * NS_PER_DAY);
+			until = INT64_MAX - from > (int64_t)NS_PER_DAY
+				    ? from + (int64_t)NS_PER_DAY
+				    : INT64_MAX;
+		}
+		store_u32(to, day);
+	}
+}
+
+static void
+store_addresses(
+    const struct selection *s, const struct table_column *c, int field, uint8_t *to)
+{
+	const struct address *values = batch_addresses(s->batch, field);
+
+	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+		struct address a = values[s->rows[i]];
+		if (c->kind == TABLE_PREFIX) {
+			address_mask(&a, c->ipv4_bits, c->ipv6_bits);
+		}
+		memcpy(to, &a, sizeof a);
+	}
+}
+
+static void
+store_reals(const struct selection *s, const int64_t *values, uint8_t *to)
+{
+	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+		store_u64(to, (uint64_t)reduce_order_real(values[s->rows[i]]) ^
+				  (uint64_t)INT64_MIN);
+	}
+}
+
+static void
+store_null_key(const struct table *t, const struct selection *s,
+    const struct table_column *c, uint8_t *to)
+{
+	uint8_t *bits = s->images + t->null_offset + c->bit / 8;
+
+	for (unsigned i = 0; i < s->n; i++, to += s->stride, bits += s->stride) {
+		memset(to, 0, c->width);
+		*bits |= (uint8_t)(1u << c->bit % 8);
+	}
+}
+
+static void
+store_key(
+    const struct table *t, const struct selection *s, const struct table_column *c)
+{
+	int field = c->fields[s->emit];
+	const int64_t *values = batch_values(s->batch, field);
+	uint8_t *to = s->images + c->offset;
+
+	if (c->kind == TABLE_DATE && field == t->layout->start) {
+		store_days(s, s->filed, to);
+	} else if (nulls_has(s->nulls, field)) {
+		store_null_key(t, s, c, to);
+	} else if (c->kind == TABLE_DATE) {
+		store_days(s, values, to);
+	} else if (c->kind == TABLE_ADDRESS || c->kind == TABLE_PREFIX) {
+		store_addresses(s, c, field, to);
+	} else if (c->kind == TABLE_REAL) {
+		store_reals(s, values, to);
+	} else {
+		store_numbers(
+		    s, values, to, c->width, c->is_signed ? (uint64_t)INT64_MIN : 0);
+	}
+}
+
+static void
+store_timed(const struct selection *s, const struct table_column *c, bool is_null)
+{
+	int field = c->fields[s->emit];
+	const int64_t *values = batch_values(s->batch, field);
+	const struct address *addresses = batch_addresses(s->batch, field);
+	int64_t none = c->role == ROLE_FIRST ? INT64_MAX : INT64_MIN;
+	uint8_t *to = s->images + c->offset;
+
+	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+		uint8_t row = s->rows[i];
+		struct reduce_timed v = {.start = none, .place = none, .value = {0, 0}};
+		if (!is_null) {
+			v.start = s->filed[row];
+			v.place = s->place + row;
+			if (c->kind == TABLE_ADDRESS) {
+				memcpy(v.value, &addresses[row], 16);
+			} else {
+				v.value[0] = values[row];
+			}
+		}
+		memcpy(to, &v, sizeof v);
+	}
+}
+
+static int64_t
+null_value(const struct table_column *c)
+{
+	return c->role == ROLE_MINIMIZE   ? INT64_MAX
+	       : c->role == ROLE_MAXIMIZE ? INT64_MIN
+					  : 0;
+}
+
+static void
+store_value(const struct selection *s, const struct table_column *c)
+{
+	int field = c->fields[s->emit];
+	bool is_null = nulls_has(s->nulls, field);
+	bool orders = c->kind == TABLE_REAL &&
+		      (c->role == ROLE_MINIMIZE || c->role == ROLE_MAXIMIZE);
+	const int64_t *values = batch_values(s->batch, field);
+	const struct address *addresses = batch_addresses(s->batch, field);
+	uint8_t *to = s->images + c->offset;
+	int64_t v = null_value(c);
+
+	if (c->role == ROLE_FIRST || c->role == ROLE_LAST) {
+		store_timed(s, c, is_null);
+	} else if (is_null) {
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			memcpy(to, &v, sizeof v);
+		}
+	} else if (c->kind == TABLE_ADDRESS) {
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			memcpy(to, &addresses[s->rows[i]], 16);
+		}
+	} else if (orders) {
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			v = reduce_order_real(values[s->rows[i]]);
+			memcpy(to, &v, sizeof v);
+		}
+	} else {
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			memcpy(to, &values[s->rows[i]], sizeof v);
+		}
+	}
+}
+
+/* The mask is the same for all rows of a group. */
+static void
+store_masks(const struct table *t, const struct selection *s)
+{
+	uint8_t bits[8] = {0};
+	uint8_t *to = s->images + t->shape.header - t->shape.mask_bytes;
+
+	for (unsigned i = t->key_count; i < t->column_count; i++) {
+		const struct table_column *c = &t->columns[i];
+		if (c->role != ROLE_COMPUTED &&
+		    !nulls_has(s->nulls, c->fields[s->emit])) {
+			bits[c->bit / 8] |= (uint8_t)(1u << c->bit % 8);
+		}
+	}
+	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+		memcpy(to, bits, t->shape.mask_bytes);
+	}
+}
+
+static void
+make_images(const struct table *t, const struct selection *s)
+{
+	for (unsigned i = 0; t->key_count > 0 && i < s->n; i++) {
+		memset(s->images + i * s->stride + t->null_offset, 0,
+		    t->shape.key_length - t->null_offset);
+	}
+	if (t->schema->partition == PARTITION_DAY) {
+		store_days(s, s->filed, s->images);
+	}
+	for (unsigned i = 0; i < t->key_count; i++) {
+		store_key(t, s, &t->columns[i]);
+	}
+	store_masks(t, s);
+	for (unsigned i = t->key_count; i < t->column_count; i++) {
+		if (t->columns[i].role != ROLE_COMPUTED) {
+			store_value(s, &t->columns[i]);
+		}
+	}
+}
+
+void
+table_add(struct table *t, const struct batch *b, const struct table_moment *m)
+{
+	int64_t filed[BATCH_ROWS];
+	uint8_t rows[BATCH_ROWS];
+	struct table_filed ignored = {0};
+	struct selection s = {.batch = b,
+	    .filed = m->filed_ns,
+	    .place = m->place,
+	    .rows = rows,
+	    .images = t->images,
+	    .stride = t->shape.entry};
+
+	if (t->has_own_lateness) {
+		table_file_times(b, m->is_live, m->arrival_ns, t->lateness_ns,
+		    t->skew_ns, filed, &ignored);
+		s.filed = filed;
+	}
+	for (unsigned group = 0; group < 2; group++) {
+		unsigned taken = 0;
+		s.nulls = b->nulls[group];
+		for (s.emit = 0; s.emit < t->schema->emit_count; s.emit++) {
+			unsigned n = b->row_count[group];
+			memcpy(rows, b->rows[group], n);
+			for (unsigned i = 0; n > 0 && i < t->where_count[s.emit]; i++) {
+				n = condition_filter(
+				    &t->where[s.emit][i], b, s.nulls, rows, n);
+			}
+			if (n == 0) {
+				continue;
+			}
+			s.n = n;
+			make_images(t, &s);
+			reduce_add(t->reduce, t->images, n);
+			t->rows += n;
+			taken += n;
+		}
+		t->filtered +=
+		    taken < b->row_count[group] ? b->row_count[group] - taken : 0;
+	}
+}

@@ -1,0 +1,252 @@
+#include "collector/tables.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/tables_state.h"
+
+#define INTERN_BOUND (64u << 20) /* bytes of text before a flush is due */
+
+/* Plans of one template, one for each source. */
+struct plans {
+	unsigned count;
+	struct plan *items[TABLES_MAX_SOURCES];
+};
+
+static void
+plans_free(void *data)
+{
+	struct plans *s = data;
+
+	for (unsigned i = 0; i < s->count; i++) {
+		plan_free(s->items[i]);
+	}
+	free(s);
+}
+
+/* The plans hang on the template, which the session owns and this one thread uses. */
+static struct plans *
+plans_of(struct tables *t, struct template *template)
+{
+	struct plans *s = template->plan;
+
+	if (s != NULL) {
+		return s;
+	}
+	s = calloc(1, sizeof *s);
+	if (s == NULL) {
+		return NULL;
+	}
+	for (unsigned i = 0; i < t->source_count; i++) {
+		if (t->sources[i].record == NULL || t->sources[i].layout == NULL) {
+			continue;
+		}
+		s->items[i] = plan_new(t->sources[i].layout, template);
+		s->count = i + 1;
+		if (s->items[i] == NULL) {
+			plans_free(s);
+			return NULL;
+		}
+	}
+	template->plan = s;
+	template->plan_free = plans_free;
+	return s;
+}
+
+/* A record's place in its source: a message's position and the number of the record in
+ * it.  A record has a byte at least, so places never meet those of the next message. */
+static int64_t
+place_of(struct tables *t, uint64_t position)
+{
+	if (position != t->last_position) {
+		t->last_position = position;
+		t->last_index = 0;
+	}
+	return (int64_t)position + t->last_index;
+}
+
+/* Hands a decoded batch to the tables of its source. */
+static void
+add_batch(
+    struct tables *t, struct tables_source *s, const struct origin *o, int64_t place)
+{
+	int64_t filed[BATCH_ROWS];
+	int64_t arrival =
+	    o->arrival_ns < INT64_MAX ? (int64_t)o->arrival_ns : INT64_MAX;
+	struct table_moment m = {.arrival_ns = arrival,
+	    .is_live = o->is_live,
+	    .filed_ns = filed,
+	    .place = place};
+	struct table_filed counts = {0};
+
+	table_file_times(&s->batch, o->is_live, arrival, t->settings.lateness_ns,
+	    t->settings.skew_ns, filed, &counts);
+	t->counts.late += counts.late;
+	t->counts.early += counts.early;
+	t->counts.undated += counts.undated;
+	for (unsigned i = 0; i < s->table_count; i++) {
+		table_add(s->tables[i], &s->batch, &m);
+	}
+}
+
+static int
+add_source(struct tables *t, struct tables_source *s, const struct plan *p,
+    const uint8_t *bytes, size_t length, const struct origin *o, int *ret_records)
+{
+	int64_t place = place_of(t, o->position);
+	size_t at = 0;
+	int n, records = 0;
+
+	s->batch.exporter = intern_add(t->intern, o->exporter, strlen(o->exporter));
+	s->batch.domain = o->domain;
+	for (;;) {
+		n = plan_decode(p, bytes, length, &at, &s->batch);
+		if (n <= 0) {
+			break;
+		}
+		if (plan_is_usable(p)) {
+			add_batch(t, s, o, place + records);
+		}
+		records += n;
+	}
+	*ret_records = records;
+	return n;
+}
+
+int
+tables_add_set(const struct template *template, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *tables)
+{
+	struct tables *t = tables;
+	struct plans *plans = plans_of(t, (struct template *)template);
+	int records = 0, rc = 0;
+
+	if (intern_bytes(t->intern) > INTERN_BOUND && tables_are_empty(t)) {
+		intern_clear(t->intern);
+	}
+	if (plans == NULL) {
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < plans->count; i++) {
+		if (plans->items[i] != NULL) {
+			rc = add_source(t, &t->sources[i], plans->items[i], bytes,
+			    length, o, &records);
+		}
+	}
+	t->counts.records += (uint64_t)records;
+	t->last_index += records;
+	return rc < 0 ? rc : records;
+}
+
+/* "192.0.2.1:51234" and "[2001:db8::1]:51234" without their port. */
+static uint32_t
+intern_peer(struct intern *s, const char *peer)
+{
+	size_t n = strlen(peer);
+	const char *colon = strrchr(peer, ':');
+
+	if (peer[0] == '[' && strchr(peer, ']') != NULL) {
+		return intern_add(s, peer + 1, (size_t)(strchr(peer, ']') - peer - 1));
+	}
+	if (colon != NULL && strchr(peer, ':') == colon &&
+	    strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
+		n = (size_t)(colon - peer);
+	}
+	return intern_add(s, peer, n);
+}
+
+static int64_t
+clipped(uint64_t v)
+{
+	return v > INT64_MAX ? INT64_MAX : (int64_t)v;
+}
+
+static void
+fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
+{
+	const struct session_identity *id = c->identity;
+	struct intern *s = t->intern;
+	uint32_t peer = intern_peer(s, id->peer);
+
+	*batch_values(b, EXPORTER_PEER) = peer;
+	*batch_values(b, EXPORTER_IDENTITY) =
+	    intern_add(s, id->identity, strlen(id->identity));
+	*batch_values(b, EXPORTER_NAME) =
+	    id->identity[0] != '\0' ? *batch_values(b, EXPORTER_IDENTITY) : peer;
+	*batch_values(b, EXPORTER_TRANSPORT) =
+	    intern_add(s, id->transport, strlen(id->transport));
+	*batch_values(b, EXPORTER_DOMAIN) = c->domain;
+	*batch_values(b, EXPORTER_FIRST_SEEN) = clipped(c->first_ns);
+	*batch_values(b, EXPORTER_LAST_SEEN) = clipped(c->last_ns);
+	*batch_values(b, EXPORTER_MESSAGES) = clipped(c->messages);
+	*batch_values(b, EXPORTER_OCTETS) = clipped(c->octets);
+	*batch_values(b, EXPORTER_TEMPLATES) = clipped(c->templates);
+	*batch_values(b, EXPORTER_RECORDS) = clipped(c->records);
+	*batch_values(b, EXPORTER_OPTIONS) = clipped(c->options);
+	*batch_values(b, EXPORTER_LOST) = clipped(c->lost);
+	*batch_values(b, EXPORTER_REORDERED) = clipped(c->reordered);
+	for (int i = 0; i < SESSION_DROPS; i++) {
+		*batch_values(b, EXPORTER_DROPPED + i) = clipped(c->dropped[i]);
+	}
+}
+
+void
+tables_add_exporter(const struct session_counts *c, void *tables)
+{
+	static const struct layout_nulls none;
+	struct tables *t = tables;
+	struct origin o = {.arrival_ns = c->last_ns};
+
+	for (unsigned i = 0; i < t->source_count; i++) {
+		struct batch *b = &t->sources[i].batch;
+		if (t->sources[i].record != NULL || t->sources[i].layout == NULL) {
+			continue;
+		}
+		fill_exporter(t, b, c);
+		b->count = b->row_count[0] = 1;
+		b->row_count[1] = 0;
+		b->rows[0][0] = 0;
+		b->nulls[0] = b->nulls[1] = &none;
+		add_batch(t, &t->sources[i], &o, 0);
+	}
+}
+
+bool
+tables_have_room(const struct tables *t, size_t records)
+{
+	for (unsigned i = 0; i < t->table_count; i++) {
+		const struct table *table = t->tables[i];
+		uint64_t rows = records * table->schema->emit_count;
+		if (reduce_count(table->reduce) > 0 &&
+		    reduce_count(table->reduce) + rows > reduce_max(table->reduce)) {
+			return false;
+		}
+	}
+	return intern_bytes(t->intern) < INTERN_BOUND || tables_are_empty(t);
+}
+
+bool
+tables_are_empty(const struct tables *t)
+{
+	for (unsigned i = 0; i < t->table_count; i++) {
+		if (reduce_count(t->tables[i]->reduce) > 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+tables_counts(const struct tables *t, struct tables_counts *ret)
+{
+	*ret = t->counts;
+	for (unsigned i = 0; i < t->table_count; i++) {
+		ret->rows += t->tables[i]->rows;
+		ret->filtered += t->tables[i]->filtered;
+		ret->saturated += reduce_saturated(t->tables[i]->reduce);
+	}
+	for (unsigned i = 0; i < t->source_count; i++) {
+		ret->saturated += t->sources[i].batch.saturated;
+	}
+}
