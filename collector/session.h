@@ -68,9 +68,13 @@ struct sessions *sessions_new(const struct sessions_settings *s,
     void *data);
 void sessions_free(struct sessions *s);
 
+/* Not counting: during replay before the start position nothing is counted or stored;
+ * sequence numbers and templates are learned.  Counting at first. */
+void sessions_set_counting(struct sessions *s, bool is_counting);
+
 void sessions_open(struct sessions *s, uint32_t session, const uint8_t *text,
     size_t length, uint64_t arrival_ns);
-void sessions_close(struct sessions *s, uint32_t session);
+void sessions_close(struct sessions *s, uint32_t session, uint64_t arrival_ns);
 /* Calls each() for every session that is open. */
 void sessions_each_open(const struct sessions *s,
     void (*each)(uint32_t session, const struct session_identity *identity, void *data),
@@ -81,16 +85,17 @@ bool sessions_are_full(const struct sessions *s);
 /* At most how many data records sessions_message() would hand to set(). */
 size_t sessions_most_records(
     const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length);
-/* One whole message.  templates_only: during replay before the start position: nothing
- * is counted or stored, sequence numbers and templates are learned. */
+/* One whole message. */
 void sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
-    size_t length, uint64_t arrival_ns, uint64_t position, bool templates_only);
+    size_t length, uint64_t arrival_ns, uint64_t position);
 
 /* Takes the counters of every domain that counted anything, and clears them. */
 void sessions_take_counts(struct sessions *s,
     void (*each)(const struct session_counts *c, void *data), void *data);
 
-/* State for self-contained segments: everything needed to go on decoding. */
+/* State for self-contained segments: everything needed to go on decoding.  Saved
+ * atomically and durably; loaded into sessions that are new.  -ENOENT: no such file; an
+ * empty file holds nothing. */
 int sessions_save(const struct sessions *s, const char *path, struct err *e);
 int sessions_load(struct sessions *s, const char *path, struct err *e);
 

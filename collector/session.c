@@ -1,0 +1,219 @@
+#include "collector/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "collector/record_span.h"
+#include "collector/session_table.h"
+#include "collector/type_record.h"
+#include "common/message.h"
+
+const char *
+session_drop_name(enum session_drop d)
+{
+	static const char *const names[SESSION_DROPS] = {
+	    [SESSION_NO_TEMPLATE] = "no-template",
+	    [SESSION_BAD_MESSAGE] = "bad-message",
+	    [SESSION_BAD_TEMPLATE] = "bad-template",
+	    [SESSION_BAD_RECORD] = "bad-record",
+	    [SESSION_REFUSED_TEMPLATE] = "refused-template",
+	    [SESSION_UNKNOWN_SESSION] = "unknown-session",
+	    [SESSION_REFUSED_DOMAIN] = "refused-domain",
+	};
+	return d < SESSION_DROPS ? names[d] : "unknown";
+}
+
+/* One message on its way through. */
+struct passage {
+	struct sessions *s;
+	struct session *session;
+	struct domain *domain;
+	struct origin origin;
+	uint32_t records, options;
+	bool is_certain; /* every record could be counted */
+	struct template_counts templates;
+	uint64_t dropped[SESSION_DROPS];
+};
+
+static void
+read_options(struct passage *p, const struct template *t, struct cursor set)
+{
+	bool is_type = type_record_is(t);
+	int rc;
+
+	while ((rc = record_span_next(t, &set, is_type ? p->s->fields : NULL)) > 0) {
+		const struct element *e;
+		p->options++;
+		if (is_type && p->s->learned_count < SESSION_LEARNED_MAX &&
+		    type_record_learn(t, p->s->fields, p->s->elements, &e) == 0) {
+			sessions_learned(p->s, e);
+		}
+	}
+	if (rc < 0) {
+		p->dropped[SESSION_BAD_RECORD]++;
+		p->is_certain = false;
+	}
+}
+
+static void
+read_data(struct passage *p, uint16_t id, struct cursor set)
+{
+	const struct template *t = templates_find(p->domain->templates, id);
+	bool is_whole = true;
+	int n = 0;
+
+	if (t == NULL) {
+		p->dropped[SESSION_NO_TEMPLATE]++;
+		p->is_certain = false;
+		return;
+	}
+	if (t->scope_count > 0) {
+		read_options(p, t, set);
+		return;
+	}
+	if (p->s->is_counting) {
+		n = p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);
+	}
+	if (!p->s->is_counting || n < 0) {
+		uint32_t records = record_span_count(t, set, &is_whole);
+		is_whole = is_whole && n >= 0;
+		n = (int)records;
+	}
+	p->records += (uint32_t)n;
+	if (!is_whole) {
+		p->dropped[SESSION_BAD_RECORD]++;
+		p->is_certain = false;
+	}
+}
+
+static void
+read_sets(struct passage *p, struct cursor body)
+{
+	struct cursor set;
+	uint16_t id;
+	int rc;
+
+	while ((rc = message_next_set(&body, &id, &set)) > 0) {
+		if (id == TEMPLATE_SET_ID || id == OPTIONS_TEMPLATE_SET_ID) {
+			domain_read_templates(
+			    p->s, p->session, p->domain, id, set, &p->templates);
+		} else if (id >= TEMPLATE_MIN_ID) {
+			read_data(p, id, set);
+		} /* others are reserved: ignored (RFC 7011 section 3.3.2) */
+	}
+	if (rc < 0) {
+		p->dropped[SESSION_BAD_MESSAGE]++;
+		p->is_certain = false;
+	}
+	p->dropped[SESSION_BAD_TEMPLATE] += p->templates.bad;
+	p->dropped[SESSION_REFUSED_TEMPLATE] += p->templates.refused;
+}
+
+static void
+count_message(struct passage *p, size_t length, const struct sequence_result *r)
+{
+	struct session_counts *c = &p->domain->counts;
+
+	if (!p->s->is_counting) {
+		return;
+	}
+	if (c->messages == 0) {
+		c->first_ns = p->origin.arrival_ns;
+	}
+	c->last_ns = p->origin.arrival_ns;
+	c->messages++;
+	c->octets += length;
+	c->templates +=
+	    p->templates.added + p->templates.repeated + p->templates.redefined;
+	c->records += p->records;
+	c->options += p->options;
+	c->lost += r->lost;
+	c->reordered += r->is_late;
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		c->dropped[i] += p->dropped[i];
+	}
+}
+
+static struct session *
+find_last(struct sessions *s, uint32_t number)
+{
+	if (s->last == NULL || s->last->number != number) {
+		s->last = sessions_find(s, number);
+	}
+	return s->last;
+}
+
+void
+sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
+    size_t length, uint64_t arrival_ns, uint64_t position)
+{
+	struct cursor c = cursor_of(bytes, length);
+	struct passage p = {.s = s, .is_certain = true};
+	struct sequence_result lost = {0};
+	struct message_header h = {0};
+
+	p.session = find_last(s, session);
+	s->now_ns = arrival_ns;
+	p.origin.arrival_ns = arrival_ns;
+	p.origin.position = position;
+	p.origin.is_live = s->settings.is_live;
+	if (p.session == NULL) {
+		p.session = s->unknown;
+		p.dropped[SESSION_UNKNOWN_SESSION]++;
+	} else if (message_read_header(&c, &h) < 0) {
+		p.dropped[SESSION_BAD_MESSAGE]++;
+	} else if ((p.domain = session_domain(s, p.session, h.domain)) == NULL) {
+		p.dropped[SESSION_REFUSED_DOMAIN]++;
+	} else {
+		p.origin.exporter = p.session->exporter;
+		p.origin.domain = h.domain;
+		if (c.end > bytes + h.length) {
+			c.end = bytes + h.length;
+		}
+		read_sets(&p, c);
+		sequence_message(&p.domain->sequence, h.sequence, p.records + p.options,
+		    p.is_certain, p.session->can_reorder, &lost);
+	}
+	p.session->used = ++s->clock;
+	if (p.domain == NULL) {
+		p.domain = session_domain(s, p.session, 0);
+	}
+	if (p.domain != NULL) {
+		count_message(&p, length, &lost);
+	}
+}
+
+size_t
+sessions_most_records(
+    const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length)
+{
+	const struct session *found = s->last != NULL && s->last->number == session
+					  ? s->last
+					  : sessions_find(s, session);
+	const struct domain *d = NULL;
+	struct cursor c = cursor_of(bytes, length), set;
+	struct message_header h;
+	size_t n = 0;
+	uint16_t id;
+
+	if (found == NULL || message_read_header(&c, &h) < 0) {
+		return 0;
+	}
+	for (unsigned i = 0; i < found->domain_count && d == NULL; i++) {
+		if (found->domains[i]->id == h.domain) {
+			d = found->domains[i];
+		}
+	}
+	while (message_next_set(&c, &id, &set) > 0) {
+		const struct template *t;
+		if (id < TEMPLATE_MIN_ID) {
+			return length; /* templates may change: the least record is 1
+					  byte */
+		}
+		t = d == NULL ? NULL : templates_find(d->templates, id);
+		if (t != NULL && t->scope_count == 0) {
+			n += cursor_left(&set) / t->record_length;
+		}
+	}
+	return n;
+}

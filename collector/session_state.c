@@ -1,0 +1,449 @@
+/* Snapshots: what is needed to go on decoding from a position of the source: learned
+ * elements, open sessions, their domains' templates and sequence numbers.  Counters are
+ * not in it: what was counted after the last flush is replayed.
+ *
+ * Big-endian: magic, elements, sessions, XXH3 of all before it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "collector/session_table.h"
+#include "collector/type_record.h"
+#include "common/hash.h"
+
+#define STATE_MAGIC 0x6670737461746531ULL /* "fpstate1" */
+#define STATE_MAX   (1u << 30)
+
+struct output {
+	uint8_t *bytes;
+	size_t used, capacity;
+	bool failed;
+};
+
+static uint8_t *
+output_add(struct output *o, size_t n)
+{
+	if (o->used + n > o->capacity && !o->failed) {
+		size_t capacity = 2 * (o->used + n) + 4096;
+		uint8_t *more = realloc(o->bytes, capacity);
+		o->failed = more == NULL;
+		if (more != NULL) {
+			o->bytes = more;
+			o->capacity = capacity;
+		}
+	}
+	if (o->failed) {
+		return NULL;
+	}
+	o->used += n;
+	return o->bytes + o->used - n;
+}
+
+static void
+put(struct output *o, size_t n, uint64_t v)
+{
+	uint8_t *p = output_add(o, n);
+
+	for (size_t i = n; p != NULL && i > 0; i--) {
+		p[i - 1] = (uint8_t)v;
+		v >>= 8;
+	}
+}
+
+static void
+put_bytes(struct output *o, const void *bytes, size_t n)
+{
+	uint8_t *p;
+
+	put(o, 4, n);
+	p = output_add(o, n);
+	if (p != NULL && n > 0) {
+		memcpy(p, bytes, n);
+	}
+}
+
+static void
+put_text(struct output *o, const char *text)
+{
+	put_bytes(o, text == NULL ? "" : text, text == NULL ? 0 : strlen(text));
+}
+
+static void
+put_element(struct output *o, const struct element *e)
+{
+	put(o, 4, e->pen);
+	put(o, 2, e->id);
+	put(o, 1, e->type);
+	put(o, 1, e->semantics);
+	put(o, 2, e->units);
+	put(o, 8, e->range_min);
+	put(o, 8, e->range_max);
+	put_text(o, e->name);
+	put_text(o, e->description);
+}
+
+static void
+put_template(const struct template *t, void *data)
+{
+	struct output *o = data;
+
+	put(o, 1, t->scope_count > 0 ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID);
+	put_bytes(o, t->raw, t->raw_length);
+}
+
+static void
+put_domain(struct output *o, const struct domain *d)
+{
+	const struct sequence *q = &d->sequence;
+
+	put(o, 4, d->id);
+	put(o, 4, q->expected);
+	put(o, 4, q->late_next);
+	put(o, 1, (uint64_t)(q->is_known | q->is_uncertain << 1 | q->has_late << 2));
+	put(o, 1, q->gap_count);
+	for (unsigned i = 0; i < q->gap_count; i++) {
+		put(o, 4, q->gaps[i].from);
+		put(o, 4, q->gaps[i].length);
+		put(o, 2, q->gaps[i].patience);
+	}
+	put(o, 4, templates_count(d->templates));
+	templates_each(d->templates, put_template, o);
+}
+
+static void
+put_session(struct output *o, const struct session *session)
+{
+	char text[SESSION_IDENTITY_TEXT];
+
+	put(o, 4, session->number);
+	put(o, 8, session->used);
+	put_bytes(
+	    o, text, session_identity_write(&session->identity, text, sizeof text));
+	put(o, 4, session->domain_count);
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		put_domain(o, session->domains[i]);
+	}
+}
+
+static void
+put_all(struct output *o, const struct sessions *s)
+{
+	put(o, 8, STATE_MAGIC);
+	put(o, 4, s->learned_count);
+	for (unsigned i = 0; i < s->learned_count; i++) {
+		put_element(o, s->learned[i]);
+	}
+	put(o, 8, s->clock);
+	put(o, 4, s->open);
+	for (unsigned i = 0; i <= s->bucket_mask; i++) {
+		const struct session *session = s->buckets[i];
+		for (; session != NULL; session = session->next) {
+			if (session->is_open) {
+				put_session(o, session);
+			}
+		}
+	}
+	if (!o->failed) {
+		put(o, 8, hash_bytes(o->bytes, o->used, 0));
+	}
+}
+
+static int
+write_all(int fd, const uint8_t *bytes, size_t n)
+{
+	while (n > 0) {
+		ssize_t w = write(fd, bytes, n);
+		if (w < 0 && errno == EINTR) {
+			continue;
+		}
+		if (w < 0) {
+			return -errno;
+		}
+		bytes += w;
+		n -= (size_t)w;
+	}
+	return 0;
+}
+
+/* The entry of a renamed file is durable when its directory is. */
+static int
+sync_directory(const char *path)
+{
+	char copy[PATH_MAX];
+	int fd, rc;
+
+	snprintf(copy, sizeof copy, "%s", path);
+	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) {
+		return -errno;
+	}
+	rc = fsync(fd) < 0 ? -errno : 0;
+	close(fd);
+	return rc;
+}
+
+static int
+write_file(const char *path, const struct output *o)
+{
+	char temporary[PATH_MAX];
+	int fd, rc;
+
+	if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >=
+	    sizeof temporary) {
+		return -ENAMETOOLONG;
+	}
+	fd = open(
+	    temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		return -errno;
+	}
+	rc = write_all(fd, o->bytes, o->used);
+	if (rc == 0 && fsync(fd) < 0) {
+		rc = -errno;
+	}
+	close(fd);
+	if (rc == 0 && rename(temporary, path) < 0) {
+		rc = -errno;
+	}
+	if (rc < 0) {
+		unlink(temporary);
+		return rc;
+	}
+	return sync_directory(path);
+}
+
+int
+sessions_save(const struct sessions *s, const char *path, struct err *e)
+{
+	struct output o = {0};
+	int rc;
+
+	put_all(&o, s);
+	rc = o.failed ? -ENOMEM : write_file(path, &o);
+	free(o.bytes);
+	return rc < 0 ? err_set(e, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
+}
+
+static uint64_t
+get(struct cursor *c, size_t n)
+{
+	const uint8_t *p = cursor_take(c, n);
+
+	return p == NULL ? 0 : load_uint(p, n);
+}
+
+static struct cursor
+get_bytes(struct cursor *c)
+{
+	return cursor_sub(c, (size_t)get(c, 4));
+}
+
+static void
+get_text(struct cursor *c, char *out, size_t capacity)
+{
+	struct cursor text = get_bytes(c);
+	size_t n = cursor_left(&text);
+
+	if (n >= capacity) {
+		n = capacity - 1;
+	}
+	if (n > 0) {
+		memcpy(out, text.at, n);
+	}
+	out[n] = '\0';
+}
+
+static void
+get_element(struct sessions *s, struct cursor *c)
+{
+	char name[256], description[1024];
+	struct element e = {.name = name, .description = description};
+	const struct element *known;
+
+	e.pen = (uint32_t)get(c, 4);
+	e.id = (uint16_t)get(c, 2);
+	e.type = (enum element_type)get(c, 1);
+	e.semantics = (uint8_t)get(c, 1);
+	e.units = (uint16_t)get(c, 2);
+	e.range_min = get(c, 8);
+	e.range_max = get(c, 8);
+	get_text(c, name, sizeof name);
+	get_text(c, description, sizeof description);
+	e.length = type_record_length(e.type);
+	if (c->failed || e.type > ELEMENT_SUB_TEMPLATE_MULTI_LIST ||
+	    s->learned_count >= SESSION_LEARNED_MAX) {
+		return;
+	}
+	/* -EEXIST: a registry that was loaded since then says it better. */
+	if (elements_add(s->elements, &e) == 0 &&
+	    (known = elements_find(s->elements, e.pen, e.id)) != NULL) {
+		s->learned[s->learned_count++] = known;
+	}
+}
+
+static void
+get_sequence(struct sequence *q, struct cursor *c)
+{
+	uint64_t flags;
+	unsigned gaps;
+
+	q->expected = (uint32_t)get(c, 4);
+	q->late_next = (uint32_t)get(c, 4);
+	flags = get(c, 1);
+	q->is_known = (flags & 1) != 0;
+	q->is_uncertain = (flags & 2) != 0;
+	q->has_late = (flags & 4) != 0;
+	gaps = (unsigned)get(c, 1);
+	for (unsigned i = 0; i < gaps && !c->failed; i++) {
+		struct sequence_gap g = {
+		    .from = (uint32_t)get(c, 4), .length = (uint32_t)get(c, 4)};
+		g.patience = (uint16_t)get(c, 2);
+		if (i < SEQUENCE_GAPS && g.patience > 0) {
+			q->gaps[q->gap_count++] = g;
+		}
+	}
+}
+
+static int
+get_domain(struct sessions *s, struct session *session, struct cursor *c)
+{
+	struct domain *d = session_domain(s, session, (uint32_t)get(c, 4));
+	struct sequence ignored = {0};
+	uint64_t templates;
+
+	get_sequence(d == NULL ? &ignored : &d->sequence, c);
+	templates = get(c, 4);
+	for (uint64_t i = 0; i < templates && !c->failed; i++) {
+		uint16_t set_id = (uint16_t)get(c, 1);
+		struct cursor raw = get_bytes(c);
+		struct template_counts counts = {0};
+		if (d != NULL && !c->failed) {
+			domain_read_templates(s, session, d, set_id, raw, &counts);
+		}
+	}
+	return c->failed ? -EPROTO : 0;
+}
+
+static int
+get_session(struct sessions *s, struct cursor *c)
+{
+	struct session_identity identity;
+	struct session *session = NULL;
+	uint32_t number = (uint32_t)get(c, 4);
+	uint64_t used = get(c, 8), domains;
+	struct cursor text = get_bytes(c);
+
+	domains = get(c, 4);
+	if (c->failed || sessions_find(s, number) != NULL ||
+	    session_identity_read(text.at, cursor_left(&text), &identity) < 0) {
+		return -EPROTO;
+	}
+	session = sessions_add(s, number, &identity);
+	if (session == NULL) {
+		return -ENOMEM;
+	}
+	session->used = used;
+	for (uint64_t i = 0; i < domains; i++) {
+		int rc = get_domain(s, session, c);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int
+get_all(struct sessions *s, const uint8_t *bytes, size_t n)
+{
+	struct cursor c = cursor_of(bytes, n);
+	uint64_t count;
+
+	if (n < 16 || get(&c, 8) != STATE_MAGIC ||
+	    load_u64(bytes + n - 8) != hash_bytes(bytes, n - 8, 0)) {
+		return -EPROTO;
+	}
+	c.end -= 8;
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count && !c.failed; i++) {
+		get_element(s, &c);
+	}
+	s->clock = get(&c, 8);
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count; i++) {
+		int rc = get_session(s, &c);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return c.failed ? -EPROTO : 0;
+}
+
+static int
+read_file(const char *path, uint8_t **ret, size_t *ret_n)
+{
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), rc = 0;
+	uint8_t *bytes = NULL;
+	struct stat st;
+	size_t n = 0;
+
+	if (fd < 0) {
+		return -errno;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > STATE_MAX) {
+		rc = -EPROTO;
+		goto out;
+	}
+	bytes = malloc((size_t)st.st_size + 1);
+	if (bytes == NULL) {
+		rc = -ENOMEM;
+		goto out;
+	}
+	while (n < (size_t)st.st_size) {
+		ssize_t got = read(fd, bytes + n, (size_t)st.st_size - n);
+		if (got < 0 && errno != EINTR) {
+			rc = -errno;
+			goto out;
+		}
+		if (got == 0) {
+			break;
+		}
+		n += got > 0 ? (size_t)got : 0;
+	}
+	*ret = bytes;
+	*ret_n = n;
+	bytes = NULL;
+out:
+	free(bytes);
+	close(fd);
+	return rc;
+}
+
+int
+sessions_load(struct sessions *s, const char *path, struct err *e)
+{
+	uint8_t *bytes = NULL;
+	size_t n = 0;
+	int rc = read_file(path, &bytes, &n);
+
+	if (rc == -ENOENT) {
+		return err_set(e, rc, "%s is missing", path);
+	}
+	/* Empty: an operator's word that there is nothing to remember. */
+	if (rc == 0 && n > 0) {
+		rc = get_all(s, bytes, n);
+	}
+	free(bytes);
+	if (rc == -EPROTO) {
+		return err_set(e, rc,
+		    "%s is damaged: restore it, or make it an empty file to go on "
+		    "without the templates it held",
+		    path);
+	}
+	return rc < 0 ? err_set(e, rc, "cannot read %s: %s", path, strerror(-rc)) : 0;
+}

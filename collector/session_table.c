@@ -1,0 +1,364 @@
+/* The sessions and domains that live: found, made, closed. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/session_table.h"
+
+static void
+session_free(struct sessions *s, struct session *session)
+{
+	if (session == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		struct domain *d = session->domains[i];
+		s->template_bytes -= d->template_bytes;
+		s->domains--;
+		templates_free(d->templates);
+		free(d);
+	}
+	free(session->domains);
+	free(session);
+}
+
+/* Who a record came from: the certificate's name, else the address without the port. */
+static void
+name_exporter(const struct sessions *s, struct session *session)
+{
+	const struct session_identity *id = &session->identity;
+	const char *from = id->peer, *colon = strrchr(from, ':');
+	size_t n = strlen(from);
+
+	if (s->settings.exporter != NULL) {
+		from = s->settings.exporter;
+		n = strlen(from);
+	} else if (id->identity[0] != '\0') {
+		from = id->identity;
+		n = strlen(from);
+	} else if (from[0] == '[' && strchr(from, ']') != NULL) {
+		from++;
+		n = (size_t)(strchr(from, ']') - from);
+	} else if (strcmp(id->transport, "file") != 0 && colon != NULL &&
+		   strchr(from, ':') == colon) {
+		n = (size_t)(colon - from);
+	}
+	if (n >= sizeof session->exporter) {
+		n = sizeof session->exporter - 1;
+	}
+	memcpy(session->exporter, from, n);
+	session->exporter[n] = '\0';
+}
+
+static struct session *
+session_new(
+    const struct sessions *s, uint32_t number, const struct session_identity *id)
+{
+	struct session *session = calloc(1, sizeof *session);
+
+	if (session == NULL) {
+		return NULL;
+	}
+	session->number = number;
+	session->identity = *id;
+	session->is_open = true;
+	session->can_reorder = strcmp(id->transport, "udp") == 0;
+	session->may_withdraw = !session->can_reorder; /* RFC 7011 section 8.4 */
+	name_exporter(s, session);
+	return session;
+}
+
+static unsigned
+count_buckets(unsigned sessions)
+{
+	unsigned n = 64;
+
+	while (n < sessions && n < 1u << 20) {
+		n *= 2;
+	}
+	return n;
+}
+
+struct sessions *
+sessions_new(const struct sessions_settings *settings, struct elements *elements,
+    int (*set)(const struct template *t, const uint8_t *bytes, size_t length,
+	const struct origin *o, void *data),
+    void *data)
+{
+	static const struct session_identity unknown = {"unknown", "unknown", ""};
+	struct sessions *s = calloc(1, sizeof *s);
+
+	if (s == NULL) {
+		return NULL;
+	}
+	s->settings = *settings;
+	s->elements = elements;
+	s->set = set;
+	s->data = data;
+	s->is_counting = true;
+	s->bucket_mask = count_buckets(settings->max_sessions) - 1;
+	s->buckets = calloc(s->bucket_mask + 1, sizeof(struct session *));
+	s->fields = calloc(settings->max_fields + 1, sizeof(struct cursor));
+	s->learned = calloc(SESSION_LEARNED_MAX, sizeof(struct element *));
+	s->unknown = session_new(s, 0, &unknown);
+	if (s->buckets == NULL || s->fields == NULL || s->learned == NULL ||
+	    s->unknown == NULL) {
+		sessions_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+void
+sessions_free(struct sessions *s)
+{
+	if (s == NULL) {
+		return;
+	}
+	for (unsigned i = 0; s->buckets != NULL && i <= s->bucket_mask; i++) {
+		struct session *session = s->buckets[i], *next;
+		for (; session != NULL; session = next) {
+			next = session->next;
+			session_free(s, session);
+		}
+	}
+	session_free(s, s->unknown);
+	free(s->buckets);
+	free(s->fields);
+	free(s->learned);
+	free(s);
+}
+
+void
+sessions_set_counting(struct sessions *s, bool is_counting)
+{
+	s->is_counting = is_counting;
+}
+
+struct session *
+sessions_find(const struct sessions *s, uint32_t number)
+{
+	struct session *session = s->buckets[number & s->bucket_mask];
+
+	while (session != NULL && (session->number != number || !session->is_open)) {
+		session = session->next;
+	}
+	return session;
+}
+
+static bool
+has_counted(const struct session *session)
+{
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		const struct session_counts *c = &session->domains[i]->counts;
+		if (c->messages > 0 || c->lost > 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+unlink_session(struct sessions *s, struct session *session)
+{
+	struct session **at = &s->buckets[session->number & s->bucket_mask];
+
+	while (*at != session) {
+		at = &(*at)->next;
+	}
+	*at = session->next;
+	if (s->last == session) {
+		s->last = NULL;
+	}
+}
+
+/* Templates go at once; counters stay until they are taken. */
+static void
+close_session(struct sessions *s, struct session *session)
+{
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		struct domain *d = session->domains[i];
+		uint64_t lost = sequence_end(&d->sequence);
+		if (lost > 0 && s->is_counting) {
+			if (d->counts.messages == 0) {
+				d->counts.first_ns = d->counts.last_ns = s->now_ns;
+			}
+			d->counts.lost += lost;
+		}
+		s->template_bytes -= d->template_bytes;
+		d->template_bytes = 0;
+		templates_free(d->templates);
+		d->templates = NULL;
+	}
+	session->is_open = false;
+	s->open--;
+	if (has_counted(session)) {
+		s->closed++;
+		if (s->last == session) {
+			s->last = NULL;
+		}
+		return;
+	}
+	unlink_session(s, session);
+	session_free(s, session);
+}
+
+static void
+close_idle_longest(struct sessions *s)
+{
+	struct session *oldest = NULL;
+
+	for (unsigned i = 0; i <= s->bucket_mask; i++) {
+		struct session *session = s->buckets[i];
+		for (; session != NULL; session = session->next) {
+			if (session->is_open &&
+			    (oldest == NULL || session->used < oldest->used)) {
+				oldest = session;
+			}
+		}
+	}
+	if (oldest != NULL) {
+		close_session(s, oldest);
+	}
+}
+
+struct session *
+sessions_add(
+    struct sessions *s, uint32_t number, const struct session_identity *identity)
+{
+	struct session *session, **bucket = &s->buckets[number & s->bucket_mask];
+
+	if (s->open >= s->settings.max_sessions) {
+		close_idle_longest(s);
+	}
+	session = session_new(s, number, identity);
+	if (session == NULL) {
+		return NULL;
+	}
+	session->used = s->clock;
+	session->next = *bucket;
+	*bucket = session;
+	s->open++;
+	return session;
+}
+
+void
+sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t length,
+    uint64_t arrival_ns)
+{
+	struct session_identity identity;
+
+	s->now_ns = arrival_ns;
+	if (session_identity_read(text, length, &identity) < 0 ||
+	    sessions_find(s, session) != NULL) {
+		return; /* its messages are counted as of an unknown session */
+	}
+	(void)sessions_add(s, session, &identity);
+}
+
+void
+sessions_close(struct sessions *s, uint32_t session, uint64_t arrival_ns)
+{
+	struct session *found = sessions_find(s, session);
+
+	s->now_ns = arrival_ns;
+	if (found != NULL) {
+		close_session(s, found);
+	}
+}
+
+void
+sessions_each_open(const struct sessions *s,
+    void (*each)(uint32_t session, const struct session_identity *identity, void *data),
+    void *data)
+{
+	for (unsigned i = 0; i <= s->bucket_mask; i++) {
+		const struct session *session = s->buckets[i];
+		for (; session != NULL; session = session->next) {
+			if (session->is_open) {
+				each(session->number, &session->identity, data);
+			}
+		}
+	}
+}
+
+bool
+sessions_are_full(const struct sessions *s)
+{
+	return s->closed >= s->settings.max_sessions;
+}
+
+struct domain *
+session_domain(struct sessions *s, struct session *session, uint32_t id)
+{
+	struct domain *d, **more;
+
+	if (session->last != NULL && session->last->id == id) {
+		return session->last;
+	}
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		if (session->domains[i]->id == id) {
+			session->last = session->domains[i];
+			return session->last;
+		}
+	}
+	/* Domain 0 is where the rest is counted: there is always room for it. */
+	if (id != 0 && s->domains >= s->settings.max_domains) {
+		return NULL;
+	}
+	more = realloc(
+	    session->domains, (session->domain_count + 1) * sizeof *session->domains);
+	if (more == NULL) {
+		return NULL;
+	}
+	session->domains = more;
+	d = calloc(1, sizeof *d);
+	if (d == NULL || (d->templates = templates_new(s->settings.max_templates,
+			      s->settings.max_fields)) == NULL) {
+		free(d);
+		return NULL;
+	}
+	d->id = id;
+	session->domains[session->domain_count++] = d;
+	session->last = d;
+	s->domains++;
+	return d;
+}
+
+static void
+take_session(struct session *session,
+    void (*each)(const struct session_counts *c, void *data), void *data)
+{
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		struct domain *d = session->domains[i];
+		if (d->counts.messages == 0 && d->counts.lost == 0) {
+			continue;
+		}
+		d->counts.identity = &session->identity;
+		d->counts.exporter = session->exporter;
+		d->counts.domain = d->id;
+		each(&d->counts, data);
+		memset(&d->counts, 0, sizeof d->counts);
+	}
+}
+
+void
+sessions_take_counts(struct sessions *s,
+    void (*each)(const struct session_counts *c, void *data), void *data)
+{
+	take_session(s->unknown, each, data);
+	for (unsigned i = 0; i <= s->bucket_mask; i++) {
+		struct session **at = &s->buckets[i];
+		while (*at != NULL) {
+			struct session *session = *at;
+			take_session(session, each, data);
+			if (session->is_open) {
+				at = &session->next;
+				continue;
+			}
+			*at = session->next;
+			s->closed--;
+			session_free(s, session);
+		}
+	}
+}

@@ -1,0 +1,544 @@
+/* cmocka.h needs these before it. */
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "collector/session.h"
+#include "common/message.h"
+
+/* A stage that counts what comes out of the sessions. */
+struct stage {
+	struct elements *elements;
+	struct sessions *sessions;
+	unsigned sets, records;
+	char exporter[64];
+	uint64_t position;
+	int answer; /* instead of the records, when negative */
+	struct session_counts counts;
+	char counted_exporter[64];
+	unsigned rows;
+};
+
+static int
+take_set(const struct template *t, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *data)
+{
+	struct stage *g = data;
+	int n = t->is_variable ? 1 : (int)(length / t->record_length);
+
+	(void)bytes;
+	g->sets++;
+	g->records += (unsigned)n;
+	g->position = o->position;
+	snprintf(g->exporter, sizeof g->exporter, "%s", o->exporter);
+	return g->answer < 0 ? g->answer : n;
+}
+
+static void
+take_counts(const struct session_counts *c, void *data)
+{
+	struct stage *g = data;
+
+	g->counts = *c;
+	snprintf(g->counted_exporter, sizeof g->counted_exporter, "%s", c->exporter);
+	g->rows++;
+}
+
+static struct sessions *
+make_sessions(struct stage *g)
+{
+	struct sessions_settings s = {.max_sessions = 4,
+	    .max_domains = 4,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .is_live = true};
+
+	return sessions_new(&s, g->elements, take_set, g);
+}
+
+static int
+set_up(void **state)
+{
+	struct stage *g = calloc(1, sizeof *g);
+
+	g->elements = elements_new(ELEMENT_PEN_OWN);
+	g->sessions = make_sessions(g);
+	*state = g;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct stage *g = *state;
+
+	sessions_free(g->sessions);
+	elements_free(g->elements);
+	free(g);
+	return 0;
+}
+
+static void
+open_session(struct stage *g, uint32_t number, const char *transport, const char *peer)
+{
+	char text[256];
+	int n = snprintf(
+	    text, sizeof text, "transport=%s\npeer=%s\nidentity=\n", transport, peer);
+
+	sessions_open(g->sessions, number, (uint8_t *)text, (size_t)n, 5);
+}
+
+/* A message of one set with these 16-bit words as its body. */
+static size_t
+build(uint8_t *out, uint32_t sequence, uint32_t domain, uint16_t set_id,
+    const uint16_t *words, size_t count)
+{
+	size_t length = 20 + 2 * count;
+
+	store_u16(out, 10);
+	store_u16(out + 2, (uint16_t)length);
+	store_u32(out + 4, 1000);
+	store_u32(out + 8, sequence);
+	store_u32(out + 12, domain);
+	store_u16(out + 16, set_id);
+	store_u16(out + 18, (uint16_t)(length - 16));
+	for (size_t i = 0; i < count; i++) {
+		store_u16(out + 20 + 2 * i, words[i]);
+	}
+	return length;
+}
+
+static void
+send_words(struct stage *g, uint32_t session, uint32_t sequence, uint32_t domain,
+    uint16_t set_id, const uint16_t *words, size_t count)
+{
+	uint8_t bytes[1024];
+	size_t n = build(bytes, sequence, domain, set_id, words, count);
+
+	sessions_message(g->sessions, session, bytes, n, 77, 4242);
+}
+#define SEND(g, session, sequence, domain, set_id, ...)                                \
+	send_words(g, session, sequence, domain, set_id,                               \
+	    (const uint16_t[]){__VA_ARGS__},                                           \
+	    sizeof(const uint16_t[]){__VA_ARGS__} / 2)
+
+/* Template id: sourceTransportPort and destinationTransportPort; 4 bytes a record. */
+#define PORTS(id) id, 2, 7, 2, 11, 2
+
+static void
+counts_of(struct stage *g)
+{
+	g->rows = 0;
+	memset(&g->counts, 0, sizeof g->counts);
+	sessions_take_counts(g->sessions, take_counts, g);
+}
+
+static void
+test_data_sets_with_a_template_come_out(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tls", "192.0.2.1:5000");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4, 5, 6);
+	assert_int_equal(g->records, 3);
+	assert_string_equal(g->exporter, "192.0.2.1");
+	assert_int_equal(g->position, 4242);
+	counts_of(g);
+	assert_int_equal(g->rows, 1);
+	assert_int_equal(g->counts.messages, 2);
+	assert_int_equal(g->counts.records, 3);
+	assert_int_equal(g->counts.templates, 1);
+	assert_int_equal(g->counts.domain, 7);
+	assert_int_equal(g->counts.first_ns, 77);
+	assert_string_equal(g->counted_exporter, "192.0.2.1");
+	counts_of(g);
+	assert_int_equal(g->rows, 0);
+}
+
+static void
+test_ipv6_peers_are_named_without_port_and_files_as_they_are(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "[2001:db8::1]:4739");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	assert_string_equal(g->exporter, "2001:db8::1");
+	open_session(g, 2, "file", "a:b.ipfix");
+	SEND(g, 2, 0, 7, 2, PORTS(256));
+	SEND(g, 2, 0, 7, 256, 1, 2);
+	assert_string_equal(g->exporter, "a:b.ipfix");
+}
+
+static void
+test_templates_belong_to_their_session_and_domain(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	open_session(g, 2, "tcp", "b:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 8, 256, 1, 2);
+	SEND(g, 2, 0, 7, 256, 1, 2);
+	assert_int_equal(g->sets, 0);
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	assert_int_equal(g->sets, 1);
+}
+
+static void
+test_a_set_without_template_is_counted_and_not_taken_for_loss(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 300, 1, 2);
+	SEND(g, 1, 9, 7, 2, PORTS(300));
+	counts_of(g);
+	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 1);
+	assert_int_equal(g->counts.lost, 0);
+}
+
+static void
+test_lost_counts_data_and_options_records(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	/* scope: observationDomainId; exportedMessageTotalCount as 2 bytes */
+	SEND(g, 1, 0, 7, 3, 257, 2, 1, 149, 4, 41, 2);
+	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4);
+	SEND(g, 1, 2, 7, 257, 0, 7, 1, 0, 7, 2);
+	SEND(g, 1, 10, 7, 256, 1, 2);
+	counts_of(g);
+	assert_int_equal(g->counts.options, 2);
+	assert_int_equal(g->counts.records, 3);
+	assert_int_equal(g->counts.lost, 6);
+}
+
+static void
+test_padding_shorter_than_a_record_is_no_record(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 3, 257, 2, 1, 149, 4, 41, 2);
+	SEND(g, 1, 0, 7, 257, 0, 7, 1, 0, 0);
+	counts_of(g);
+	assert_int_equal(g->counts.options, 1);
+}
+
+static void
+test_an_options_record_that_runs_over_is_a_bad_record(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	/* interfaceName, variable length; "ab", then a length of 200 */
+	SEND(g, 1, 0, 7, 3, 257, 2, 1, 10, 1, 82, 65535);
+	SEND(g, 1, 0, 7, 257, 0x0102, 0x6162, 0x01c8, 0x6161);
+	counts_of(g);
+	assert_int_equal(g->counts.options, 1);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 1);
+}
+
+static void
+test_a_bad_record_in_the_tables_keeps_those_before_it(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	g->answer = -1;
+	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4);
+	counts_of(g);
+	assert_int_equal(g->counts.records, 2);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 1);
+}
+
+static void
+test_a_set_longer_than_its_message_is_a_bad_message(void **state)
+{
+	struct stage *g = *state;
+	uint8_t bytes[64];
+	size_t n;
+
+	open_session(g, 1, "tcp", "a:1");
+	n = build(bytes, 0, 7, 256, (uint16_t[]){1, 2}, 2);
+	store_u16(bytes + 18, 60);
+	sessions_message(g->sessions, 1, bytes, n, 1, 0);
+	counts_of(g);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 1);
+}
+
+static void
+test_messages_of_a_session_that_never_opened_are_counted(void **state)
+{
+	struct stage *g = *state;
+
+	SEND(g, 99, 0, 7, 2, PORTS(256));
+	counts_of(g);
+	assert_int_equal(g->counts.dropped[SESSION_UNKNOWN_SESSION], 1);
+	assert_string_equal(g->counts.identity->transport, "unknown");
+}
+
+static void
+test_domains_are_bounded(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	for (uint32_t domain = 1; domain < 8; domain++) {
+		SEND(g, 1, 0, domain, 2, PORTS(256));
+	}
+	sessions_take_counts(g->sessions, take_counts, g);
+	assert_int_equal(g->rows, 5); /* four, and domain 0 for the rest */
+	assert_int_equal(g->counts.dropped[SESSION_REFUSED_DOMAIN], 3);
+}
+
+static void
+test_sessions_are_bounded_and_the_idle_one_goes(void **state)
+{
+	struct stage *g = *state;
+
+	for (uint32_t i = 1; i <= 4; i++) {
+		open_session(g, i, "udp", "a:1");
+		SEND(g, i, 0, 1, 2, PORTS(256));
+	}
+	SEND(g, 1, 0, 1, 256, 1, 2);
+	open_session(g, 5, "udp", "b:1");
+	SEND(g, 2, 0, 1, 256, 1, 2);
+	assert_int_equal(g->sets, 1);
+	SEND(g, 1, 1, 1, 256, 1, 2);
+	assert_int_equal(g->sets, 2);
+}
+
+static void
+test_counters_of_a_closed_session_can_still_be_taken(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "udp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	SEND(g, 1, 5, 7, 256, 1, 2);
+	sessions_close(g->sessions, 1, 88);
+	counts_of(g);
+	assert_int_equal(g->rows, 1);
+	assert_int_equal(g->counts.records, 2);
+	assert_int_equal(g->counts.lost, 4);
+}
+
+static void
+test_loss_that_shows_at_the_close_has_a_time(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "udp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	SEND(g, 1, 5, 7, 256, 1, 2);
+	counts_of(g);
+	assert_int_equal(g->counts.lost, 0);
+	sessions_close(g->sessions, 1, 88);
+	counts_of(g);
+	assert_int_equal(g->counts.lost, 4);
+	assert_int_equal(g->counts.first_ns, 88);
+}
+
+static void
+test_before_counting_only_templates_and_numbers_are_learned(void **state)
+{
+	struct stage *g = *state;
+
+	sessions_set_counting(g->sessions, false);
+	open_session(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4);
+	assert_int_equal(g->sets, 0);
+	counts_of(g);
+	assert_int_equal(g->rows, 0);
+	sessions_set_counting(g->sessions, true);
+	SEND(g, 1, 3, 7, 256, 1, 2);
+	counts_of(g);
+	assert_int_equal(g->counts.records, 1);
+	assert_int_equal(g->counts.lost, 1);
+}
+
+static void
+test_most_records_is_an_upper_bound(void **state)
+{
+	struct stage *g = *state;
+	uint8_t bytes[64];
+	size_t n;
+
+	open_session(g, 1, "tcp", "a:1");
+	n = build(bytes, 0, 7, 256, (uint16_t[]){1, 2, 3, 4}, 4);
+	assert_int_equal(sessions_most_records(g->sessions, 1, bytes, n), 0);
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	assert_int_equal(sessions_most_records(g->sessions, 1, bytes, n), 2);
+}
+
+/* RFC 5610: (pen, id) -> type and name, scope of two. */
+static void
+teach(struct stage *g, uint32_t session, const char *name)
+{
+	uint8_t bytes[256];
+	size_t n = build(bytes, 0, 7, 300,
+	    (uint16_t[]){0, 9999, 12, ELEMENT_U16 << 8 | (uint16_t)strlen(name)}, 4);
+
+	SEND(g, session, 0, 7, 3, 300, 4, 2, 346, 4, 303, 2, 339, 1, 341, 65535);
+	memcpy(bytes + n, name, strlen(name));
+	n += strlen(name);
+	store_u16(bytes + 2, (uint16_t)n);
+	store_u16(bytes + 18, (uint16_t)(n - 16));
+	sessions_message(g->sessions, session, bytes, n, 1, 0);
+}
+
+static void
+test_types_described_in_band_are_learned(void **state)
+{
+	struct stage *g = *state;
+	const struct element *e;
+
+	open_session(g, 1, "tcp", "a:1");
+	teach(g, 1, "colourOfPacket");
+	e = elements_find(g->elements, 9999, 12);
+	assert_non_null(e);
+	assert_string_equal(e->name, "colourOfPacket");
+	assert_int_equal(e->length, 2);
+}
+
+static void
+test_a_described_name_cannot_take_a_known_ones_place(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	teach(g, 1, "octetDeltaCount");
+	assert_null(elements_find(g->elements, 9999, 12));
+	teach(g, 1, "bad name\n");
+	assert_null(elements_find(g->elements, 9999, 12));
+}
+
+static const struct template *seen;
+static int
+see_template(const struct template *t, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *data)
+{
+	(void)bytes;
+	(void)length;
+	(void)o;
+	(void)data;
+	seen = t;
+	return 1;
+}
+
+static void
+test_templates_that_came_before_the_description_know_it_afterwards(void **state)
+{
+	struct stage *g = *state;
+	struct sessions_settings s = {4, 4, 8, 32, true, NULL};
+
+	sessions_free(g->sessions);
+	g->sessions = sessions_new(&s, g->elements, see_template, NULL);
+	open_session(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, 256, 1, 0x8000 | 12, 2, 0, 9999);
+	SEND(g, 1, 0, 7, 256, 1);
+	assert_null(seen->fields[0].element);
+	teach(g, 1, "colourOfPacket");
+	SEND(g, 1, 2, 7, 256, 1);
+	assert_string_equal(seen->fields[0].element->name, "colourOfPacket");
+}
+
+static void
+test_a_snapshot_goes_on_where_it_was(void **state)
+{
+	struct stage *g = *state;
+	char path[] = "/tmp/session_test_XXXXXX";
+	struct err e = {""};
+
+	close(mkstemp(path));
+	open_session(g, 1, "udp", "192.0.2.1:9");
+	open_session(g, 2, "tcp", "192.0.2.2:9");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	SEND(g, 1, 3, 7, 256, 1, 2); /* a gap of 2 stays open */
+	teach(g, 2, "colourOfPacket");
+	assert_int_equal(sessions_save(g->sessions, path, &e), 0);
+	sessions_free(g->sessions);
+	elements_free(g->elements);
+	g->elements = elements_new(ELEMENT_PEN_OWN);
+	g->sessions = make_sessions(g);
+	if (sessions_load(g->sessions, path, &e) < 0) {
+		fail_msg("%s", e.text);
+	}
+	assert_non_null(elements_find(g->elements, 9999, 12));
+	g->records = 0;
+	SEND(g, 1, 10, 7, 256, 1, 2);
+	assert_int_equal(g->records, 1);
+	assert_string_equal(g->exporter, "192.0.2.1");
+	sessions_close(g->sessions, 1, 99);
+	counts_of(g);
+	assert_int_equal(g->counts.lost, 2 + 6);
+	unlink(path);
+}
+
+static void
+test_a_damaged_snapshot_is_an_error_and_an_empty_one_is_nothing(void **state)
+{
+	struct stage *g = *state;
+	char path[] = "/tmp/session_test_XXXXXX";
+	struct err e = {""};
+	FILE *f;
+
+	close(mkstemp(path));
+	assert_int_equal(sessions_load(g->sessions, path, &e), 0);
+	f = fopen(path, "w");
+	fputs("this is no snapshot of sessions", f);
+	fclose(f);
+	assert_true(sessions_load(g->sessions, path, &e) < 0);
+	assert_non_null(strstr(e.text, "is damaged"));
+	unlink(path);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(test_data_sets_with_a_template_come_out),
+	    CASE(test_ipv6_peers_are_named_without_port_and_files_as_they_are),
+	    CASE(test_templates_belong_to_their_session_and_domain),
+	    CASE(test_a_set_without_template_is_counted_and_not_taken_for_loss),
+	    CASE(test_lost_counts_data_and_options_records),
+	    CASE(test_padding_shorter_than_a_record_is_no_record),
+	    CASE(test_an_options_record_that_runs_over_is_a_bad_record),
+	    CASE(test_a_bad_record_in_the_tables_keeps_those_before_it),
+	    CASE(test_a_set_longer_than_its_message_is_a_bad_message),
+	    CASE(test_messages_of_a_session_that_never_opened_are_counted),
+	    CASE(test_domains_are_bounded),
+	    CASE(test_sessions_are_bounded_and_the_idle_one_goes),
+	    CASE(test_counters_of_a_closed_session_can_still_be_taken),
+	    CASE(test_loss_that_shows_at_the_close_has_a_time),
+	    CASE(test_before_counting_only_templates_and_numbers_are_learned),
+	    CASE(test_most_records_is_an_upper_bound),
+	    CASE(test_types_described_in_band_are_learned),
+	    CASE(test_a_described_name_cannot_take_a_known_ones_place),
+	    CASE(test_templates_that_came_before_the_description_know_it_afterwards),
+	    CASE(test_a_snapshot_goes_on_where_it_was),
+	    CASE(test_a_damaged_snapshot_is_an_error_and_an_empty_one_is_nothing),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
