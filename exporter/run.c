@@ -97,6 +97,7 @@ name_interfaces(struct run *r, struct err *e)
 	const struct options *o = r->o;
 	unsigned n = options_is_live(o) ? o->interfaces.count : 1;
 	struct export_interface *list = calloc(n, sizeof *list);
+	int rc;
 
 	if (list == NULL) {
 		return err_set(e, -ENOMEM, "out of memory");
@@ -108,9 +109,9 @@ name_interfaces(struct run *r, struct err *e)
 				      : o->files.count == 1 ? o->files.items[0]
 							    : "capture files";
 	}
-	export_set_interfaces(r->export, list, n);
+	rc = export_set_interfaces(r->export, list, n);
 	free(list);
-	return 0;
+	return rc < 0 ? err_set(e, rc, "out of memory") : 0;
 }
 
 static int
@@ -130,8 +131,12 @@ open_sender(struct run *r, struct err *e)
 	    .retry_max_ns = RETRY_MAX_NS,
 	    .give_up_ns = o->give_up_ns,
 	};
+	const struct export_preamble *preamble = export_preamble(r->export, r->now_ns);
 
-	return sender_new(&s, export_preamble(r->export, r->now_ns), &r->sender, e);
+	if (preamble == NULL) {
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	return sender_new(&s, preamble, &r->sender, e);
 }
 
 static int
