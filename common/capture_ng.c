@@ -325,7 +325,7 @@ capture_ng_begin(struct source *source, struct capture_ng *ret)
 int
 capture_ng_next(struct capture_ng *c, struct capture_packet *ret, struct err *e)
 {
-	struct block b;
+	struct block b = {0};
 	int rc;
 
 	while (!c->has_ended) {

@@ -411,7 +411,7 @@ list_names(const char *const *names, unsigned n, char *out, size_t capacity)
 int
 table_require(const struct table *t, const char *name, struct err *e)
 {
-	const char *names[256], *nearest;
+	const char *names[256] = {0}, *nearest;
 	char list[320];
 	unsigned n = 0;
 	int i = table_column(t, name);
