@@ -150,6 +150,14 @@ key_hash(const struct conversations *c, const struct packet_key *key)
 	return (uint32_t)hash_bytes(key, sizeof *key, c->seed);
 }
 
+static void
+prefetch_entry(const struct entry *v)
+{
+	__builtin_prefetch(v, 1);
+	__builtin_prefetch(&v->side[0], 1);
+	__builtin_prefetch(&v->side[1], 1);
+}
+
 static uint32_t
 number_of(const struct conversations *c, const struct entry *v)
 {
@@ -294,25 +302,27 @@ evict(struct conversations *c)
 	return false;
 }
 
-/* An entry nobody uses, evicting where needed; NULL: no memory. */
+/* An entry nobody uses, evicting where needed; NULL: no memory.  The next one in the
+ * list is fetched already for whoever comes next. */
 static struct entry *
 entry_new(struct conversations *c)
 {
-	uint32_t number = c->free;
+	struct entry *v;
 
-	if (number != LOOKUP_NONE) {
-		c->free = c->pool[number].opening;
-		return &c->pool[number];
+	if (c->free == LOOKUP_NONE) {
+		if (c->touched < c->s.max_conversations) {
+			return &c->pool[c->touched++];
+		}
+		if (!evict(c)) {
+			return NULL;
+		}
 	}
-	if (c->touched < c->s.max_conversations) {
-		return &c->pool[c->touched++];
+	v = &c->pool[c->free];
+	c->free = v->opening;
+	if (c->free != LOOKUP_NONE) {
+		prefetch_entry(&c->pool[c->free]);
 	}
-	if (!evict(c)) {
-		return NULL;
-	}
-	number = c->free;
-	c->free = c->pool[number].opening;
-	return &c->pool[number];
+	return v;
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "common/clock.h"
 
 #define BLOCK_ENTRIES 510u
+#define CACHE_LINE    64u
 #define LOOK_AHEAD    12u /* entries: as far as memory latency asks for */
 
 struct expiry_block {
@@ -120,7 +121,9 @@ expiry_take(
 	entry = b->entries[--b->used];
 	if (b->used >= LOOK_AHEAD) {
 		uint32_t later = (uint32_t)b->entries[b->used - LOOK_AHEAD];
-		__builtin_prefetch(x->base + later * x->stride);
+		for (size_t i = 0; i < x->stride; i += CACHE_LINE) {
+			__builtin_prefetch(x->base + later * x->stride + i, 1);
+		}
 	}
 	if (b->used == 0) {
 		x->slots[x->at % EXPIRY_SLOTS] = b->next;

@@ -7,6 +7,9 @@
 #include "common/message.h"
 #include "exporter/conversation.h"
 
+#define QUEUE_LIVE  ((uint64_t)64 << 20)
+#define QUEUE_FILES ((uint64_t)2 << 20)
+
 static const char *const units[] = {"ms", "us", "s", NULL};
 static const char *const summaries[] = {"text", "json", "none", NULL};
 static const char *const progresses[] = {"auto", "always", "never", NULL};
@@ -258,10 +261,10 @@ static const struct option table[] = {
 	.kind = OPTION_SIZE,
 	AT(queue_bytes),
 	.argument = "BYTES",
-	.standard = "64MiB",
 	.min = 1 << 20,
-	.help = "Messages kept while the collector is slow or away.  When they are "
-		"more, reading a file waits, and a live capture drops and counts."},
+	.help = "Messages kept while the collector is slow or away; 64MiB live, 2MiB "
+		"when reading files.  When they are more, reading files waits, and a "
+		"live capture drops and counts."},
     {.name = "give-up",
 	.kind = OPTION_DURATION,
 	AT(give_up_ns),
@@ -393,8 +396,12 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 	}
 	if (rc < 0) {
 		options_free(ret);
+		return rc;
 	}
-	return rc;
+	if (ret->queue_bytes == 0) {
+		ret->queue_bytes = options_is_live(ret) ? QUEUE_LIVE : QUEUE_FILES;
+	}
+	return 0;
 }
 
 void
