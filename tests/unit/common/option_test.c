@@ -123,16 +123,16 @@ end(void **state)
 }
 
 /* Parses up to seven arguments, NULL after the last. */
-#define PARSE(...) parse((char *[]){"flowpair-test", __VA_ARGS__, NULL})
+#define PARSE(...) parse((const char *[]){"flowpair-test", __VA_ARGS__, NULL})
 static int
-parse(char **argv)
+parse(const char *const *argv)
 {
 	int argc = 0;
 
 	while (argv[argc] != NULL) {
 		argc++;
 	}
-	return option_parse(&program, argc, argv, &config, &words, &err);
+	return option_parse(&program, argc, (char **)argv, &config, &words, &err);
 }
 
 static void
@@ -142,7 +142,7 @@ done(void)
 }
 
 static char arg_config[80];
-static char *
+static const char *
 config_file(const char *text)
 {
 	FILE *f = fopen(path, "w");
@@ -156,7 +156,7 @@ config_file(const char *text)
 
 /* What the arguments print, in output. */
 static void
-print(char *first, char *second)
+print(const char *first, const char *second)
 {
 	FILE *f = tmpfile();
 	int saved;
@@ -176,7 +176,7 @@ print(char *first, char *second)
 }
 
 static void
-assert_refused(char *first, char *second, const char *sentence)
+assert_refused(const char *first, const char *second, const char *sentence)
 {
 	assert_true(PARSE(first, second) < 0);
 	assert_string_equal(err.text, sentence);
@@ -284,11 +284,11 @@ words_are_kept_in_order_among_options(void **state)
 static void
 word_where_none_is_allowed_is_refused(void **state)
 {
-	char *argv[] = {"flowpair-test", "x", NULL};
+	const char *argv[] = {"flowpair-test", "x", NULL};
 
 	(void)state;
 	assert_int_equal(
-	    option_parse(&program_without_words, 2, argv, &config, NULL, &err),
+	    option_parse(&program_without_words, 2, (char **)argv, &config, NULL, &err),
 	    -EINVAL);
 	assert_string_equal(err.text, "'x' is not expected here: flowpair-test takes "
 				      "options only, see 'flowpair-test --help'");
@@ -349,7 +349,7 @@ static void
 sizes_take_units_of_1024(void **state)
 {
 	static const struct {
-		char *text;
+		const char *text;
 		uint64_t bytes;
 	} cases[] = {{"2048", 2048}, {"2k", 2048}, {"2KiB", 2048}, {"3M", 3 << 20},
 	    {"3MiB", 3 << 20}, {"1G", 1 << 30}, {"1 GiB", 1 << 30}};
@@ -366,7 +366,7 @@ static void
 durations_take_units_and_are_seconds_without(void **state)
 {
 	static const struct {
-		char *text;
+		const char *text;
 		uint64_t ns;
 	} cases[] = {{"15", 15 * NS_PER_SECOND}, {"15s", 15 * NS_PER_SECOND},
 	    {"200ms", 200000000}, {"1500us", 1500000}, {"30min", 1800 * NS_PER_SECOND},
