@@ -241,7 +241,8 @@ static unsigned flows_seen, types_seen, keys_seen, interfaces_seen, statistics_s
 static bool
 equals_text(const struct value *v, const char *text)
 {
-	return v->length == strlen(text) && memcmp(v->bytes, text, v->length) == 0;
+	size_t n = strlen(text);
+	return v->length == n && (n == 0 || memcmp(v->bytes, text, n) == 0);
 }
 
 static void
