@@ -46,7 +46,7 @@ print_synopsis(const struct option_program *p, FILE *out)
 {
 	const char *line = p->synopsis == NULL ? "[options]" : p->synopsis;
 
-	fputs(".SH SYNOPSIS\n.nf\n", out);
+	fputs(".SH SYNOPSIS\n", out);
 	for (;;) {
 		size_t n = strcspn(line, "\n");
 		fputs("\\fB", out);
@@ -57,9 +57,9 @@ print_synopsis(const struct option_program *p, FILE *out)
 		if (line[n] == '\0') {
 			break;
 		}
+		fputs(".br\n", out);
 		line += n + 1;
 	}
-	fputs(".fi\n", out);
 }
 
 static void

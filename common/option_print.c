@@ -104,7 +104,11 @@ print_synopsis(const struct option_program *p, FILE *out)
 
 	for (;;) {
 		size_t n = strcspn(line, "\n");
-		fprintf(out, "%-6s %s %.*s\n", head, p->name, (int)n, line);
+		char one[512];
+		unsigned column = (unsigned)fprintf(out, "%-6s %s ", head, p->name);
+		snprintf(one, sizeof one, "%.*s", (int)n, line);
+		print_wrapped(out, one, &column, column);
+		fputc('\n', out);
 		head = "";
 		if (line[n] == '\0') {
 			break;
@@ -187,13 +191,32 @@ print_list(const struct option_list *list, FILE *out)
 	}
 }
 
+/* Without a default, zero below the bound is what an option is that was not given. */
+static bool
+is_given(const struct option *o, const void *value)
+{
+	const uint64_t *number = value;
+	const char *const *string = value;
+
+	switch (o->kind) {
+	case OPTION_STRING:
+		return *string != NULL;
+	case OPTION_NUMBER:
+	case OPTION_SIZE:
+	case OPTION_DURATION:
+		return *number >= o->min;
+	default:
+		return true;
+	}
+}
+
 static void
 print_value(const struct option *o, const void *value, FILE *out)
 {
 	char number[OPTION_VALUE_TEXT], argument[128];
 	const char *const *string = value;
 
-	if (o->kind == OPTION_STRING && *string == NULL) {
+	if (!is_given(o, value)) {
 		fprintf(out, "# %s: %s\n", o->name,
 		    option_argument(o, argument, sizeof argument));
 		return;

@@ -18,7 +18,7 @@ struct configuration {
 	bool promiscuous, verbose;
 	const char *to;
 	struct option_list read;
-	uint64_t packets, queue, idle;
+	uint64_t packets, queue, idle, pause;
 	unsigned summary;
 };
 
@@ -71,6 +71,11 @@ static const struct option rows[] = {
 	.standard = "15s",
 	.min = 1000000,
 	.help = "Idle time."},
+    {.name = "pause",
+	.kind = OPTION_DURATION,
+	.offset = offsetof(struct configuration, pause),
+	.min = 1000000,
+	.help = "Pause; without a default."},
     {.name = "summary",
 	.kind = OPTION_CHOICE,
 	.offset = offsetof(struct configuration, summary),
@@ -539,6 +544,7 @@ printed_configuration_reads_back_the_same(void **state)
 	strcpy(first, output);
 	assert_non_null(strstr(first, "idle: 90s\n"));
 	assert_non_null(strstr(first, "log-level: error\n"));
+	assert_non_null(strstr(first, "# pause: DURATION\n"));
 	print("--print-config", config_file(first));
 	assert_string_equal(output, first);
 }
