@@ -5,7 +5,6 @@ Programs come from $FLOWPAIR_BUILD, else build/release.  Shared data (captures, 
 routers) come from $FLOWPAIR_SHARED, else from the folder `shared` beside the repository;
 tests that need them are skipped where there are none."""
 
-import dataclasses
 import os
 import pathlib
 import re
@@ -22,12 +21,21 @@ REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 PATIENCE = 60  # seconds that anything may take on a slow, busy machine
 
 
-@dataclasses.dataclass(frozen=True)
 class Programs:
-    folder: pathlib.Path
-    exporter: pathlib.Path
-    collector: pathlib.Path
-    query: pathlib.Path
+    """Paths of the three programs; a test that needs one which is not built fails."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def _find(self, name):
+        program = self.folder / f"flowpair-{name}"
+        if not program.exists():
+            pytest.fail(f"{program} is not built: run make first")
+        return program
+
+    exporter = property(lambda self: self._find("exporter"))
+    collector = property(lambda self: self._find("collector"))
+    query = property(lambda self: self._find("query"))
 
 
 @pytest.fixture(scope="session")
@@ -37,15 +45,8 @@ def repository():
 
 @pytest.fixture(scope="session")
 def programs():
-    """Paths of the three programs; tests fail where they are not built."""
     folder = pathlib.Path(os.environ.get("FLOWPAIR_BUILD", "build/release"))
-    folder = REPOSITORY / folder
-    found = Programs(folder, *(folder / f"flowpair-{name}"
-                               for name in ("exporter", "collector", "query")))
-    for program in (found.exporter, found.collector, found.query):
-        if not program.exists():
-            pytest.fail(f"{program} is not built: run make first")
-    return found
+    return Programs(REPOSITORY / folder)
 
 
 @pytest.fixture(scope="session")
