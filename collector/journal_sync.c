@@ -165,52 +165,49 @@ remove_segment(struct journal *j, uint64_t start, struct err *e)
 	return 0;
 }
 
-/* A segment goes when it lies wholly before position and the next one has its state,
- * without which it could not be replayed alone. */
-static bool
-may_remove_first(struct journal *j, uint64_t position, uint64_t *ret_start)
+/* Segments go when they lie wholly before position and a later one has its state, from
+ * which replay can begin.  Returns how many. */
+static unsigned
+count_removable(struct journal *j, uint64_t position)
 {
-	char name[JOURNAL_NAME];
-	uint64_t next;
-	bool is_before;
+	unsigned n = 0;
 
 	pthread_mutex_lock(&j->lock);
-	is_before = j->count > 1 && j->segments[1].start <= position;
-	*ret_start = j->segments[0].start;
-	next = is_before ? j->segments[1].start : 0;
-	pthread_mutex_unlock(&j->lock);
-	if (!is_before) {
-		return false;
+	for (unsigned i = 1; i < j->count && j->segments[i].start <= position; i++) {
+		char name[JOURNAL_NAME];
+		journal_file_name(j->segments[i].start, ".state", name);
+		if (faccessat(j->directory_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+			n = i;
+		}
 	}
-	journal_file_name(next, ".state", name);
-	return faccessat(j->directory_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	pthread_mutex_unlock(&j->lock);
+	return n;
 }
 
 int
 journal_trim(struct journal *j, uint64_t position, struct err *e)
 {
-	uint64_t start;
-	bool has_removed = false;
+	unsigned n, removed = 0;
 	int rc = 0;
 
 	pthread_mutex_lock(&j->sync_lock);
-	while (rc == 0 && may_remove_first(j, position, &start)) {
-		int fd;
-		rc = remove_segment(j, start, e);
+	n = count_removable(j, position);
+	while (removed < n) {
+		rc = remove_segment(j, j->segments[removed].start, e);
 		if (rc < 0) {
 			break;
 		}
-		has_removed = true;
-		pthread_mutex_lock(&j->lock);
-		fd = j->segments[0].fd;
-		j->count--;
-		memmove(j->segments, j->segments + 1, j->count * sizeof *j->segments);
-		pthread_mutex_unlock(&j->lock);
-		if (fd >= 0) {
-			close(fd);
-		}
+		removed++;
 	}
-	if (has_removed && rc == 0) {
+	if (removed > 0) {
+		/* All but the last have no open file. */
+		pthread_mutex_lock(&j->lock);
+		j->count -= removed;
+		memmove(
+		    j->segments, j->segments + removed, j->count * sizeof *j->segments);
+		pthread_mutex_unlock(&j->lock);
+	}
+	if (removed > 0 && rc == 0) {
 		rc = journal_sync_directory(j, e);
 	}
 	pthread_mutex_unlock(&j->sync_lock);
