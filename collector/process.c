@@ -32,6 +32,7 @@ struct process {
 	uint64_t segment;  /* of the journal; its state is on disk */
 	bool has_segment;
 	bool is_live;
+	bool is_broken; /* source and store do not belong together */
 	bool is_counting;
 	bool is_dirty;    /* something was counted since the last flush */
 	uint64_t held_ns; /* arrival of the first of it */
@@ -191,7 +192,16 @@ flush(struct process *p, bool finished, struct err *e)
 int
 process_flush(struct process *p, bool finished, struct err *e)
 {
-	return p->is_dirty || finished ? flush(p, finished, e) : 0;
+	if (p->is_broken || (!p->is_dirty && !finished)) {
+		return 0;
+	}
+	if (finished && p->pending > p->position) {
+		return err_set(e, -EPROTO,
+		    "the store has parts of source %s up to position %" PRIu64
+		    ", but it ends at %" PRIu64,
+		    p->source.text, p->pending, p->position);
+	}
+	return flush(p, finished, e);
 }
 
 /* Every position that a flush may have had passes through here. */
@@ -203,6 +213,7 @@ move_to(struct process *p, uint64_t position, struct err *e)
 		return 0;
 	}
 	if (position > p->pending) {
+		p->is_broken = true;
 		return err_set(e, -EPROTO,
 		    "the store is at position %" PRIu64
 		    " of source %s, which is no end of a message there: the journal or "
@@ -221,6 +232,7 @@ set_counting(struct process *p, uint64_t start, uint64_t end, struct err *e)
 	bool is_counting = end > p->complete;
 
 	if (is_counting && !p->is_counting && start < p->complete) {
+		p->is_broken = true;
 		return err_set(e, -EPROTO,
 		    "the store ends at position %" PRIu64
 		    " of source %s, in the middle of a message: the journal or the "
