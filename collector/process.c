@@ -282,6 +282,20 @@ pass_message(
 	return 0;
 }
 
+/* Between what is complete and what is pending no other flush may end: partitions that
+ * have the one would take part of it twice. */
+static int
+make_room(struct process *p, struct err *e)
+{
+	if (p->pending > p->complete) {
+		p->is_broken = true;
+		return err_set(e, -ENOSPC,
+		    "the store was interrupted while it took in more rows than now fit "
+		    "in memory: start once with the --max-keys (and tables) of before");
+	}
+	return flush(p, false, e);
+}
+
 static int
 handle_message(
     struct process *p, const struct frame *f, size_t at, size_t length, struct err *e)
@@ -292,7 +306,7 @@ handle_message(
 	if (p->is_dirty && start + length > p->complete &&
 	    !tables_have_room(p->tables, sessions_most_records(p->sessions, f->session,
 					     f->payload + at, length))) {
-		rc = flush(p, false, e);
+		rc = make_room(p, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -351,10 +365,12 @@ save_state(struct process *p, const struct frame *f)
 static bool
 is_due(const struct process *p)
 {
-	return p->is_dirty && p->settings.flush_interval_ns > 0 &&
-	       p->now_ns > p->held_ns &&
-	       p->now_ns - p->held_ns >= p->settings.flush_interval_ns &&
-	       p->pending <= p->complete;
+	if (!p->is_dirty || p->pending > p->complete) {
+		return false;
+	}
+	return sessions_are_full(p->sessions) ||
+	       (p->settings.flush_interval_ns > 0 && p->now_ns > p->held_ns &&
+		   p->now_ns - p->held_ns >= p->settings.flush_interval_ns);
 }
 
 int
@@ -363,7 +379,7 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 	int rc;
 
 	p->now_ns = f->arrival_ns;
-	if (is_due(p) || (p->is_dirty && sessions_are_full(p->sessions))) {
+	if (is_due(p)) {
 		rc = flush(p, false, e);
 		if (rc < 0) {
 			return rc;

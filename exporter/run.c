@@ -12,7 +12,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/share.h"
-#include "exporter/privileges.h"
+#include "common/privileges.h"
 #include "exporter/run_state.h"
 
 #define RETRY_MIN_NS   (NS_PER_SECOND / 2)
