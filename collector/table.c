@@ -125,9 +125,8 @@ compile_conditions(struct table *t, struct layout *l, unsigned emit, struct err 
 		for (unsigned i = 0; rc == 0 && i < lists[k]->count; i++) {
 			rc = resolve(t, l, lists[k]->items[i].field, emit, &field, e);
 			if (rc == 0) {
-				rc = condition_compile(t->schema, &lists[k]->items[i],
-				    l, field, &t->where[emit][t->where_count[emit]++],
-				    e);
+				rc = filter_compile(t->schema, &lists[k]->items[i], l,
+				    field, &t->where[emit][t->where_count[emit]++], e);
 			}
 		}
 	}
@@ -170,7 +169,7 @@ table_free(struct table *t)
 	}
 	for (unsigned k = 0; k < SCHEMA_MAX_EMITS; k++) {
 		for (unsigned i = 0; i < t->where_count[k]; i++) {
-			condition_done(&t->where[k][i]);
+			filter_done(&t->where[k][i]);
 		}
 		free(t->where[k]);
 	}

@@ -4,7 +4,7 @@
 #ifndef COLLECTOR_TABLE_H
 #define COLLECTOR_TABLE_H
 
-#include "collector/condition.h"
+#include "collector/filter.h"
 #include "collector/layout.h"
 #include "collector/normalise.h"
 #include "collector/reduce.h"
@@ -40,7 +40,7 @@ struct table {
 	struct table_column columns[SCHEMA_MAX_COLUMNS]; /* as in the schema */
 	unsigned key_count, column_count;
 	unsigned null_offset; /* in an entry: the NULL bits of the key */
-	struct condition *where[SCHEMA_MAX_EMITS]; /* where and when together */
+	struct filter *where[SCHEMA_MAX_EMITS]; /* where and when together */
 	unsigned where_count[SCHEMA_MAX_EMITS];
 	struct reduce_shape shape;
 	struct reduce *reduce;

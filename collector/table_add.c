@@ -264,7 +264,7 @@ table_add(struct table *t, const struct batch *b, const struct table_moment *m)
 			unsigned n = b->row_count[group];
 			memcpy(rows, b->rows[group], n);
 			for (unsigned i = 0; n > 0 && i < t->where_count[s.emit]; i++) {
-				n = condition_filter(
+				n = filter_rows(
 				    &t->where[s.emit][i], b, s.nulls, rows, n);
 			}
 			if (n == 0) {

@@ -14,7 +14,8 @@
 #include "common/clock.h"
 
 #define BUSY_MS        10000
-#define DEADLINE_STEPS 4096 /* virtual machine steps between looks at the clock */
+#define WAL_FRAMES     32768 /* 256 MiB: a longer WAL is cut back when it can be */
+#define DEADLINE_STEPS 4096  /* virtual machine steps between looks at the clock */
 
 struct database {
 	sqlite3 *handle;
@@ -179,7 +180,8 @@ open_write(struct database *d, struct err *e)
 	    "PRAGMA journal_size_limit=67108864;"
 	    "PRAGMA wal_autocheckpoint=0;"
 	    "PRAGMA temp_store=MEMORY;"
-	    "PRAGMA cache_size=-32768",
+	    "PRAGMA cache_size=-32768;"
+	    "PRAGMA secure_delete=OFF",
 	    e);
 }
 
@@ -254,6 +256,24 @@ database_exec(struct database *d, struct err *e, const char *fmt, ...)
 	rc = database_exec_text(d, sql, e);
 	free(sql);
 	return rc;
+}
+
+void
+database_checkpoint(struct database *d)
+{
+	int frames = 0, done = 0;
+
+	/* Passive never waits; a WAL that was copied whole is begun again by the next
+	 * writer.  Truncating has to find no reader, and does not wait for that either.
+	 */
+	sqlite3_wal_checkpoint_v2(
+	    d->handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
+	if (frames > WAL_FRAMES && done == frames) {
+		sqlite3_busy_timeout(d->handle, 0);
+		sqlite3_wal_checkpoint_v2(
+		    d->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+		sqlite3_busy_timeout(d->handle, BUSY_MS);
+	}
 }
 
 int

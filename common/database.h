@@ -27,6 +27,9 @@ int database_exec(struct database *d, struct err *e, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 int database_exec_text(struct database *d, const char *sql, struct err *e);
 
+/* Copies the WAL into the database as far as readers let it; never waits for them. */
+void database_checkpoint(struct database *d);
+
 int statement_new(
     struct database *d, const char *sql, struct statement **ret, struct err *e);
 void statement_free(struct statement *s);

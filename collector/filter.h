@@ -1,8 +1,8 @@
 /* Conditions on rows, compiled from `where` and `when`: a list of row numbers goes in,
  * those that hold stay.  A field that a record does not carry fulfils nothing.
  * Threads: the processing thread. */
-#ifndef COLLECTOR_CONDITION_H
-#define COLLECTOR_CONDITION_H
+#ifndef COLLECTOR_FILTER_H
+#define COLLECTOR_FILTER_H
 
 #include "collector/layout.h"
 #include "collector/normalise.h"
@@ -15,7 +15,7 @@ struct operand {
 	const char *text;
 };
 
-struct condition {
+struct filter {
 	int field;
 	enum layout_kind kind;
 	enum schema_operator operator;
@@ -24,11 +24,11 @@ struct condition {
 };
 
 /* field is what c->field means in l. */
-int condition_compile(const struct schema_table *t, const struct schema_condition *c,
-    const struct layout *l, int field, struct condition *ret, struct err *e);
-void condition_done(struct condition *c);
+int filter_compile(const struct schema_table *t, const struct schema_condition *c,
+    const struct layout *l, int field, struct filter *ret, struct err *e);
+void filter_done(struct filter *c);
 /* Keeps the rows that fulfil c; returns how many. */
-unsigned condition_filter(const struct condition *c, const struct batch *b,
+unsigned filter_rows(const struct filter *c, const struct batch *b,
     const struct layout_nulls *nulls, uint8_t *rows, unsigned n);
 
 #endif

@@ -1,4 +1,4 @@
-#include "collector/condition.h"
+#include "collector/filter.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -114,7 +114,7 @@ read_real(const char *text, int64_t *ret)
 
 static int
 read_operand(const struct schema_table *t, const struct yaml_node *node,
-    const struct layout *l, struct condition *c, struct operand *ret, struct err *e)
+    const struct layout *l, struct filter *c, struct operand *ret, struct err *e)
 {
 	uint64_t ns = 0;
 
@@ -157,14 +157,14 @@ read_operand(const struct schema_table *t, const struct yaml_node *node,
 }
 
 int
-condition_compile(const struct schema_table *t, const struct schema_condition *c,
-    const struct layout *l, int field, struct condition *ret, struct err *e)
+filter_compile(const struct schema_table *t, const struct schema_condition *c,
+    const struct layout *l, int field, struct filter *ret, struct err *e)
 {
 	const struct yaml_node *o = c->operand;
 	unsigned n = o->kind == YAML_LIST ? o->count : 1;
 	int rc = 0;
 
-	*ret = (struct condition){.field = field,
+	*ret = (struct filter){.field = field,
 	    .kind = l->fields[field].kind,
 	    .operator= c->operator,
 	    .operand_count = n };
@@ -191,7 +191,7 @@ condition_compile(const struct schema_table *t, const struct schema_condition *c
 }
 
 void
-condition_done(struct condition *c)
+filter_done(struct filter *c)
 {
 	free(c->operands);
 	c->operands = NULL;
@@ -231,7 +231,7 @@ order_of(int64_t a, int64_t b)
 }
 
 static bool
-number_holds(const struct condition *c, int64_t v)
+number_holds(const struct filter *c, int64_t v)
 {
 	const struct operand *o = c->operands;
 
@@ -248,7 +248,7 @@ number_holds(const struct condition *c, int64_t v)
 }
 
 static bool
-address_holds(const struct condition *c, const struct address *a)
+address_holds(const struct filter *c, const struct address *a)
 {
 	const struct operand *o = c->operands;
 
@@ -268,7 +268,7 @@ address_holds(const struct condition *c, const struct address *a)
 }
 
 static bool
-text_holds(const struct condition *c, const char *text)
+text_holds(const struct filter *c, const char *text)
 {
 	for (unsigned i = 0; c->operator== OPERATOR_IN && i<c->operand_count; i++) {
 		if (strcmp(text, c->operands[i].text) == 0) {
@@ -280,7 +280,7 @@ text_holds(const struct condition *c, const char *text)
 }
 
 unsigned
-condition_filter(const struct condition *c, const struct batch *b,
+filter_rows(const struct filter *c, const struct batch *b,
     const struct layout_nulls *nulls, uint8_t *rows, unsigned n)
 {
 	const int64_t *values = batch_values(b, c->field);
