@@ -1,0 +1,41 @@
+/* The last step of reception: frames go into the journal's buffer, full or due buffers
+ * are written and handed to the processing thread.
+ * Back-pressure: when every buffer is with the processing thread, the ring is full or
+ * the journal refuses (full disk), the intake is stuck: nothing is taken until
+ * intake_pass() succeeds again.
+ * Threads: the receiving thread. */
+#ifndef COLLECTOR_INTAKE_H
+#define COLLECTOR_INTAKE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/frame.h"
+#include "collector/journal.h"
+#include "common/ring.h"
+
+struct intake {
+	struct journal *journal;
+	struct ring *out;
+	struct journal_buffer *held; /* written, but the ring had no room */
+	bool is_stuck;
+	bool is_written; /* everything added is in the journal's file */
+	bool is_refused; /* by the journal: its sentence was logged */
+	uint64_t added;  /* frames so far */
+};
+
+/* Where the next frame's payload may be received: at least 65536 bytes; NULL: stuck. */
+uint8_t *intake_room(struct intake *i, size_t *ret_n);
+/* n bytes of the room are a frame. */
+void intake_add(struct intake *i, enum frame_kind kind, uint32_t session, size_t n);
+/* A frame with this payload.  False: stuck. */
+bool intake_put(struct intake *i, enum frame_kind kind, uint32_t session,
+    const char *text, size_t length);
+/* Writes what was added and hands it on.  False: stuck. */
+bool intake_pass(struct intake *i);
+/* Passes and makes durable: 0: everything added so far is; -EAGAIN: stuck; else the
+ * disk failed, and what was added since the last success may not be. */
+int intake_sync(struct intake *i);
+
+#endif

@@ -1,0 +1,236 @@
+#include "collector/listen.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "collector/reception.h"
+#include "common/clock.h"
+#include "common/log.h"
+
+#define ACCEPT_BURST 64
+#define QUIET_MOST   4096 /* seconds of silence after which ticks end */
+
+static void
+door_ready(struct loop_watch *w, uint32_t events)
+{
+	struct door *d = w->data;
+	struct listener *l = d->listener;
+	char name[128];
+	struct err e = {0};
+	int fd = -1, rc = 0;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_BURST && rc == 0; i++) {
+		rc = transport_accept(w->fd, &fd, name, &e);
+		if (rc == 0) {
+			reception_admit(l, d, fd, name);
+		}
+	}
+	if (rc < 0 && rc != -EAGAIN) {
+		/* Out of files or memory: the queue of connections stays readable, so
+		 * look away for a second. */
+		loop_remove(l->loop, w);
+		d->is_watched = false;
+		if (reception_may_tell(l)) {
+			log_error("%s: %s", d->uri.text, e.text);
+		}
+	}
+}
+
+static int
+open_door(struct listener *l, struct door *d, const char *uri, struct err *e)
+{
+	struct sockaddr_storage at;
+	socklen_t n = sizeof at;
+	int rc;
+
+	d->listener = l;
+	d->watch = (struct loop_watch){
+	    .fd = -1, .events = EPOLLIN, .ready = door_ready, .data = d};
+	rc = transport_parse_uri(uri, &d->uri, e);
+	if (rc < 0) {
+		return rc;
+	}
+	if (d->uri.ops->is_file) {
+		return err_set(e, -EINVAL,
+		    "cannot listen at \"%s\": listen at tcp:// or tls://, or read a "
+		    "file with -r",
+		    uri);
+	}
+	if (d->uri.ops->is_secure && l->tls == NULL) {
+		rc = tls_context_new(&l->settings.tls, true, &l->tls, e);
+		if (rc < 0) {
+			return err_prefix(e, rc, "cannot listen at %s", uri);
+		}
+	}
+	d->watch.fd = transport_listen(&d->uri, e);
+	if (d->watch.fd < 0) {
+		return d->watch.fd;
+	}
+	getsockname(d->watch.fd, (struct sockaddr *)&at, &n);
+	d->port = ntohs(at.ss_family == AF_INET6
+			    ? ((const struct sockaddr_in6 *)&at)->sin6_port
+			    : ((const struct sockaddr_in *)&at)->sin_port);
+	rc = loop_add(l->loop, &d->watch);
+	if (rc < 0) {
+		return err_set(e, rc, "cannot listen at %s: %s", uri, strerror(-rc));
+	}
+	d->is_watched = true;
+	return 0;
+}
+
+static void
+close_doors(struct listener *l)
+{
+	for (unsigned i = 0; i < l->door_count; i++) {
+		struct door *d = &l->doors[i];
+		if (d->is_watched) {
+			loop_remove(l->loop, &d->watch);
+			d->is_watched = false;
+		}
+		if (d->watch.fd >= 0) {
+			close(d->watch.fd);
+		}
+		d->watch.fd = -1;
+	}
+}
+
+/* Once a second. */
+
+/* The processing thread reads no clock: frames tell it the time.  When none came they
+ * do so after 1, 2, 3, 4 seconds and then ever more rarely, until whatever it holds is
+ * surely flushed. */
+static void
+tick(struct listener *l)
+{
+	if (l->intake.added != l->told_frames) {
+		l->told_frames = l->intake.added;
+		l->quiet_s = 0;
+		l->tick_s = 1;
+		return;
+	}
+	l->quiet_s++;
+	if (l->tick_s == 0 || l->quiet_s < l->tick_s || l->quiet_s > QUIET_MOST) {
+		return;
+	}
+	if (intake_put(&l->intake, FRAME_TICK, 0, "", 0)) {
+		l->told_frames = l->intake.added;
+		l->tick_s = l->quiet_s + 1 + l->quiet_s / 4;
+		reception_sync_within(l, l->settings.sync_interval_ns);
+	}
+}
+
+static void
+second_expired(struct loop_timer *t, uint64_t now_ns)
+{
+	struct listener *l = t->data;
+
+	loop_timer_set(l->loop, t, now_ns + NS_PER_SECOND);
+	if (l->untold > 0) {
+		log_warning("%" PRIu64 " more peers came or went", l->untold);
+	}
+	l->untold = l->told = l->noted = 0;
+	reception_time_out(l, now_ns);
+	for (unsigned i = 0; i < l->door_count; i++) {
+		struct door *d = &l->doors[i];
+		if (!d->is_watched && d->watch.fd >= 0) {
+			d->is_watched = loop_add(l->loop, &d->watch) == 0;
+		}
+	}
+	tick(l);
+}
+
+/* Making and ending. */
+
+int
+listener_new(const struct listener_settings *settings, struct loop *loop,
+    struct journal *journal, struct ring *out, struct listener **ret, struct err *e)
+{
+	struct listener *l = calloc(1, sizeof *l);
+	int rc = -ENOMEM;
+
+	if (l != NULL) {
+		l->doors = calloc(settings->uri_count, sizeof *l->doors);
+	}
+	if (l == NULL || l->doors == NULL) {
+		err_set(e, rc, "no memory to listen");
+		goto out;
+	}
+	l->settings = *settings;
+	l->loop = loop;
+	l->intake.journal = journal;
+	l->intake.out = out;
+	l->second_timer = (struct loop_timer){.expired = second_expired, .data = l};
+	reception_init(l);
+	rc = 0;
+	for (unsigned i = 0; i < settings->uri_count && rc == 0; i++) {
+		l->door_count = i + 1;
+		rc = open_door(l, &l->doors[i], settings->uris[i], e);
+	}
+	if (rc < 0) {
+		goto out;
+	}
+	loop_timer_set(loop, &l->second_timer, clock_monotonic_ns() + NS_PER_SECOND);
+	*ret = l;
+	l = NULL;
+out:
+	listener_free(l);
+	return rc;
+}
+
+uint16_t
+listener_port(const struct listener *l, unsigned i)
+{
+	return i < l->door_count ? l->doors[i].port : 0;
+}
+
+void
+listener_stop(struct listener *l)
+{
+	close_doors(l);
+	loop_timer_clear(l->loop, &l->second_timer);
+	reception_stop(l);
+}
+
+static void
+add_list(const struct peer_list *list, struct listener_counts *ret)
+{
+	for (const struct peer *p = list->first; p != NULL; p = p->next) {
+		ret->bytes += p->bytes;
+		ret->messages += p->messages;
+	}
+}
+
+void
+listener_counts(const struct listener *l, struct listener_counts *ret)
+{
+	*ret = l->counts;
+	ret->bytes = l->bytes;
+	ret->messages = l->messages;
+	add_list(&l->peers, ret);
+	add_list(&l->stuck, ret);
+	add_list(&l->ended, ret);
+}
+
+void
+listener_free(struct listener *l)
+{
+	if (l == NULL) {
+		return;
+	}
+	if (l->doors != NULL) {
+		close_doors(l);
+	}
+	if (l->loop != NULL) {
+		loop_timer_clear(l->loop, &l->second_timer);
+		reception_done(l);
+	}
+	tls_context_free(l->tls);
+	free(l->doors);
+	free(l);
+}

@@ -1,0 +1,75 @@
+/* One peer of the collector: handshake, then its stream received into the intake's room
+ * and cut into whole messages, then its end.  Decodes nothing and trusts no length.
+ * Owned by the listener, which watches its socket and decides how long it may take.
+ * Memory: a partial message (at most 64 KiB) between two rounds, only while there is
+ * one. */
+#ifndef COLLECTOR_PEER_H
+#define COLLECTOR_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/intake.h"
+#include "common/err.h"
+#include "common/loop.h"
+#include "common/transport.h"
+
+struct listener;
+
+enum peer_state {
+	PEER_SHAKING, /* TLS handshake */
+	PEER_OPENING, /* its FRAME_OPEN waits for room */
+	PEER_OPEN,
+	PEER_ENDING, /* its FRAME_CLOSE waits for room */
+	PEER_ENDED,  /* everything of it is in the intake */
+};
+
+enum peer_next {     /* what the peer needs for its next step */
+	PEER_WAITS,  /* its socket: transport want() */
+	PEER_AGAIN,  /* nothing: it has more, others are to have their turn */
+	PEER_STUCK,  /* room in the intake */
+	PEER_SYNCED, /* PEER_ENDED in order: to be closed when all that is durable */
+	PEER_GONE,   /* PEER_ENDED, broken or refused: to be closed now */
+	PEER_REFUSED /* no session: the sentence is in e; to be closed now */
+};
+
+struct peer {
+	struct transport transport;
+	enum peer_state state;
+	uint32_t session;
+	uint8_t *carry; /* the beginning of a message; NULL: none */
+	size_t carried;
+	bool is_foreign;  /* ended because its stream is no IPFIX */
+	char reason[256]; /* of FRAME_CLOSE; "": in order */
+	uint64_t messages, bytes;
+
+	/* The listener's. */
+	struct listener *listener;
+	struct loop_watch watch;
+	bool is_watched, is_waiting_again;
+	uint64_t began_ns, since_ns; /* accepted; last sign of life; monotonic */
+	struct peer_list *list;
+	struct peer *next, *previous;
+};
+
+struct peer_list {
+	struct peer *first, *last;
+};
+
+/* Takes the accepted socket over; name: "192.0.2.1:5000".  On failure it is closed. */
+int peer_new(const struct transport_ops *ops, int fd, const char *name,
+    struct tls_context *tls, struct peer **ret, struct err *e);
+void peer_free(struct peer *p); /* closes at once */
+
+/* Goes on as far as it can, receiving at most `budget` bytes. */
+enum peer_next peer_step(
+    struct peer *p, struct intake *intake, size_t budget, struct err *e);
+/* Ends its session from our side, whatever has come. */
+enum peer_next peer_end(struct peer *p, struct intake *intake, const char *reason);
+/* After PEER_SYNCED: says that everything arrived, by ending our side in order. */
+void peer_confirm(struct peer *p);
+/* After PEER_SYNCED: says the contrary; peer_free() will reset the connection. */
+void peer_abort(struct peer *p);
+
+#endif

@@ -1,0 +1,463 @@
+#include "collector/reception.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+
+#define ROUND_BYTES    (256u << 10) /* of one peer before the others' turn */
+#define STOP_BYTES     (4u << 20)   /* read of each peer at the end */
+#define STOP_NS        (10 * NS_PER_SECOND)
+#define RETRY_NS       (5 * MS)  /* while the processing thread is behind */
+#define CONFIRM_NS     (10 * MS) /* so long a peer's end waits for others' */
+#define TOLD_A_SECOND  10        /* log lines about peers */
+#define NOTED_A_SECOND 100       /* FRAME_REFUSED */
+
+bool
+reception_may_tell(struct listener *l)
+{
+	if (l->told < TOLD_A_SECOND) {
+		l->told++;
+		return true;
+	}
+	l->untold++;
+	return false;
+}
+
+/* Peers and their lists. */
+
+static void
+append(struct peer_list *list, struct peer *p)
+{
+	p->list = list;
+	p->next = NULL;
+	p->previous = list->last;
+	if (list->last != NULL) {
+		list->last->next = p;
+	} else {
+		list->first = p;
+	}
+	list->last = p;
+}
+
+static void
+take_out(struct peer *p)
+{
+	struct peer_list *list = p->list;
+
+	*(p->previous != NULL ? &p->previous->next : &list->first) = p->next;
+	*(p->next != NULL ? &p->next->previous : &list->last) = p->previous;
+	p->list = NULL;
+}
+
+static void
+move(struct peer *p, struct peer_list *to)
+{
+	take_out(p);
+	append(to, p);
+}
+
+static void
+unwatch(struct peer *p)
+{
+	if (p->is_watched) {
+		loop_remove(p->listener->loop, &p->watch);
+		p->is_watched = false;
+	}
+}
+
+static void
+watch(struct peer *p)
+{
+	struct listener *l = p->listener;
+	uint32_t events = p->transport.ops->want(&p->transport);
+
+	p->watch.fd = p->transport.fd;
+	if (p->is_watched) {
+		loop_change(l->loop, &p->watch, events);
+	} else {
+		p->watch.events = events;
+		p->is_watched = loop_add(l->loop, &p->watch) == 0;
+	}
+}
+
+static void
+forget(struct listener *l, struct peer *p)
+{
+	unwatch(p);
+	take_out(p);
+	l->bytes += p->bytes;
+	l->messages += p->messages;
+	l->counts.peers--;
+	peer_free(p);
+}
+
+/* Syncing. */
+
+void
+reception_sync_within(struct listener *l, uint64_t ns)
+{
+	uint64_t due = clock_monotonic_ns() + ns;
+
+	if (l->sync_timer.due_ns == 0 || l->sync_timer.due_ns > due) {
+		loop_timer_set(l->loop, &l->sync_timer, due);
+	}
+}
+
+/* Everything up to now is durable (rc 0), or the disk failed: whoever waits to hear so
+ * is told, or cut off, which says that its last messages may be lost. */
+static void
+answer_ended(struct listener *l, int rc)
+{
+	struct peer *p;
+
+	while ((p = l->ended.first) != NULL) {
+		if (rc == 0) {
+			peer_confirm(p);
+		} else {
+			peer_abort(p);
+		}
+		forget(l, p);
+	}
+}
+
+static void
+be_stuck(struct listener *l)
+{
+	uint64_t wait = l->intake.is_refused ? NS_PER_SECOND : RETRY_NS;
+
+	if (l->retry_timer.due_ns == 0) {
+		loop_timer_set(l->loop, &l->retry_timer, clock_monotonic_ns() + wait);
+	}
+}
+
+static void
+sync_now(struct listener *l)
+{
+	int rc = intake_sync(&l->intake);
+
+	if (rc == -EAGAIN) {
+		be_stuck(l);
+		reception_sync_within(l, l->settings.sync_interval_ns);
+		return;
+	}
+	l->synced_frames = l->intake.added;
+	answer_ended(l, rc);
+	if (l->intake.is_stuck) {
+		be_stuck(l);
+	}
+}
+
+static void
+sync_expired(struct loop_timer *t, uint64_t now_ns)
+{
+	(void)now_ns;
+	sync_now(t->data);
+}
+
+/* Steps. */
+
+static void
+tell_refused(struct listener *l, const char *transport, const char *peer,
+    const char *reason, const char *sentence)
+{
+	char text[SESSION_IDENTITY_TEXT];
+	int n = snprintf(text, sizeof text, "transport=%s\npeer=%s\nreason=%s\n",
+	    transport, peer, reason);
+
+	if (reception_may_tell(l)) {
+		log_warning("refused %s", sentence);
+	}
+	if (l->noted < NOTED_A_SECOND && n > 0 && (size_t)n < sizeof text) {
+		l->noted++;
+		intake_put(&l->intake, FRAME_REFUSED, 0, text, (size_t)n);
+	}
+}
+
+static void
+tell_open(struct listener *l, const struct peer *p)
+{
+	if (reception_may_tell(l)) {
+		log_info("%s%s%s%s connected by %s", p->transport.peer,
+		    p->transport.identity[0] != '\0' ? " (" : "", p->transport.identity,
+		    p->transport.identity[0] != '\0' ? ")" : "",
+		    p->transport.ops->scheme);
+	}
+}
+
+static void
+tell_gone(struct listener *l, const struct peer *p)
+{
+	if (p->is_foreign) {
+		l->counts.refused_protocol++;
+	}
+	if (p->reason[0] == '\0' || !reception_may_tell(l)) {
+		return;
+	}
+	log_warning("lost %s after %" PRIu64 " messages: %s", p->transport.peer,
+	    p->messages, p->reason);
+}
+
+/* What the last step of p asks for. */
+static void
+follow(struct listener *l, struct peer *p, enum peer_next next, const struct err *e)
+{
+	enum tls_refusal why;
+
+	switch (next) {
+	case PEER_WAITS:
+		watch(p);
+		return;
+	case PEER_AGAIN:
+		p->is_waiting_again = true;
+		if (l->again_timer.due_ns == 0) {
+			/* Later than now: after the next round of sockets. */
+			loop_timer_set(
+			    l->loop, &l->again_timer, clock_monotonic_ns() + 1);
+		}
+		return;
+	case PEER_STUCK:
+		unwatch(p);
+		move(p, &l->stuck);
+		be_stuck(l);
+		return;
+	case PEER_SYNCED:
+		unwatch(p);
+		move(p, &l->ended);
+		reception_sync_within(l, CONFIRM_NS);
+		return;
+	case PEER_REFUSED:
+		why = transport_refusal(&p->transport);
+		l->counts.refused[why]++;
+		tell_refused(l, p->transport.ops->scheme, p->transport.peer,
+		    tls_refusal_name(why), e->text);
+		break;
+	case PEER_GONE:
+		tell_gone(l, p);
+		break;
+	}
+	forget(l, p);
+}
+
+static void
+step(struct listener *l, struct peer *p)
+{
+	bool was_open = p->state >= PEER_OPEN;
+	struct err e = {0};
+	enum peer_next next;
+
+	p->is_waiting_again = false;
+	if (p->list == &l->stuck) {
+		move(p, &l->peers);
+	}
+	p->since_ns = clock_monotonic_ns();
+	next = peer_step(p, &l->intake, ROUND_BYTES, &e);
+	if (!was_open && p->state >= PEER_OPEN && next != PEER_REFUSED) {
+		tell_open(l, p);
+	}
+	follow(l, p, next, &e);
+	if (l->intake.added != l->synced_frames) {
+		reception_sync_within(l, l->settings.sync_interval_ns);
+	}
+}
+
+static void
+peer_ready(struct loop_watch *w, uint32_t events)
+{
+	struct peer *p = w->data;
+
+	(void)events;
+	step(p->listener, p);
+}
+
+static void
+again_expired(struct loop_timer *t, uint64_t now_ns)
+{
+	struct listener *l = t->data;
+	struct peer *next;
+
+	(void)now_ns;
+	for (struct peer *p = l->peers.first; p != NULL; p = next) {
+		next = p->next; /* p may go by its own step, nobody else does */
+		if (p->is_waiting_again) {
+			step(l, p);
+		}
+	}
+}
+
+/* Those who wait for room, in the order they came, while there is any.  Who does not
+ * get enough goes to the end of the queue. */
+static void
+retry_expired(struct loop_timer *t, uint64_t now_ns)
+{
+	struct listener *l = t->data;
+	const struct peer *last = l->stuck.last;
+	struct peer *p;
+
+	(void)now_ns;
+	intake_pass(&l->intake);
+	while (!l->intake.is_stuck && (p = l->stuck.first) != NULL) {
+		bool is_last = p == last;
+		step(l, p);
+		if (is_last) {
+			break;
+		}
+	}
+	if (l->intake.is_stuck || l->stuck.first != NULL) {
+		be_stuck(l);
+	}
+}
+
+void
+reception_admit(struct listener *l, const struct door *d, int fd, const char *name)
+{
+	struct err e = {0};
+	struct peer *p = NULL;
+
+	l->counts.accepted++;
+	if (l->counts.peers >= l->settings.max_peers) {
+		close(fd);
+		l->counts.refused_full++;
+		err_set(&e, -EMFILE, "%s: %u peers are connected already", name,
+		    l->counts.peers);
+		tell_refused(l, d->uri.ops->scheme, name, "too-many-peers", e.text);
+		return;
+	}
+	if (peer_new(d->uri.ops, fd, name, l->tls, &p, &e) < 0) {
+		tell_refused(l, d->uri.ops->scheme, name, "no-memory", e.text);
+		return;
+	}
+	p->listener = l;
+	p->watch.ready = peer_ready;
+	p->watch.data = p;
+	l->counts.peers++;
+	append(&l->peers, p);
+	p->began_ns = clock_monotonic_ns();
+	step(l, p);
+}
+
+static void
+time_out(struct listener *l, struct peer *p, uint64_t now_ns)
+{
+	bool is_shaking = p->state == PEER_SHAKING;
+	uint64_t limit =
+	    is_shaking ? l->settings.handshake_timeout_ns : l->settings.idle_timeout_ns;
+	uint64_t since = is_shaking ? p->began_ns : p->since_ns;
+	struct err e = {0};
+
+	if (limit == 0 || now_ns - since < limit) {
+		return;
+	}
+	l->counts.timed_out++;
+	if (is_shaking) {
+		err_set(&e, -ETIMEDOUT, "%s: no handshake within %" PRIu64 " s",
+		    p->transport.peer, (uint64_t)(limit / NS_PER_SECOND));
+		tell_refused(
+		    l, p->transport.ops->scheme, p->transport.peer, "timeout", e.text);
+		forget(l, p);
+		return;
+	}
+	err_set(&e, -ETIMEDOUT, "silent for %" PRIu64 " s",
+	    (uint64_t)(limit / NS_PER_SECOND));
+	follow(l, p, peer_end(p, &l->intake, e.text), &e);
+}
+
+/* Only those who are being read: for the others it is we who are late. */
+void
+reception_time_out(struct listener *l, uint64_t now_ns)
+{
+	struct peer *next;
+
+	for (struct peer *p = l->peers.first; p != NULL; p = next) {
+		next = p->next;
+		time_out(l, p, now_ns);
+	}
+}
+
+void
+reception_init(struct listener *l)
+{
+	l->sync_timer = (struct loop_timer){.expired = sync_expired, .data = l};
+	l->retry_timer = (struct loop_timer){.expired = retry_expired, .data = l};
+	l->again_timer = (struct loop_timer){.expired = again_expired, .data = l};
+}
+
+/* The end. */
+
+/* Waits, at most until due_ns, until the intake takes frames again. */
+static bool
+wait_unstuck(struct listener *l, uint64_t due_ns)
+{
+	while (!intake_pass(&l->intake)) {
+		if (l->intake.is_refused || clock_monotonic_ns() >= due_ns) {
+			return false;
+		}
+		poll(NULL, 0, (int)(RETRY_NS / MS));
+	}
+	return true;
+}
+
+/* Takes what p has sent so far and ends its session. */
+static void
+take_leave(struct listener *l, struct peer *p, uint64_t due_ns)
+{
+	struct err e = {0};
+	size_t budget = STOP_BYTES;
+	enum peer_next next = PEER_STUCK;
+
+	unwatch(p);
+	while (p->state == PEER_OPEN && (next == PEER_STUCK || next == PEER_AGAIN)) {
+		size_t before = p->bytes;
+		next = peer_step(p, &l->intake, budget, &e);
+		budget -= p->bytes - before;
+		if (budget == 0 || (next == PEER_STUCK && !wait_unstuck(l, due_ns))) {
+			break;
+		}
+	}
+	while (
+	    (next = peer_end(p, &l->intake, "the collector stopped")) == PEER_STUCK &&
+	    wait_unstuck(l, due_ns)) {
+	}
+	move(p, &l->ended);
+}
+
+void
+reception_stop(struct listener *l)
+{
+	uint64_t due = clock_monotonic_ns() + STOP_NS;
+	int rc;
+
+	while (l->peers.first != NULL) {
+		take_leave(l, l->peers.first, due);
+	}
+	while (l->stuck.first != NULL) {
+		take_leave(l, l->stuck.first, due);
+	}
+	wait_unstuck(l, due);
+	rc = intake_sync(&l->intake);
+	answer_ended(l, rc);
+	if (rc == -EAGAIN) {
+		log_error("stopped before everything received was in the journal");
+	}
+}
+
+void
+reception_done(struct listener *l)
+{
+	while (l->peers.first != NULL) {
+		forget(l, l->peers.first);
+	}
+	while (l->stuck.first != NULL) {
+		forget(l, l->stuck.first);
+	}
+	answer_ended(l, -EIO);
+	loop_timer_clear(l->loop, &l->sync_timer);
+	loop_timer_clear(l->loop, &l->retry_timer);
+	loop_timer_clear(l->loop, &l->again_timer);
+}

@@ -1,0 +1,61 @@
+/* What the files of the listener share: doors (listening sockets) and timers are
+ * listen.c's, the peers' steps and the journal's syncs are reception.c's. */
+#ifndef COLLECTOR_RECEPTION_H
+#define COLLECTOR_RECEPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/intake.h"
+#include "collector/listen.h"
+#include "collector/peer.h"
+#include "common/transport.h"
+
+#define MS 1000000ULL
+
+struct door { /* one URI */
+	struct listener *listener;
+	struct transport_uri uri;
+	struct loop_watch watch;
+	bool is_watched;
+	uint16_t port;
+};
+
+struct listener {
+	struct listener_settings settings;
+	struct loop *loop;
+	struct intake intake;
+	struct tls_context *tls;
+	struct door *doors;
+	unsigned door_count;
+	/* Every peer is in one of these: watched or waiting for its turn; waiting for
+	 * room, first come first served; ended in order, until what it sent is durable.
+	 */
+	struct peer_list peers, stuck, ended;
+	struct loop_timer sync_timer, second_timer, retry_timer, again_timer;
+	uint64_t synced_frames;   /* intake.added at the last sync */
+	uint64_t told_frames;     /* intake.added at the last second */
+	unsigned quiet_s, tick_s; /* seconds without frames; when the next tick is */
+	unsigned told, noted;     /* log lines, FRAME_REFUSED: this second */
+	uint64_t untold;          /* log lines left out this second */
+	struct listener_counts counts;
+	uint64_t bytes, messages; /* of peers that are gone */
+};
+
+/* A log line about peers may be written: whoever may connect may not fill the log. */
+bool reception_may_tell(struct listener *l);
+/* Takes a connection in, or refuses it. */
+void reception_admit(
+    struct listener *l, const struct door *d, int fd, const char *name);
+/* Ends what has been silent for too long. */
+void reception_time_out(struct listener *l, uint64_t now_ns);
+/* The journal will be synced in ns at the latest. */
+void reception_sync_within(struct listener *l, uint64_t ns);
+/* Sets up the timers' callbacks. */
+void reception_init(struct listener *l);
+/* Takes what everybody has sent so far, ends all sessions, syncs, closes. */
+void reception_stop(struct listener *l);
+/* Closes whatever is left, at once. */
+void reception_done(struct listener *l);
+
+#endif
