@@ -234,7 +234,25 @@ keep_message(const uint8_t *message, size_t length, uint32_t records, void *data
 }
 
 static void
-put_templates(struct export *x, struct writer *w, uint64_t now_ns)
+put_options_templates(const struct export *x, struct writer *w, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < EXPORT_OPTIONS; i++) {
+		writer_put_template(w, x->options[i], OPTIONS_TEMPLATE_SET_ID, now_ns);
+	}
+}
+
+static void
+put_types(const struct export *x, struct writer *w, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < x->templates.described_count; i++) {
+		struct export_option_type r =
+		    export_option_type(x->templates.described[i]);
+		writer_put(w, x->options[EXPORT_OPTION_TYPE], &r, now_ns);
+	}
+}
+
+static void
+put_templates(const struct export *x, struct writer *w, uint64_t now_ns)
 {
 	for (unsigned i = 0; i < EXPORT_LISTS; i++) {
 		for (unsigned k = 0; k < EXPORT_VARIANTS; k++) {
@@ -242,19 +260,11 @@ put_templates(struct export *x, struct writer *w, uint64_t now_ns)
 			    w, x->templates.list[i][k].plan, TEMPLATE_SET_ID, now_ns);
 		}
 	}
-	for (unsigned i = 0; i < EXPORT_OPTIONS; i++) {
-		writer_put_template(w, x->options[i], OPTIONS_TEMPLATE_SET_ID, now_ns);
-	}
 }
 
 static void
-put_descriptions(struct export *x, struct writer *w, uint64_t now_ns)
+put_keys(const struct export *x, struct writer *w, uint64_t now_ns)
 {
-	for (unsigned i = 0; i < x->templates.described_count; i++) {
-		struct export_option_type r =
-		    export_option_type(x->templates.described[i]);
-		writer_put(w, x->options[EXPORT_OPTION_TYPE], &r, now_ns);
-	}
 	for (unsigned i = 0; i < EXPORT_LISTS; i++) {
 		for (unsigned k = 0; k < EXPORT_VARIANTS; k++) {
 			const struct export_template *t = &x->templates.list[i][k];
@@ -265,6 +275,11 @@ put_descriptions(struct export *x, struct writer *w, uint64_t now_ns)
 			writer_put(w, x->options[EXPORT_OPTION_KEYS], &r, now_ns);
 		}
 	}
+}
+
+static void
+put_interfaces(const struct export *x, struct writer *w, uint64_t now_ns)
+{
 	for (unsigned i = 0; i < x->interface_count; i++) {
 		struct export_option_interface r = {
 		    .index = x->interfaces[i].index,
@@ -275,6 +290,8 @@ put_descriptions(struct export *x, struct writer *w, uint64_t now_ns)
 	}
 }
 
+/* Types come before the templates that use them: a reader looks elements up when it
+ * reads a template. */
 const struct export_preamble *
 export_preamble(struct export *x, uint64_t now_ns)
 {
@@ -285,8 +302,11 @@ export_preamble(struct export *x, uint64_t now_ns)
 	if (message_init(&w.message, x->writer.message.capacity) < 0) {
 		return NULL;
 	}
+	put_options_templates(x, &w, now_ns);
+	put_types(x, &w, now_ns);
 	put_templates(x, &w, now_ns);
-	put_descriptions(x, &w, now_ns);
+	put_keys(x, &w, now_ns);
+	put_interfaces(x, &w, now_ns);
 	writer_flush(&w, now_ns);
 	message_done(&w.message);
 	if (x->preamble_failed) {
@@ -311,6 +331,7 @@ export_record(struct export *x, const struct flow_record *r, uint64_t now_ns)
 void
 export_statistics(struct export *x, const struct export_statistics *s, uint64_t now_ns)
 {
+	writer_flush(&x->writer, now_ns); /* so that every record so far is counted */
 	struct export_option_metering metering = {
 	    .domain = x->writer.domain,
 	    .start_ns = s->first_ns,

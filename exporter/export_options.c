@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#define MAX_FIELDS 8
+#define MAX_FIELDS 9
 
 struct option_field {
 	const char *name;
@@ -29,6 +29,7 @@ static const struct option_spec specs[EXPORT_OPTIONS] = {
 	    {"informationElementRangeBegin", ENCODE_U64, AT(type, range_begin)},
 	    {"informationElementRangeEnd", ENCODE_U64, AT(type, range_end)},
 	    {"informationElementName", ENCODE_STRING, AT(type, name)},
+	    {"informationElementDescription", ENCODE_STRING, AT(type, description)},
 	}},
     [EXPORT_OPTION_KEYS] = {1,
 	{
@@ -115,5 +116,6 @@ export_option_type(const struct element *x)
 	    .range_begin = x->range_min,
 	    .range_end = x->range_max,
 	    .name = x->name,
+	    .description = x->description,
 	};
 }

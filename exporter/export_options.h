@@ -21,7 +21,7 @@ enum export_option {
 
 struct export_option_type {
 	uint64_t range_begin, range_end;
-	const char *name;
+	const char *name, *description; /* NULL: none */
 	uint32_t pen;
 	uint16_t id, units;
 	uint8_t type, semantics;

@@ -255,6 +255,7 @@ check_type_record(const struct value *v)
 	expect_number(&v[3], x->semantics);
 	expect_number(&v[4], x->units);
 	assert_true(equals_text(&v[7], x->name));
+	assert_true(equals_text(&v[8], x->description == NULL ? "" : x->description));
 	types_seen++;
 }
 
@@ -262,7 +263,7 @@ static void
 check_options_record(const struct value *v, unsigned n)
 {
 	if (is_named(&v[0], "privateEnterpriseNumber")) {
-		assert_int_equal(n, 8);
+		assert_int_equal(n, 9);
 		check_type_record(v);
 	} else if (is_named(&v[0], "templateId")) {
 		expect_number(&v[1], 0x1f);
