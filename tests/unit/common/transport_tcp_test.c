@@ -1,0 +1,268 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/transport.h"
+
+static int
+listen_at(const char *text, uint16_t *ret_port)
+{
+	struct transport_uri uri;
+	struct sockaddr_storage at;
+	socklen_t n = sizeof at;
+	struct err e = {0};
+	int fd;
+
+	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	fd = transport_listen(&uri, &e);
+	if (fd < 0) {
+		fail_msg("%s", e.text);
+	}
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+	*ret_port =
+	    ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
+					   : ((struct sockaddr_in *)&at)->sin_port);
+	return fd;
+}
+
+/* Dials and goes on until it is open or has failed. */
+static int
+dial(struct transport *t, const char *host, uint16_t port, struct err *e)
+{
+	struct transport_uri uri;
+	char text[128];
+	int rc;
+
+	snprintf(text, sizeof text, "tcp://%s:%u", host, port);
+	assert_int_equal(transport_parse_uri(text, &uri, e), 0);
+	rc = uri.ops->dial(t, &uri, NULL, e);
+	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {
+		struct pollfd p = {.fd = t->fd, .events = POLLOUT};
+		assert_int_equal(t->ops->want(t), EPOLLOUT);
+		poll(&p, 1, 5000);
+		rc = 0;
+		if (t->is_open) {
+			break;
+		}
+	}
+	return rc;
+}
+
+static void
+accept_one(int listen_fd, struct transport *t)
+{
+	struct pollfd p = {.fd = listen_fd, .events = POLLIN};
+	int fd = -1;
+
+	*t = (struct transport){0};
+	assert_int_equal(poll(&p, 1, 5000), 1);
+	assert_int_equal(transport_accept(listen_fd, &fd, t->peer, NULL), 0);
+	assert_int_equal(transport_tcp.accepted(t, fd, NULL, NULL), 0);
+}
+
+static void
+one_socket_serves_ipv4_and_ipv6_and_names_peers_plainly(void **state)
+{
+	struct transport ours, theirs;
+	struct err e = {0};
+	uint16_t port;
+	int fd = listen_at("tcp://*:0", &port);
+
+	(void)state;
+	assert_int_equal(dial(&ours, "127.0.0.1", port, &e), 0);
+	accept_one(fd, &theirs);
+	assert_memory_equal(theirs.peer, "127.0.0.1:", 10);
+	ours.ops->close(&ours);
+	theirs.ops->close(&theirs);
+	assert_int_equal(dial(&ours, "[::1]", port, &e), 0);
+	accept_one(fd, &theirs);
+	assert_memory_equal(theirs.peer, "[::1]:", 6);
+	ours.ops->close(&ours);
+	theirs.ops->close(&theirs);
+	close(fd);
+}
+
+static void
+a_name_with_several_addresses_is_tried_through(void **state)
+{
+	struct transport ours, theirs;
+	struct err e = {0};
+	uint16_t port;
+	int fd = listen_at("tcp://127.0.0.1:0", &port); /* localhost is ::1 first */
+
+	(void)state;
+	assert_int_equal(dial(&ours, "localhost", port, &e), 0);
+	accept_one(fd, &theirs);
+	assert_true(ours.is_open);
+	ours.ops->close(&ours);
+	theirs.ops->close(&theirs);
+	close(fd);
+}
+
+static void
+bytes_then_an_orderly_end_then_the_other_direction(void **state)
+{
+	struct transport ours, theirs;
+	struct err e = {0};
+	char bytes[16];
+	uint16_t port;
+	int fd = listen_at("tcp://*:0", &port);
+	struct pollfd p;
+
+	(void)state;
+	assert_int_equal(dial(&ours, "127.0.0.1", port, &e), 0);
+	accept_one(fd, &theirs);
+	assert_int_equal(theirs.ops->read(&theirs, bytes, sizeof bytes, &e), -EAGAIN);
+	assert_int_equal(ours.ops->write(&ours, "hello", 5, &e), 5);
+	assert_int_equal(ours.ops->finish(&ours, &e), 0);
+	p = (struct pollfd){.fd = theirs.fd, .events = POLLIN};
+	poll(&p, 1, 5000);
+	assert_int_equal(theirs.ops->read(&theirs, bytes, sizeof bytes, &e), 5);
+	poll(&p, 1, 5000);
+	assert_int_equal(theirs.ops->read(&theirs, bytes, sizeof bytes, &e), 0);
+	assert_int_equal(theirs.ops->write(&theirs, "bye", 3, &e), 3);
+	p.fd = ours.fd;
+	poll(&p, 1, 5000);
+	assert_int_equal(ours.ops->read(&ours, bytes, sizeof bytes, &e), 3);
+	ours.ops->close(&ours);
+	theirs.ops->close(&theirs);
+	close(fd);
+}
+
+static void
+nobody_listening_is_told_with_place_and_cause(void **state)
+{
+	struct transport t;
+	struct err e = {0};
+	uint16_t port;
+
+	(void)state;
+	close(listen_at("tcp://127.0.0.1:0", &port));
+	assert_int_equal(dial(&t, "127.0.0.1", port, &e), -ECONNREFUSED);
+	assert_non_null(strstr(e.text, "cannot connect to tcp://127.0.0.1:"));
+	assert_non_null(strstr(e.text, "Connection refused"));
+	t.ops->close(&t);
+}
+
+static bool
+has_met_itself(const struct transport *t)
+{
+	struct sockaddr_in ours = {0}, theirs = {0};
+	socklen_t n = sizeof ours, m = sizeof theirs;
+
+	return getsockname(t->fd, (struct sockaddr *)&ours, &n) == 0 &&
+	       getpeername(t->fd, (struct sockaddr *)&theirs, &m) == 0 &&
+	       memcmp(&ours, &theirs, sizeof ours) == 0;
+}
+
+/* The kernel may give our end the very port it dials (simultaneous open).  It walks
+ * through the even ports for those who connect, so an even one is met sooner or later.
+ */
+static void
+a_dial_that_meets_itself_is_no_connection(void **state)
+{
+	struct transport_uri uri;
+	struct err e = {0};
+	unsigned met = 0;
+	uint16_t port;
+	char text[64];
+
+	(void)state;
+	close(listen_at("tcp://127.0.0.1:0", &port));
+	snprintf(text, sizeof text, "tcp://127.0.0.1:%u", port & ~1U);
+	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	for (unsigned i = 0; i < 40000; i++) {
+		struct transport t;
+		if (uri.ops->dial(&t, &uri, NULL, &e) == 0) {
+			met += t.ops->proceed(&t, &e) == 0 && has_met_itself(&t);
+			t.ops->close(&t);
+		}
+	}
+	assert_int_equal(met, 0);
+}
+
+static void
+a_peer_that_resets_is_an_error_on_both_ways_and_no_signal(void **state)
+{
+	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+	struct transport ours, theirs;
+	struct err e = {0};
+	uint16_t port;
+	char byte;
+	int fd = listen_at("tcp://*:0", &port);
+	struct pollfd p;
+
+	(void)state;
+	assert_int_equal(dial(&ours, "127.0.0.1", port, &e), 0);
+	accept_one(fd, &theirs);
+	setsockopt(theirs.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+	theirs.ops->close(&theirs);
+	p = (struct pollfd){.fd = ours.fd, .events = POLLIN};
+	poll(&p, 1, 5000);
+	assert_int_equal(ours.ops->read(&ours, &byte, 1, &e), -ECONNRESET);
+	assert_non_null(strstr(e.text, "the connection with 127.0.0.1:"));
+	assert_int_equal(ours.ops->write(&ours, "x", 1, &e), -EPIPE);
+	ours.ops->close(&ours);
+	close(fd);
+}
+
+static void
+places_that_cannot_be_dialled_are_told(void **state)
+{
+	struct transport_uri uri;
+	struct transport t;
+	struct err e = {0};
+
+	(void)state;
+	transport_parse_uri("tcp://*:1", &uri, &e);
+	assert_int_equal(uri.ops->dial(&t, &uri, NULL, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "no place to connect to"));
+	transport_parse_uri("tcp://name.invalid:1", &uri, &e);
+	assert_int_equal(uri.ops->dial(&t, &uri, NULL, &e), -EHOSTUNREACH);
+	assert_non_null(
+	    strstr(e.text, "cannot find the address of tcp://name.invalid"));
+}
+
+static void
+a_taken_port_is_told(void **state)
+{
+	struct transport_uri uri;
+	struct err e = {0};
+	char text[64];
+	uint16_t port;
+	int fd = listen_at("tcp://*:0", &port);
+
+	(void)state;
+	snprintf(text, sizeof text, "tcp://*:%u", port);
+	transport_parse_uri(text, &uri, &e);
+	assert_int_equal(transport_listen(&uri, &e), -EADDRINUSE);
+	assert_non_null(strstr(e.text, "Address already in use"));
+	close(fd);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(one_socket_serves_ipv4_and_ipv6_and_names_peers_plainly),
+	    cmocka_unit_test(a_name_with_several_addresses_is_tried_through),
+	    cmocka_unit_test(bytes_then_an_orderly_end_then_the_other_direction),
+	    cmocka_unit_test(nobody_listening_is_told_with_place_and_cause),
+	    cmocka_unit_test(a_dial_that_meets_itself_is_no_connection),
+	    cmocka_unit_test(a_peer_that_resets_is_an_error_on_both_ways_and_no_signal),
+	    cmocka_unit_test(places_that_cannot_be_dialled_are_told),
+	    cmocka_unit_test(a_taken_port_is_told),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
