@@ -93,6 +93,14 @@ process_give_up(struct process *p)
 	atomic_store(&p->gives_up, true);
 }
 
+void
+process_adopt(struct process *p)
+{
+	if (p->quarantine != NULL) {
+		quarantine_adopt(p->quarantine);
+	}
+}
+
 uint64_t
 process_complete(const struct process *p)
 {

@@ -47,6 +47,8 @@ int process_replay(struct process *p, struct err *e);
 int process_frame(struct process *p, const struct frame *f, struct err *e);
 /* Flushes what is held; finished: the source ends. */
 int process_flush(struct process *p, bool finished, struct err *e);
+/* The calling thread is the processing thread from here on. */
+void process_adopt(struct process *p);
 /* Any thread: stop retrying; what is not stored stays in the journal. */
 void process_give_up(struct process *p);
 /* Up to here the source is stored. */

@@ -33,8 +33,8 @@ complain(const char *user, struct err *e)
 int
 privileges_lower(const char *user, struct err *e)
 {
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
 	int rc = privileges_find(user, &uid, &gid, e);
 
 	if (rc < 0) {
@@ -59,8 +59,8 @@ privileges_raise(struct err *e)
 int
 privileges_drop(const char *user, struct err *e)
 {
-	uid_t uid;
-	gid_t gid;
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
 	int rc;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {

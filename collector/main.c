@@ -1,0 +1,92 @@
+/* flowpair-collector: wires options to a run. */
+#include <errno.h>
+#include <stdio.h>
+
+#include "collector/options.h"
+#include "collector/run.h"
+#include "common/log.h"
+
+enum { EXIT_OK, EXIT_FAILED, EXIT_OPERATOR };
+
+static void
+print_summary(struct run *r, const struct options *o)
+{
+	struct summary s;
+
+	run_summary(r, &s);
+	if (o->summary == SUMMARY_TEXT) {
+		summary_print_text(&s, stdout);
+	} else if (o->summary == SUMMARY_JSON) {
+		summary_print_json(&s, stdout);
+	}
+}
+
+/* Mistakes of the operator have a status of their own. */
+static int
+status_of(int rc)
+{
+	switch (rc) {
+	case 0:
+		return EXIT_OK;
+	case -EINVAL:
+	case -ENOENT:
+	case -EACCES:
+	case -EISDIR:
+	case -ENOTDIR:
+	case -EADDRINUSE:
+	case -EADDRNOTAVAIL:
+		return EXIT_OPERATOR;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+static int
+collect(const struct options *o, struct err *e)
+{
+	struct run *r = NULL;
+	int rc = run_new(o, &r, e);
+
+	if (rc < 0) {
+		log_error("%s", e->text);
+		return EXIT_OPERATOR;
+	}
+	if (o->check || o->explain) {
+		rc = run_check(r, e);
+		if (rc == 0 && o->explain) {
+			run_explain(r);
+		}
+		if (rc < 0) {
+			log_error("%s", e->text);
+		}
+		run_free(r);
+		return rc < 0 ? EXIT_OPERATOR : EXIT_OK;
+	}
+	rc = o->files.count > 0 ? run_import(r, e) : run_listen(r, e);
+	if (rc < 0 && e->text[0] != '\0') {
+		log_error("%s", e->text);
+	}
+	print_summary(r, o);
+	run_free(r);
+	return status_of(rc);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	struct err e = {""};
+	int status = EXIT_OK, rc;
+
+	log_set_program("flowpair-collector");
+	rc = options_parse(argc, argv, &o, &e);
+	if (rc == 0) {
+		status = collect(&o, &e);
+		options_free(&o);
+	}
+	if (rc < 0) {
+		log_error("%s", e.text);
+		return EXIT_OPERATOR;
+	}
+	return status;
+}

@@ -1,0 +1,367 @@
+#include "collector/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/transport.h"
+
+static const char *const summaries[] = {"text", "json", "none", NULL};
+static const char *const progresses[] = {"auto", "always", "never", NULL};
+
+#define AT(field) .offset = offsetof(struct options, field)
+
+static const struct option table[] = {
+    {.name = "listen",
+	.letter = 'l',
+	.kind = OPTION_LIST,
+	AT(listen),
+	.argument = "URI",
+	.section = "Input",
+	.help = "Take IPFIX messages here: tls://HOST[:4740] or tcp://HOST[:4739]; "
+		"HOST * is every address of this host, port 0 any free one.  May be "
+		"repeated."},
+    {.name = "read",
+	.letter = 'r',
+	.kind = OPTION_LIST,
+	AT(files),
+	.argument = "FILE",
+	.help = "Import this IPFIX file, or capture (pcap, pcapng) of IPFIX over UDP, "
+		"also .gz and .zst, and end when all is stored.  Content that the "
+		"store already has adds nothing.  May be repeated."},
+    {.name = "exporter",
+	.kind = OPTION_STRING,
+	AT(exporter),
+	.argument = "NAME",
+	.help = "What to call the exporter of every record, instead of the name in its "
+		"certificate, its address, or the file's name."},
+
+    {.name = "store",
+	.letter = 's',
+	.kind = OPTION_STRING,
+	AT(store),
+	.argument = "TARGET",
+	.section = "Tables",
+	.help = "Where the tables are: sqlite:DIR, or a directory alone."},
+    {.name = "tables",
+	.kind = OPTION_LIST,
+	AT(tables),
+	.argument = "NAME[,NAME...]",
+	.help = "Keep these tables only, instead of all that schemas' tables/ "
+		"declares.  May be repeated."},
+    {.name = "schemas",
+	.kind = OPTION_STRING,
+	AT(schemas),
+	.argument = "DIR",
+	.help = "Directory of elements.xml, records/ and tables/."},
+    {.name = "elements",
+	.kind = OPTION_LIST,
+	AT(elements),
+	.argument = "XML",
+	.help = "Read information elements from this registry too (the XML format of "
+		"libfixbuf and YAF).  May be repeated."},
+    {.name = "own-pen",
+	.kind = OPTION_NUMBER,
+	AT(own_pen),
+	.argument = "N",
+	.standard = "32473",
+	.min = 1,
+	.max = UINT32_MAX,
+	.help = "Private enterprise number of flowpair's own elements."},
+    {.name = "max-keys",
+	.kind = OPTION_NUMBER,
+	AT(max_keys),
+	.argument = "N",
+	.standard = "1M",
+	.min = 1,
+	.max = 1000000000,
+	.help = "Rows that a table gathers in memory before they are stored.  More "
+		"reduce better and take about 250 bytes each."},
+    {.name = "flush-interval",
+	.kind = OPTION_DURATION,
+	AT(flush_interval_ns),
+	.argument = "TIME",
+	.standard = "10s",
+	.min = 1000000,
+	.help = "Store what came at the latest after this time.  Imports store when "
+		"a table is full, and at the end."},
+    {.name = "lateness",
+	.kind = OPTION_DURATION,
+	AT(lateness_ns),
+	.argument = "TIME",
+	.standard = "2d",
+	.help = "Records that began longer ago than this when they arrive are filed "
+		"under their arrival.  Imports are exempt."},
+    {.name = "skew",
+	.kind = OPTION_DURATION,
+	AT(skew_ns),
+	.argument = "TIME",
+	.standard = "1h",
+	.help = "So are records that begin later than this after their arrival."},
+
+    {.name = "journal",
+	.kind = OPTION_STRING,
+	AT(journal),
+	.argument = "DIR",
+	.section = "Journal",
+	.help = "Where messages are kept until tables have them; journal/ in the "
+		"store's directory by default."},
+    {.name = "journal-size",
+	.kind = OPTION_SIZE,
+	AT(journal_bytes),
+	.argument = "BYTES",
+	.standard = "4GiB",
+	.help = "At most this much; then exporters wait until tables are stored."},
+    {.name = "segment-size",
+	.kind = OPTION_SIZE,
+	AT(segment_bytes),
+	.argument = "BYTES",
+	.standard = "64MiB",
+	.help = "Size of the journal's files, which go one by one."},
+    {.name = "sync-interval",
+	.kind = OPTION_DURATION,
+	AT(sync_interval_ns),
+	.argument = "TIME",
+	.standard = "200ms",
+	.min = 1000000,
+	.max = 60000000000,
+	.help = "What was received is durable after this time."},
+    {.name = "skip-damaged-journal",
+	.kind = OPTION_FLAG,
+	AT(skip_damaged_journal),
+	.help = "Go on without those parts of the journal that the disk damaged, and "
+		"say how much was lost."},
+
+    {.name = "certificate",
+	.kind = OPTION_STRING,
+	AT(certificate),
+	.argument = "FILE",
+	.section = "Peers",
+	.help = "Certificate chain (PEM) of this collector."},
+    {.name = "key",
+	.kind = OPTION_STRING,
+	AT(key),
+	.argument = "FILE",
+	.help = "Private key (PEM) of the certificate; nobody else may read the file."},
+    {.name = "ca",
+	.kind = OPTION_STRING,
+	AT(ca),
+	.argument = "FILE",
+	.help = "Authorities (PEM) that exporters' certificates must come from."},
+    {.name = "crl",
+	.kind = OPTION_STRING,
+	AT(crl),
+	.argument = "FILE",
+	.help = "Revocation lists (PEM) of those authorities."},
+    {.name = "insecure-no-client-auth",
+	.kind = OPTION_FLAG,
+	AT(insecure_no_client_auth),
+	.help = "Take records over TLS from anybody, without a certificate."},
+    {.name = "tls12",
+	.kind = OPTION_FLAG,
+	AT(tls12),
+	.help = "Also speak TLS 1.2, with exporters that have nothing newer."},
+    {.name = "max-peers",
+	.kind = OPTION_NUMBER,
+	AT(max_peers),
+	.argument = "N",
+	.standard = "1000",
+	.min = 1,
+	.max = 100000,
+	.help = "Connections at a time."},
+    {.name = "handshake-timeout",
+	.kind = OPTION_DURATION,
+	AT(handshake_timeout_ns),
+	.argument = "TIME",
+	.standard = "10s",
+	.min = 1000000,
+	.help = "How long a TLS handshake may take."},
+    {.name = "idle-timeout",
+	.kind = OPTION_DURATION,
+	AT(idle_timeout_ns),
+	.argument = "TIME",
+	.standard = "0",
+	.help = "End connections that are silent for so long; 0: never."},
+
+    {.name = "user",
+	.kind = OPTION_STRING,
+	AT(user),
+	.argument = "NAME",
+	.section = "Running",
+	.help = "Go on as this user once ports and keys are open; store and journal "
+		"are opened as this user, and made for it where they are missing."},
+    {.name = "port-file",
+	.kind = OPTION_STRING,
+	AT(port_file),
+	.argument = "FILE",
+	.help = "Write the URIs that are listened at here, one a line, when ready."},
+    {.name = "check",
+	.kind = OPTION_FLAG,
+	AT(check),
+	.help = "Check options, schemas and certificates, and exit."},
+    {.name = "explain",
+	.kind = OPTION_FLAG,
+	AT(explain),
+	.help = "Print how records become rows, and the SQL of the tables, and exit."},
+    {.name = "summary",
+	.kind = OPTION_CHOICE,
+	AT(summary),
+	.argument = "FORM",
+	.standard = "text",
+	.choices = summaries,
+	.section = "Report",
+	.help = "Totals on standard output at the end."},
+    {.name = "progress",
+	.kind = OPTION_CHOICE,
+	AT(progress),
+	.argument = "WHEN",
+	.standard = "auto",
+	.choices = progresses,
+	.help =
+	    "Progress of imports on standard error; auto: when that is a terminal."},
+};
+
+static const struct option_program program = {
+    .name = "flowpair-collector",
+    .summary = "reduce flow records (IPFIX) to tables",
+    .synopsis = "--listen URI [--listen URI ...] --store TARGET [option ...]\n"
+		"-r FILE [-r FILE ...] --store TARGET [option ...]\n"
+		"--check | --explain [option ...]",
+    .manual =
+	"Takes IPFIX messages (RFC 7011) from exporters over TLS or TCP, or from "
+	"files, "
+	"and reduces their records by key to the tables that schemas declare: "
+	"conversations, pairs of hosts, daily services, and the exporters themselves.  "
+	"Any SQLite client reads the tables while they are written; flowpair-query(1) "
+	"asks them across days.\n\n"
+	"What was received is first written to a journal.  After a crash, the same "
+	"command goes on from there: every message in the journal is counted exactly "
+	"once.\n\n"
+	"SIGINT and SIGTERM end it in order: what peers have sent is taken, everything "
+	"stored, and the summary printed.\n\n"
+	"# FILES\n\n"
+	"In the directory of --store: flowpair.sqlite holds the small tables and the "
+	"catalog, TABLE-YYYY-MM-DD.sqlite one day of a large one.  In that of "
+	"--journal: "
+	"segments (.journal) with the state at their start (.state); folder quarantine "
+	"holds messages that crashed the collector twice.\n\n"
+	"# EXAMPLES\n\n"
+	"Exporters with certificates:\n\n"
+	"\tflowpair-collector --listen tls://*:4740 --store /var/lib/flowpair \\\n"
+	"\t    --certificate collector.pem --key collector.key --ca ca.pem\n\n"
+	"A file:\n\n"
+	"\tflowpair-collector -r day.ipfix --store tables\n"
+	"\tflowpair-query --store tables pairs --top 10\n",
+    .options = table,
+    .count = sizeof table / sizeof *table,
+};
+
+static int
+check_input(const struct options *o, struct err *e)
+{
+	if (o->check || o->explain) {
+		return 0;
+	}
+	if (o->listen.count == 0 && o->files.count == 0) {
+		return err_set(
+		    e, -EINVAL, "nothing to do: give --listen URI or -r FILE");
+	}
+	if (o->listen.count > 0 && o->files.count > 0) {
+		return err_set(e, -EINVAL,
+		    "--listen and -r exclude each other: import files with a second "
+		    "command and a store of its own, or before listening");
+	}
+	if (o->store == NULL) {
+		return err_set(e, -EINVAL,
+		    "nowhere to keep tables: give --store sqlite:DIR or --store DIR");
+	}
+	return 0;
+}
+
+static int
+check_peers(const struct options *o, struct err *e)
+{
+	for (unsigned i = 0; i < o->listen.count; i++) {
+		struct transport_uri uri;
+		int rc = transport_parse_uri(o->listen.items[i], &uri, e);
+		if (rc < 0) {
+			return rc;
+		}
+		if (uri.ops->is_secure && (o->certificate == NULL || o->key == NULL)) {
+			return err_set(e, -EINVAL,
+			    "--listen %s needs --certificate and --key",
+			    o->listen.items[i]);
+		}
+		if (uri.ops->is_secure && o->ca == NULL &&
+		    !o->insecure_no_client_auth) {
+			return err_set(e, -EINVAL,
+			    "--listen %s needs --ca, the authorities that exporters' "
+			    "certificates come from (or --insecure-no-client-auth)",
+			    o->listen.items[i]);
+		}
+	}
+	return 0;
+}
+
+/* --tables pairs,services */
+static int
+split_tables(struct options *o, struct err *e)
+{
+	for (unsigned i = 0; i < o->tables.count; i++) {
+		const char *at = o->tables.items[i];
+		for (;;) {
+			size_t n = strcspn(at, ",");
+			char **more = realloc(o->table_names,
+			    (o->table_count + 1) * sizeof *o->table_names);
+			if (more == NULL) {
+				return err_set(e, -ENOMEM, "out of memory");
+			}
+			o->table_names = more;
+			o->table_names[o->table_count] = strndup(at, n);
+			if (o->table_names[o->table_count++] == NULL) {
+				return err_set(e, -ENOMEM, "out of memory");
+			}
+			if (at[n] == '\0') {
+				break;
+			}
+			at += n + 1;
+		}
+	}
+	return 0;
+}
+
+int
+options_parse(int argc, char **argv, struct options *ret, struct err *e)
+{
+	int rc = option_parse(&program, argc, argv, ret, NULL, e);
+
+	if (rc != 0) {
+		return rc;
+	}
+	ret->table_names = NULL;
+	ret->table_count = 0;
+	rc = check_input(ret, e);
+	if (rc == 0) {
+		rc = check_peers(ret, e);
+	}
+	if (rc == 0) {
+		rc = split_tables(ret, e);
+	}
+	if (rc < 0) {
+		options_free(ret);
+	}
+	return rc;
+}
+
+void
+options_free(struct options *o)
+{
+	for (unsigned i = 0; i < o->table_count; i++) {
+		free(o->table_names[i]);
+	}
+	free(o->table_names);
+	o->table_names = NULL;
+	o->table_count = 0;
+	option_free(&program, o, NULL);
+}

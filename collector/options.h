@@ -1,0 +1,45 @@
+/* What the collector's command line and configuration file say. */
+#ifndef COLLECTOR_OPTIONS_H
+#define COLLECTOR_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/err.h"
+#include "common/option.h"
+
+enum options_summary { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
+enum options_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
+
+struct options {
+	/* input */
+	struct option_list listen, files;
+	const char *exporter;
+	/* tables */
+	const char *store;
+	struct option_list tables;
+	const char *schemas;
+	struct option_list elements;
+	uint64_t own_pen, max_keys, flush_interval_ns, lateness_ns, skew_ns;
+	/* journal */
+	const char *journal;
+	uint64_t journal_bytes, segment_bytes, sync_interval_ns;
+	bool skip_damaged_journal;
+	/* peers */
+	const char *certificate, *key, *ca, *crl;
+	bool insecure_no_client_auth, tls12;
+	uint64_t max_peers, handshake_timeout_ns, idle_timeout_ns;
+	/* running */
+	const char *user, *port_file;
+	bool check, explain;
+	unsigned summary, progress;
+
+	char **table_names; /* of tables, split at commas; NULL: all */
+	unsigned table_count;
+};
+
+/* As option_parse(): 0 go on; 1 something was printed, exit 0; negative: exit 2. */
+int options_parse(int argc, char **argv, struct options *ret, struct err *e);
+void options_free(struct options *o);
+
+#endif

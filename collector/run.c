@@ -1,0 +1,146 @@
+#include "collector/run.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "collector/run_state.h"
+#include "common/clock.h"
+#include "common/share.h"
+#include "common/transport.h"
+
+static int
+read_elements(struct run *r, const char *directory, struct err *e)
+{
+	const struct options *o = r->o;
+	char path[PATH_MAX + 32];
+	int rc;
+
+	r->elements = elements_new((uint32_t)o->own_pen);
+	if (r->elements == NULL) {
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	(void)snprintf(path, sizeof path, "%s/elements.xml", directory);
+	rc = elements_read_xml(r->elements, path, e);
+	for (unsigned i = 0; rc == 0 && i < o->elements.count; i++) {
+		rc = elements_read_xml(r->elements, o->elements.items[i], e);
+	}
+	return rc;
+}
+
+static int
+load_tables(struct run *r, const char *directory, struct err *e)
+{
+	const struct options *o = r->o;
+	const struct tables_settings s = {
+	    .schema_directory = directory,
+	    .names = (const char *const *)o->table_names,
+	    .name_count = o->table_count,
+	    .lateness_ns = o->lateness_ns,
+	    .skew_ns = o->skew_ns,
+	    .max_keys = o->max_keys,
+	};
+
+	return tables_new(&s, r->elements, &r->tables, e);
+}
+
+int
+run_new(const struct options *o, struct run **ret, struct err *e)
+{
+	struct run *r = calloc(1, sizeof *r);
+	char directory[PATH_MAX];
+	int rc;
+
+	if (r == NULL) {
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	r->o = o;
+	r->begin_ns = clock_monotonic_ns();
+	rc = share_directory(o->schemas, directory, e);
+	if (rc == 0) {
+		rc = read_elements(r, directory, e);
+	}
+	if (rc == 0) {
+		rc = load_tables(r, directory, e);
+	}
+	if (rc < 0) {
+		run_free(r);
+		return rc;
+	}
+	*ret = r;
+	return 0;
+}
+
+void
+run_free(struct run *r)
+{
+	if (r == NULL) {
+		return;
+	}
+	store_close(r->store);
+	tables_free(r->tables);
+	elements_free(r->elements);
+	free(r);
+}
+
+void
+run_tls_settings(const struct options *o, struct tls_settings *ret)
+{
+	*ret = (struct tls_settings){
+	    .certificate = o->certificate,
+	    .key = o->key,
+	    .ca = o->ca,
+	    .crl = o->crl,
+	    .insecure_no_client_auth = o->insecure_no_client_auth,
+	    .tls12 = o->tls12,
+	};
+}
+
+int
+run_check(struct run *r, struct err *e)
+{
+	struct tls_settings s;
+	struct tls_context *c = NULL;
+
+	if (r->o->certificate != NULL) {
+		int rc;
+		run_tls_settings(r->o, &s);
+		rc = tls_context_new(&s, true, &c, e);
+		if (rc < 0) {
+			return rc;
+		}
+		tls_context_free(c);
+	}
+	return 0;
+}
+
+void
+run_explain(const struct run *r)
+{
+	tables_explain(r->tables, stdout);
+}
+
+const char *
+run_store_directory(const struct run *r)
+{
+	const char *target = r->o->store;
+
+	return strncmp(target, "sqlite:", 7) == 0 ? target + 7 : target;
+}
+
+void
+run_summary(const struct run *r, struct summary *ret)
+{
+	struct rusage usage;
+
+	*ret = r->summary;
+	tables_counts(r->tables, &ret->tables);
+	ret->cpu_ns = clock_cpu_ns();
+	ret->wall_ns = clock_monotonic_ns() - r->begin_ns;
+	if (getrusage(RUSAGE_SELF, &usage) == 0) {
+		ret->memory_bytes = (uint64_t)usage.ru_maxrss * 1024;
+	}
+}

@@ -1,0 +1,84 @@
+/* Files: one after the other, until a signal. */
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "collector/run_state.h"
+#include "common/log.h"
+
+/* Each sender in a capture is a session. */
+#define MAX_SESSIONS  40000u
+#define MAX_DOMAINS   80000u
+#define MAX_TEMPLATES 4096u
+#define MAX_FIELDS    2048u
+
+static atomic_bool is_stopped;
+
+/* The first asks to stop, a second one kills. */
+static void
+take_signal(int number)
+{
+	atomic_store(&is_stopped, true);
+	signal(number, SIG_DFL);
+}
+
+static void
+tell(const char *path, const struct import_counts *c)
+{
+	if (c->is_already) {
+		log_info("%s: already imported, the store has all of it", path);
+	}
+	if (c->skipped[IMPORT_TRAILING] > 0) {
+		log_warning("%s: %llu bytes after the last whole message are skipped",
+		    path, (unsigned long long)c->skipped[IMPORT_TRAILING]);
+	}
+	if (c->skipped[IMPORT_LEADING] > 0) {
+		log_warning("%s: %llu bytes before the first message are skipped", path,
+		    (unsigned long long)c->skipped[IMPORT_LEADING]);
+	}
+}
+
+int
+run_import(struct run *r, struct err *e)
+{
+	const struct options *o = r->o;
+	const struct import_settings s = {
+	    .process.sessions = {.max_sessions = MAX_SESSIONS,
+		.max_domains = MAX_DOMAINS,
+		.max_templates = MAX_TEMPLATES,
+		.max_fields = MAX_FIELDS,
+		.exporter = o->exporter},
+	    .is_stopped = &is_stopped,
+	    .shows_progress =
+		o->progress == PROGRESS_ALWAYS ||
+		(o->progress == PROGRESS_AUTO && isatty(STDERR_FILENO) == 1),
+	};
+	const struct sigaction action = {.sa_handler = take_signal};
+	int result = 0;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	result = store_open(o->store, r->tables, &r->store, e);
+	if (result < 0) {
+		return result;
+	}
+	for (unsigned i = 0; i < o->files.count && result != -EINTR; i++) {
+		struct import_counts c;
+		int rc = import_file(
+		    o->files.items[i], &s, r->elements, r->tables, r->store, &c, e);
+		summary_add_import(&r->summary, &c);
+		r->summary.files++;
+		if (rc < 0) {
+			/* The others are imported all the same. */
+			log_error("%s", e->text);
+			r->summary.files_failed++;
+			result = rc;
+			continue;
+		}
+		tell(o->files.items[i], &c);
+	}
+	if (result < 0) {
+		e->text[0] = '\0'; /* told already */
+	}
+	return result;
+}

@@ -1,0 +1,20 @@
+/* A run from inside: shared by run.c, run_import.c and run_listen.c. */
+#ifndef COLLECTOR_RUN_STATE_H
+#define COLLECTOR_RUN_STATE_H
+
+#include "collector/run.h"
+
+struct run {
+	const struct options *o;
+	struct elements *elements;
+	struct tables *tables;
+	struct store *store;
+	struct summary summary;
+	uint64_t begin_ns; /* monotonic */
+};
+
+/* The directory of --store, without "sqlite:". */
+const char *run_store_directory(const struct run *r);
+void run_tls_settings(const struct options *o, struct tls_settings *ret);
+
+#endif

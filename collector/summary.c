@@ -1,0 +1,214 @@
+#include "collector/summary.h"
+
+#include <inttypes.h>
+
+#include "common/clock.h"
+#include "common/tls.h"
+
+#define LABEL 20
+
+void
+summary_add_import(struct summary *s, const struct import_counts *c)
+{
+	const struct process_counts *p = &c->process;
+	struct process_counts *sum = &s->process;
+
+	s->files_already += c->is_already;
+	s->bytes += c->bytes;
+	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
+		s->skipped[i] += c->skipped[i];
+	}
+	sum->sessions += p->sessions;
+	sum->messages += p->messages;
+	sum->octets += p->octets;
+	sum->templates += p->templates;
+	sum->records += p->records;
+	sum->options += p->options;
+	sum->lost += p->lost;
+	sum->reordered += p->reordered;
+	sum->flushes += p->flushes;
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		sum->dropped[i] += p->dropped[i];
+	}
+}
+
+/* 4838065 as "4 838 065" */
+static const char *
+grouped(char out[static 32], uint64_t n)
+{
+	char digits[24];
+	int length = snprintf(digits, sizeof digits, "%" PRIu64, n), at = 0;
+
+	for (int i = 0; i < length; i++) {
+		if (i > 0 && (length - i) % 3 == 0) {
+			out[at++] = ' ';
+		}
+		out[at++] = digits[i];
+	}
+	out[at] = '\0';
+	return out;
+}
+
+static void
+line(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	char text[32];
+
+	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, grouped(text, n),
+	    *note == '\0' ? "" : "  ", note);
+}
+
+/* A line only where there is something to say. */
+static void
+line_if(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	if (n > 0) {
+		line(out, label, n, note);
+	}
+}
+
+static void
+text_import(const struct summary *s, FILE *out)
+{
+	line(out, "files", s->files, "");
+	line_if(out, "  already there", s->files_already, "the store had all of them");
+	line_if(out, "  failed", s->files_failed, "");
+	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", import_skip_name(i));
+		line_if(out, label, s->skipped[i], import_skip_unit(i));
+	}
+}
+
+static void
+text_live(const struct summary *s, FILE *out)
+{
+	const struct listener_counts *l = &s->listener;
+
+	line(out, "connections", l->accepted, "");
+	for (unsigned i = TLS_REFUSED_NONE + 1; i < TLS_REFUSALS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", tls_refusal_name(i));
+		line_if(out, label, l->refused[i], "refused");
+	}
+	line_if(out, "  too many", l->refused_full, "refused");
+	line_if(out, "  no IPFIX", l->refused_protocol, "refused");
+	line_if(out, "  silent", l->timed_out, "ended");
+	line_if(out, "replayed", s->process.replayed, "messages, from the journal");
+	line_if(out, "quarantined", s->process.quarantined, "messages");
+}
+
+void
+summary_print_text(const struct summary *s, FILE *out)
+{
+	const struct process_counts *p = &s->process;
+
+	if (s->is_live) {
+		text_live(s, out);
+	} else {
+		text_import(s, out);
+	}
+	line(out, "messages", p->messages, "");
+	line(out, "records", p->records, "");
+	line_if(out, "  options", p->options, "beside them");
+	line_if(out, "  lost", p->lost, "by sequence numbers, before they came here");
+	line_if(out, "  came late", p->reordered, "messages");
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", session_drop_name(i));
+		line_if(out, label, p->dropped[i],
+		    i == SESSION_NO_TEMPLATE || i == SESSION_BAD_RECORD ? "sets"
+		    : i == SESSION_BAD_TEMPLATE || i == SESSION_REFUSED_TEMPLATE
+			? "templates"
+			: "messages");
+	}
+	line_if(out, "  late", s->tables.late, "filed under their arrival");
+	line_if(out, "  early", s->tables.early, "filed under their arrival");
+	line_if(out, "  undated", s->tables.undated, "filed under their arrival");
+	line(out, "rows", s->tables.rows, "made of records");
+	line_if(out, "  saturated", s->tables.saturated, "sums at their limit");
+	line(out, "rows stored", s->tables.rows_written, "");
+	fprintf(out, "%-*s %17.2f s  of CPU in %.2f s, %.1f MB of memory\n", LABEL,
+	    "time", (double)s->cpu_ns / (double)NS_PER_SECOND,
+	    (double)s->wall_ns / (double)NS_PER_SECOND, (double)s->memory_bytes / 1e6);
+}
+
+static void
+member(FILE *out, const char *name, uint64_t n)
+{
+	fprintf(out, ", \"%s\": %" PRIu64, name, n);
+}
+
+static void
+json_live(const struct summary *s, FILE *out)
+{
+	const struct listener_counts *l = &s->listener;
+	const char *separator = "";
+
+	fprintf(out, "\"connections\": %" PRIu64, l->accepted);
+	fputs(", \"refused\": {", out);
+	for (unsigned i = TLS_REFUSED_NONE + 1; i < TLS_REFUSALS; i++) {
+		fprintf(out, "%s\"%s\": %" PRIu64, separator, tls_refusal_name(i),
+		    l->refused[i]);
+		separator = ", ";
+	}
+	fprintf(out, ", \"full\": %" PRIu64 ", \"no-ipfix\": %" PRIu64 "}",
+	    l->refused_full, l->refused_protocol);
+	member(out, "timed_out", l->timed_out);
+	member(out, "replayed", s->process.replayed);
+	member(out, "quarantined", s->process.quarantined);
+}
+
+static void
+json_import(const struct summary *s, FILE *out)
+{
+	fprintf(out, "\"files\": %u", s->files);
+	member(out, "files_already", s->files_already);
+	member(out, "files_failed", s->files_failed);
+	fputs(", \"skipped\": {", out);
+	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
+		fprintf(out, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
+		    import_skip_name(i), s->skipped[i]);
+	}
+	fputs("}", out);
+}
+
+void
+summary_print_json(const struct summary *s, FILE *out)
+{
+	const struct process_counts *p = &s->process;
+
+	fputs("{", out);
+	if (s->is_live) {
+		json_live(s, out);
+	} else {
+		json_import(s, out);
+	}
+	member(out, "sessions", p->sessions);
+	member(out, "messages", p->messages);
+	member(out, "octets", p->octets);
+	member(out, "templates", p->templates);
+	member(out, "records", p->records);
+	member(out, "option_records", p->options);
+	member(out, "lost", p->lost);
+	member(out, "reordered", p->reordered);
+	fputs(", \"dropped\": {", out);
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		fprintf(out, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
+		    session_drop_name(i), p->dropped[i]);
+	}
+	fputs("}", out);
+	member(out, "rows", s->tables.rows);
+	member(out, "filtered", s->tables.filtered);
+	member(out, "late", s->tables.late);
+	member(out, "early", s->tables.early);
+	member(out, "undated", s->tables.undated);
+	member(out, "saturated", s->tables.saturated);
+	member(out, "flushes", s->tables.flushes);
+	member(out, "rows_stored", s->tables.rows_written);
+	fprintf(out, ", \"cpu_seconds\": %.6f, \"wall_seconds\": %.6f",
+	    (double)s->cpu_ns / (double)NS_PER_SECOND,
+	    (double)s->wall_ns / (double)NS_PER_SECOND);
+	member(out, "memory_bytes", s->memory_bytes);
+	fputs("}\n", out);
+}

@@ -1,0 +1,29 @@
+/* What a run did: for people as aligned text, for programs as one JSON object. */
+#ifndef COLLECTOR_SUMMARY_H
+#define COLLECTOR_SUMMARY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "collector/import.h"
+#include "collector/listen.h"
+#include "collector/process.h"
+#include "collector/tables.h"
+
+struct summary {
+	bool is_live;
+	unsigned files, files_already, files_failed; /* imports */
+	uint64_t bytes;                              /* of messages */
+	uint64_t skipped[IMPORT_SKIPS];
+	struct listener_counts listener; /* live */
+	struct process_counts process;
+	struct tables_counts tables;
+	uint64_t cpu_ns, wall_ns, memory_bytes; /* memory: at its highest */
+};
+
+void summary_add_import(struct summary *s, const struct import_counts *c);
+void summary_print_text(const struct summary *s, FILE *out);
+void summary_print_json(const struct summary *s, FILE *out);
+
+#endif
