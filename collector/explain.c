@@ -56,7 +56,7 @@ explain_column(const struct table *t, const struct table_column *c, FILE *out)
 }
 
 static void
-explain_table(const struct table *t, FILE *out)
+explain_table(const struct table *t, const struct derive *d, FILE *out)
 {
 	fprintf(out,
 	    "table %s: storage %s, partition %s, version %llu, key %u bytes, entry %zu "
@@ -65,6 +65,9 @@ explain_table(const struct table *t, FILE *out)
 	    schema_partition_name(t->schema->partition),
 	    (unsigned long long)t->schema->version, t->shape.key_length, t->shape.entry,
 	    (unsigned long long)reduce_max(t->reduce));
+	if (d != NULL) {
+		fprintf(out, "  made from %s at flush\n", d->base->schema->name);
+	}
 	for (unsigned i = 0; i < t->column_count; i++) {
 		explain_column(t, &t->columns[i], out);
 	}
@@ -91,6 +94,6 @@ tables_explain(const struct tables *t, FILE *out)
 		fputc('\n', out);
 	}
 	for (unsigned i = 0; i < t->table_count; i++) {
-		explain_table(t->tables[i], out);
+		explain_table(t->tables[i], t->derives[i], out);
 	}
 }

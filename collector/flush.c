@@ -503,6 +503,32 @@ flush_main(struct flush *f, bool finished, struct err *e)
 	return 0;
 }
 
+static void
+derive_tables(struct tables *t)
+{
+	for (unsigned i = 0; i < t->table_count; i++) {
+		for (unsigned k = 0; t->derives[i] != NULL && k < t->source_count;
+		     k++) {
+			if (t->sources[k].layout == t->tables[i]->layout) {
+				derive_run(t->tables[i], t->derives[i],
+				    &t->sources[k].derived);
+			}
+		}
+	}
+}
+
+static void
+clear_tables(struct tables *t)
+{
+	for (unsigned i = 0; i < t->table_count; i++) {
+		reduce_clear(t->tables[i]->reduce);
+		if (t->derives[i] != NULL) {
+			derive_written(t->tables[i], t->derives[i]);
+		}
+	}
+	intern_clear(t->intern);
+}
+
 int
 tables_flush(struct tables *t, struct store *s, const struct source_id *source,
     uint64_t position, bool finished, struct err *e)
@@ -511,6 +537,7 @@ tables_flush(struct tables *t, struct store *s, const struct source_id *source,
 	    .tables = t, .store = s, .source = source, .position = position};
 	int rc = 0;
 
+	derive_tables(t);
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
 		if (t->tables[i]->schema->partition == PARTITION_DAY) {
 			rc = flush_days(&f, t->tables[i], e);
@@ -523,10 +550,7 @@ tables_flush(struct tables *t, struct store *s, const struct source_id *source,
 	if (rc < 0) {
 		return rc;
 	}
-	for (unsigned i = 0; i < t->table_count; i++) {
-		reduce_clear(t->tables[i]->reduce);
-	}
-	intern_clear(t->intern);
+	clear_tables(t);
 	t->counts.flushes++;
 	t->counts.rows_written += f.rows;
 	return 0;

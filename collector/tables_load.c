@@ -209,27 +209,90 @@ compile_tables(struct tables *t, struct err *e)
 		if (rc == 0) {
 			rc = table_new(t->schemas[i], s->layout, &t->tables[i], e);
 		}
-		if (rc == 0) {
-			s->tables[s->table_count++] = t->tables[i];
-		}
 	}
 	return rc;
 }
 
-static int
-start_table(struct tables *t, struct table *table, struct err *e)
+/* How many keys a table may hold. */
+static uint64_t
+keys_of(const struct tables *t, const struct table *table)
 {
-	const struct schema_table *s = table->schema;
 	uint64_t keys = t->settings.max_keys;
 
-	if (s->storage == STORAGE_APPEND) {
-		keys = keys / APPEND_DIVISOR > 0 ? keys / APPEND_DIVISOR : 1;
+	if (table->schema->max_keys != 0) {
+		return table->schema->max_keys;
 	}
+	if (table->schema->storage == STORAGE_APPEND) {
+		keys = keys / APPEND_DIVISOR;
+	}
+	return keys > 0 ? keys : 1;
+}
+
+static bool
+is_base(const struct tables *t, const struct table *table)
+{
+	for (unsigned i = 0; i < t->table_count; i++) {
+		if (t->derives[i] != NULL && t->derives[i]->base == table) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Finds a base for each table; the others are fed by their source.  What is derived is
+ * never a base itself. */
+static int
+plan_feeding(struct tables *t, struct err *e)
+{
+	struct derive *d = malloc(sizeof *d);
+
+	for (unsigned i = 0; d != NULL && i < t->table_count; i++) {
+		for (unsigned k = 0; d != NULL && k < t->table_count; k++) {
+			if (t->derives[k] == NULL && t->derives[i] == NULL &&
+			    !is_base(t, t->tables[i]) &&
+			    derive_compile(t->tables[i], t->tables[k], d)) {
+				t->derives[i] = d;
+				d = malloc(sizeof *d);
+			}
+		}
+	}
+	if (d == NULL) {
+		return err_set(e, -ENOMEM, "no memory");
+	}
+	free(d);
+	for (unsigned i = 0; i < t->table_count; i++) {
+		for (unsigned k = 0; t->derives[i] == NULL && k < t->source_count;
+		     k++) {
+			struct tables_source *s = &t->sources[k];
+			if (s->layout == t->tables[i]->layout) {
+				s->tables[s->table_count++] = t->tables[i];
+			}
+		}
+	}
+	return 0;
+}
+
+static int
+start_table(struct tables *t, unsigned i, struct err *e)
+{
+	struct table *table = t->tables[i];
+	uint64_t keys = keys_of(t, table);
+
+	/* Each entry of a base may make one in every emit. */
+	if (t->derives[i] != NULL) {
+		keys = keys_of(t, t->derives[i]->base) * table->schema->emit_count;
+	}
+	return table_start(table, keys, hash_seed(), e);
+}
+
+static void
+set_lateness(struct tables *t, struct table *table)
+{
+	const struct schema_table *s = table->schema;
+
 	table->has_own_lateness = s->has_lateness;
 	table->lateness_ns = s->lateness_ns;
 	table->skew_ns = t->settings.skew_ns;
-	return table_start(
-	    table, s->max_keys != 0 ? s->max_keys : keys, hash_seed(), e);
 }
 
 static int
@@ -247,12 +310,19 @@ start(struct tables *t, struct err *e)
 			continue;
 		}
 		rc = layout_finish(s->layout, e);
-		if (rc == 0 && batch_init(&s->batch, s->layout, t->intern) < 0) {
+		if (rc == 0 && (batch_init(&s->batch, s->layout, t->intern) < 0 ||
+				   batch_init(&s->derived, s->layout, t->intern) < 0)) {
 			rc = err_set(e, -ENOMEM, "no memory");
 		}
 	}
+	for (unsigned i = 0; i < t->table_count; i++) {
+		set_lateness(t, t->tables[i]);
+	}
+	if (rc == 0) {
+		rc = plan_feeding(t, e);
+	}
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
-		rc = start_table(t, t->tables[i], e);
+		rc = start_table(t, i, e);
 	}
 	return rc;
 }
@@ -296,10 +366,12 @@ tables_free(struct tables *t)
 	}
 	for (unsigned i = 0; i < t->table_count; i++) {
 		table_free(t->tables[i]);
+		free(t->derives[i]);
 		schema_table_free(t->schemas[i]);
 	}
 	for (unsigned i = 0; i < t->source_count; i++) {
 		batch_done(&t->sources[i].batch);
+		batch_done(&t->sources[i].derived);
 		layout_free(t->sources[i].layout);
 		schema_record_free(t->sources[i].record);
 	}

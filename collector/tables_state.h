@@ -3,6 +3,7 @@
 #ifndef COLLECTOR_TABLES_STATE_H
 #define COLLECTOR_TABLES_STATE_H
 
+#include "collector/derive.h"
 #include "collector/intern.h"
 #include "collector/layout.h"
 #include "collector/normalise.h"
@@ -18,15 +19,17 @@ struct tables_source {
 	struct schema_record *record; /* NULL: exporter */
 	struct layout *layout;
 	struct batch batch;
-	struct table *tables[TABLES_MAX];
+	struct table *tables[TABLES_MAX]; /* those that take every record */
 	unsigned table_count;
+	struct batch derived; /* for derive_run() */
 };
 
 struct tables {
 	struct tables_settings settings;
 	const struct elements *elements;
 	struct schema_table *schemas[TABLES_MAX];
-	struct table *tables[TABLES_MAX]; /* in the order of their names */
+	struct table *tables[TABLES_MAX];   /* in the order of their names */
+	struct derive *derives[TABLES_MAX]; /* NULL: not derived */
 	unsigned table_count;
 	struct tables_source sources[TABLES_MAX_SOURCES];
 	unsigned source_count;

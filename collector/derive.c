@@ -1,0 +1,204 @@
+#include "collector/derive.h"
+
+#include <string.h>
+
+#include "common/clock.h"
+#include "common/cursor.h"
+
+/* The base column that has a field unchanged: a key for keys and conditions, else the
+ * value that is merged in the same way. */
+static const struct table_column *
+find_column(const struct table *base, int field, enum schema_role role)
+{
+	for (unsigned i = 0; i < base->column_count; i++) {
+		const struct table_column *c = &base->columns[i];
+		if (c->role == role && role != ROLE_COMPUTED && c->fields[0] == field &&
+		    c->schema->function == FUNCTION_NONE) {
+			return c;
+		}
+	}
+	return NULL;
+}
+
+/* Adds what `field` needs in the given role; false: the base does not have it. */
+static bool
+need(struct derive *d, int field, enum schema_role role)
+{
+	const struct table_column *c = find_column(d->base, field, role);
+
+	if (c == NULL) {
+		return false;
+	}
+	for (unsigned i = 0; i < d->count; i++) {
+		if (d->fields[i].field == field) {
+			return d->fields[i].column == c;
+		}
+	}
+	d->fields[d->count++] = (struct derive_field){.field = field, .column = c};
+	return true;
+}
+
+static bool
+need_column(struct derive *d, const struct table *t, const struct table_column *c,
+    unsigned emit)
+{
+	int field = c->fields[emit];
+
+	switch (c->role) {
+	case ROLE_KEY:
+		/* The day is the base's own partition. */
+		return (c->kind == TABLE_DATE && field == t->layout->start) ||
+		       need(d, field, ROLE_KEY);
+	case ROLE_SUM:
+		/* Sums of reals would round differently. */
+		return c->kind == TABLE_INTEGER && need(d, field, c->role);
+	case ROLE_MINIMIZE:
+	case ROLE_MAXIMIZE:
+		return need(d, field, c->role);
+	case ROLE_COMPUTED:
+		return true;
+	default:
+		return false;
+	}
+}
+
+bool
+derive_compile(const struct table *t, const struct table *base, struct derive *ret)
+{
+	const struct schema_table *s = base->schema;
+
+	*ret = (struct derive){.base = base};
+	if (t == base || t->layout != base->layout || s->storage != STORAGE_RUNS ||
+	    t->schema->storage == STORAGE_APPEND || s->emit_count != 1 ||
+	    base->where_count[0] != 0 || t->has_own_lateness ||
+	    base->has_own_lateness) {
+		return false;
+	}
+	for (unsigned emit = 0; emit < t->schema->emit_count; emit++) {
+		for (unsigned i = 0; i < t->column_count; i++) {
+			if (!need_column(ret, t, &t->columns[i], emit)) {
+				return false;
+			}
+		}
+		for (unsigned i = 0; i < t->where_count[emit]; i++) {
+			if (!need(ret, t->where[emit][i].field, ROLE_KEY)) {
+				return false;
+			}
+		}
+	}
+	return true;
+}
+
+static int64_t
+key_number(const struct table_column *c, const uint8_t *p)
+{
+	uint64_t n = c->width == 1   ? *p
+		     : c->width == 2 ? load_u16(p)
+		     : c->width == 4 ? load_u32(p)
+				     : load_uint(p, c->width);
+
+	if (c->kind == TABLE_REAL) {
+		return reduce_order_real((int64_t)(n ^ (uint64_t)INT64_MIN));
+	}
+	return (int64_t)(c->is_signed ? n ^ (uint64_t)INT64_MIN : n);
+}
+
+static int64_t
+value_number(const struct table_column *c, const uint8_t *p)
+{
+	int64_t n;
+
+	memcpy(&n, p, sizeof n);
+	return c->kind == TABLE_REAL ? reduce_order_real(n) : n;
+}
+
+static void
+read_column(const struct derive *d, const struct derive_field *f, uint64_t first,
+    unsigned n, const struct batch *b)
+{
+	const struct table_column *c = f->column;
+	int64_t *values = batch_values(b, f->field);
+	struct address *addresses = batch_addresses(b, f->field);
+
+	for (unsigned i = 0; i < n; i++) {
+		const uint8_t *p = reduce_entry(d->base->reduce, first + i) + c->offset;
+		if (c->kind == TABLE_ADDRESS) {
+			memcpy(&addresses[i], p, sizeof *addresses);
+		} else if (c->role == ROLE_KEY) {
+			values[i] = key_number(c, p);
+		} else {
+			values[i] = value_number(c, p);
+		}
+	}
+}
+
+/* The bytes of an entry that say what is NULL in it: key bits and value mask. */
+static bool
+same_nulls(const struct table *t, const uint8_t *a, const uint8_t *b)
+{
+	unsigned mask = t->shape.header - t->shape.mask_bytes;
+
+	return memcmp(a + t->null_offset, b + t->null_offset,
+		   t->shape.key_length - t->null_offset) == 0 &&
+	       memcmp(a + mask, b + mask, t->shape.mask_bytes) == 0;
+}
+
+static void
+read_nulls(const struct derive *d, const uint8_t *entry, struct layout_nulls *ret)
+{
+	const struct table *t = d->base;
+	const uint8_t *mask = entry + t->shape.header - t->shape.mask_bytes;
+
+	*ret = (struct layout_nulls){{0}};
+	for (unsigned i = 0; i < d->count; i++) {
+		const struct table_column *c = d->fields[i].column;
+		bool is_null =
+		    c->role == ROLE_KEY
+			? (entry[t->null_offset + c->bit / 8] >> c->bit % 8 & 1) != 0
+			: (mask[c->bit / 8] >> c->bit % 8 & 1) == 0;
+		if (is_null) {
+			nulls_set(ret, d->fields[i].field);
+		}
+	}
+}
+
+void
+derive_run(struct table *t, struct derive *d, struct batch *b)
+{
+	const struct reduce *from = d->base->reduce;
+	uint64_t count = reduce_count(from), first = 0;
+	int64_t filed[BATCH_ROWS];
+	struct table_moment m = {.filed_ns = filed};
+	struct layout_nulls nulls;
+
+	reduce_clear(t->reduce);
+	t->rows = d->rows;
+	t->filtered = d->filtered;
+	b->nulls[0] = b->nulls[1] = &nulls;
+	while (first < count) {
+		const uint8_t *entry = reduce_entry(from, first);
+		unsigned n = 0;
+		for (; n < BATCH_ROWS && first + n < count; n++) {
+			const uint8_t *next = reduce_entry(from, first + n);
+			if (n > 0 && !same_nulls(d->base, entry, next)) {
+				break;
+			}
+			filed[n] = table_day(d->base, next) * (int64_t)NS_PER_DAY;
+			b->rows[0][n] = (uint8_t)n;
+		}
+		read_nulls(d, entry, &nulls);
+		for (unsigned i = 0; i < d->count; i++) {
+			read_column(d, &d->fields[i], first, n, b);
+		}
+		b->count = b->row_count[0] = n;
+		table_add(t, b, &m);
+		first += n;
+	}
+}
+
+void
+derive_written(const struct table *t, struct derive *d)
+{
+	d->rows = t->rows;
+	d->filtered = t->filtered;
+}
