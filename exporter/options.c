@@ -303,7 +303,7 @@ static const struct option_program program = {
 	"octets, payload and inter-arrival statistics of both directions.\n\n"
 	"SIGINT and SIGTERM end the input: what lives is sent with end reason 4 "
 	"(forced), the queue is delivered, and the summary printed.  A second signal "
-	"ends the program at once.\n\n"
+	"gives up what is not delivered within two seconds.\n\n"
 	"# EXAMPLES\n\n"
 	"A capture into an IPFIX file:\n\n"
 	"\tflowpair-exporter -r day.pcap.gz --to file:day.ipfix\n\n"

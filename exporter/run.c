@@ -11,9 +11,10 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/share.h"
 #include "common/privileges.h"
+#include "common/share.h"
 #include "exporter/run_state.h"
+#include "exporter/stop.h"
 
 #define RETRY_MIN_NS   (NS_PER_SECOND / 2)
 #define RETRY_MAX_NS   (30 * NS_PER_SECOND)
@@ -247,7 +248,9 @@ name_captures(struct run *r, struct err *e)
 	}
 	r->capture_count = list->count;
 	for (unsigned i = 0; i < list->count; i++) {
-		r->captures[i].name = list->items[i];
+		bool is_stdin =
+		    !options_is_live(r->o) && strcmp(list->items[i], "-") == 0;
+		r->captures[i].name = is_stdin ? "standard input" : list->items[i];
 	}
 	return 0;
 }
@@ -273,6 +276,15 @@ open_input(struct run *r, struct err *e)
 	return rc;
 }
 
+/* Called by a signal handler. */
+static void
+hurry(void *data)
+{
+	const struct run *r = data;
+
+	sender_hurry(r->sender);
+}
+
 int
 run_new(const struct options *o, struct run **ret, struct err *e)
 {
@@ -292,6 +304,7 @@ run_new(const struct options *o, struct run **ret, struct err *e)
 		goto out;
 	}
 	*ret = r;
+	stop_on_hurry(hurry, r);
 	r = NULL;
 	rc = 0;
 out:
@@ -305,6 +318,7 @@ run_free(struct run *r)
 	if (r == NULL) {
 		return;
 	}
+	stop_on_hurry(NULL, NULL);
 	for (unsigned i = 0; i < r->pipeline_count; i++) {
 		if (r->open[i] != NULL) {
 			capture_close(r->open[i]);
@@ -332,6 +346,18 @@ run_packets_read(const struct run *r)
 		sum += c.read;
 	}
 	return sum;
+}
+
+bool
+run_is_stopped(const struct run *r)
+{
+	struct sender_counts c;
+
+	if (stop_is_asked()) {
+		return true;
+	}
+	sender_counts(r->sender, &c);
+	return c.is_over;
 }
 
 static void

@@ -62,7 +62,7 @@ read_file(struct run *r, uint64_t done, uint64_t all)
 	unsigned n;
 	int rc = 0;
 
-	while ((n = chunk(r)) > 0 && !stop_is_asked()) {
+	while ((n = chunk(r)) > 0 && !run_is_stopped(r)) {
 		rc = pipeline_read(r->pipelines[0], n, &e);
 		if (rc <= 0) {
 			break;
@@ -89,7 +89,7 @@ run_files(struct run *r)
 		progress_begin(&r->progress, r->o->progress == PROGRESS_ALWAYS,
 		    clock_monotonic_ns());
 	}
-	for (unsigned i = 0; i < files->count && !stop_is_asked(); i++) {
+	for (unsigned i = 0; i < files->count && !run_is_stopped(r); i++) {
 		struct err e;
 		int rc = i == 0 ? 0 : run_open_file(r, i, &e);
 		if (rc < 0) {

@@ -84,7 +84,7 @@ is_over(const struct live *l, uint64_t now_ns)
 {
 	const struct options *o = l->r->o;
 
-	return stop_is_asked() || l->alive == 0 ||
+	return run_is_stopped(l->r) || l->alive == 0 ||
 	       (o->duration_ns != 0 && now_ns - l->r->begin_ns >= o->duration_ns) ||
 	       (o->count != 0 && run_packets_read(l->r) >= o->count);
 }

@@ -40,6 +40,8 @@ int run_trace(struct run *r);
 /* Opens o->files.items[i] as the current file. */
 int run_open_file(struct run *r, unsigned i, struct err *e);
 void run_close_file(struct run *r, unsigned i);
+/* A stop was asked, or the sender can deliver no more. */
+bool run_is_stopped(const struct run *r);
 uint64_t run_packets_read(const struct run *r);
 /* Sends statistics when their interval of input time has passed. */
 void run_statistics(struct run *r, uint64_t input_ns);

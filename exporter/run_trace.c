@@ -1,7 +1,6 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "exporter/run_state.h"
-#include "exporter/stop.h"
 
 static void
 look_up(struct run *r)

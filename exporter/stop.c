@@ -7,28 +7,43 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t is_asked;
+static volatile sig_atomic_t asked; /* how often */
 static int event = -1;
+static void (*volatile hurry_up)(void *data);
+static void *volatile hurry_data;
 
 static void
-ask(int signal)
+ask(int signal_number)
 {
 	int saved = errno;
 	uint64_t one = 1;
 	ssize_t n;
 
-	(void)signal;
-	is_asked = 1;
+	asked = asked + 1;
 	n = write(event, &one, sizeof one);
 	(void)n; /* it is readable already */
+	if (asked == 2 && hurry_up != NULL) {
+		hurry_up(hurry_data);
+	} else if (asked > 2) {
+		(void)signal(signal_number, SIG_DFL);
+		(void)raise(signal_number);
+	}
 	errno = saved;
+}
+
+void
+stop_on_hurry(void (*hurry)(void *data), void *data)
+{
+	hurry_up = NULL;
+	hurry_data = data;
+	hurry_up = hurry;
 }
 
 int
 stop_init(struct err *e)
 {
 	/* No SA_RESTART: reading from a pipe must end too. */
-	struct sigaction a = {.sa_handler = ask, .sa_flags = (int)SA_RESETHAND};
+	struct sigaction a = {.sa_handler = ask};
 
 	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (event < 0) {
@@ -44,7 +59,7 @@ stop_init(struct err *e)
 bool
 stop_is_asked(void)
 {
-	return is_asked != 0;
+	return asked > 0;
 }
 
 int

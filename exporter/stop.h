@@ -1,5 +1,5 @@
-/* SIGINT and SIGTERM: end of input.  The first asks to stop, a second one kills.
- * Process-wide; call stop_init() before threads are started. */
+/* SIGINT and SIGTERM: end of input.  The first asks to stop, a second one to hurry, a
+ * third one kills.  Process-wide; call stop_init() before threads are started. */
 #ifndef EXPORTER_STOP_H
 #define EXPORTER_STOP_H
 
@@ -10,5 +10,7 @@
 int stop_init(struct err *e);
 bool stop_is_asked(void);
 int stop_fd(void); /* readable once a stop is asked: for poll */
+/* hurry() is called from the signal handler, at the second signal; NULL: nobody is. */
+void stop_on_hurry(void (*hurry)(void *data), void *data);
 
 #endif

@@ -37,6 +37,17 @@ summary_format_count(char out[static 32], uint64_t n)
 	    v, prefixes[i]);
 }
 
+/* "512 B", "12.3 kB" */
+static const char *
+bytes_text(char out[static 36], uint64_t n)
+{
+	char number[32];
+
+	summary_format_count(number, n);
+	(void)snprintf(out, 36, "%s%sB", number, n < 1000 ? " " : "");
+	return out;
+}
+
 /* 4838065 as "4 838 065" */
 static const char *
 grouped(char out[static 32], uint64_t n)
@@ -77,10 +88,10 @@ dropped_in_all(const struct summary *s)
 static void
 text_packets(const struct summary *s, FILE *out)
 {
-	char octets[32], note[64], label[64];
+	char octets[36], note[64], label[64];
 
-	summary_format_count(octets, s->conversations.octets);
-	(void)snprintf(note, sizeof note, "%sB of IP counted", octets);
+	(void)snprintf(note, sizeof note, "%s of IP counted",
+	    bytes_text(octets, s->conversations.octets));
 	line(out, "packets", s->packets_read, note);
 	for (unsigned i = PACKET_KEPT + 1; i < PACKET_DROPS; i++) {
 		if (s->dropped[i] > 0) {
@@ -139,7 +150,7 @@ text_trace(const struct summary *s, FILE *out)
 void
 summary_print_text(const struct summary *s, FILE *out)
 {
-	char memory[32];
+	char memory[36];
 
 	if (s->is_trace) {
 		text_trace(s, out);
@@ -155,12 +166,11 @@ summary_print_text(const struct summary *s, FILE *out)
 		    s->sender.last_error);
 	}
 	if (s->sender.failures > 0) {
-		line(out, "  reconnects", s->sender.failures, s->sender.last_error);
+		line(out, "  failures", s->sender.failures, s->sender.last_error);
 	}
-	summary_format_count(memory, s->memory_bytes);
-	fprintf(out, "%-*s %19.3f  s of CPU; %.3f s in all; %sB of memory\n", LABEL,
+	fprintf(out, "%-*s %19.3f  s of CPU; %.3f s in all; %s of memory\n", LABEL,
 	    "time", (double)s->cpu_ns / NS_PER_SECOND,
-	    (double)s->wall_ns / NS_PER_SECOND, memory);
+	    (double)s->wall_ns / NS_PER_SECOND, bytes_text(memory, s->memory_bytes));
 }
 
 /* A JSON string.  Bytes that are no printable ASCII are escaped, so that a strange file
