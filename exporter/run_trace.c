@@ -27,11 +27,14 @@ run_trace(struct run *r)
 		progress_begin(&r->progress, r->o->progress == PROGRESS_ALWAYS,
 		    clock_monotonic_ns());
 	}
-	while (!stop_is_asked() && (r->o->count == 0 || rows < r->o->count) &&
+	while ((r->o->count == 0 || rows < r->o->count) &&
 	       (rc = trace_next(r->trace, &record, &e)) > 0) {
 		export_record(r->export, &record, r->now_ns);
 		if (++rows % RUN_CHUNK == 0) {
 			look_up(r);
+			if (run_is_stopped(r)) {
+				break;
+			}
 		}
 	}
 	progress_end(&r->progress);
