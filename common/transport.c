@@ -164,6 +164,25 @@ transport_parse_uri(const char *text, struct transport_uri *ret, struct err *e)
 	return rc;
 }
 
+static bool
+is_everywhere(const struct transport_uri *uri)
+{
+	return uri->host[0] == '\0' || strcmp(uri->host, "*") == 0;
+}
+
+int
+transport_check_target(const struct transport_uri *uri, struct err *e)
+{
+	if (!uri->ops->is_file && (is_everywhere(uri) || uri->port == 0)) {
+		return err_set(e, -EINVAL,
+		    "\"%s\" is no place to connect to: it needs a host, and a port "
+		    "that "
+		    "is not 0",
+		    uri->text);
+	}
+	return 0;
+}
+
 /* One listening socket at this address; negative errno. */
 static int
 listen_at(const struct addrinfo *a, bool is_dual)
@@ -190,7 +209,7 @@ listen_at(const struct addrinfo *a, bool is_dual)
 int
 transport_listen(const struct transport_uri *uri, struct err *e)
 {
-	bool is_any = uri->host[0] == '\0' || strcmp(uri->host, "*") == 0;
+	bool is_any = is_everywhere(uri);
 	struct addrinfo hints = {
 	    .ai_family = AF_UNSPEC,
 	    .ai_socktype = SOCK_STREAM,

@@ -69,6 +69,9 @@ struct transport_ops {
 
 /* Parses and finds the scheme; complains naming the schemes that exist. */
 int transport_parse_uri(const char *text, struct transport_uri *ret, struct err *e);
+/* Whether it may be dialled: it names a host and a port, or is a file.  0 or -EINVAL.
+ */
+int transport_check_target(const struct transport_uri *uri, struct err *e);
 /* A non-blocking listening socket for tcp or tls URIs; host "" or "*" is every address.
  * Negative with e; else the fd.  Several addresses (dual stack) are served by one IPv6
  * socket without V6ONLY where the host is every address. */

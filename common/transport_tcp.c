@@ -119,11 +119,9 @@ tcp_dial(struct transport *t, const struct transport_uri *uri, struct tls_contex
 
 	(void)tls;
 	*t = (struct transport){.ops = uri->ops, .fd = -1};
-	if (uri->host[0] == '\0' || strcmp(uri->host, "*") == 0 || uri->port == 0) {
-		return err_set(e, -EINVAL,
-		    "\"%s\" is no place to connect to: it needs a host and a port that "
-		    "is not 0",
-		    uri->text);
+	rc = transport_check_target(uri, e);
+	if (rc < 0) {
+		return rc;
 	}
 	d = calloc(1, sizeof *d);
 	if (d == NULL) {

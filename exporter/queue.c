@@ -8,6 +8,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/cursor.h"
@@ -158,22 +159,32 @@ is_full(struct queue *q, size_t length)
 	       !atomic_load(&q->is_over);
 }
 
+/* Sleeps until the taker makes room, a signal comes or a second has passed: a signal
+ * may come just before we sleep. */
+static void
+wait_for_room(struct queue *q, size_t length)
+{
+	const struct timespec second = {.tv_sec = 1};
+	uint32_t turn = atomic_load(&q->space_turn);
+
+	atomic_store(&q->wants_space, true);
+	if (is_full(q, length)) {
+		syscall(SYS_futex, &q->space_turn, FUTEX_WAIT_PRIVATE, turn, &second,
+		    NULL, 0);
+	}
+	atomic_store(&q->wants_space, false);
+}
+
 bool
 queue_push(struct queue *q, const uint8_t *message, size_t length, uint32_t records,
-    bool may_wait)
+    bool (*may_wait)(void *data), void *data)
 {
 	uint64_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
 	uint64_t wake;
 	uint8_t *to;
 
-	while (may_wait && is_full(q, length)) {
-		uint32_t turn = atomic_load(&q->space_turn);
-		atomic_store(&q->wants_space, true);
-		if (is_full(q, length)) {
-			syscall(SYS_futex, &q->space_turn, FUTEX_WAIT_PRIVATE, turn,
-			    NULL, NULL, 0);
-		}
-		atomic_store(&q->wants_space, false);
+	while (is_full(q, length) && may_wait != NULL && may_wait(data)) {
+		wait_for_room(q, length);
 	}
 	if (atomic_load(&q->is_over) || q->capacity - queue_bytes(q) < length) {
 		return false;

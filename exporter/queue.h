@@ -27,9 +27,11 @@ void queue_free(struct queue *q);
 size_t queue_capacity(const struct queue *q);
 uint64_t queue_bytes(struct queue *q); /* inside now; any thread */
 
-/* The pushing thread.  False: full and may not wait, or hurried, or over. */
+/* The pushing thread.  False: full and may not wait, or hurried, or over.  While it is
+ * full, may_wait(data) is asked every second and after every signal; NULL: never wait.
+ */
 bool queue_push(struct queue *q, const uint8_t *message, size_t length,
-    uint32_t records, bool may_wait);
+    uint32_t records, bool (*may_wait)(void *data), void *data);
 /* Any thread, signal handlers too: pushes wait no longer. */
 void queue_hurry(struct queue *q);
 bool queue_is_hurried(struct queue *q);

@@ -128,6 +128,7 @@ open_sender(struct run *r, struct err *e)
 		.tls12 = o->tls12},
 	    .queue_bytes = o->queue_bytes,
 	    .may_wait = !options_is_live(o),
+	    .is_stopping = stop_is_asked,
 	    .retry_min_ns = RETRY_MIN_NS,
 	    .retry_max_ns = RETRY_MAX_NS,
 	    .give_up_ns = o->give_up_ns,

@@ -16,12 +16,13 @@
 #include "common/message.h"
 #include "exporter/queue.h"
 
-#define MS         1000000ULL
-#define LINGER_NS  (50 * MS)            /* a smaller gather waits so long for company */
-#define ATTEMPT_NS (30 * NS_PER_SECOND) /* connect and handshake */
-#define WELCOME_NS NS_PER_SECOND
-#define GOODBYE_NS (30 * NS_PER_SECOND)
-#define HURRY_NS   (2 * NS_PER_SECOND)
+#define MS             1000000ULL
+#define LINGER_NS      (50 * MS) /* a smaller gather waits so long for company */
+#define ATTEMPT_NS     (30 * NS_PER_SECOND) /* connect and handshake */
+#define WELCOME_NS     NS_PER_SECOND
+#define GOODBYE_NS     (30 * NS_PER_SECOND)
+#define HURRY_NS       (2 * NS_PER_SECOND)
+#define RETRY_LEAST_NS (10 * MS)
 
 struct sender {
 	struct sender_settings settings;
@@ -33,13 +34,14 @@ struct sender {
 	uint32_t preamble_records;
 	_Atomic bool is_finishing;
 	uint64_t finish_ns; /* when sender_finish() began; set before is_finishing */
+	uint64_t stop_ns;   /* when a push first saw that the program is to stop */
 	pthread_t thread;
 	bool is_running;
 
 	/* The thread's own. */
 	struct transport transport;
 	bool is_dialled; /* transport must be closed */
-	bool is_proven;  /* this connection took messages */
+	bool is_proven;  /* messages went out since the last delay */
 	bool is_told;    /* this failure was logged */
 	uint64_t hurry_ns;
 	uint64_t delay_ns;
@@ -58,10 +60,26 @@ bump(_Atomic uint64_t *counter, uint64_t n)
 	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
 }
 
+static bool
+may_wait(void *data)
+{
+	struct sender *s = data;
+
+	if (s->settings.is_stopping == NULL || !s->settings.is_stopping() ||
+	    s->settings.give_up_ns == 0) {
+		return true;
+	}
+	if (s->stop_ns == 0) {
+		s->stop_ns = clock_monotonic_ns();
+	}
+	return clock_monotonic_ns() - s->stop_ns < s->settings.give_up_ns;
+}
+
 void
 sender_push(struct sender *s, const uint8_t *message, size_t length, uint32_t records)
 {
-	if (!queue_push(s->queue, message, length, records, s->settings.may_wait)) {
+	if (!queue_push(s->queue, message, length, records,
+		s->settings.may_wait ? may_wait : NULL, s)) {
 		bump(&s->dropped_messages, 1);
 		bump(&s->dropped_records, records);
 	}
@@ -372,13 +390,12 @@ back_off(struct sender *s)
 {
 	uint64_t half, due;
 
-	if (s->is_proven || s->delay_ns == 0) {
-		s->delay_ns = s->settings.retry_min_ns;
-	} else if (s->delay_ns < s->settings.retry_max_ns) {
-		s->delay_ns *= 2;
-	}
+	s->delay_ns = s->is_proven ? s->settings.retry_min_ns : 2 * s->delay_ns;
 	if (s->delay_ns > s->settings.retry_max_ns) {
 		s->delay_ns = s->settings.retry_max_ns;
+	}
+	if (s->delay_ns < RETRY_LEAST_NS) {
+		s->delay_ns = RETRY_LEAST_NS;
 	}
 	s->is_proven = false;
 	half = s->delay_ns / 2;
@@ -391,6 +408,15 @@ back_off(struct sender *s)
 		sleep_until(s, 0, QUEUE_NEVER, due);
 	}
 	return true;
+}
+
+static void
+hang_up(struct sender *s)
+{
+	if (s->is_dialled) {
+		s->transport.ops->close(&s->transport);
+		s->is_dialled = false;
+	}
 }
 
 static void *
@@ -411,10 +437,7 @@ run(void *data)
 		if (s->uri.ops->is_file) {
 			break;
 		}
-		if (s->is_dialled) {
-			s->transport.ops->close(&s->transport);
-			s->is_dialled = false;
-		}
+		hang_up(s);
 		if (!back_off(s)) {
 			rc = err_set(&s->result_err, -ETIMEDOUT,
 			    "gave up delivering to %s: %.300s", s->uri.text, e.text);
@@ -424,10 +447,7 @@ run(void *data)
 	if (rc < 0 && s->result_err.text[0] == '\0') {
 		s->result_err = e;
 	}
-	if (s->is_dialled) {
-		s->transport.ops->close(&s->transport);
-		s->is_dialled = false;
-	}
+	hang_up(s);
 	s->result = rc;
 	queue_end(s->queue);
 	return NULL;
@@ -440,14 +460,8 @@ open_target(struct sender *s, struct err *e)
 {
 	int rc = transport_parse_uri(s->settings.uri, &s->uri, e);
 
-	if (rc == 0 && !s->uri.ops->is_file &&
-	    (s->uri.host[0] == '\0' || strcmp(s->uri.host, "*") == 0 ||
-		s->uri.port == 0)) {
-		rc = err_set(e, -EINVAL,
-		    "\"%s\" is no place to send to: it needs a host, and a port that "
-		    "is "
-		    "not 0",
-		    s->uri.text);
+	if (rc == 0) {
+		rc = transport_check_target(&s->uri, e);
 	}
 	if (rc == 0 && s->uri.ops->is_secure) {
 		rc = tls_context_new(&s->settings.tls, false, &s->tls, e);
@@ -487,17 +501,6 @@ copy_preamble(struct sender *s, const struct export_preamble *preamble)
 	return 0;
 }
 
-static void
-bound_delays(struct sender_settings *s)
-{
-	if (s->retry_min_ns < 10 * MS) {
-		s->retry_min_ns = 10 * MS;
-	}
-	if (s->retry_max_ns < s->retry_min_ns) {
-		s->retry_max_ns = s->retry_min_ns;
-	}
-}
-
 int
 sender_new(const struct sender_settings *settings,
     const struct export_preamble *preamble, struct sender **ret, struct err *e)
@@ -509,7 +512,7 @@ sender_new(const struct sender_settings *settings,
 		return err_set(e, rc, "no memory for the export thread");
 	}
 	s->settings = *settings;
-	bound_delays(&s->settings);
+	s->is_proven = true; /* so the first delay is the least */
 	s->transport.fd = -1;
 	pthread_mutex_init(&s->error_lock, NULL);
 	rc = open_target(s, e);
@@ -591,9 +594,7 @@ sender_free(struct sender *s)
 		sender_hurry(s);
 		sender_finish(s, NULL);
 	}
-	if (s->is_dialled) {
-		s->transport.ops->close(&s->transport);
-	}
+	hang_up(s);
 	queue_free(s->queue);
 	tls_context_free(s->tls);
 	pthread_mutex_destroy(&s->error_lock);

@@ -22,6 +22,9 @@ struct sender_settings {
 	uint64_t queue_bytes; /* bound of the queue */
 	bool
 	    may_wait; /* input can wait: full queue stops reading instead of dropping */
+	/* Whether the program was told to stop; then nothing waits for room longer than
+	 * give_up_ns in all.  NULL: never. */
+	bool (*is_stopping)(void);
 	uint64_t retry_min_ns, retry_max_ns; /* back-off between connects, jittered */
 	uint64_t
 	    give_up_ns; /* at the end of input: how long to go on trying; 0: for ever */

@@ -23,7 +23,7 @@ push(struct queue *q, size_t length, uint32_t records, uint8_t mark)
 	store_u16(message, 10);
 	store_u16(message + 2, (uint16_t)length);
 	store_u32(message + 8, 0);
-	return queue_push(q, message, length, records, false);
+	return queue_push(q, message, length, records, NULL, NULL);
 }
 
 static void
@@ -183,6 +183,13 @@ a_dozing_taker_is_woken_once_enough_is_inside(void **state)
 	queue_free(q);
 }
 
+static bool
+always(void *data)
+{
+	(void)data;
+	return true;
+}
+
 struct stream {
 	struct queue *queue;
 	unsigned messages;
@@ -204,7 +211,7 @@ push_stream(void *data)
 		size_t length = length_of(i);
 		store_u16(message + 2, (uint16_t)length);
 		memset(message + 12, (int)(i & 0xff), length - 12);
-		assert_true(queue_push(s->queue, message, length, i % 5, true));
+		assert_true(queue_push(s->queue, message, length, i % 5, always, NULL));
 	}
 	return NULL;
 }
@@ -252,7 +259,7 @@ push_until_refused(void *data)
 {
 	uint8_t message[1000] = {0, 10, 1000 >> 8, 1000 & 0xff};
 
-	while (queue_push(data, message, sizeof message, 1, true)) {
+	while (queue_push(data, message, sizeof message, 1, always, NULL)) {
 	}
 	return NULL;
 }

@@ -412,6 +412,33 @@ hurry_frees_an_exporter_that_waits_for_a_collector(void **state)
 	sender_free(s);
 }
 
+static bool
+yes(void)
+{
+	return true;
+}
+
+static void
+a_stopped_exporter_waits_for_room_no_longer_than_it_would_try_at_the_end(void **state)
+{
+	struct sender_settings settings = {
+	    .uri = "tcp://127.0.0.1:1",
+	    .may_wait = true,
+	    .is_stopping = yes,
+	    .give_up_ns = NS_PER_SECOND,
+	};
+	struct sender_counts counts;
+	struct sender *s = NULL;
+
+	(void)state;
+	assert_int_equal(sender_new(&settings, &preamble, &s, NULL), 0);
+	push(s, 0, 3000);
+	assert_int_equal(sender_finish(s, NULL), -ETIMEDOUT);
+	sender_counts(s, &counts);
+	assert_int_equal(counts.dropped_messages, 3000);
+	sender_free(s);
+}
+
 static void
 a_refusal_by_the_collector_is_told_and_costs_no_message(void **state)
 {
@@ -587,6 +614,8 @@ main(void)
 	    cmocka_unit_test(a_slow_collector_holds_up_who_may_wait_and_loses_nothing),
 	    cmocka_unit_test(a_live_exporter_drops_and_counts_what_finds_no_room),
 	    cmocka_unit_test(hurry_frees_an_exporter_that_waits_for_a_collector),
+	    cmocka_unit_test(
+		a_stopped_exporter_waits_for_room_no_longer_than_it_would_try_at_the_end),
 	    cmocka_unit_test(a_refusal_by_the_collector_is_told_and_costs_no_message),
 	    cmocka_unit_test(a_collector_for_another_name_gets_nothing),
 	    cmocka_unit_test(a_quiet_exporter_notices_that_the_collector_left),
