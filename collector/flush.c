@@ -368,7 +368,28 @@ flush_day(struct flush *f, const struct table *t, int64_t day, const uint32_t *o
 	return rc < 0 ? rc : note_file(f, file, e);
 }
 
-/* Sorted entries begin with their day, so each day is one stretch of the order. */
+/* Where the stretch of the day that begins at `begin` ends: sorted entries begin with
+ * their day. */
+static uint64_t
+end_of_day(const struct table *t, const uint32_t *order, uint64_t begin, uint64_t count)
+{
+	int64_t day = table_day(t, reduce_entry(t->reduce, order[begin]));
+	uint64_t low = begin + 1, high = count;
+
+	if (table_day(t, reduce_entry(t->reduce, order[count - 1])) == day) {
+		return count;
+	}
+	while (low < high) {
+		uint64_t middle = low + (high - low) / 2;
+		if (table_day(t, reduce_entry(t->reduce, order[middle])) == day) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
 static int
 flush_days(struct flush *f, const struct table *t, struct err *e)
 {
@@ -387,11 +408,7 @@ flush_days(struct flush *f, const struct table *t, struct err *e)
 	}
 	while (rc == 0 && begin < count) {
 		int64_t day = table_day(t, reduce_entry(t->reduce, order[begin]));
-		uint64_t end = begin + 1;
-		while (end < count &&
-		       table_day(t, reduce_entry(t->reduce, order[end])) == day) {
-			end++;
-		}
+		uint64_t end = end_of_day(t, order, begin, count);
 		rc = flush_day(f, t, day, order + begin, end - begin, e);
 		begin = end;
 	}

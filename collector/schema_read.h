@@ -1,0 +1,18 @@
+/* Parts of reading a table's schema: schema.c reads the table and its columns,
+ * schema_emit.c its conditions and emits. */
+#ifndef COLLECTOR_SCHEMA_READ_H
+#define COLLECTOR_SCHEMA_READ_H
+
+#include "collector/schema.h"
+
+/* The index of a scalar among names, or complains with the nearest one. */
+int schema_choose(const struct yaml *y, const struct yaml_node *node, const char *what,
+    const char *const *names, unsigned count, struct err *e);
+/* { field: value | [values] | { operator: operand, ... }, ... }, all of which hold. */
+int schema_read_conditions(const struct schema_table *t, const struct yaml_node *map,
+    struct schema_conditions *ret, struct err *e);
+/* list may be NULL: one emit without conditions. */
+int schema_read_emits(
+    struct schema_table *t, const struct yaml_node *list, struct err *e);
+
+#endif
