@@ -8,8 +8,13 @@
 #include <string.h>
 #include <time.h>
 
+#include "collector/intern.h"
+#include "collector/layout.h"
+#include "collector/normalise.h"
 #include "common/encode.h"
 #include "common/message.h"
+#include "common/template.h"
+#include "common/yaml.h"
 #include "exporter/flow_record.h"
 
 #define FIELDS       36
@@ -219,6 +224,159 @@ encode_fixbuf(struct fixbuf *x)
 	return (cpu_ns() - start) / RECORDS;
 }
 
+/* --- decoding --- */
+
+static struct {
+	uint8_t templates[MESSAGE_SIZE], data[MESSAGE_SIZE]; /* one message each */
+	size_t templates_length, data_length;
+	uint32_t records; /* in data */
+} sample;
+
+static void
+make_sample(const struct encode_plan *p, struct message *m, const struct flow_record *r)
+{
+	uint8_t *space;
+	message_begin(m, 1, 0);
+	space = message_reserve(m, TEMPLATE_SET_ID, encode_template(p, NULL));
+	message_commit(m, encode_template(p, space), false);
+	sample.templates_length = message_end(m);
+	memcpy(sample.templates, m->bytes, sample.templates_length);
+	message_begin(m, 1, 0);
+	while (
+	    (space = message_reserve(m, TEMPLATE_ID, encode_max_length(p))) != NULL) {
+		message_commit(m, encode_record(p, r, space), true);
+	}
+	sample.records = m->records;
+	sample.data_length = message_end(m);
+	memcpy(sample.data, m->bytes, sample.data_length);
+}
+
+struct ours {
+	struct templates *templates;
+	struct layout *layout;
+	struct batch batch;
+	struct plan *plan;
+};
+
+/* A row with a column for each of the 36 elements. */
+static void
+ours_open(struct ours *x, const struct elements *elements)
+{
+	struct err e = {""};
+	struct schema_record *record = NULL;
+	struct yaml *y = NULL;
+	char names[FIELDS * 64];
+	size_t n = 0;
+	struct template_counts counts = {0};
+	for (unsigned i = 0; i < FIELDS; i++) {
+		n += (size_t)snprintf(
+		    names + n, sizeof names - n, "- %s\n", columns[i]->name);
+	}
+	int rc = schema_record_load("schemas/records/conversation.yaml", &record, &e);
+	rc = rc < 0 ? rc : yaml_parse("columns", names, n, &y, &e);
+	rc = rc < 0 ? rc : layout_new(record, elements, &x->layout, &e);
+	for (unsigned i = 0; rc >= 0 && i < FIELDS; i++) {
+		int column;
+		rc = layout_field(
+		    x->layout, y, yaml_root(y)->items[i], SIDE_NONE, &column, &e);
+	}
+	rc = rc < 0 ? rc : layout_finish(x->layout, &e);
+	if (rc < 0 || batch_init(&x->batch, x->layout, intern_new()) < 0) {
+		fprintf(stderr, "codec: %s\n", e.text);
+		exit(1);
+	}
+	x->templates = templates_new(1, FIELDS);
+	templates_read_set(x->templates, elements, TEMPLATE_SET_ID,
+	    cursor_of(sample.templates + MESSAGE_HEADER + MESSAGE_SET_HEADER,
+		sample.templates_length - MESSAGE_HEADER - MESSAGE_SET_HEADER),
+	    false, &counts);
+	x->plan = plan_new(x->layout, templates_find(x->templates, TEMPLATE_ID));
+}
+
+/* Frames the message, finds the template, decodes every record into rows. */
+static void
+read_ours(struct ours *x)
+{
+	struct cursor c = cursor_of(sample.data, sample.data_length);
+	struct message_header h;
+	struct cursor set;
+	uint16_t id;
+	if (message_read_header(&c, &h) < 0) {
+		abort();
+	}
+	while (message_next_set(&c, &id, &set) == 1) {
+		const struct template *t = templates_find(x->templates, id);
+		size_t at = 0;
+		int n;
+		if (t == NULL) {
+			abort();
+		}
+		while ((n = plan_decode(
+			    x->plan, set.at, cursor_left(&set), &at, &x->batch)) > 0) {
+			written += (uint64_t)n;
+		}
+	}
+}
+
+static double
+decode_ours(struct ours *x)
+{
+	unsigned messages = RECORDS / sample.records + 1;
+	double start = cpu_ns();
+	for (unsigned i = 0; i < messages; i++) {
+		read_ours(x);
+	}
+	return (cpu_ns() - start) / ((double)messages * sample.records);
+}
+
+static void
+read_fixbuf(struct fixbuf *x, uint8_t *message, size_t length)
+{
+	GError *error = NULL;
+	size_t n = sizeof x->record;
+	fBufSetBuffer(x->in, message, length);
+	while (fBufNext(x->in, x->record, &n, &error)) {
+		written += x->record[0];
+		n = sizeof x->record;
+	}
+	if (!g_error_matches(error, FB_ERROR_DOMAIN, FB_ERROR_BUFSZ) &&
+	    !g_error_matches(error, FB_ERROR_DOMAIN, FB_ERROR_EOM)) {
+		die(error);
+	}
+	g_clear_error(&error);
+}
+
+static void
+fixbuf_open_reader(struct fixbuf *x)
+{
+	GError *error = NULL;
+	fbSession_t *session = fbSessionAlloc(x->model);
+	if (fbSessionAddTemplate(
+		session, TRUE, TEMPLATE_ID, fixbuf_template(x), &error) == 0) {
+		die(error);
+	}
+	x->in = fBufAllocForCollection(session, NULL);
+	fBufSetAutomaticMode(x->in, FALSE);
+	if (!fBufSetInternalTemplate(x->in, TEMPLATE_ID, &error)) {
+		die(error);
+	}
+	read_fixbuf(x, sample.templates, sample.templates_length);
+}
+
+static double
+decode_fixbuf(struct fixbuf *x)
+{
+	static uint32_t sequence;
+	unsigned messages = RECORDS / sample.records + 1;
+	double start = cpu_ns();
+	for (unsigned i = 0; i < messages; i++) {
+		message_set_sequence(sample.data, sequence);
+		read_fixbuf(x, sample.data, sample.data_length);
+		sequence += sample.records;
+	}
+	return (cpu_ns() - start) / ((double)messages * sample.records);
+}
+
 static double
 least(double a, double b)
 {
@@ -229,6 +387,7 @@ int
 main(void)
 {
 	static struct fixbuf fixbuf;
+	static struct ours ours;
 	struct err e;
 	struct message m;
 	struct flow_record r;
@@ -244,13 +403,18 @@ main(void)
 	}
 	fill(&r);
 	fixbuf_open(&fixbuf);
-	double ours = 1e9;
-	double theirs = 1e9;
+	make_sample(plan, &m, &r);
+	ours_open(&ours, elements);
+	fixbuf_open_reader(&fixbuf);
+	double best[4] = {1e9, 1e9, 1e9, 1e9};
 	for (unsigned i = 0; i < ROUNDS; i++) {
-		ours = least(ours, encode_ours(plan, &m, &r));
-		theirs = least(theirs, encode_fixbuf(&fixbuf));
+		best[0] = least(best[0], encode_ours(plan, &m, &r));
+		best[1] = least(best[1], encode_fixbuf(&fixbuf));
+		best[2] = least(best[2], decode_ours(&ours));
+		best[3] = least(best[3], decode_fixbuf(&fixbuf));
 	}
-	printf("codec.encode %.1f %.1f %.3f\n", ours, theirs, ours / theirs);
+	printf("codec.encode %.1f %.1f %.3f\n", best[0], best[1], best[0] / best[1]);
+	printf("codec.decode %.1f %.1f %.3f\n", best[2], best[3], best[2] / best[3]);
 	message_done(&m);
 	encode_free(plan);
 	elements_free(elements);
