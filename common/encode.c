@@ -41,7 +41,6 @@ enum op_kind {
 	OP_U64_PAIR,
 	OP_NTP_NANOS_PAIR,
 	OP_ADDRESS4_PAIR,
-	OP_ADDRESS16_PAIR,
 };
 
 struct op {
@@ -235,7 +234,6 @@ fuse_pairs(struct encode_plan *p)
 	    [OP_U64] = OP_U64_PAIR,
 	    [OP_NTP_NANOS] = OP_NTP_NANOS_PAIR,
 	    [OP_ADDRESS4] = OP_ADDRESS4_PAIR,
-	    [OP_ADDRESS16] = OP_ADDRESS16_PAIR,
 	    [OP_STRING] = 0,
 	};
 	unsigned n = 0;
@@ -329,6 +327,14 @@ static inline uint64_t
 native_u64(const uint8_t *p)
 {
 	uint64_t v;
+	memcpy(&v, p, sizeof v);
+	return v;
+}
+
+static inline double
+native_f64(const uint8_t *p)
+{
+	double v;
 	memcpy(&v, p, sizeof v);
 	return v;
 }
@@ -465,12 +471,9 @@ encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 		case OP_BOOL:
 			*to = native_uint(at, op->source) != 0 ? 1 : 2;
 			break;
-		case OP_F32: {
-			double v;
-			memcpy(&v, at, sizeof v);
-			store_float(to, v);
+		case OP_F32:
+			store_float(to, native_f64(at));
 			break;
-		}
 		case OP_SECONDS:
 			store_u32(to, seconds_of(native_u64(at)));
 			break;
@@ -515,10 +518,6 @@ encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 		case OP_ADDRESS4_PAIR:
 			memcpy(to, at + 12, 4);
 			memcpy(to + 4, base + op->offset2 + 12, 4);
-			break;
-		case OP_ADDRESS16_PAIR:
-			memcpy(to, at, 16);
-			memcpy(to + 16, base + op->offset2, 16);
 			break;
 		}
 		to += op->length;

@@ -36,12 +36,13 @@ int message_read_header(struct cursor *c, struct message_header *ret);
  * length is under 4 or beyond the message (what came before stays valid). */
 int message_next_set(struct cursor *body, uint16_t *ret_id, struct cursor *ret_set);
 
-/* Builds one message at a time in memory of its own.
- *   message_begin, (message_begin_set, (message_reserve, message_commit)*)*,
- * message_end Sets of length > 4 only; padding is never written.  The sequence number
- * is the count of data and options records sent before in this domain and session: the
- * sender patches it with message_set_sequence because only it knows when sessions
- * begin. */
+/* Builds one message at a time in memory of its own:
+ *
+ *	message_begin, (message_reserve, message_commit)*, message_end
+ *
+ * Sets without records vanish; padding is never written.  The sequence number is the
+ * count of data and options records sent before in this domain and session: the sender
+ * patches it with message_set_sequence because only it knows when sessions begin. */
 struct message {
 	uint8_t *bytes;  /* capacity long; the message while it is built */
 	size_t capacity; /* at most MESSAGE_MAX */

@@ -57,7 +57,7 @@ unsigned templates_count(const struct templates *s);
  * Rules (RFC 7011 section 8.1): an equal template again is repeated; a different one
  * under the same id replaces it (counted as redefined: some exporters do it without
  * withdrawal); field count 0 withdraws, id 2 or 3 with count 0 withdraws all of that
- * kind.  Zero-length padding at the end is allowed.  A template whose records would
+ * kind.  Zeros that pad the end are passed over.  A template whose records would
  * have length 0 is bad. */
 void templates_read_set(struct templates *s, const struct elements *elements,
     uint16_t set_id, struct cursor body, bool allow_withdrawal,
