@@ -175,7 +175,8 @@ find_in_sll(
 }
 
 /* PPP in HDLC-like framing (RFC 1662: address 0xff, control 3, either may be left out),
- * or Cisco's HDLC with an EtherType (address 0x0f or 0x8f). */
+ * or Cisco's HDLC with an EtherType (address 0x0f or 0x8f, control 0), which files of
+ * either PPP type hold too: no PPP protocol begins so. */
 static enum link_result
 find_in_hdlc(
     int link_type, struct cursor *c, const uint8_t *bytes, struct link_payload *ret)
@@ -190,7 +191,7 @@ find_in_hdlc(
 	}
 	address = *c->at;
 	if (link_type == LINK_C_HDLC ||
-	    (link_type == LINK_PPP_HDLC && (address == 0x0f || address == 0x8f))) {
+	    ((address == 0x0f || address == 0x8f) && c->at[1] == 0)) {
 		cursor_take(c, 2);
 		return find_by_ethertype(c, cursor_u16(c), bytes, ret);
 	}

@@ -202,6 +202,7 @@ cisco_hdlc_has_an_ethertype(void **state)
 	(void)state;
 	assert_int_equal(find(50, "0f00 0800 45"), LINK_IP);
 	assert_ip_at(4, 4, 0);
+	assert_int_equal(find(9, "0f00 0800 45"), LINK_IP);
 	assert_int_equal(find(104, "8f00 86dd 60"), LINK_IP);
 	assert_ip_at(4, 6, 0);
 	assert_int_equal(find(104, "8f00 8035 00"), LINK_NOT_IP);
