@@ -19,7 +19,9 @@
 #include "common/loop.h"
 #include "common/option.h"
 #include "common/ring.h"
+#include "common/template.h"
 #include "common/yaml.h"
+#include "exporter/export.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define REPLACES_MALLOC 0
@@ -275,6 +277,76 @@ ring_and_loop_survive(void **state)
 	with_every_allocation_failing(make_ring_and_loop);
 }
 
+static struct elements
+    *registry; /* GLib's part of it ends the program without memory */
+
+static void
+drop_message(const uint8_t *message, size_t length, uint32_t records, void *data)
+{
+	(void)message;
+	(void)length;
+	(void)records;
+	(void)data;
+}
+
+static void
+begin_export(void)
+{
+	static const struct export_interface interfaces[] = {{1, "eth0", "uplink"}};
+	const struct export_settings s = {
+	    .templates_file = "schemas/templates.yaml", .message_size = 1400};
+	struct export *x = NULL;
+	struct err e = {""};
+	int rc = export_new(&s, registry, drop_message, NULL, &x, &e);
+
+	check(rc == 0 ? x != NULL : rc < 0 && x == NULL && e.text[0] != '\0');
+	if (rc == 0) {
+		const struct export_preamble *p = NULL;
+		rc = export_set_interfaces(x, interfaces, 1);
+		check(rc == 0 || (has_failed && rc == -ENOMEM));
+		p = rc == 0 ? export_preamble(x, 0) : NULL;
+		check(p == NULL ? has_failed : p->length > 0);
+	}
+	export_free(x);
+}
+
+static void
+read_templates(void)
+{
+	/* Template 300 + i: octetDeltaCount; enough of them for the table to grow. */
+	uint8_t body[40 * 8];
+	struct template_counts counts = {0};
+	struct templates *s = templates_new(100, 10);
+
+	if (s == NULL) {
+		check(has_failed);
+		return;
+	}
+	for (unsigned i = 0; i < 40; i++) {
+		const uint8_t record[] = {1, (uint8_t)(44 + i), 0, 1, 0, 1, 0, 8};
+		memcpy(body + (size_t)i * 8, record, 8);
+	}
+	templates_read_set(
+	    s, registry, TEMPLATE_SET_ID, cursor_of(body, sizeof body), true, &counts);
+	check(counts.bad == 0 && counts.refused == has_failed);
+	check(counts.added == 40u - has_failed && templates_count(s) == counts.added);
+	templates_free(s);
+}
+
+static void
+export_and_templates_survive(void **state)
+{
+	struct err e;
+
+	(void)state;
+	registry = elements_new(ELEMENT_PEN_OWN);
+	assert_non_null(registry);
+	assert_int_equal(elements_read_xml(registry, "schemas/elements.xml", &e), 0);
+	with_every_allocation_failing(begin_export);
+	with_every_allocation_failing(read_templates);
+	elements_free(registry);
+}
+
 int
 main(void)
 {
@@ -283,6 +355,7 @@ main(void)
 	    cmocka_unit_test(option_survives),
 	    cmocka_unit_test(compressed_survives),
 	    cmocka_unit_test(ring_and_loop_survive),
+	    cmocka_unit_test(export_and_templates_survive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
