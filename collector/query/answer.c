@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/query/less.h"
 #include "collector/query/selection.h"
 
 #define SCRATCH_PAGES 524288 /* of 4096 bytes: what one question may hold in memory */
@@ -14,6 +15,8 @@ struct answer {
 	uint64_t deadline_ns;
 	struct database *scratch; /* parts of the answer, one table `scratch` */
 	bool *kept;               /* per column of the table: is in the scratch table */
+	struct less_list less;    /* behind them in the scratch table */
+	bool saturates;           /* a sum overflowed: add with care */
 	bool *missing;            /* per column: not in the file at hand */
 	struct sql_value *row;
 	uint64_t left; /* rows that may still come out */
@@ -100,7 +103,7 @@ may_read_runs(const struct answer *a, const struct catalog_file *f, struct datab
 	int rc;
 
 	if (q->table->storage != TABLE_RUNS || q->table->is_view ||
-	    !selection_is_inside(q, f)) {
+	    !selection_is_inside(q, f) || a->less.count > 0) {
 		return 0;
 	}
 	for (unsigned i = 0; i < q->condition_count; i++) {
@@ -142,8 +145,12 @@ add_kept(const struct answer *a, bool is_part, struct sql *s)
 		if (q->by_count == 0 || selection_is_by(q, i)) {
 			sql_name(s, c->name);
 		} else {
-			selection_grouped(c, is_part, s);
+			selection_grouped(c, is_part, !is_part || a->saturates, s);
 		}
+	}
+	for (unsigned i = 0; i < a->less.count; i++) {
+		selection_comma(s, &is_first);
+		less_sum(q->table, &a->less.items[i], is_part, s);
 	}
 }
 
@@ -165,6 +172,7 @@ choose_kept(struct answer *a)
 		if (q->table->columns[i].group == GROUP_COMPUTED && a->kept[i]) {
 			a->kept[i] = false;
 			computes = true;
+			less_find(q->table, q->table->columns[i].expression, &a->less);
 		}
 	}
 	for (unsigned i = 0; computes && i < q->table->count; i++) {
@@ -198,6 +206,10 @@ make_scratch(struct answer *a, struct err *e)
 			selection_comma(s, &is_first);
 			sql_name(s, t->columns[i].name);
 		}
+	}
+	for (unsigned i = 0; i < a->less.count; i++) {
+		selection_comma(s, &is_first);
+		less_name(t, &a->less.items[i], s);
 	}
 	sql_add(s, ")");
 	rc = rc == 0 ? sql_run(s, a->scratch, e) : rc;
@@ -271,12 +283,12 @@ copy_rows(struct answer *a, struct sql *from, struct database *d, struct err *e)
 }
 
 static int
-collect_file(
-    struct answer *a, const struct catalog_file *f, struct database *d, struct err *e)
+copy_part(struct answer *a, const struct catalog_file *f, struct database *d,
+    const char *suffix, struct err *e)
 {
 	const struct question *q = a->question;
 	struct sql *s = sql_new();
-	int rc = q->by_count > 0 ? may_read_runs(a, f, d, e) : 0;
+	int rc;
 
 	if (s == NULL) {
 		return err_set(e, -ENOMEM, "no memory to put the question together");
@@ -284,16 +296,47 @@ collect_file(
 	sql_add(s, "SELECT ");
 	add_kept(a, true, s);
 	sql_add(s, " FROM ");
-	selection_source(q, a->missing, rc > 0 ? "_runs" : "", s);
+	selection_source(q, a->missing, suffix, s);
 	selection_where(q, f, s);
 	selection_group_by(q, s);
 	if (q->by_count == 0 && q->limit != UINT64_MAX) {
 		selection_order(q, s);
 		selection_limit(q->limit, s);
 	}
-	rc = rc >= 0 ? copy_rows(a, s, d, e) : rc;
+	rc = copy_rows(a, s, d, e);
 	sql_free(s);
 	return rc;
+}
+
+/* What one file has to say, into the scratch table: once more and with care where a sum
+ * turned out to be too great. */
+static int
+collect_file(
+    struct answer *a, const struct catalog_file *f, struct database *d, struct err *e)
+{
+	const char *suffix;
+	int rc = a->question->by_count > 0 ? may_read_runs(a, f, d, e) : 0;
+
+	if (rc < 0) {
+		return rc;
+	}
+	suffix = rc > 0 ? "_runs" : "";
+	rc = database_exec_text(a->scratch, "SAVEPOINT part", e);
+	rc = rc == 0 ? copy_part(a, f, d, suffix, e) : rc;
+	if (rc < 0 && !a->saturates && strstr(e->text, "integer overflow") != NULL) {
+		a->saturates = true;
+		rc = database_exec_text(a->scratch, "ROLLBACK TO part", e);
+		rc = rc == 0 ? copy_part(a, f, d, suffix, e) : rc;
+	}
+	return rc == 0 ? database_exec_text(a->scratch, "RELEASE part", e) : rc;
+}
+
+static void
+add_computed(const struct answer *a, const struct column *c, struct sql *s)
+{
+	sql_add(s, "(");
+	less_expression(a->question->table, c->expression, &a->less, s);
+	sql_add(s, ") AS ");
 }
 
 /* The answer out of the scratch table. */
@@ -313,14 +356,15 @@ give_scratch(struct answer *a, struct err *e)
 		const struct column *c = &q->table->columns[q->columns[i]];
 		selection_comma(s, &is_first);
 		if (q->by_count > 0 && c->group == GROUP_COMPUTED) {
-			sql_add(s, "(%s) AS ", c->expression);
+			add_computed(a, c, s);
 		}
 		sql_name(s, c->name);
 	}
 	if (q->by_count > 0 && q->sort >= 0 &&
 	    q->table->columns[q->sort].group == GROUP_COMPUTED) {
 		const struct column *c = &q->table->columns[q->sort];
-		sql_add(s, ", (%s) AS ", c->expression);
+		sql_add(s, ", ");
+		add_computed(a, c, s);
 		sql_name(s, c->name);
 	}
 	sql_add(s, " FROM (SELECT ");
@@ -373,7 +417,7 @@ answer_question(const struct catalog *c, const struct question *q, uint64_t dead
 
 	a.kept = calloc(q->table->count + 1, sizeof *a.kept);
 	a.missing = calloc(q->table->count + 1, sizeof *a.missing);
-	a.row = calloc(q->table->count + 1, sizeof *a.row);
+	a.row = calloc(q->table->count + LESS_MAX, sizeof *a.row);
 	if (a.kept == NULL || a.missing == NULL || a.row == NULL) {
 		err_set(e, rc, "no memory to put the question together");
 		goto out;

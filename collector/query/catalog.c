@@ -307,6 +307,15 @@ out:
 }
 
 void
+catalog_detach(struct catalog *c)
+{
+	if (c != NULL) {
+		database_close(c->database);
+		c->database = NULL;
+	}
+}
+
+void
 catalog_close(struct catalog *c)
 {
 	if (c == NULL) {

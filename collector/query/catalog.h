@@ -70,6 +70,8 @@ struct catalog;
 
 /* directory: a store, or sqlite:DIR. */
 int catalog_open(const char *directory, struct catalog **ret, struct err *e);
+/* Closes the store; names and meanings stay until catalog_close(). */
+void catalog_detach(struct catalog *c);
 void catalog_close(struct catalog *c);
 const char *catalog_directory(const struct catalog *c);
 unsigned catalog_count(const struct catalog *c);

@@ -369,11 +369,12 @@ run(const struct config *c, const struct option_list *words, struct err *e)
 		    "the question took longer than --timeout allows; narrow it with "
 		    "--from, --to or --where, or raise --timeout");
 	}
-out:
-	catalog_close(catalog);
+	catalog_detach(catalog);
 	set_alarm(0);
 	rc = rc == 0 ? finish(c, output, e) : rc;
+out:
 	output_free(output);
+	catalog_close(catalog);
 	free(columns);
 	free((void *)r.where);
 	return rc;

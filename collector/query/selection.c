@@ -222,8 +222,24 @@ selection_where(const struct question *q, const struct catalog_file *f, struct s
 	}
 }
 
+/* sum() of integers fails where it overflows; halves do not, and tell whether the whole
+ * does. */
+static void
+add_saturating_sum(const char *name, struct sql *s)
+{
+	sql_add(s, "CASE WHEN total(");
+	sql_name(s, name);
+	sql_add(s, ") < 9.2e18 THEN (sum(");
+	sql_name(s, name);
+	sql_add(s, " >> 32) << 32) + sum(");
+	sql_name(s, name);
+	sql_add(s, " & 4294967295) WHEN count(");
+	sql_name(s, name);
+	sql_add(s, ") > 0 THEN 9223372036854775807 END");
+}
+
 void
-selection_grouped(const struct column *c, bool is_part, struct sql *s)
+selection_grouped(const struct column *c, bool is_part, bool saturates, struct sql *s)
 {
 	static const char *const functions[] = {[GROUP_SUM] = "sum(",
 	    [GROUP_MINIMIZE] = "min(",
@@ -232,6 +248,8 @@ selection_grouped(const struct column *c, bool is_part, struct sql *s)
 
 	if (c->group == GROUP_COUNT && is_part) {
 		sql_add(s, "count(*)");
+	} else if (c->group == GROUP_SUM && saturates && c->kind == COLUMN_INTEGER) {
+		add_saturating_sum(c->name, s);
 	} else {
 		sql_add(s, "%s", functions[c->group]);
 		sql_name(s, c->name);

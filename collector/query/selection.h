@@ -16,8 +16,10 @@ void selection_where(
     const struct question *q, const struct catalog_file *f, struct sql *s);
 bool selection_is_by(const struct question *q, unsigned column);
 /* sum(x) AS x, by the column's meaning; is_part: over rows of the table, else over
- * parts that were put together before. */
-void selection_grouped(const struct column *c, bool is_part, struct sql *s);
+ * parts that were put together before.  saturates: an integer sum that is too great is
+ * the greatest integer, at some cost; else it ends the statement. */
+void selection_grouped(
+    const struct column *c, bool is_part, bool saturates, struct sql *s);
 void selection_group_by(const struct question *q, struct sql *s);
 /* Whether this column takes part in the order that rows have when nobody asks for
  * another: a reduced table's by its key, a table of records by time, groups by their

@@ -172,6 +172,29 @@ groups_of_records_count_them_and_add_their_counters(void **state)
 }
 
 static void
+a_mean_over_gaps_of_a_group_divides_by_all_its_gaps(void **state)
+{
+	(void)state; /* 30 over (2 - 1) + (8 - 1) gaps; one packet has none */
+	ASK("src_ip,gap_mean\r\n10.0.0.1,3.75\r\n10.0.0.2,\r\n",
+	    .table = "conversations", .by = "src_ip", .columns = "gap_mean");
+}
+
+static void
+a_sum_that_is_too_great_is_the_greatest_integer(void **state)
+{
+	(void)state;
+	store_run("pairs-2017-04-26.sqlite",
+	    "INSERT INTO pairs_runs "
+	    "VALUES('10.0.0.1','10.0.0.2',80,1493164801000000000,"
+	    "1493164801000000000,9223372036854775807,9223372036854775807);");
+	ASK("dst_port,packets,octets\r\n"
+	    "53,1,2000\r\n"
+	    "80,9223372036854775807,9223372036854775807\r\n"
+	    "443,2,50\r\n",
+	    .table = "pairs", .by = "dst_port", .columns = "packets,octets");
+}
+
+static void
 a_daily_table_is_chosen_by_day_and_nulls_stay_empty(void **state)
 {
 	(void)state;
@@ -304,6 +327,8 @@ main(void)
 	    TEST(a_span_within_a_day_shows_rows_that_reach_into_it),
 	    TEST(records_are_chosen_by_their_start_and_come_by_time),
 	    TEST(groups_of_records_count_them_and_add_their_counters),
+	    TEST(a_mean_over_gaps_of_a_group_divides_by_all_its_gaps),
+	    TEST(a_sum_that_is_too_great_is_the_greatest_integer),
 	    TEST(a_daily_table_is_chosen_by_day_and_nulls_stay_empty),
 	    TEST(a_network_column_equals_each_address_inside),
 	    TEST(a_row_without_a_value_differs_from_every_value),
