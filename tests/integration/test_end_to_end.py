@@ -182,7 +182,7 @@ def test_conversations_through_tls_equal_what_python_counts(
         packets, capture, collector, send, wait_for):
     send("-r", capture)
     wanted = expected(packets)
-    wait_for(lambda: collector.store.count("conversations") == len(wanted), "all records")
+    wait_for(lambda: collector.store.records() == len(wanted), "all records")
     assert_equal_rows(by_key(collector.store.rows("conversations")), wanted)
 
 
@@ -190,7 +190,7 @@ def test_pairs_and_services_add_up(packets, capture, collector, send, wait_for):
     send("-r", capture)
     wanted = expected(packets)
     store = collector.store
-    wait_for(lambda: store.count("conversations") == len(wanted), "all records")
+    wait_for(lambda: store.records() == len(wanted), "all records")
     names = ("fwd_packets", "fwd_octets", "fwd_payload_octets", "bwd_packets",
              "bwd_octets", "bwd_payload_octets")
     found = {row[:5]: row[5:] for row in store.columns("pairs", PAIR + names)}
@@ -218,7 +218,7 @@ def test_questions_across_days_agree_with_python(packets, capture, collector, se
     send("-r", capture)
     wanted = expected(packets)
     store = collector.store
-    wait_for(lambda: store.count("conversations") == len(wanted), "all records")
+    wait_for(lambda: store.records() == len(wanted), "all records")
     by_port = collections.Counter()
     for key, row in wanted.items():
         by_port[key[3]] += row["bwd_octets"]
@@ -267,7 +267,7 @@ def test_sqlite3_reads_while_the_collector_writes(collector, send, tmp_path, wai
     first = write_capture(tmp_path / "first.pcap", make_packets(2, 5))
     send("-r", first)
     store = collector.store
-    wait_for(lambda: store.count("conversations") == 5, "the first records")
+    wait_for(lambda: store.records() == 5, "the first records")
     with reading(store.folder, "flowpair.sqlite", "SELECT sum(packets) FROM services",
                  40) as answers:
         total = 5
@@ -275,7 +275,7 @@ def test_sqlite3_reads_while_the_collector_writes(collector, send, tmp_path, wai
             more = make_packets(seed, 40)
             send("-r", write_capture(tmp_path / f"{seed}.pcap", more))
             total += 40
-    wait_for(lambda: store.count("conversations") == total, "all records")
+    wait_for(lambda: store.records() == total, "all records")
     numbers = [int(a) for a in answers if a]
     assert numbers == sorted(numbers)
 

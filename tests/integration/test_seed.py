@@ -135,7 +135,7 @@ def test_through_tls_they_are_the_same(programs, run, start, certificates, tmp_p
                           certificates.options("server"))
     collector.export("--trace-csv", trace, uri=f"tls://127.0.0.1:{collector.port}",
                      options=certificates.options("client"))
-    wait_for(lambda: collector.store.count("conversations") == len(ROWS), "eight records")
+    wait_for(lambda: collector.store.records() == len(ROWS), "eight records")
     assert collector.store.columns("pairs", PAIR + MEASURES) == PAIRS
     assert collector.store.columns("services", SERVICE) == SERVICES
     assert collector.store.columns("exporters", "exporter,transport,identity,records,lost") == [
