@@ -36,7 +36,11 @@ static const struct {
 	SESSION_REFUSED_TEMPLATE] = {"droppedRefusedTemplate", KIND_INTEGER, 8},
     [EXPORTER_DROPPED +
 	SESSION_UNKNOWN_SESSION] = {"droppedUnknownSession", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED +
+	SESSION_REFUSED_DOMAIN] = {"droppedRefusedDomain", KIND_INTEGER, 8},
 };
+_Static_assert(COUNT(exporter_fields) == EXPORTER_DROPPED + SESSION_DROPS,
+    "every reason to drop is a field");
 
 static const struct {
 	const char *name;

@@ -167,13 +167,12 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 {
 	const struct session_identity *id = c->identity;
 	struct intern *s = t->intern;
-	uint32_t peer = intern_peer(s, id->peer);
 
-	*batch_values(b, EXPORTER_PEER) = peer;
+	*batch_values(b, EXPORTER_PEER) = intern_peer(s, id->peer);
 	*batch_values(b, EXPORTER_IDENTITY) =
 	    intern_add(s, id->identity, strlen(id->identity));
 	*batch_values(b, EXPORTER_NAME) =
-	    id->identity[0] != '\0' ? *batch_values(b, EXPORTER_IDENTITY) : peer;
+	    intern_add(s, c->exporter, strlen(c->exporter));
 	*batch_values(b, EXPORTER_TRANSPORT) =
 	    intern_add(s, id->transport, strlen(id->transport));
 	*batch_values(b, EXPORTER_DOMAIN) = c->domain;
