@@ -12,7 +12,7 @@
 #include "common/log.h"
 
 #define ROUND_BYTES    (256u << 10) /* of one peer before the others' turn */
-#define STOP_BYTES     (4u << 20)   /* read of each peer at the end */
+#define STOP_BYTES     (16u << 20)  /* read of each peer at the end */
 #define STOP_NS        (10 * NS_PER_SECOND)
 #define RETRY_NS       (5 * MS)  /* while the processing thread is behind */
 #define CONFIRM_NS     (10 * MS) /* so long a peer's end waits for others' */
