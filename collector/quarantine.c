@@ -39,21 +39,26 @@ static struct crash *watched;
 static volatile pid_t watched_thread;
 
 static void
-take_crash(int number)
+take_crash(int number, siginfo_t *info, void *context)
 {
 	struct crash *c = watched;
 
-	if (c != NULL && c->current != NOBODY &&
+	(void)context;
+	/* SI_USER: somebody else sent it. */
+	if (c != NULL && c->current != NOBODY && info->si_code != SI_USER &&
 	    (pid_t)syscall(SYS_gettid) == watched_thread) {
 		c->times = c->crashed == c->current ? c->times + 1 : 1;
 		c->crashed = c->current;
 		c->current = NOBODY;
 	}
-	/* The fault happens again when this returns; then it is theirs. */
+	/* A fault happens again when this returns, and then it is theirs. */
 	for (unsigned i = 0; i < sizeof fatal / sizeof *fatal; i++) {
 		if (fatal[i] == number) {
 			sigaction(number, &before[i], NULL);
 		}
+	}
+	if (info->si_code <= 0) {
+		raise(number);
 	}
 }
 
@@ -150,7 +155,8 @@ open_directory(struct quarantine *q, const char *directory, struct err *e)
 static void
 watch_signals(struct quarantine *q)
 {
-	struct sigaction action = {.sa_handler = take_crash, .sa_flags = SA_NODEFER};
+	struct sigaction action = {
+	    .sa_sigaction = take_crash, .sa_flags = SA_NODEFER | SA_SIGINFO};
 
 	watched = q->crash;
 	quarantine_adopt(q);
