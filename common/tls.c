@@ -673,11 +673,12 @@ explain_protocol(struct tls *t, struct err *e)
 	t->refusal = TLS_REFUSED_PROTOCOL;
 	switch (reason) {
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
-		return err_set(e, -EPROTO,
-		    t->is_open
-			? "the connection was cut off: it ended without TLS saying "
-			  "so"
-			: "the peer closed the connection in mid handshake");
+		return t->is_open
+			   ? err_set(e, -ECONNABORTED,
+				 "the connection was cut off: it ended without TLS "
+				 "saying so")
+			   : err_set(e, -EPROTO,
+				 "the peer closed the connection in mid handshake");
 	case SSL_R_UNSUPPORTED_PROTOCOL:
 		return err_set(
 		    e, -EPROTO, "the peer speaks none of the TLS versions that we do");

@@ -54,8 +54,9 @@ int tls_new(
     struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e);
 void tls_free(struct tls *t);
 int tls_handshake(struct tls *t, struct err *e); /* 0, -EAGAIN, negative */
-/* Bytes moved; read: 0 after close_notify; -EAGAIN; -EPROTO, -EACCES (refused by alert
- * or by us) or the socket's error, with the sentence in e. */
+/* Bytes moved; read: 0 after close_notify; -EAGAIN; -ECONNABORTED (ended without
+ * close_notify), -EPROTO, -EACCES (refused by alert or by us) or the socket's error,
+ * with the sentence in e. */
 ssize_t tls_read(struct tls *t, void *bytes, size_t n, struct err *e);
 ssize_t tls_write(struct tls *t, const void *bytes, size_t n, struct err *e);
 int tls_shutdown(struct tls *t, struct err *e); /* sends close_notify */

@@ -53,7 +53,8 @@ struct transport_ops {
 	 */
 	int (*proceed)(struct transport *t, struct err *e);
 	/* Bytes moved (> 0), 0 from read: the peer ended its stream in order,
-	 * -EAGAIN, or negative with e (-ECONNRESET, -EPROTO for an unclean TLS end). */
+	 * -EAGAIN, or negative with e (-ECONNRESET, -ECONNABORTED for a TLS stream cut
+	 * off). */
 	ssize_t (*read)(struct transport *t, void *bytes, size_t n, struct err *e);
 	ssize_t (*write)(
 	    struct transport *t, const void *bytes, size_t n, struct err *e);

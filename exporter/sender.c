@@ -313,7 +313,12 @@ say_goodbye(struct sender *s, struct err *e)
 	}
 	while (rc == 0 && !t->ops->is_file) {
 		got = t->ops->read(t, unasked, sizeof unasked, e);
-		if (got == 0) {
+		if (got == -ECONNABORTED) { /* Many implementations do just that. */
+			log_warning("%s ended without a TLS goodbye: if it crashed, "
+				    "the last messages may be lost",
+			    s->uri.text);
+		}
+		if (got == 0 || got == -ECONNABORTED) {
 			return 0;
 		}
 		if (got < 0 && got != -EAGAIN) {

@@ -262,7 +262,7 @@ a_stream_cut_off_without_close_notify_is_an_error(void **state)
 	p.client.ops->close(&p.client);
 	wait_for(p.server.fd, 5000);
 	assert_int_equal(
-	    p.server.ops->read(&p.server, &byte, 1, &p.server_err), -EPROTO);
+	    p.server.ops->read(&p.server, &byte, 1, &p.server_err), -ECONNABORTED);
 	expect_sentence(&p.server_err, "cut off");
 	pair_close(&p);
 }
