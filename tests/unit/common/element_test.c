@@ -88,7 +88,7 @@ static void
 our_registry_is_read_with_all_its_attributes(void **state)
 {
 	(void)state;
-	expect("dataByteCount", 6871, 502, ELEMENT_U64, 8, 3, 2);
+	expect("dataByteCount", 6871, 502, ELEMENT_U64, 8, 2, 2);
 	expect("initialTCPFlags", 6871, 14, ELEMENT_U16, 2, 5, 0);
 	expect("minimumPayloadOctets", 4711, 1, ELEMENT_U32, 4, 1, 2);
 	expect("interarrivalMicrosecondSum", 4711, 6, ELEMENT_U64, 8, 3, 7);
