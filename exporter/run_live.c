@@ -11,6 +11,9 @@
 #define CHUNK   1024u /* packets of one interface before the next has its turn */
 #define WAIT_MS 250
 
+#define DRAIN_NS      (NS_PER_SECOND / 5) /* twice what the kernel waits for a block */
+#define DRAIN_STEP_MS 20
+
 /* Packet time goes on while nothing comes: by the monotonic clock from the last packet,
  * so that neither a capture's own clock nor a step of the wall clock matters. */
 struct pace {
@@ -111,6 +114,29 @@ loop(struct live *l)
 	}
 }
 
+/* What came before the end may still lie in a kernel buffer that is not full: reads on
+ * until that has been handed over too.  Bounded in time, for traffic does not stop. */
+static void
+drain(struct live *l)
+{
+	uint64_t end_ns = clock_monotonic_ns() + DRAIN_NS, now_ns;
+
+	if (l->r->o->count != 0) {
+		return;
+	}
+	while ((now_ns = clock_monotonic_ns()) < end_ns) {
+		bool is_busy = false;
+		for (unsigned i = 0; i < l->r->pipeline_count; i++) {
+			if (l->r->open[i] != NULL && read_interface(l, i, now_ns)) {
+				is_busy = true;
+			}
+		}
+		if (!is_busy) {
+			(void)poll(l->polls, l->r->pipeline_count, DRAIN_STEP_MS);
+		}
+	}
+}
+
 int
 run_live(struct run *r)
 {
@@ -134,6 +160,7 @@ run_live(struct run *r)
 	}
 	l.polls[n] = (struct pollfd){stop_fd(), POLLIN, 0};
 	loop(&l);
+	drain(&l);
 	rc = l.alive == 0 ? -EIO : 0;
 out:
 	free(l.polls);
