@@ -189,6 +189,22 @@ listener_port(const struct listener *l, unsigned i)
 	return i < l->door_count ? l->doors[i].port : 0;
 }
 
+int
+listener_reload(struct listener *l, struct err *e)
+{
+	struct tls_context *fresh = NULL;
+	int rc = 0;
+
+	if (l->tls != NULL) {
+		rc = tls_context_new(&l->settings.tls, true, &fresh, e);
+	}
+	if (fresh != NULL) {
+		tls_context_free(l->tls); /* connections keep theirs */
+		l->tls = fresh;
+	}
+	return rc;
+}
+
 void
 listener_stop(struct listener *l)
 {

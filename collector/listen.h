@@ -36,6 +36,9 @@ int listener_new(const struct listener_settings *s, struct loop *loop,
     struct journal *journal, struct ring *out, struct listener **ret, struct err *e);
 /* Ports that were asked for as 0 are told here: the i-th URI's bound port. */
 uint16_t listener_port(const struct listener *l, unsigned i);
+/* Reads certificates, CAs and revocation lists anew, for peers that connect from now
+ * on. Negative with e: what was read before stays. */
+int listener_reload(struct listener *l, struct err *e);
 /* Stops accepting, reads what peers have sent so far, hands everything on. */
 void listener_stop(struct listener *l);
 void listener_counts(const struct listener *l, struct listener_counts *ret);

@@ -108,8 +108,15 @@ stop(struct service *s)
 static void
 take_signal(int number, void *data)
 {
+	struct service *s = data;
+	struct err e = {0};
+
 	if (number != SIGHUP) {
-		stop(data);
+		stop(s);
+	} else if (listener_reload(s->listener, &e) < 0) {
+		log_error("%s; certificates stay as they were", e.text);
+	} else {
+		log_info("certificates and revocation lists are read anew");
 	}
 }
 

@@ -4,6 +4,7 @@ both sides, strangers cost honest peers nothing, and other implementations are u
 The other implementation is Python's ssl module."""
 
 import json
+import signal
 import socket
 import ssl
 import struct
@@ -128,6 +129,24 @@ def test_a_revoked_collector_is_refused_by_an_exporter_with_a_crl(
     said = run(*export(identities, c.port), "--crl", crl, status=None)
     assert said.returncode == 1
     assert "was revoked by flowpair test ca" in said.stderr
+
+
+def test_a_hangup_signal_reads_revocation_lists_anew(
+        collector, identities, export, run, tmp_path):
+    certificate, _ = identities.sign("leaver", "DNS:leaver.example")
+    crl = tmp_path / "crl.pem"
+    crl.write_bytes(identities.revoke().read_bytes())
+    c = collector("--crl", crl)
+    run(*export(identities, c.port, "leaver"))
+    crl.write_text("nonsense")
+    c.process.process.send_signal(signal.SIGHUP)
+    c.process.wait_line("revocation lists in PEM form.*stay as they were")
+    run(*export(identities, c.port, "leaver"))
+    crl.write_bytes(identities.revoke(certificate).read_bytes())
+    c.process.process.send_signal(signal.SIGHUP)
+    c.process.wait_line("read anew")
+    said = run(*export(identities, c.port, "leaver"), status=1)
+    assert "our certificate was revoked" in said.stderr
 
 
 def test_strangers_are_welcome_where_that_is_spelled_out(collector, identities, export, run):
