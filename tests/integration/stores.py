@@ -72,7 +72,8 @@ class Collector:
         self.programs, self.run = programs, run
         self.process = start(programs.collector, "--listen", uri, "--store",
                              self.store.folder, "--journal", folder / "journal",
-                             "--lateness", "36500d", *options, *more)
+                             "--lateness", "36500d",
+                             "--flush-interval", "300ms", *options, *more)
         found = self.process.wait_line(r"listening on (\S+):(\d+)")
         self.port = int(found[2])
 
