@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "collector/query/less.h"
+#include "collector/query/runs.h"
 #include "collector/query/selection.h"
 
 #define SCRATCH_PAGES 524288 /* of 4096 bytes: what one question may hold in memory */
@@ -69,10 +70,15 @@ give_file(
     struct answer *a, const struct catalog_file *f, struct database *d, struct err *e)
 {
 	const struct question *q = a->question;
-	struct sql *s = sql_new();
+	struct sql *s = NULL;
+	const char *suffix;
 	bool is_first = true;
-	int rc;
+	int rc = runs_suffix(q, f, a->missing, false, d, &suffix, e);
 
+	if (rc < 0) {
+		return rc;
+	}
+	s = sql_new();
 	if (s == NULL) {
 		return err_set(e, -ENOMEM, "no memory to put the question together");
 	}
@@ -82,50 +88,12 @@ give_file(
 		sql_name(s, q->table->columns[q->columns[i]].name);
 	}
 	sql_add(s, " FROM ");
-	selection_source(q, a->missing, "", s);
+	selection_source(q, a->missing, suffix, s);
 	selection_where(q, f, s);
 	selection_order(q, s);
 	selection_limit(a->left, s);
 	rc = give_rows(a, s, d, e);
 	sql_free(s);
-	return rc;
-}
-
-/* Sums, least and greatest values may be taken of a table's runs as well as of the view
- * that puts the runs together, and at a fraction of the cost; conditions on anything
- * but the key look at whole rows. */
-static int
-may_read_runs(const struct answer *a, const struct catalog_file *f, struct database *d,
-    struct err *e)
-{
-	const struct question *q = a->question;
-	char *name = NULL;
-	int rc;
-
-	if (q->table->storage != TABLE_RUNS || q->table->is_view ||
-	    !selection_is_inside(q, f) || a->less.count > 0) {
-		return 0;
-	}
-	for (unsigned i = 0; i < q->condition_count; i++) {
-		if (q->conditions[i].column->role != COLUMN_KEY) {
-			return 0;
-		}
-	}
-	for (unsigned i = 0; i < q->by_count; i++) {
-		if (q->table->columns[q->by[i]].role != COLUMN_KEY) {
-			return 0;
-		}
-	}
-	for (unsigned i = 0; i < q->table->count; i++) {
-		if (a->missing[i]) {
-			return 0;
-		}
-	}
-	if (asprintf(&name, "%s_runs", q->table->name) < 0) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
-	rc = catalog_file_has(d, name, e);
-	free(name);
 	return rc;
 }
 
@@ -315,12 +283,12 @@ collect_file(
     struct answer *a, const struct catalog_file *f, struct database *d, struct err *e)
 {
 	const char *suffix;
-	int rc = a->question->by_count > 0 ? may_read_runs(a, f, d, e) : 0;
+	int rc =
+	    runs_suffix(a->question, f, a->missing, a->less.count > 0, d, &suffix, e);
 
 	if (rc < 0) {
 		return rc;
 	}
-	suffix = rc > 0 ? "_runs" : "";
 	rc = database_exec_text(a->scratch, "SAVEPOINT part", e);
 	rc = rc == 0 ? copy_part(a, f, d, suffix, e) : rc;
 	if (rc < 0 && !a->saturates && strstr(e->text, "integer overflow") != NULL) {

@@ -162,6 +162,9 @@ catalog_file_open(const struct catalog_file *f, const struct table *t,
 		database_deadline(d, deadline_ns);
 		rc = database_add_address_functions(d, e);
 	}
+	if (rc == 0) { /* all that is asked of the file sees the same rows */
+		rc = database_exec_text(d, "BEGIN", e);
+	}
 	if (rc == 0) {
 		rc = catalog_file_has(d, t->name, e);
 	}

@@ -1,0 +1,17 @@
+/* When the runs of a table may be read instead of the view that puts them together,
+ * which costs many times as much. */
+#ifndef COLLECTOR_QUERY_RUNS_H
+#define COLLECTOR_QUERY_RUNS_H
+
+#include <stdbool.h>
+
+#include "collector/query/question.h"
+
+/* What to put behind the table's name: "_runs" or "".  missing: columns that the file
+ * lacks; needs_rows: what is asked for cannot be told from parts of rows.  The database
+ * must be in a transaction, so that no run is added between this and the question. */
+int runs_suffix(const struct question *q, const struct catalog_file *f,
+    const bool *missing, bool needs_rows, struct database *d, const char **ret_suffix,
+    struct err *e);
+
+#endif
