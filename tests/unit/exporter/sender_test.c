@@ -500,7 +500,7 @@ a_collector_for_another_name_gets_nothing(void **state)
 static void
 a_quiet_exporter_notices_that_the_collector_left(void **state)
 {
-	struct collector c = {.break_after = 1};
+	struct collector c = {.break_after = preamble.length + length_of(0)};
 	struct sender_counts counts;
 	struct sender *s;
 	char uri[64];
@@ -509,16 +509,39 @@ a_quiet_exporter_notices_that_the_collector_left(void **state)
 	collector_start(&c, NULL);
 	make_uri(&c, uri);
 	s = start(uri, NULL, true);
+	push(s, 0, 1);
 	do {
 		poll(NULL, 0, 5);
 		sender_counts(s, &counts);
 	} while (counts.connects < 2);
-	push(s, 0, 10);
+	push(s, 1, 10);
 	assert_int_equal(sender_finish(s, NULL), 0);
 	expect_delivered(s, 10);
 	sender_free(s);
 	collector_stop(&c);
-	assert_int_equal(check_stream(c.bytes, c.starts[1], c.length, 0), 10);
+	assert_int_equal(check_stream(c.bytes, 0, c.starts[1], 0), 1);
+	assert_int_equal(check_stream(c.bytes, c.starts[1], c.length, 1), 10);
+	collector_free(&c);
+}
+
+static void
+who_closes_at_once_costs_no_message(void **state)
+{
+	struct collector c = {.break_after = 1};
+	struct sender *s;
+	char uri[64];
+
+	(void)state;
+	collector_start(&c, NULL);
+	make_uri(&c, uri);
+	s = start(uri, NULL, true);
+	push(s, 0, 100);
+	assert_int_equal(sender_finish(s, NULL), 0);
+	expect_delivered(s, 100);
+	sender_free(s);
+	collector_stop(&c);
+	assert_int_equal(c.connections, 2);
+	assert_int_equal(check_stream(c.bytes, c.starts[1], c.length, 0), 100);
 	collector_free(&c);
 }
 
@@ -619,6 +642,7 @@ main(void)
 	    cmocka_unit_test(a_refusal_by_the_collector_is_told_and_costs_no_message),
 	    cmocka_unit_test(a_collector_for_another_name_gets_nothing),
 	    cmocka_unit_test(a_quiet_exporter_notices_that_the_collector_left),
+	    cmocka_unit_test(who_closes_at_once_costs_no_message),
 	    cmocka_unit_test(
 		a_file_holds_preamble_and_messages_numbered_from_its_start),
 	    cmocka_unit_test(a_full_disk_ends_a_file_with_a_sentence),
