@@ -1,8 +1,8 @@
-"""What other tools say of the captures in shared/corpora/traffic: packets of both
-directions together, by protocol and pair of ends.  And the same from our records.
+"""What other tools say of the captures in shared/corpora/traffic: packets from one end to
+the other.  And the same from our records.
 
-A pair is written "17 10.0.0.1:53 10.0.0.2:2000" (protocol, lower end, higher end as text
-sorts).  ICMP's ends have no ports here: every tool puts something else there."""
+A way is written "17 10.0.0.1:53 > 10.0.0.2:2000" (protocol, sender, receiver), whoever
+began.  ICMP's ends have no ports here: every tool puts something else there."""
 
 import collections
 import csv
@@ -33,12 +33,16 @@ def address_text(text):
     return str(address)
 
 
-def pair(protocol, source, source_port, destination, destination_port):
+def count(packets, protocol, source, source_port, destination, destination_port,
+          forward, reverse):
+    """Adds a conversation's packets in both directions, as far as there are any."""
     if protocol in ICMP:
         source_port = destination_port = 0
-    ends = sorted([f"{address_text(source)}:{source_port}",
-                   f"{address_text(destination)}:{destination_port}"])
-    return f"{protocol} {ends[0]} {ends[1]}"
+    ends = f"{address_text(source)}:{source_port}", \
+        f"{address_text(destination)}:{destination_port}"
+    for sender, receiver, n in ((*ends, forward), (*ends[::-1], reverse)):
+        if n > 0:
+            packets[f"{protocol} {sender} > {receiver}"] += n
 
 
 def ours(ipfix):
@@ -54,9 +58,9 @@ def ours(ipfix):
             raw = next(values[0, e] for e in elements if (0, e) in values)
             return str(ipaddress.ip_address(raw))
 
-        key = pair(number(PROTOCOL), address(SOURCES), number(SOURCE_PORT),
-                   address(DESTINATIONS), number(DESTINATION_PORT))
-        packets[key] += number(PACKETS) + number(PACKETS, dump.REVERSE)
+        count(packets, number(PROTOCOL), address(SOURCES), number(SOURCE_PORT),
+              address(DESTINATIONS), number(DESTINATION_PORT),
+              number(PACKETS), number(PACKETS, dump.REVERSE))
     return packets
 
 
@@ -74,8 +78,8 @@ def ndpi(path):
         if found:
             name, a, a_port, b, b_port, there, back = found.groups()
             protocol = int(name) if name.isdigit() else NDPI_PROTOCOLS[name]
-            key = pair(protocol, a.strip("[]"), a_port, b.strip("[]"), b_port)
-            packets[key] += int(there) + int(back)
+            count(packets, protocol, a.strip("[]"), a_port, b.strip("[]"), b_port,
+                  int(there), int(back))
     return packets
 
 
@@ -86,9 +90,9 @@ def arkime(path):
         body = session["body"]
         source, destination = body["source"], body["destination"]
         if "ip" in source:
-            key = pair(body["ipProtocol"], source["ip"], source["port"],
-                       destination["ip"], destination["port"])
-            packets[key] += source["packets"] + destination["packets"]
+            count(packets, body["ipProtocol"], source["ip"], source["port"],
+                  destination["ip"], destination["port"],
+                  source["packets"], destination["packets"])
     return packets
 
 
@@ -102,7 +106,6 @@ def ipfixprobe(path):
         if line is header:
             continue
         row = dict(zip(names, line))
-        key = pair(int(row["PROTOCOL"]), row["SRC_IP"], row["SRC_PORT"], row["DST_IP"],
-                   row["DST_PORT"])
-        packets[key] += int(row["PACKETS"]) + int(row["PACKETS_REV"])
+        count(packets, int(row["PROTOCOL"]), row["SRC_IP"], row["SRC_PORT"], row["DST_IP"],
+              row["DST_PORT"], int(row["PACKETS"]), int(row["PACKETS_REV"]))
     return packets
