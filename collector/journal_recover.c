@@ -337,22 +337,36 @@ replay_segment(struct journal *j, struct journal_segment *s,
 	return rc;
 }
 
+/* The first segment from a position on that holds anything; a copy, because handing
+ * out frames may lead to a flush, and that to a trim. */
+static bool
+find_from(struct journal *j, uint64_t position, struct journal_segment *ret)
+{
+	bool is_found = false;
+
+	pthread_mutex_lock(&j->lock);
+	for (unsigned i = 0; i < j->count && !is_found; i++) {
+		const struct journal_segment *s = &j->segments[i];
+		if (s->start >= position && s->written > s->start) {
+			*ret = *s;
+			is_found = true;
+		}
+	}
+	pthread_mutex_unlock(&j->lock);
+	return is_found;
+}
+
 int
 journal_replay(struct journal *j, uint64_t position,
     int (*each)(const struct frame *f, void *data), void *data, struct err *e)
 {
-	uint64_t from = journal_segment_start(j, position);
+	uint64_t at = journal_segment_start(j, position);
+	struct journal_segment s;
+	int rc = 0;
 
-	for (unsigned i = 0; i < j->count; i++) {
-		struct journal_segment *s = &j->segments[i];
-		int rc;
-		if (s->start < from || s->written == s->start) {
-			continue;
-		}
-		rc = replay_segment(j, s, each, data, e);
-		if (rc < 0) {
-			return rc;
-		}
+	while (rc == 0 && find_from(j, at, &s)) {
+		rc = replay_segment(j, &s, each, data, e);
+		at = s.written;
 	}
-	return 0;
+	return rc;
 }

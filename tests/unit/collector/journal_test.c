@@ -405,6 +405,31 @@ test_a_full_journal_says_no_space_until_it_is_trimmed(void **state)
 	journal_close(j);
 }
 
+static struct journal *trimmed;
+
+static int
+see_and_trim(const struct frame *f, void *data)
+{
+	assert_int_equal(journal_trim(trimmed, f->position, NULL), 0);
+	return see(f, data);
+}
+
+static void
+test_a_trim_during_replay_takes_nothing_from_it(void **state)
+{
+	struct seen s = {0};
+
+	(void)state;
+	trimmed = open_journal();
+	fill(trimmed, 14, true);
+	journal_close(trimmed);
+	trimmed = open_journal();
+	assert_int_equal(journal_replay(trimmed, 0, see_and_trim, &s, NULL), 0);
+	assert_int_equal(s.frames, 14);
+	assert_int_equal(replay(trimmed, 0).frames, 2);
+	journal_close(trimmed);
+}
+
 static void
 test_trim_keeps_segments_whose_follower_has_no_state(void **state)
 {
@@ -571,6 +596,7 @@ main(void)
 	    CASE(test_segments_roll_and_replay_begins_in_the_right_one),
 	    CASE(test_damage_in_an_older_segment_is_an_error),
 	    CASE(test_a_full_journal_says_no_space_until_it_is_trimmed),
+	    CASE(test_a_trim_during_replay_takes_nothing_from_it),
 	    CASE(test_trim_keeps_segments_whose_follower_has_no_state),
 	    CASE(test_synced_follows_journal_sync),
 	    CASE(test_a_second_collector_is_refused),
