@@ -17,7 +17,9 @@ struct conversations {
 	struct conversations_settings s;
 	uint64_t idle_ns[256]; /* by protocol */
 	uint64_t seed;
-	uint64_t clock_ns; /* latest time of a packet or tick; 0: none yet */
+	bool has_begun;    /* there was a packet; the first may be of time 0 */
+	uint64_t clock_ns; /* latest time of a packet or tick */
+	uint64_t leap_ns;  /* everything that lives is due when time leaps so far */
 	void (*ended)(const struct flow_record *r, void *data);
 	void *data;
 	struct lookup lookup;
@@ -121,6 +123,7 @@ conversations_new(const struct conversations_settings *s,
 	horizon_ns = settle_timeouts(c) + CONVERSATION_DISORDER_NS;
 	c->pool = pool_new(c->s.max_conversations, &c->pool_bytes);
 	expiry_init(&c->expiry, horizon_ns, c->pool, sizeof *c->pool);
+	c->leap_ns = expiry_span(&c->expiry);
 	if (c->pool == NULL || lookup_init(&c->lookup) < 0) {
 		conversations_free(c);
 		return NULL;
@@ -442,10 +445,16 @@ static uint64_t
 advance(struct conversations *c, uint64_t time_ns)
 {
 	if (time_ns >= c->clock_ns) {
-		if (c->clock_ns == 0) {
-			restart_clock(c, time_ns);
-		}
+		uint64_t passed_ns = time_ns - c->clock_ns;
 		c->clock_ns = time_ns;
+		if (!c->has_begun) {
+			c->has_begun = true;
+			restart_clock(c, time_ns);
+		} else if (passed_ns > c->leap_ns) {
+			/* The wheel must not lag by years: it would be turned slot by
+			 * slot. */
+			sweep(c);
+		}
 		return time_ns;
 	}
 	if (c->clock_ns - time_ns > CONVERSATION_STEP_NS) {
@@ -526,8 +535,8 @@ conversations_add(struct conversations *c, const struct packet *p, unsigned n)
 void
 conversations_tick(struct conversations *c, uint64_t now_ns)
 {
-	if (c->clock_ns == 0) {
-		return; /* no packet yet */
+	if (!c->has_begun) {
+		return;
 	}
 	if (now_ns > c->clock_ns) {
 		c->clock_ns = now_ns;

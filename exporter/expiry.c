@@ -45,6 +45,12 @@ expiry_done(struct expiry *x)
 	*x = (struct expiry){0};
 }
 
+uint64_t
+expiry_span(const struct expiry *x)
+{
+	return EXPIRY_SLOTS * x->slot_ns;
+}
+
 void
 expiry_start(struct expiry *x, uint64_t now_ns)
 {

@@ -36,6 +36,8 @@ struct expiry {
 void expiry_init(
     struct expiry *x, uint64_t horizon_ns, const void *base, size_t stride);
 void expiry_done(struct expiry *x);
+/* What the wheel can hold: no deadline, as it was pushed, is further away. */
+uint64_t expiry_span(const struct expiry *x);
 /* Where time begins.  The wheel must be empty. */
 void expiry_start(struct expiry *x, uint64_t now_ns);
 /* 0 or -ENOMEM.  A deadline in the past is looked at next. */

@@ -455,6 +455,33 @@ a_short_step_back_counts_as_no_time(void **unused)
 	assert_true(world.records[0].start_ns == START);
 }
 
+/* Else the wheel is turned through the decades second by second. */
+static void
+a_leap_of_decades_ends_what_lives_at_once(void **unused)
+{
+	(void)unused;
+	udp(S, 0);
+	tcp(START, 0, ACK, 1, 0);
+	assert_int_equal(world.count, 1);
+	assert_int_equal(world.records[0].end_reason, FLOW_END_IDLE);
+	conversations_tick(world.table, START + 16 * S);
+	assert_int_equal(world.count, 1);
+	conversations_tick(world.table, START + 18 * S);
+	assert_int_equal(world.count, 2);
+}
+
+static void
+packets_of_time_zero_are_one_conversation(void **unused)
+{
+	(void)unused;
+	udp(0, 0);
+	udp(0, 1);
+	udp(0, 0);
+	flush(1);
+	assert_int_equal(world.records[0].side[0].packets, 2);
+	assert_int_equal(world.records[0].side[1].packets, 1);
+}
+
 static void
 octets_are_cut_before_they_overflow(void **unused)
 {
@@ -522,6 +549,8 @@ main(void)
 	    TEST(a_full_table_ends_whoever_is_idle_for_longest),
 	    TEST(a_long_step_back_ends_what_lives),
 	    TEST(a_short_step_back_counts_as_no_time),
+	    TEST(a_leap_of_decades_ends_what_lives_at_once),
+	    TEST(packets_of_time_zero_are_one_conversation),
 	    TEST(octets_are_cut_before_they_overflow),
 	    TEST(adaptive_idle_follows_the_pace),
 	};
