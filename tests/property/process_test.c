@@ -18,8 +18,8 @@
 #include "common/cursor.h"
 #include "tests/unit/collector/support_set.h"
 
-#define SEEDS  30
-#define STEPS  60
+#define SEEDS  8
+#define STEPS  40
 #define SECOND 1000000000ULL
 #define NOW    (1500000000 * SECOND)
 #define RECORD 21u /* bytes: two addresses, port, protocol, packets, start */
