@@ -410,7 +410,9 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 	if (f->kind == FRAME_OPEN) {
 		sessions_open(
 		    p->sessions, f->session, f->payload, f->length, f->arrival_ns);
-		p->counts.sessions += p->is_counting;
+		/* In a file it takes no place: the first one's end is position 0. */
+		p->counts.sessions +=
+		    p->is_counting || (p->journal == NULL && f->end == p->complete);
 	} else if (f->kind == FRAME_CLOSE) {
 		sessions_close(p->sessions, f->session, f->arrival_ns);
 	} else if (f->kind == FRAME_REFUSED) {

@@ -352,14 +352,9 @@ serve(struct service *s, struct err *e)
 		return err_set(e, -rc, "cannot start a thread: %s", strerror(rc));
 	}
 	s->has_thread = true;
-	rc = tell_ports(s, e);
+	rc = loop_run(s->loop);
 	if (rc < 0) {
-		stop(s);
-	} else {
-		rc = loop_run(s->loop);
-		if (rc < 0) {
-			err_set(e, rc, "the loop failed: %s", strerror(-rc));
-		}
+		err_set(e, rc, "the loop failed: %s", strerror(-rc));
 	}
 	ring_close(s->ring);
 	pthread_join(s->thread, NULL);
@@ -384,6 +379,9 @@ run_listen(struct run *r, struct err *e)
 	rc = open_as_user(&s, e);
 	if (rc == 0) {
 		rc = open_listener(&s, e);
+	}
+	if (rc == 0) {
+		rc = tell_ports(&s, e);
 	}
 	if (rc == 0) {
 		rc = privileges_drop(r->o->user, e);
