@@ -1,0 +1,55 @@
+"""What the documents show is what the programs take."""
+
+import pathlib
+import re
+import shutil
+
+
+def example(page, first_word):
+    """The text between .nf and .fi that begins with this word."""
+    for text in re.findall(r"^\.nf\n(.*?)^\.fi", page.read_text(), re.M | re.S):
+        if text.startswith(first_word):
+            return text.replace("\\-", "-")
+    raise AssertionError(f"{page} has no example that begins with {first_word}")
+
+
+def test_the_tables_and_records_of_the_manual_are_valid(repository, programs, run, tmp_path):
+    page = repository / "schemas" / "flowpair-schema.5"
+    schemas = tmp_path / "schemas"
+    shutil.copytree(repository / "schemas", schemas)
+    (schemas / "tables" / "talkers.yaml").write_text(example(page, "table:"))
+    run(programs.collector, "--check", "--schemas", schemas)
+    explained = run(programs.collector, "--explain", "--schemas", schemas,
+                    "--tables", "talkers").stdout
+    assert "payload_mean" in explained
+    record = example(page, "record:").replace("record: conversation", "record: shown")
+    (schemas / "records" / "shown.yaml").write_text(record)
+    (schemas / "tables" / "shown.yaml").write_text(
+        "table: shown\nfrom: shown\npartition: day\nstorage: append\n"
+        "values: { src_ip: sourceAddress, packets: forward.packets, n: flows }\n")
+    run(programs.collector, "--check", "--schemas", schemas)
+
+
+def test_every_program_prints_a_manual_that_man_reads(programs, run, tmp_path):
+    for program in (programs.exporter, programs.collector, programs.query):
+        page = tmp_path / f"{program.name}.1"
+        page.write_text(run(program, "--print-manual").stdout)
+        shown = run("man", "-l", "--warnings", page, env={"PATH": "/usr/bin:/bin",
+                                                          "MANWIDTH": "80"})
+        assert not shown.stderr
+        assert "SYNOPSIS" in shown.stdout and "--config" in shown.stdout
+
+
+def test_options_that_the_readme_names_exist(repository, programs, run):
+    text = (repository / "README.md").read_text()
+    known = "".join(run(program, "--help").stdout
+                    for program in (programs.exporter, programs.collector, programs.query))
+    known += (repository / "deploy" / "certificates").read_text()
+    for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
+        assert option in known, option
+
+
+def test_links_of_the_documents_lead_somewhere(repository):
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", (repository / page).read_text()):
+            assert (repository / pathlib.PurePath(link)).exists(), link
