@@ -8,6 +8,9 @@
 #include "collector/query/runs.h"
 #include "collector/query/selection.h"
 
+/* Sums of one part from each of this many files do not overflow below GREAT. */
+#define FILES_MAX     (1 << 16)
+#define GREAT         (INT64_MAX / FILES_MAX)
 #define SCRATCH_PAGES 524288 /* of 4096 bytes: what one question may hold in memory */
 
 struct answer {
@@ -17,10 +20,12 @@ struct answer {
 	struct database *scratch; /* parts of the answer, one table `scratch` */
 	bool *kept;               /* per column of the table: is in the scratch table */
 	struct less_list less;    /* behind them in the scratch table */
-	bool saturates;           /* a sum overflowed: add with care */
-	bool *missing;            /* per column: not in the file at hand */
+	bool saturates;           /* a sum overflowed: add rows with care */
+	bool has_great; /* parts that many files' sums of could overflow: the same */
+	bool *missing;  /* per column: not in the file at hand */
 	struct sql_value *row;
-	uint64_t left; /* rows that may still come out */
+	unsigned parts; /* files that had the table */
+	uint64_t left;  /* rows that may still come out */
 };
 
 static void
@@ -71,9 +76,9 @@ give_file(
 {
 	const struct question *q = a->question;
 	struct sql *s = NULL;
-	const char *suffix;
+	enum runs_use use;
 	bool is_first = true;
-	int rc = runs_suffix(q, f, a->missing, false, d, &suffix, e);
+	int rc = runs_find(q, f, a->missing, false, d, &use, e);
 
 	if (rc < 0) {
 		return rc;
@@ -88,9 +93,9 @@ give_file(
 		sql_name(s, q->table->columns[q->columns[i]].name);
 	}
 	sql_add(s, " FROM ");
-	selection_source(q, a->missing, suffix, s);
+	selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
 	selection_where(q, f, s);
-	selection_order(q, s);
+	selection_order(q, use == RUNS_ONE, s);
 	selection_limit(a->left, s);
 	rc = give_rows(a, s, d, e);
 	sql_free(s);
@@ -113,7 +118,8 @@ add_kept(const struct answer *a, bool is_part, struct sql *s)
 		if (q->by_count == 0 || selection_is_by(q, i)) {
 			sql_name(s, c->name);
 		} else {
-			selection_grouped(c, is_part, !is_part || a->saturates, s);
+			selection_grouped(
+			    c, is_part, is_part ? a->saturates : a->has_great, s);
 		}
 	}
 	for (unsigned i = 0; i < a->less.count; i++) {
@@ -221,6 +227,17 @@ insert_row(struct statement *to, const struct sql_value *row, unsigned n, struct
 	return rc;
 }
 
+static void
+note_great(struct answer *a, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (a->row[i].type == DATABASE_INTEGER &&
+		    (a->row[i].integer > GREAT || a->row[i].integer < -GREAT)) {
+			a->has_great = true;
+		}
+	}
+}
+
 /* Copies what `from` gives into the scratch table. */
 static int
 copy_rows(struct answer *a, struct sql *from, struct database *d, struct err *e)
@@ -242,6 +259,7 @@ copy_rows(struct answer *a, struct sql *from, struct database *d, struct err *e)
 	}
 	while (rc >= 0 && (rc = statement_step(source, e)) > 0) {
 		take_row(source, a->row, n);
+		note_great(a, n);
 		rc = insert_row(to, a->row, n, e);
 	}
 	statement_free(source);
@@ -252,7 +270,7 @@ copy_rows(struct answer *a, struct sql *from, struct database *d, struct err *e)
 
 static int
 copy_part(struct answer *a, const struct catalog_file *f, struct database *d,
-    const char *suffix, struct err *e)
+    enum runs_use use, struct err *e)
 {
 	const struct question *q = a->question;
 	struct sql *s = sql_new();
@@ -264,11 +282,11 @@ copy_part(struct answer *a, const struct catalog_file *f, struct database *d,
 	sql_add(s, "SELECT ");
 	add_kept(a, true, s);
 	sql_add(s, " FROM ");
-	selection_source(q, a->missing, suffix, s);
+	selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
 	selection_where(q, f, s);
 	selection_group_by(q, s);
 	if (q->by_count == 0 && q->limit != UINT64_MAX) {
-		selection_order(q, s);
+		selection_order(q, use == RUNS_ONE, s);
 		selection_limit(q->limit, s);
 	}
 	rc = copy_rows(a, s, d, e);
@@ -282,19 +300,18 @@ static int
 collect_file(
     struct answer *a, const struct catalog_file *f, struct database *d, struct err *e)
 {
-	const char *suffix;
-	int rc =
-	    runs_suffix(a->question, f, a->missing, a->less.count > 0, d, &suffix, e);
+	enum runs_use use;
+	int rc = runs_find(a->question, f, a->missing, a->less.count > 0, d, &use, e);
 
 	if (rc < 0) {
 		return rc;
 	}
 	rc = database_exec_text(a->scratch, "SAVEPOINT part", e);
-	rc = rc == 0 ? copy_part(a, f, d, suffix, e) : rc;
+	rc = rc == 0 ? copy_part(a, f, d, use, e) : rc;
 	if (rc < 0 && !a->saturates && strstr(e->text, "integer overflow") != NULL) {
 		a->saturates = true;
 		rc = database_exec_text(a->scratch, "ROLLBACK TO part", e);
-		rc = rc == 0 ? copy_part(a, f, d, suffix, e) : rc;
+		rc = rc == 0 ? copy_part(a, f, d, use, e) : rc;
 	}
 	return rc == 0 ? database_exec_text(a->scratch, "RELEASE part", e) : rc;
 }
@@ -335,12 +352,16 @@ give_scratch(struct answer *a, struct err *e)
 		add_computed(a, c, s);
 		sql_name(s, c->name);
 	}
-	sql_add(s, " FROM (SELECT ");
-	add_kept(a, false, s);
-	sql_add(s, " FROM scratch");
-	selection_group_by(q, s);
-	sql_add(s, ")");
-	selection_order(q, s);
+	if (a->parts > 1) {
+		sql_add(s, " FROM (SELECT ");
+		add_kept(a, false, s);
+		sql_add(s, " FROM scratch");
+		selection_group_by(q, s);
+		sql_add(s, ")");
+	} else { /* one file's groups are whole already */
+		sql_add(s, " FROM scratch");
+	}
+	selection_order(q, false, s);
 	selection_limit(q->limit, s);
 	rc = give_rows(a, s, a->scratch, e);
 	sql_free(s);
@@ -366,6 +387,7 @@ ask_files(
 		if (rc > 0) {
 			rc = has_scratch ? collect_file(a, &files[i], d, e)
 					 : give_file(a, &files[i], d, e);
+			a->parts++;
 			database_close(d);
 		}
 	}

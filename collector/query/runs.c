@@ -78,23 +78,21 @@ out:
 }
 
 int
-runs_suffix(const struct question *q, const struct catalog_file *f, const bool *missing,
-    bool needs_rows, struct database *d, const char **ret_suffix, struct err *e)
+runs_find(const struct question *q, const struct catalog_file *f, const bool *missing,
+    bool needs_rows, struct database *d, enum runs_use *ret, struct err *e)
 {
-	bool may_use = !needs_rows && may_take_parts(q, f, missing);
 	int64_t runs = 0;
 	int rc = 0;
 
-	*ret_suffix = "";
+	*ret = RUNS_NONE;
 	if (q->table->storage != TABLE_RUNS || q->table->is_view) {
 		return 0;
 	}
-	if (!may_use && is_plain(q->table, missing)) {
+	if (!needs_rows && may_take_parts(q, f, missing)) {
+		*ret = RUNS_ANY;
+	} else if (is_plain(q->table, missing)) {
 		rc = count_runs(q->table, d, &runs, e);
-		may_use = runs == 1;
-	}
-	if (rc == 0 && may_use) {
-		*ret_suffix = "_runs";
+		*ret = runs == 1 ? RUNS_ONE : RUNS_NONE;
 	}
 	return rc;
 }

@@ -7,11 +7,18 @@
 
 #include "collector/query/question.h"
 
-/* What to put behind the table's name: "_runs" or "".  missing: columns that the file
- * lacks; needs_rows: what is asked for cannot be told from parts of rows.  The database
- * must be in a transaction, so that no run is added between this and the question. */
-int runs_suffix(const struct question *q, const struct catalog_file *f,
-    const bool *missing, bool needs_rows, struct database *d, const char **ret_suffix,
+enum runs_use {
+	RUNS_NONE, /* read the view */
+	RUNS_ANY,  /* parts of rows will do: read the runs */
+	RUNS_ONE,  /* there is one run: its rows are whole, and in the order of the key
+		    */
+};
+
+/* missing: columns that the file lacks; needs_rows: what is asked for cannot be told
+ * from parts of rows.  The database must be in a transaction, so that no run is added
+ * between this and the question. */
+int runs_find(const struct question *q, const struct catalog_file *f,
+    const bool *missing, bool needs_rows, struct database *d, enum runs_use *ret,
     struct err *e);
 
 #endif

@@ -74,7 +74,7 @@ selection_orders_by(const struct question *q, unsigned i)
 }
 
 void
-selection_order(const struct question *q, struct sql *s)
+selection_order(const struct question *q, bool is_sorted, struct sql *s)
 {
 	const struct table *t = q->table;
 	bool is_first = true, is_time_first = q->by_count == 0 && q->sort < 0 &&
@@ -89,6 +89,11 @@ selection_order(const struct question *q, struct sql *s)
 		sql_add(s, is_address ? ")" : "");
 		sql_add(s, q->is_descending ? " DESC NULLS LAST" : " NULLS LAST");
 		is_first = false;
+	}
+	if (is_sorted && q->by_count == 0) {
+		selection_comma(s, &is_first);
+		sql_add(s, "rowid");
+		return;
 	}
 	for (unsigned i = 0; is_time_first && i < t->count; i++) {
 		if (t->columns[i].kind == COLUMN_TIME_NS) {

@@ -25,7 +25,8 @@ void selection_group_by(const struct question *q, struct sql *s);
  * another: a reduced table's by its key, a table of records by time, groups by their
  * fields. */
 bool selection_orders_by(const struct question *q, unsigned column);
-void selection_order(const struct question *q, struct sql *s);
+/* is_sorted: the source has its rows in that order, by rowid. */
+void selection_order(const struct question *q, bool is_sorted, struct sql *s);
 void selection_limit(uint64_t limit, struct sql *s);
 
 /* Days that the span touches, both included. */
