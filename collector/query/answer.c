@@ -273,17 +273,26 @@ copy_part(struct answer *a, const struct catalog_file *f, struct database *d,
     enum runs_use use, struct err *e)
 {
 	const struct question *q = a->question;
-	struct sql *s = sql_new();
-	int rc;
+	int64_t bound = 0;
+	struct sql *s = NULL;
+	int rc = use == RUNS_NONE ? runs_bound(q, f, a->missing, d, &bound, e) : 0;
 
+	if (rc < 0) {
+		return rc;
+	}
+	s = sql_new();
 	if (s == NULL) {
 		return err_set(e, -ENOMEM, "no memory to put the question together");
 	}
 	sql_add(s, "SELECT ");
 	add_kept(a, true, s);
 	sql_add(s, " FROM ");
-	selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
-	selection_where(q, f, s);
+	if (bound > 0) {
+		runs_add_bounded(q, f, bound, s);
+	} else {
+		selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
+		selection_where(q, f, s);
+	}
 	selection_group_by(q, s);
 	if (q->by_count == 0 && q->limit != UINT64_MAX) {
 		selection_order(q, use == RUNS_ONE, s);

@@ -5,7 +5,8 @@
 #include <stdlib.h>
 
 #include "collector/query/selection.h"
-#include "collector/query/sql.h"
+
+#define BOUND_ROWS 10000 /* the top of more rows is no top */
 
 /* Columns that a run stores as the view shows them. */
 static bool
@@ -21,6 +22,17 @@ is_plain(const struct table *t, const bool *missing)
 	return true;
 }
 
+static bool
+has_key_conditions_only(const struct question *q)
+{
+	for (unsigned i = 0; i < q->condition_count; i++) {
+		if (q->conditions[i].column->role != COLUMN_KEY) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* Sums, least and greatest values may be taken of parts of rows as well as of whole
  * ones.  Conditions on anything but the key, and spans within the day, look at whole
  * rows. */
@@ -28,13 +40,9 @@ static bool
 may_take_parts(
     const struct question *q, const struct catalog_file *f, const bool *missing)
 {
-	if (q->by_count == 0 || !selection_is_inside(q, f)) {
+	if (q->by_count == 0 || !selection_is_inside(q, f) ||
+	    !has_key_conditions_only(q)) {
 		return false;
-	}
-	for (unsigned i = 0; i < q->condition_count; i++) {
-		if (q->conditions[i].column->role != COLUMN_KEY) {
-			return false;
-		}
 	}
 	for (unsigned i = 0; i < q->by_count; i++) {
 		if (q->table->columns[q->by[i]].role != COLUMN_KEY) {
@@ -95,4 +103,162 @@ runs_find(const struct question *q, const struct catalog_file *f, const bool *mi
 		*ret = runs == 1 ? RUNS_ONE : RUNS_NONE;
 	}
 	return rc;
+}
+
+static bool
+is_top_of_sums(
+    const struct question *q, const struct catalog_file *f, const bool *missing)
+{
+	const struct table *t = q->table;
+
+	return t->storage == TABLE_RUNS && !t->is_view && q->by_count == 0 &&
+	       q->sort >= 0 && q->is_descending && q->limit <= BOUND_ROWS &&
+	       t->columns[q->sort].role == COLUMN_SUM &&
+	       t->columns[q->sort].kind == COLUMN_INTEGER && is_plain(t, missing) &&
+	       has_key_conditions_only(q) && selection_is_inside(q, f);
+}
+
+static void
+add_runs_name(const struct table *t, struct sql *s)
+{
+	char *name = NULL;
+
+	if (asprintf(&name, "%s_runs", t->name) >= 0) {
+		sql_name(s, name);
+		free(name);
+	}
+}
+
+static void
+add_keys(const struct table *t, struct sql *s)
+{
+	bool is_first = true;
+
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->columns[i].role == COLUMN_KEY) {
+			selection_comma(s, &is_first);
+			sql_name(s, t->columns[i].name);
+		}
+	}
+}
+
+/* FROM the runs, rows that may matter: conditions, and the value above the bound. */
+static void
+add_candidates(const struct question *q, const struct catalog_file *f, int64_t bound,
+    struct sql *s)
+{
+	struct sql_value v = {.type = DATABASE_INTEGER, .integer = bound};
+
+	sql_add(s, " FROM ");
+	add_runs_name(q->table, s);
+	selection_where(q, f, s);
+	sql_add(s, q->condition_count > 0 ? " AND " : " WHERE ");
+	sql_name(s, q->table->columns[q->sort].name);
+	sql_add(s, " >= ");
+	sql_bind(s, &v);
+}
+
+/* The first value of a statement that has one; *ret stays where it has none. */
+static int
+take_integer(struct sql *sql, struct database *d, int64_t *ret, struct err *e)
+{
+	struct statement *s = NULL;
+	int rc = sql_prepare(sql, d, &s, e);
+
+	rc = rc == 0 ? statement_step(s, e) : rc;
+	if (rc > 0) {
+		*ret = statement_i64(s, 0);
+		rc = 0;
+	}
+	statement_free(s);
+	return rc;
+}
+
+/* Whether a candidate has no value in some column of its key: IN would not find it. */
+static int
+has_null_key(const struct question *q, const struct catalog_file *f, int64_t bound,
+    struct database *d, int64_t *ret, struct err *e)
+{
+	const struct table *t = q->table;
+	struct sql *s = sql_new();
+	const char *word = " AND (";
+	int rc;
+
+	if (s == NULL) {
+		return err_set(e, -ENOMEM, "no memory to put the question together");
+	}
+	sql_add(s, "SELECT 1");
+	add_candidates(q, f, bound, s);
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->columns[i].role == COLUMN_KEY) {
+			sql_add(s, "%s", word);
+			sql_name(s, t->columns[i].name);
+			sql_add(s, " IS NULL");
+			word = " OR ";
+		}
+	}
+	sql_add(s, ") LIMIT 1");
+	rc = take_integer(s, d, ret, e);
+	sql_free(s);
+	return rc;
+}
+
+int
+runs_bound(const struct question *q, const struct catalog_file *f, const bool *missing,
+    struct database *d, int64_t *ret_bound, struct err *e)
+{
+	int64_t runs = 0, value = 0, has_null = 0;
+	struct sql *s = NULL;
+	int rc = 0;
+
+	*ret_bound = 0;
+	if (!is_top_of_sums(q, f, missing)) {
+		return 0;
+	}
+	rc = count_runs(q->table, d, &runs, e);
+	if (rc < 0 || runs < 2 || runs > BOUND_ROWS) {
+		return rc;
+	}
+	s = sql_new();
+	if (s == NULL) {
+		return err_set(e, -ENOMEM, "no memory to put the question together");
+	}
+	sql_add(s, "SELECT ");
+	sql_name(s, q->table->columns[q->sort].name);
+	add_candidates(q, f, 1, s);
+	sql_add(s, " ORDER BY 1 DESC LIMIT 1 OFFSET %lld",
+	    (long long)q->limit * (long long)runs - 1);
+	rc = take_integer(s, d, &value, e);
+	if (rc == 0 && value / runs > 0) {
+		rc = has_null_key(q, f, value / runs, d, &has_null, e);
+		*ret_bound = has_null != 0 ? 0 : value / runs;
+	}
+	sql_free(s);
+	return rc;
+}
+
+void
+runs_add_bounded(const struct question *q, const struct catalog_file *f, int64_t bound,
+    struct sql *s)
+{
+	const struct table *t = q->table;
+
+	sql_add(s, "(SELECT ");
+	add_keys(t, s);
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->columns[i].role != COLUMN_KEY) {
+			sql_add(s, ", ");
+			selection_grouped(&t->columns[i], true, true, s);
+		}
+	}
+	sql_add(s, " FROM ");
+	add_runs_name(t, s);
+	sql_add(s, " WHERE (");
+	add_keys(t, s);
+	sql_add(s, ") IN (SELECT ");
+	add_keys(t, s);
+	add_candidates(q, f, bound, s);
+	sql_add(s, ") GROUP BY ");
+	add_keys(t, s);
+	sql_add(s, ")");
 }

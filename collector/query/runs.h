@@ -21,4 +21,15 @@ int runs_find(const struct question *q, const struct catalog_file *f,
     const bool *missing, bool needs_rows, struct database *d, enum runs_use *ret,
     struct err *e);
 
+/* The top N of a table in several runs, without putting all rows together.  Of R runs
+ * with values that are never negative: the (N x R)-th greatest value of any run is at
+ * most what the N-th row sums up to, T; and a row that sums up to T has at least T / R
+ * in some run.  So only keys with such a value matter.  *ret_bound is that value; 0:
+ * the question is not of this kind, or the bound would leave out nothing. */
+int runs_bound(const struct question *q, const struct catalog_file *f,
+    const bool *missing, struct database *d, int64_t *ret_bound, struct err *e);
+/* Adds the rows of those keys, whole, as what to select from. */
+void runs_add_bounded(const struct question *q, const struct catalog_file *f,
+    int64_t bound, struct sql *s);
+
 #endif

@@ -1,8 +1,10 @@
 """flowpair-query as people meet it: formats, listing, what terminals see, limits of time."""
 
 import fcntl
+import ipaddress
 import os
 import pty
+import random
 import sqlite3
 import struct
 import subprocess
@@ -202,6 +204,27 @@ def test_a_reader_that_takes_its_time_with_a_small_answer_gets_all_of_it(large, 
 def test_a_question_that_takes_too_long_is_ended(large):
     done = large.ask("pairs", "--by", "src_ip", "--timeout", "1ms", status=None)
     assert done.returncode == 1 and "--timeout" in done.stderr
+
+
+def test_the_top_of_several_runs_agrees_with_all_rows(programs, tmp_path):
+    """Keys lie in several runs; what they sum up to decides, not one run's part."""
+    chance = random.Random(3)
+    files = []
+    for i in range(4):
+        rows = [f"10.0.{key >> 8}.{key & 255},1000,10.9.8.7,{chance.choice((80, 443))},6,"
+                f"{WHEN},{key},{int(chance.paretovariate(0.8))},0,5,5"
+                for key in chance.sample(range(3000), 1500)]
+        files.append(to_ipfix(programs, run, write_trace(tmp_path / f"{i}.csv", rows))[0])
+    made = Store(programs, run, tmp_path / "store")
+    for file in files:
+        run(programs.collector, "-r", file, "--store", made.folder, "--exporter", "one")
+    rows = made.columns("pairs", "src_ip,dst_port,fwd_packets")
+    assert made.listing()["pairs"]["rows"] > len(rows)  # in several runs
+    for words, keep in (([], rows), (["dst_port=80"], [r for r in rows if r[1] == 80]),
+                        (["fwd_packets_lt=50"], [r for r in rows if r[2] < 50])):
+        wanted = sorted(keep, key=lambda r: (-r[2], ipaddress.ip_address(r[0]), r[1]))[:25]
+        assert made.columns("pairs", "src_ip,dst_port,fwd_packets", "--top", "25",
+                            "--sort", "fwd_packets", *words) == wanted
 
 
 def test_top_and_by_agree_with_plain_rows(large):
