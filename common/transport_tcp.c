@@ -20,7 +20,8 @@ struct dial {
 static void
 set_options(int fd)
 {
-	int one = 1, idle = 60, interval = 15, probes = 4, attempts = 2;
+	int one = 1, idle = 60, interval = 15, probes = 4, attempts = 2,
+	    unsent = 131072;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
@@ -30,6 +31,9 @@ set_options(int fd)
 	/* Two more SYNs: a silent address gives up after 7 s and the next has its turn.
 	 */
 	setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &attempts, sizeof attempts);
+	/* What the kernel holds is lost with the connection, what we hold is not: so
+	 * let it hold no more than it can send soon. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
 /* A dial to a local port nobody listens at can meet itself (simultaneous open), when
