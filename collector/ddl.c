@@ -64,6 +64,12 @@ write_state_value(const struct table_column *c, const char *state, FILE *out)
 	}
 }
 
+void
+ddl_column_name(const struct table_column *c, char out[static 96])
+{
+	snprintf(out, 96, "%s%s", ddl_is_state(c) ? "flowpair_state_" : "", c->name);
+}
+
 static void
 state_name(const struct table_column *c, char out[static 96])
 {
@@ -348,7 +354,7 @@ write_merge(const struct table *t, const struct table_column *c, FILE *out)
 }
 
 void
-ddl_insert(const struct table *t, FILE *out)
+ddl_upsert(const struct table *t, FILE *out)
 {
 	const char *before = "";
 	char name[96];
@@ -368,9 +374,6 @@ ddl_insert(const struct table *t, FILE *out)
 		before = ", ";
 	}
 	fputs(") SELECT * FROM flowpair_rows", out);
-	if (t->schema->storage != STORAGE_UPSERT) {
-		return;
-	}
 	fputs(" WHERE true ON CONFLICT(", out);
 	write_keys(t, out);
 	fputs(") DO UPDATE SET ", out);

@@ -15,8 +15,11 @@ void ddl_table(const struct table *t, FILE *out);
 void ddl_views(const struct table *t, FILE *out);
 /* ALTER TABLE ... ADD COLUMN for one column. */
 void ddl_add_column(const struct table *t, const struct table_column *c, FILE *out);
-/* INSERT of flowpair_rows: one c<i> for each stored column, in their order. */
-void ddl_insert(const struct table *t, FILE *out);
+/* INSERT of flowpair_rows into an upsert table: one c<i> for each stored column, in
+ * their order; keys that are there merge. */
+void ddl_upsert(const struct table *t, FILE *out);
+/* What a stored column is called in its table, without quotes. */
+void ddl_column_name(const struct table_column *c, char out[static 96]);
 /* SQL of a computed column, for flowpair_columns too. */
 void ddl_expression(const struct table *t, const struct table_column *c, FILE *out);
 /* "services", "pairs_runs", "conversations_rows" */

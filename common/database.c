@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/clock.h"
+#include "common/database_image.h"
 
 #define BUSY_MS        10000
 #define WAL_FRAMES     32768 /* 256 MiB: a longer WAL is cut back when it can be */
@@ -22,6 +23,7 @@ struct database {
 	char *path;
 	uint64_t deadline_ns;
 	const struct database_rows *rows; /* while database_insert_rows() runs */
+	bool has_image;                   /* flowpair_image is attached */
 };
 
 struct statement {
@@ -583,6 +585,26 @@ database_insert_rows(struct database *d, const char *sql,
 	sqlite3_create_module_v2(d->handle, "flowpair_rows", NULL, NULL, NULL);
 	d->rows = NULL;
 	return rc;
+}
+
+int
+database_show_image(
+    struct database *d, const uint8_t *bytes, size_t length, struct err *e)
+{
+	int rc = 0;
+
+	if (!d->has_image) {
+		rc = database_exec_text(d, "ATTACH ':memory:' AS " DATABASE_IMAGE, e);
+		if (rc < 0) {
+			return rc;
+		}
+		d->has_image = true;
+	}
+	/* Not read-only, although nobody writes: BEGIN IMMEDIATE asks every database.
+	 */
+	rc = sqlite3_deserialize(d->handle, DATABASE_IMAGE, (unsigned char *)bytes,
+	    (sqlite3_int64)length, (sqlite3_int64)length, 0);
+	return rc == SQLITE_OK ? 0 : failed(d, rc, e);
 }
 
 /* Text of an address or prefix as its 16 bytes and prefix length. */

@@ -140,6 +140,119 @@ rows_with_other_columns_follow_each_other(void **state)
 	database_close(d);
 }
 
+/* Values of every kind and of every length that the record format tells apart. */
+static void
+varied_column(const struct database_rows *rows, size_t row, unsigned i,
+    struct database_value *out)
+{
+	static char texts[4][1024];
+	int64_t magnitude = (int64_t)(UINT64_MAX >> 1 >> (row % 64));
+
+	(void)rows;
+	switch ((row + i) % 5) {
+	case 0:
+		out->type = DATABASE_INTEGER;
+		out->integer = row % 2 == 0 ? magnitude : -magnitude - 1;
+		break;
+	case 1:
+		out->type = DATABASE_REAL;
+		out->real = (double)magnitude / 3;
+		break;
+	case 2:
+		out->type = DATABASE_TEXT;
+		out->length = row % 700;
+		out->text = memset(texts[i], 'a' + (int)(row % 26), out->length);
+		break;
+	case 3:
+		out->type = DATABASE_INTEGER;
+		out->integer = (int64_t)(row % 4);
+		break;
+	default:
+		out->type = DATABASE_NULL;
+	}
+}
+
+static void
+appended_rows_are_the_inserted_rows(void **state)
+{
+	static const char *const names[] = {"a", "b", "c", "d"};
+	struct database_rows rows = {
+	    .count = 30000, .columns = 4, .column = varied_column};
+	struct database *d = NULL;
+	struct err e = {""};
+
+	(void)state;
+	assert_int_equal(database_open(path_of("d.sqlite"), DATABASE_WRITE, &d, &e), 0);
+	assert_int_equal(
+	    database_exec_text(d,
+		"CREATE TABLE t(a, b, c, d); CREATE TABLE u(x TEXT, d, c, b, a);"
+		"BEGIN IMMEDIATE",
+		&e),
+	    0);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(
+		    database_insert_rows(
+			d, "INSERT INTO t SELECT * FROM flowpair_rows", &rows, &e),
+		    0);
+		if (database_append_rows(d, "u", names, &rows, &e) < 0) {
+			fail_msg("%s", e.text);
+		}
+	}
+	assert_int_equal(database_exec_text(d, "COMMIT", &e), 0);
+	assert_int_equal(one_i64(d, "SELECT count(*) FROM u WHERE x IS NULL"), 60000);
+	assert_int_equal(
+	    one_i64(d,
+		"SELECT count(*) FROM t JOIN u ON t.rowid = u.rowid WHERE t.a IS u.a "
+		"AND t.b IS u.b AND t.c IS u.c AND t.d IS u.d AND typeof(t.a) = "
+		"typeof(u.a) AND typeof(t.b) = typeof(u.b)"),
+	    60000);
+	assert_int_equal(
+	    one_i64(d, "SELECT integrity_check = 'ok' FROM pragma_integrity_check"), 1);
+	database_close(d);
+}
+
+static void
+appends_of_few_rows_follow_each_other(void **state)
+{
+	static const char *const names[] = {"a", "b", "c", "d"};
+	struct database_rows rows = {.columns = 4, .column = varied_column};
+	struct database *d = open_memory();
+	struct err e = {""};
+	int64_t sum = 0;
+
+	(void)state;
+	assert_int_equal(database_exec_text(d, "CREATE TABLE t(a, b, c, d)", &e), 0);
+	for (rows.count = 0; rows.count < 600; rows.count += 7) {
+		if (database_append_rows(d, "t", names, &rows, &e) < 0) {
+			fail_msg("%s", e.text);
+		}
+		sum += (int64_t)rows.count;
+	}
+	assert_int_equal(one_i64(d, "SELECT count(*) FROM t"), sum);
+	assert_int_equal(one_i64(d, "SELECT max(rowid) FROM t"), sum);
+	database_close(d);
+}
+
+static void
+a_failed_append_leaves_the_transaction_to_its_owner(void **state)
+{
+	static const char *const names[] = {"a", "b", "c", "e"};
+	struct database_rows rows = {.count = 3, .columns = 4, .column = varied_column};
+	struct database *d = open_memory();
+	struct err e = {""};
+
+	(void)state;
+	assert_int_equal(database_exec_text(d,
+			     "CREATE TABLE t(a, b, c, d); BEGIN; INSERT INTO t(a) "
+			     "VALUES (1)",
+			     &e),
+	    0);
+	assert_int_equal(database_append_rows(d, "t", names, &rows, &e), -EINVAL);
+	assert_int_equal(database_exec_text(d, "ROLLBACK", &e), 0);
+	assert_int_equal(one_i64(d, "SELECT count(*) FROM t"), 0);
+	database_close(d);
+}
+
 static void
 rows_merge_by_upsert(void **state)
 {
@@ -309,6 +422,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(rows_from_memory_are_inserted_in_their_order),
 	    cmocka_unit_test(rows_with_other_columns_follow_each_other),
+	    cmocka_unit_test(appended_rows_are_the_inserted_rows),
+	    cmocka_unit_test(appends_of_few_rows_follow_each_other),
+	    cmocka_unit_test(a_failed_append_leaves_the_transaction_to_its_owner),
 	    cmocka_unit_test(rows_merge_by_upsert),
 	    cmocka_unit_test(the_rows_table_is_gone_afterwards),
 	    cmocka_unit_test(a_written_file_is_wal_with_8k_pages_and_group_readable),
