@@ -293,7 +293,9 @@ survey_file(struct store *s, const char *file, struct survey *v, struct err *e)
 	int rc;
 
 	store_path(s, file, path);
-	rc = database_open(path, DATABASE_READ, &d, e);
+	/* A crash while the file was made may have left a rollback journal, which a
+	 * reader could not undo. */
+	rc = database_open(path, DATABASE_WRITE, &d, e);
 	if (rc < 0) {
 		return rc;
 	}

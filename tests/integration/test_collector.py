@@ -4,18 +4,18 @@ and what it says about its journal."""
 import gzip
 import json
 import os
+import random
 import signal
 import socket
-import sqlite3
 import struct
 import time
 
 import pytest
 
-from test_crash import (FIRST_DAY, RECORD, database, message, random_record, template,
+from test_crash import (FIRST_DAY, database, message, random_record, template,
                         write_ipfix)
 
-import random
+PATIENCE = 200  # seconds that anything may take on a slow, busy machine
 
 
 def records_of(store):
@@ -224,13 +224,13 @@ class Live:
                              store, "--port-file", ports, "--lateness", "30000d",
                              "--summary", "json", *more)
         self.process.wait_line(r"listening on tcp://127\.0\.0\.1:\d+")
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE
         while not ports.exists() and time.monotonic() < deadline:
             time.sleep(0.01)
         self.port = int(ports.read_text().strip().rsplit(":", 1)[1])
 
     def connect(self):
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE)
 
     def send(self, *parts):
         with self.connect() as connection:
@@ -342,19 +342,19 @@ def test_two_collectors_share_neither_store_nor_journal(live, programs, run, tmp
 
 def test_the_journal_is_trimmed_as_tables_are_stored(live, tmp_path):
     collector = live("--segment-size", "4MiB", "--journal-size", "16MiB", "--max-keys",
-                     "2000")
+                     "20000")
     body = b"".join(messages(1, records=1200)[1:])
     with collector.connect() as connection:
         connection.sendall(messages(0)[0])
-        for i in range(500):
+        for i in range(350):
             connection.sendall(body[:8] + struct.pack(">I", 1200 * i) + body[12:])
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(100):
             pass
     summary = collector.stop()
     journal = tmp_path / "store/journal"
-    assert summary["records"] == 600000 and summary["lost"] == 0
-    assert summary["octets"] > 30 << 20
+    assert summary["records"] == 420000 and summary["lost"] == 0
+    assert summary["octets"] > 20 << 20
     assert sum(path.stat().st_size for path in journal.glob("*.journal")) < 17 << 20
 
 

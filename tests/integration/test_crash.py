@@ -11,6 +11,7 @@ import socket
 import sqlite3
 import ssl
 import struct
+import sys
 import threading
 import time
 
@@ -139,6 +140,30 @@ def test_import_with_any_number_of_keys_in_memory_is_the_same(programs, run, tmp
     for store, keys in zip(stores, ("300", "1M")):
         run(programs.collector, "-r", file, "--store", store, "--max-keys", keys)
     assert everything(stores[0]) == everything(stores[1])
+
+
+HALF_MADE = """
+import os, signal, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size = 1")
+db.execute("BEGIN")
+db.execute("CREATE TABLE half (made)")
+for i in range(2000):
+    db.execute("INSERT INTO half VALUES (randomblob(1000))")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_day_file_that_was_killed_while_it_was_made_is_healed(programs, run, tmp_path):
+    file = write_ipfix(tmp_path / "flows.ipfix", 500, SEED)
+    calm, store = tmp_path / "calm", tmp_path / "store"
+    store.mkdir()
+    day = store / "pairs-2017-04-26.sqlite"
+    run(sys.executable, "-c", HALF_MADE, day, status=None)
+    assert (store / f"{day.name}-journal").stat().st_size > 0
+    for folder in (calm, store):
+        run(programs.collector, "-r", file, "--store", folder)
+    assert everything(store) == everything(calm)
 
 
 class Sender(threading.Thread):

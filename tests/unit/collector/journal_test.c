@@ -11,9 +11,11 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -405,6 +407,36 @@ test_a_full_journal_says_no_space_until_it_is_trimmed(void **state)
 	journal_close(j);
 }
 
+static void
+test_a_segment_that_cannot_be_written_any_more_is_left(void **state)
+{
+	struct journal *j = open_journal();
+	struct journal_buffer *b = NULL;
+	struct rlimit before, least = {1 << 20, 1 << 20};
+	struct err e = {""};
+	size_t n;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	least.rlim_max = before.rlim_max;
+	add(j, 1, 600000, 'a');
+	write_out(j);
+	setrlimit(RLIMIT_FSIZE, &least);
+	add(j, 2, 600000, 'b');
+	assert_true(journal_write(j, &b, &e) < 0);
+	assert_non_null(strstr(e.text, "cannot write the journal"));
+	assert_null(journal_reserve(j, &n));
+	write_out(j);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_int_not_equal(journal_segment_start(j, journal_end(j)), 0);
+	assert_int_equal(journal_sync(j, journal_end(j), &e), 0);
+	journal_close(j);
+	j = open_journal();
+	assert_int_equal(replay(j, 0).frames, 2);
+	journal_close(j);
+}
+
 static struct journal *trimmed;
 
 static int
@@ -596,6 +628,7 @@ main(void)
 	    CASE(test_segments_roll_and_replay_begins_in_the_right_one),
 	    CASE(test_damage_in_an_older_segment_is_an_error),
 	    CASE(test_a_full_journal_says_no_space_until_it_is_trimmed),
+	    CASE(test_a_segment_that_cannot_be_written_any_more_is_left),
 	    CASE(test_a_trim_during_replay_takes_nothing_from_it),
 	    CASE(test_trim_keeps_segments_whose_follower_has_no_state),
 	    CASE(test_synced_follows_journal_sync),
