@@ -9,7 +9,7 @@
 #include "common/clock.h"
 #include "common/cursor.h"
 
-#define AHEAD 8 /* rows whose entries are fetched before they are needed */
+#define AHEAD 16 /* rows whose entries are fetched before they are needed */
 
 /* How one stored column is read out of an entry. */
 struct column {

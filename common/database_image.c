@@ -7,8 +7,8 @@
 #include "common/cursor.h"
 
 #define PAGE        32768u
-#define PAGES       130u /* schema, root and leaves: 4 MiB, near a core's own cache */
-#define FIRST_LEAF  3u   /* pages count from 1: 1 the schema, 2 the table's root */
+#define PAGES       66u /* schema, root and leaves: 2 MiB, near a core's own cache */
+#define FIRST_LEAF  3u  /* pages count from 1: 1 the schema, 2 the table's root */
 #define FILE_HEADER 100u
 #define LEAF        13 /* page types */
 #define INTERIOR    5

@@ -143,7 +143,7 @@ def run_nfacctd(load, work, records, ratio, window):
         d.execute("CREATE TABLE acct (ip_src CHAR(45) NOT NULL, ip_dst CHAR(45) NOT NULL, "
                   "src_port INT NOT NULL, dst_port INT NOT NULL, ip_proto CHAR(20) NOT "
                   "NULL, packets INT NOT NULL, bytes BIGINT NOT NULL, flows INT NOT NULL, "
-                  "stamp_inserted DATETIME NOT NULL, stamp_updated DATETIME)")
+                  "stamp_inserted DATETIME, stamp_updated DATETIME)")
     with open(f"{work}/nfacctd.conf", "w") as f:
         f.write(f"daemonize: false\nnfacctd_ip: 127.0.0.1\nnfacctd_port: {port}\n"
                 "plugins: sqlite3[s]\nplugin_pipe_zmq: true\nplugin_pipe_zmq_profile: "
