@@ -76,10 +76,12 @@ give_file(
 {
 	const struct question *q = a->question;
 	struct sql *s = NULL;
+	struct runs runs;
 	enum runs_use use;
 	bool is_first = true;
 	int rc = runs_find(q, f, a->missing, false, d, &use, e);
 
+	rc = rc == 0 ? runs_first(q, f, a->missing, d, &runs, e) : rc;
 	if (rc < 0) {
 		return rc;
 	}
@@ -93,8 +95,12 @@ give_file(
 		sql_name(s, q->table->columns[q->columns[i]].name);
 	}
 	sql_add(s, " FROM ");
-	selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
-	selection_where(q, f, s);
+	if (runs.count > 0) {
+		runs_add_first(q, f, &runs, s);
+	} else {
+		selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
+		selection_where(q, f, s);
+	}
 	selection_order(q, use == RUNS_ONE, s);
 	selection_limit(a->left, s);
 	rc = give_rows(a, s, d, e);

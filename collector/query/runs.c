@@ -237,12 +237,10 @@ runs_bound(const struct question *q, const struct catalog_file *f, const bool *m
 	return rc;
 }
 
-void
-runs_add_bounded(const struct question *q, const struct catalog_file *f, int64_t bound,
-    struct sql *s)
+/* Whole rows of the keys that a SELECT gives, which follows this and a parenthesis. */
+static void
+begin_whole_rows(const struct table *t, struct sql *s)
 {
-	const struct table *t = q->table;
-
 	sql_add(s, "(SELECT ");
 	add_keys(t, s);
 	for (unsigned i = 0; i < t->count; i++) {
@@ -255,10 +253,133 @@ runs_add_bounded(const struct question *q, const struct catalog_file *f, int64_t
 	add_runs_name(t, s);
 	sql_add(s, " WHERE (");
 	add_keys(t, s);
-	sql_add(s, ") IN (SELECT ");
-	add_keys(t, s);
-	add_candidates(q, f, bound, s);
+	sql_add(s, ") IN (");
+}
+
+static void
+end_whole_rows(const struct table *t, struct sql *s)
+{
 	sql_add(s, ") GROUP BY ");
 	add_keys(t, s);
 	sql_add(s, ")");
+}
+
+void
+runs_add_bounded(const struct question *q, const struct catalog_file *f, int64_t bound,
+    struct sql *s)
+{
+	begin_whole_rows(q->table, s);
+	sql_add(s, "SELECT ");
+	add_keys(q->table, s);
+	add_candidates(q, f, bound, s);
+	end_whole_rows(q->table, s);
+}
+
+/* The keys of the first rows of every run. */
+static void
+add_first_keys(const struct question *q, const struct catalog_file *f,
+    const struct runs *runs, struct sql *s)
+{
+	for (unsigned i = 0; i < runs->count; i++) {
+		sql_add(s, "%sSELECT * FROM (SELECT ", i > 0 ? " UNION ALL " : "");
+		add_keys(q->table, s);
+		sql_add(s, " FROM ");
+		add_runs_name(q->table, s);
+		selection_where(q, f, s);
+		sql_add(s, "%s rowid BETWEEN %lld AND %lld ORDER BY rowid LIMIT %llu)",
+		    q->condition_count > 0 ? " AND" : " WHERE",
+		    (long long)runs->first[i], (long long)runs->last[i],
+		    (unsigned long long)q->limit);
+	}
+}
+
+static int
+read_extents(const struct table *t, struct database *d, struct runs *ret, struct err *e)
+{
+	struct statement *statement = NULL;
+	struct sql *s = sql_new();
+	char *name = NULL;
+	int rc = -ENOMEM;
+
+	if (s == NULL || asprintf(&name, "%s_extent", t->name) < 0) {
+		err_set(e, rc, "no memory to put the question together");
+		goto out;
+	}
+	sql_add(s, "SELECT first, last FROM ");
+	sql_name(s, name);
+	rc = sql_prepare(s, d, &statement, e);
+	while (rc >= 0 && ret->count < RUNS_MAX &&
+	       (rc = statement_step(statement, e)) > 0) {
+		ret->first[ret->count] = statement_i64(statement, 0);
+		ret->last[ret->count++] = statement_i64(statement, 1);
+	}
+out:
+	statement_free(statement);
+	sql_free(s);
+	free(name);
+	return rc < 0 ? rc : 0;
+}
+
+/* Whether one of the first rows has no value in its key: IN would not find it. */
+static int
+has_null_first(const struct question *q, const struct catalog_file *f,
+    const struct runs *runs, struct database *d, int64_t *ret, struct err *e)
+{
+	const struct table *t = q->table;
+	struct sql *s = sql_new();
+	const char *word = ") WHERE ";
+	int rc;
+
+	if (s == NULL) {
+		return err_set(e, -ENOMEM, "no memory to put the question together");
+	}
+	sql_add(s, "SELECT 1 FROM (");
+	add_first_keys(q, f, runs, s);
+	for (unsigned i = 0; i < t->count; i++) {
+		if (t->columns[i].role == COLUMN_KEY) {
+			sql_add(s, "%s", word);
+			sql_name(s, t->columns[i].name);
+			sql_add(s, " IS NULL");
+			word = " OR ";
+		}
+	}
+	sql_add(s, " LIMIT 1");
+	rc = take_integer(s, d, ret, e);
+	sql_free(s);
+	return rc;
+}
+
+int
+runs_first(const struct question *q, const struct catalog_file *f, const bool *missing,
+    struct database *d, struct runs *ret, struct err *e)
+{
+	const struct table *t = q->table;
+	int64_t has_null = 0, count = 0;
+	int rc;
+
+	ret->count = 0;
+	if (t->storage != TABLE_RUNS || t->is_view || q->by_count > 0 || q->sort >= 0 ||
+	    q->limit > BOUND_ROWS || !is_plain(t, missing) ||
+	    !has_key_conditions_only(q) || !selection_is_inside(q, f)) {
+		return 0;
+	}
+	rc = count_runs(t, d, &count, e);
+	if (rc < 0 || count < 2 || count > RUNS_MAX) {
+		return rc;
+	}
+	rc = read_extents(t, d, ret, e);
+	rc = rc == 0 ? has_null_first(q, f, ret, d, &has_null, e) : rc;
+	if (has_null != 0) {
+		ret->count = 0;
+	}
+	return rc;
+}
+
+void
+runs_add_first(const struct question *q, const struct catalog_file *f,
+    const struct runs *runs, struct sql *s)
+{
+	begin_whole_rows(q->table, s);
+	add_first_keys(q, f, runs, s);
+	end_whole_rows(q->table, s);
 }

@@ -32,4 +32,20 @@ int runs_bound(const struct question *q, const struct catalog_file *f,
 void runs_add_bounded(const struct question *q, const struct catalog_file *f,
     int64_t bound, struct sql *s);
 
+#define RUNS_MAX 64
+
+struct runs {
+	int64_t first[RUNS_MAX], last[RUNS_MAX]; /* rowids */
+	unsigned count;
+};
+
+/* The first N rows of a table in several runs: each run is in the order of the key, so
+ * they are among the first N of every run.  ret->count is 0 where the question is not
+ * of this kind. */
+int runs_first(const struct question *q, const struct catalog_file *f,
+    const bool *missing, struct database *d, struct runs *ret, struct err *e);
+/* Adds the rows of those keys, whole, as what to select from. */
+void runs_add_first(const struct question *q, const struct catalog_file *f,
+    const struct runs *runs, struct sql *s);
+
 #endif

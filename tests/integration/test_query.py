@@ -206,7 +206,7 @@ def test_a_question_that_takes_too_long_is_ended(large):
     assert done.returncode == 1 and "--timeout" in done.stderr
 
 
-def test_the_top_of_several_runs_agrees_with_all_rows(programs, tmp_path):
+def test_the_top_and_the_first_of_several_runs_agree_with_all_rows(programs, tmp_path):
     """Keys lie in several runs; what they sum up to decides, not one run's part."""
     chance = random.Random(3)
     files = []
@@ -225,6 +225,10 @@ def test_the_top_of_several_runs_agrees_with_all_rows(programs, tmp_path):
         wanted = sorted(keep, key=lambda r: (-r[2], ipaddress.ip_address(r[0]), r[1]))[:25]
         assert made.columns("pairs", "src_ip,dst_port,fwd_packets", "--top", "25",
                             "--sort", "fwd_packets", *words) == wanted
+        first = sorted(keep, key=lambda r: (ipaddress.ip_address(r[0]), r[1]))
+        assert made.columns("pairs", "src_ip,dst_port,fwd_packets", "--limit", "40",
+                            *words) == first[:40]
+        assert made.columns("pairs", "src_ip,dst_port,fwd_packets", *words) == first
 
 
 def test_top_and_by_agree_with_plain_rows(large):
