@@ -19,7 +19,7 @@ CPPFLAGS += -D_GNU_SOURCE -DFLOWPAIR_VERSION='"$(VERSION)"' -DFLOWPAIR_PREFIX='"
 BASE     := -std=gnu17 -g $(WARN) -MMD -MP -pthread
 LDBASE   := -pthread -pie -Wl,-z,relro,-z,now
 
-CFLAGS.release  := -O2 -flto=auto -fno-semantic-interposition $(HARDEN)
+CFLAGS.release  := -O2 -flto=auto -ffat-lto-objects -fno-semantic-interposition $(HARDEN)
 LDFLAGS.release := -O2 -flto=auto
 CFLAGS.debug    := -O0 -fPIE
 CFLAGS.asan     := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
@@ -100,8 +100,9 @@ $(B)/flowpair-query: $(B)/collector/query/main.o $(A_QUERY) $(A_COMMON)
 $(addprefix $(B)/,$(PROGRAMS)):
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS)
 
+# Linked without whole-program optimisation: some hundred links of the same objects.
 $(UNIT_BIN): %: %.o $(call obj,$(SUPPORT)) $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
-	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -o $@ $^ $(LIBS) -lcmocka
+	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fno-lto -o $@ $^ $(LIBS) -lcmocka
 .SECONDARY: $(patsubst %,%.o,$(UNIT_BIN)) $(call obj,$(SUPPORT))
 
 T ?=
