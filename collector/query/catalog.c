@@ -324,12 +324,12 @@ catalog_close(struct catalog *c)
 	for (unsigned i = 0; i < c->count; i++) {
 		struct table *t = &c->tables[i];
 		for (unsigned k = 0; k < t->count; k++) {
-			free(t->columns[k].name);
-			free(t->columns[k].shown);
-			free(t->columns[k].expression);
+			free((char *)t->columns[k].name);
+			free((char *)t->columns[k].shown);
+			free((char *)t->columns[k].expression);
 		}
 		free(t->columns);
-		free(t->name);
+		free((char *)t->name);
 	}
 	free(c->tables);
 	database_close(c->database);

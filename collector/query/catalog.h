@@ -47,18 +47,18 @@ enum column_group {
 };
 
 struct column {
-	char *name;  /* "start_ns" */
-	char *shown; /* as people see it: "start" */
+	const char *name;  /* "start_ns" */
+	const char *shown; /* as people see it: "start" */
 	enum column_kind kind;
 	enum column_role role;
 	enum column_group group;
-	char *expression; /* SQL of a computed column */
+	const char *expression; /* SQL of a computed column */
 };
 
 enum table_storage { TABLE_UPSERT, TABLE_RUNS, TABLE_APPEND };
 
 struct table {
-	char *name;
+	const char *name;
 	enum table_storage storage;
 	bool is_view;
 	bool by_day; /* one file per UTC day */

@@ -1,0 +1,172 @@
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "collector/query/condition.h"
+
+static struct column columns[] = {
+    {.name = "src_ip", .shown = "src_ip", .kind = COLUMN_ADDRESS},
+    {.name = "service_ip", .shown = "service_ip", .kind = COLUMN_PREFIX},
+    {.name = "start_ns", .shown = "start", .kind = COLUMN_TIME_NS},
+    {.name = "date", .shown = "date", .kind = COLUMN_DATE},
+    {.name = "protocol", .shown = "protocol", .kind = COLUMN_INTEGER},
+    {.name = "mean", .shown = "mean", .kind = COLUMN_REAL},
+    {.name = "note_eq", .shown = "note_eq", .kind = COLUMN_TEXT},
+};
+static const struct table table = {
+    .name = "made", .columns = columns, .count = sizeof columns / sizeof columns[0]};
+
+/* Parses; the test ends when that fails. */
+static struct condition
+parsed(const char *text)
+{
+	struct condition c;
+	struct err e = {""};
+
+	if (condition_parse(&table, text, &c, &e) < 0) {
+		fail_msg("%s: %s", text, e.text);
+	}
+	return c;
+}
+
+static void
+says_text(const char *text, enum condition_operator op, const char *value)
+{
+	struct condition c = parsed(text);
+
+	assert_int_equal(c.op, op);
+	assert_string_equal(c.values[0].text, value);
+	condition_done(&c);
+}
+
+static void
+says_number(const char *text, enum condition_operator op, int64_t value)
+{
+	struct condition c = parsed(text);
+
+	assert_int_equal(c.op, op);
+	assert_int_equal(c.values[0].integer, value);
+	condition_done(&c);
+}
+
+static void
+complains(const char *text, const char *sentence)
+{
+	struct condition c;
+	struct err e = {""};
+
+	assert_true(condition_parse(&table, text, &c, &e) < 0);
+	assert_string_equal(e.text, sentence);
+}
+
+static void
+a_field_alone_means_eq(void **state)
+{
+	(void)state;
+	says_number("protocol=6", CONDITION_EQ, 6);
+	says_number("protocol_eq=6", CONDITION_EQ, 6);
+}
+
+static void
+a_column_that_ends_like_an_operator_is_a_column(void **state)
+{
+	(void)state;
+	says_text("note_eq=x", CONDITION_EQ, "x");
+	says_text("note_eq_ne=x", CONDITION_NE, "x");
+}
+
+static void
+addresses_and_networks_take_their_canonical_form(void **state)
+{
+	(void)state;
+	says_text("src_ip=::ffff:10.0.0.1", CONDITION_EQ, "10.0.0.1");
+	says_text("src_ip_ge=2001:DB8:0:0::1", CONDITION_GE, "2001:db8::1");
+	says_text("src_ip_prefix=10.0.0.0/8", CONDITION_PREFIX, "10.0.0.0/8");
+	says_text("service_ip=2001:DB8::/64", CONDITION_EQ, "2001:db8::/64");
+	says_text("service_ip=10.1.2.3", CONDITION_EQ, "10.1.2.3");
+}
+
+static void
+times_are_iso_8601_seconds_or_nanoseconds(void **state)
+{
+	(void)state;
+	says_number("start_ge=2017-04-26", CONDITION_GE, 1493164800000000000);
+	says_number(
+	    "start_ns_lt=2017-04-26T11:11:17.5Z", CONDITION_LT, 1493205077500000000);
+	says_number("start=@1493205077", CONDITION_EQ, 1493205077000000000);
+	says_number("start_ns=1493205077000000001", CONDITION_EQ, 1493205077000000001);
+}
+
+static void
+protocols_have_names(void **state)
+{
+	(void)state;
+	says_number("protocol=UDP", CONDITION_EQ, 17);
+	complains("mean=tcp", "\"tcp\" is no number, which mean is compared with");
+}
+
+static void
+in_takes_values_between_commas(void **state)
+{
+	struct condition c = parsed("protocol_in=tcp,17,1");
+
+	(void)state;
+	assert_int_equal(c.count, 3);
+	assert_int_equal(c.values[0].integer, 6);
+	assert_int_equal(c.values[2].integer, 1);
+	condition_done(&c);
+}
+
+static void
+a_value_may_hold_equals_signs_and_commas(void **state)
+{
+	(void)state;
+	says_text("note_eq_eq=a=b,c", CONDITION_EQ, "a=b,c");
+}
+
+static void
+what_is_no_condition_is_explained(void **state)
+{
+	(void)state;
+	complains("protocol",
+	    "\"protocol\" is no condition; write field=value or field_op=value, as in "
+	    "dst_port_lt=1024");
+	complains("=6",
+	    "\"=6\" is no condition; write field=value or field_op=value, as in "
+	    "dst_port_lt=1024");
+	complains("protocol_in=6,",
+	    "\"\" is no whole number, which protocol is compared "
+	    "with");
+	complains("protocol=99999999999999999999",
+	    "\"99999999999999999999\" is no whole number, which protocol is compared "
+	    "with");
+	complains(
+	    "date=2017-02-30", "\"2017-02-30\" is no day; write it as 2017-04-26");
+	complains("start_prefix=2017", "operator prefix compares addresses and text, "
+				       "and start_ns is a time; use eq "
+				       "ne lt le gt ge in");
+	complains("service_ip=10.0.0.1/24",
+	    "\"10.0.0.1/24\" is no network; write 10.0.0.0/8 or 2001:db8::/32, with no "
+	    "bits set beyond the length");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_field_alone_means_eq),
+	    cmocka_unit_test(a_column_that_ends_like_an_operator_is_a_column),
+	    cmocka_unit_test(addresses_and_networks_take_their_canonical_form),
+	    cmocka_unit_test(times_are_iso_8601_seconds_or_nanoseconds),
+	    cmocka_unit_test(protocols_have_names),
+	    cmocka_unit_test(in_takes_values_between_commas),
+	    cmocka_unit_test(a_value_may_hold_equals_signs_and_commas),
+	    cmocka_unit_test(what_is_no_condition_is_explained),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
