@@ -2,16 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "common/clock.h"
 #include "common/hash.h"
 #include "exporter/entry.h"
 #include "exporter/expiry.h"
 #include "exporter/lookup.h"
+#include "exporter/pages.h"
 
-#define BATCH     64u
-#define HUGE_PAGE ((size_t)2 << 20)
+#define BATCH       64u
+#define SWEEP_BATCH 16u
 
 struct conversations {
 	struct conversations_settings s;
@@ -76,31 +76,6 @@ settle_timeouts(struct conversations *c)
 	return longest > s->close_grace_ns ? longest : s->close_grace_ns;
 }
 
-/* Reserves addresses for every conversation there may be; the kernel gives memory as
- * they are first used.  Aligned so that huge pages can serve it. */
-static struct entry *
-pool_new(uint32_t count, size_t *ret_bytes)
-{
-	size_t bytes =
-	    (count * sizeof(struct entry) + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-	size_t reserved = bytes + HUGE_PAGE;
-	char *base = mmap(NULL, reserved, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t before;
-
-	if (base == MAP_FAILED) {
-		return NULL;
-	}
-	before = (HUGE_PAGE - ((uintptr_t)base & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1);
-	if (before > 0) {
-		(void)munmap(base, before);
-	}
-	(void)munmap(base + before + bytes, HUGE_PAGE - before);
-	(void)madvise(base + before, bytes, MADV_HUGEPAGE);
-	*ret_bytes = bytes;
-	return (struct entry *)(void *)(base + before);
-}
-
 struct conversations *
 conversations_new(const struct conversations_settings *s,
     void (*ended)(const struct flow_record *r, void *data), void *data)
@@ -121,7 +96,8 @@ conversations_new(const struct conversations_settings *s,
 		c->s.max_conversations = 1;
 	}
 	horizon_ns = settle_timeouts(c) + CONVERSATION_DISORDER_NS;
-	c->pool = pool_new(c->s.max_conversations, &c->pool_bytes);
+	c->pool_bytes = c->s.max_conversations * sizeof *c->pool;
+	c->pool = pages_new(c->pool_bytes);
 	expiry_init(&c->expiry, horizon_ns, c->pool, sizeof *c->pool);
 	c->leap_ns = expiry_span(&c->expiry);
 	if (c->pool == NULL || lookup_init(&c->lookup) < 0) {
@@ -137,9 +113,7 @@ conversations_free(struct conversations *c)
 	if (c == NULL) {
 		return;
 	}
-	if (c->pool != NULL) {
-		(void)munmap(c->pool, c->pool_bytes);
-	}
+	pages_free(c->pool, c->pool_bytes);
 	if (c->lookup.slots != NULL) {
 		lookup_done(&c->lookup);
 	}
@@ -211,15 +185,22 @@ send_record(struct conversations *c, const struct entry *v, enum flow_end_reason
 
 /* Ends a conversation for good: sends its record and gives its entry back. */
 static void
-end(struct conversations *c, struct entry *v, enum flow_end_reason reason)
+end_hashed(struct conversations *c, struct entry *v, uint32_t hash,
+    enum flow_end_reason reason)
 {
 	send_record(c, v, reason);
-	lookup_remove(&c->lookup, key_hash(c, &v->key), number_of(c, v));
+	lookup_remove(&c->lookup, hash, number_of(c, v));
 	v->generation++;
 	v->state = 0;
 	v->opening = c->free;
 	c->free = number_of(c, v);
 	c->counts.live--;
+}
+
+static void
+end(struct conversations *c, struct entry *v, enum flow_end_reason reason)
+{
+	end_hashed(c, v, key_hash(c, &v->key), reason);
 }
 
 static enum flow_end_reason
@@ -255,27 +236,50 @@ watch(struct conversations *c, const struct entry *v, uint64_t due)
 	    due + CONVERSATION_DISORDER_NS);
 }
 
+/* Whether v, which came up in the wheel, is to be sent; else it is put back. */
+static bool
+is_due(struct conversations *c, struct entry *v)
+{
+	uint64_t due = due_ns(c, v);
+
+	if (due + CONVERSATION_DISORDER_NS <= c->clock_ns) {
+		return true;
+	}
+	if (watch(c, v, due) < 0) {
+		end(c, v, FLOW_END_RESOURCES);
+	}
+	return false;
+}
+
 /* Sends what no packet can prolong any more.  Deadlines are put off by the permitted
- * disorder, so that nothing is sent that a late packet would have been counted in. */
+ * disorder, so that nothing is sent that a late packet would have been counted in.  In
+ * batches, as packets are added, so that waits for lookup slots overlap. */
 static void
 sweep(struct conversations *c)
 {
-	struct expiry_entry e;
+	struct expiry_entry due[SWEEP_BATCH];
+	uint32_t hashes[SWEEP_BATCH];
 	uint64_t slot_ns;
+	unsigned n;
 
-	while (expiry_take(&c->expiry, c->clock_ns, &e, &slot_ns)) {
-		struct entry *v = entry_conversation(c, &e);
-		uint64_t due;
-		if (v == NULL) {
-			continue;
+	do {
+		n = 0;
+		while (n < SWEEP_BATCH &&
+		       expiry_take(&c->expiry, c->clock_ns, &due[n], &slot_ns)) {
+			struct entry *v = entry_conversation(c, &due[n]);
+			if (v != NULL && is_due(c, v)) {
+				hashes[n] = key_hash(c, &v->key);
+				lookup_prefetch(&c->lookup, hashes[n++]);
+			}
 		}
-		due = due_ns(c, v);
-		if (due + CONVERSATION_DISORDER_NS <= c->clock_ns) {
-			end(c, v, reason_when_due(v));
-		} else if (watch(c, v, due) < 0) {
-			end(c, v, FLOW_END_RESOURCES);
+		for (unsigned i = 0; i < n; i++) {
+			/* NULL: its other entry came up in the same batch. */
+			struct entry *v = entry_conversation(c, &due[i]);
+			if (v != NULL) {
+				end_hashed(c, v, hashes[i], reason_when_due(v));
+			}
 		}
-	}
+	} while (n > 0);
 }
 
 /* Makes room by ending whoever has been idle for longest, as the wheel has it: the
@@ -371,10 +375,17 @@ close_at(struct conversations *c, struct entry *v, uint64_t now_ns)
 	(void)watch(c, v, v->start_ns + v->seen + c->s.close_grace_ns);
 }
 
+/* guess: where the conversation was when the batch began. */
 static struct entry *
-find(const struct conversations *c, const struct packet *p, uint32_t hash)
+find(const struct conversations *c, const struct packet *p, uint32_t hash,
+    uint32_t guess)
 {
 	uint32_t at = hash, number;
+
+	if (guess != LOOKUP_NONE && c->pool[guess].state & ENTRY_LIVE &&
+	    memcmp(&c->pool[guess].key, &p->key, sizeof p->key) == 0) {
+		return &c->pool[guess];
+	}
 
 	while ((number = lookup_next(&c->lookup, hash, &at)) != LOOKUP_NONE) {
 		if (memcmp(&c->pool[number].key, &p->key, sizeof p->key) == 0) {
@@ -468,10 +479,10 @@ advance(struct conversations *c, uint64_t time_ns)
 }
 
 static void
-add(struct conversations *c, const struct packet *p, uint32_t hash)
+add(struct conversations *c, const struct packet *p, uint32_t hash, uint32_t guess)
 {
 	uint64_t now_ns = advance(c, p->time_ns);
-	struct entry *v = find(c, p, hash);
+	struct entry *v = find(c, p, hash, guess);
 
 	if (v != NULL) {
 		v = settle(c, v, p, now_ns);
@@ -499,7 +510,7 @@ add(struct conversations *c, const struct packet *p, uint32_t hash)
 static void
 add_batch(struct conversations *c, const struct packet *p, unsigned n)
 {
-	uint32_t hashes[BATCH];
+	uint32_t hashes[BATCH], guesses[BATCH];
 
 	for (unsigned i = 0; i < n; i++) {
 		hashes[i] = key_hash(c, &p[i].key);
@@ -508,15 +519,15 @@ add_batch(struct conversations *c, const struct packet *p, unsigned n)
 	}
 	for (unsigned i = 0; i < n; i++) {
 		uint32_t at = hashes[i];
-		uint32_t number = lookup_next(&c->lookup, hashes[i], &at);
-		if (number != LOOKUP_NONE) {
-			const struct entry *v = &c->pool[number];
+		guesses[i] = lookup_next(&c->lookup, hashes[i], &at);
+		if (guesses[i] != LOOKUP_NONE) {
+			const struct entry *v = &c->pool[guesses[i]];
 			__builtin_prefetch(v, 1);
 			__builtin_prefetch(&v->side[p[i].from_high], 1);
 		}
 	}
 	for (unsigned i = 0; i < n; i++) {
-		add(c, &p[i], hashes[i]);
+		add(c, &p[i], hashes[i], guesses[i]);
 	}
 	c->counts.packets += n;
 }

@@ -1,45 +1,23 @@
 #include "exporter/lookup.h"
 
 #include <errno.h>
-#include <stddef.h>
-#include <sys/mman.h>
+
+#include "exporter/pages.h"
 
 #define FIRST_SLOTS 4096u /* 32 KiB */
-#define HUGE_PAGE   (2u << 20)
-
-static uint64_t *
-slots_new(uint64_t count)
-{
-	uint64_t *s = mmap(NULL, count * sizeof *s, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (s == MAP_FAILED) {
-		return NULL;
-	}
-	if (count * sizeof *s >= HUGE_PAGE) {
-		(void)madvise(s, count * sizeof *s, MADV_HUGEPAGE);
-	}
-	return s;
-}
-
-static void
-slots_free(uint64_t *s, uint64_t count)
-{
-	if (s != NULL) {
-		(void)munmap(s, count * sizeof *s);
-	}
-}
 
 int
 lookup_init(struct lookup *l)
 {
-	*l = (struct lookup){.slots = slots_new(FIRST_SLOTS), .mask = FIRST_SLOTS - 1};
+	*l = (struct lookup){.slots = pages_new(FIRST_SLOTS * sizeof(uint64_t)),
+	    .mask = FIRST_SLOTS - 1};
 	return l->slots == NULL ? -ENOMEM : 0;
 }
 
 void
 lookup_done(struct lookup *l)
 {
-	slots_free(l->slots, (uint64_t)l->mask + 1);
+	pages_free(l->slots, ((uint64_t)l->mask + 1) * sizeof *l->slots);
 	*l = (struct lookup){0};
 }
 
@@ -64,7 +42,7 @@ grow(struct lookup *l)
 		return -ENOMEM;
 	}
 	bigger.mask = (uint32_t)(count - 1);
-	bigger.slots = slots_new(count);
+	bigger.slots = pages_new(count * sizeof *bigger.slots);
 	if (bigger.slots == NULL) {
 		return -ENOMEM;
 	}
@@ -73,7 +51,7 @@ grow(struct lookup *l)
 			place(&bigger, l->slots[i]);
 		}
 	}
-	slots_free(l->slots, (uint64_t)l->mask + 1);
+	pages_free(l->slots, ((uint64_t)l->mask + 1) * sizeof *l->slots);
 	*l = bigger;
 	return 0;
 }
