@@ -19,6 +19,7 @@ struct conversations {
 	uint64_t seed;
 	bool has_begun;    /* there was a packet; the first may be of time 0 */
 	uint64_t clock_ns; /* latest time of a packet or tick */
+	uint64_t swept_ns; /* what it was at the last sweep */
 	uint64_t leap_ns;  /* everything that lives is due when time leaps so far */
 	void (*ended)(const struct flow_record *r, void *data);
 	void *data;
@@ -262,6 +263,7 @@ sweep(struct conversations *c)
 	uint64_t slot_ns;
 	unsigned n;
 
+	c->swept_ns = c->clock_ns;
 	do {
 		n = 0;
 		while (n < SWEEP_BATCH &&
@@ -448,20 +450,20 @@ restart_clock(struct conversations *c, uint64_t now_ns)
 	flush_live(c);
 	expiry_compact(&c->expiry, entry_is_alive, c);
 	expiry_start(&c->expiry, now_ns);
-	c->clock_ns = now_ns;
+	c->clock_ns = c->swept_ns = now_ns;
 }
 
 /* The time that deadlines are compared with for a packet of time_ns. */
 static uint64_t
 advance(struct conversations *c, uint64_t time_ns)
 {
+	time_ns = at_most(time_ns, CONVERSATION_TIME_MAX_NS);
 	if (time_ns >= c->clock_ns) {
-		uint64_t passed_ns = time_ns - c->clock_ns;
 		c->clock_ns = time_ns;
 		if (!c->has_begun) {
 			c->has_begun = true;
 			restart_clock(c, time_ns);
-		} else if (passed_ns > c->leap_ns) {
+		} else if (time_ns - c->swept_ns > c->leap_ns) {
 			/* The wheel must not lag by years: it would be turned slot by
 			 * slot. */
 			sweep(c);
@@ -549,6 +551,7 @@ conversations_tick(struct conversations *c, uint64_t now_ns)
 	if (!c->has_begun) {
 		return;
 	}
+	now_ns = at_most(now_ns, CONVERSATION_TIME_MAX_NS);
 	if (now_ns > c->clock_ns) {
 		c->clock_ns = now_ns;
 	}

@@ -29,6 +29,9 @@
 /* Longest timeouts that are accepted; longer ones count as this. */
 #define CONVERSATION_TIMEOUT_MAX_NS (72 * 3600 * 1000000000ULL)
 
+/* Later times (beyond the year 2262) count as this, so that no deadline overflows. */
+#define CONVERSATION_TIME_MAX_NS INT64_MAX
+
 struct conversations;
 
 struct conversations_settings {

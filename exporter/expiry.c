@@ -105,7 +105,7 @@ bool
 expiry_take(
     struct expiry *x, uint64_t now_ns, struct expiry_entry *ret, uint64_t *ret_slot_ns)
 {
-	uint64_t until = now_ns / x->slot_ns;
+	uint64_t until = now_ns == UINT64_MAX ? UINT64_MAX : now_ns / x->slot_ns;
 	struct expiry_block *b;
 	uint64_t entry;
 

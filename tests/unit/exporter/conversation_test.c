@@ -483,6 +483,18 @@ packets_of_time_zero_are_one_conversation(void **unused)
 }
 
 static void
+a_leap_of_centuries_takes_no_time(void **unused)
+{
+	(void)unused;
+	udp(START, 0);
+	udp(INT64_MAX, 0);
+	conversations_tick(world.table, UINT64_MAX);
+	flush(2);
+	assert_int_equal(world.records[0].end_reason, FLOW_END_IDLE);
+	assert_int_equal(world.records[1].end_reason, FLOW_END_FORCED);
+}
+
+static void
 octets_are_cut_before_they_overflow(void **unused)
 {
 	uint64_t octets = 0;
@@ -551,6 +563,7 @@ main(void)
 	    TEST(a_short_step_back_counts_as_no_time),
 	    TEST(a_leap_of_decades_ends_what_lives_at_once),
 	    TEST(packets_of_time_zero_are_one_conversation),
+	    TEST(a_leap_of_centuries_takes_no_time),
 	    TEST(octets_are_cut_before_they_overflow),
 	    TEST(adaptive_idle_follows_the_pace),
 	};
