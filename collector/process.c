@@ -565,7 +565,11 @@ process_replay(struct process *p, struct err *e)
 		    "or start with an empty --store and --journal",
 		    p->source.text, p->pending);
 	}
-	rc = close_orphans(p, e);
+	/* A journal that was full has room again only after this. */
+	rc = process_flush(p, false, e);
+	if (rc == 0) {
+		rc = close_orphans(p, e);
+	}
 	p->is_live = true;
 	return rc;
 }

@@ -39,8 +39,8 @@ void process_free(struct process *p);
 /* Asks the store where it stands.  Then all frames from the source's begin are given to
  * process_frame(). */
 int process_resume(struct process *p, struct err *e);
-/* Resumes, and brings the tables up to the end of the journal.  Sessions that a crash
- * left open are closed in the journal. */
+/* Resumes, and brings tables and store up to the end of the journal.  Sessions that a
+ * crash left open are closed in the journal. */
 int process_replay(struct process *p, struct err *e);
 /* Handles one frame; flushes when due.  A store failure is retried for ever when live
  * (the sentence is logged once), and returned when importing. */

@@ -19,6 +19,7 @@ PATIENCE = 200  # seconds that anything may take on a slow, busy machine
 
 
 def records_of(store):
+    """0 also where nothing was stored yet."""
     with database(store / "flowpair.sqlite") as db:
         return db.execute("SELECT coalesce(sum(records), 0) FROM exporters").fetchone()[0]
 
@@ -274,16 +275,32 @@ def test_after_a_crash_the_journal_is_replayed_once(live, tmp_path):
     collector = live("--flush-interval", "1h")
     collector.send(*messages(100))
     collector.process.kill()
-    for _ in range(2):
+    assert records_of(tmp_path / "store") == 0
+    for replayed in (True, False, False):
         collector = live("--flush-interval", "1h")
+        assert ("101 messages of the journal were not stored yet"
+                in collector.process.stderr) == replayed
         collector.process.kill()
-    collector = live()
-    summary = collector.stop()
-    assert records_of(tmp_path / "store") == 1000 == summary["records"]
-    assert "101 messages of the journal were not stored yet" in collector.process.stderr
-    collector = live()
-    assert collector.stop()["records"] == 0
+        assert records_of(tmp_path / "store") == 1000
+    assert live().stop()["records"] == 0
     assert records_of(tmp_path / "store") == 1000
+
+
+def test_a_journal_that_is_full_when_the_collector_starts_is_no_obstacle(live, tmp_path):
+    sizes = ("--segment-size", "4MiB", "--flush-interval", "1h")
+    collector = live(*sizes, "--journal-size", "64MiB")
+    body = b"".join(messages(1, records=1200)[1:])
+    with collector.connect() as connection:
+        connection.sendall(messages(0)[0] + b"".join(
+            body[:8] + struct.pack(">I", 1200 * i) + body[12:] for i in range(300)))
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(100):
+            pass
+    collector.process.kill()
+    collector = live(*sizes, "--journal-size", "16MiB")
+    collector.send(*messages(10))
+    collector.stop()
+    assert records_of(tmp_path / "store") == 360100
 
 
 def test_a_damaged_journal_is_named_with_its_repair(live, programs, run, tmp_path):

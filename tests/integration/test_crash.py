@@ -124,7 +124,7 @@ def test_import_killed_at_random_moments_ends_as_an_undisturbed_one(
         while True:
             process = start(programs.collector, "-r", file, "--store", killed,
                             "--max-keys", "700", "--summary", "none")
-            if run_for(process, source.uniform(0, whole / 5)):
+            if run_for(process, source.uniform(0, whole / 10)):
                 process.wait()
                 break
             process.kill()
