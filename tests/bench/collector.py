@@ -22,7 +22,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("FLOWPAIR_BUILD", os.path.join(TOP, "build", "release"))
 CACHE = os.path.join(TOP, "build", "bench")
-# repeat ratio, keys alive at a time as a part of the records, limit
+# repeat ratio, records after which a key repeats as a part of all, limit
 RATIOS = ((50, 1 / 50, 0.35), (10, 1 / 10, 0.40), (2, 1 / 10, 0.50), (1, 1, 0.60))
 UDP_RATE = 400000
 

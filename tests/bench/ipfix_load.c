@@ -64,10 +64,16 @@ put_record(uint8_t *p, uint64_t k, uint64_t i, uint64_t start_ms)
 	put(p + 50, 1 + i % 4, 4);
 }
 
+/* The i-th record's key.  Where the window holds all keys they come in turn; else it
+ * slides: with each new key come repetitions of those that were new WINDOW records ago,
+ * twice that, and so on. */
 static uint64_t
-key_of(uint64_t i, uint64_t ratio, uint64_t window)
+key_of(uint64_t i, uint64_t ratio, uint64_t window, uint64_t keys)
 {
-	return i / (window * ratio) * window + i % window;
+	if (window >= keys) {
+		return i % keys;
+	}
+	return (i / ratio + ratio * keys - i % ratio * (window / ratio)) % keys;
 }
 
 static void
@@ -148,7 +154,7 @@ int
 main(int argc, char **argv)
 {
 	const unsigned most = HEADER + MESSAGE * RECORD;
-	uint64_t records, ratio, window, start_ms = (uint64_t)time(NULL) * 1000;
+	uint64_t records, ratio, window, keys, start_ms = (uint64_t)time(NULL) * 1000;
 	uint8_t template[256], *bytes, *at;
 	size_t template_length;
 	double rate, begin;
@@ -170,6 +176,7 @@ main(int argc, char **argv)
 		    "least 1\n");
 		return 2;
 	}
+	keys = records / ratio > 0 ? records / ratio : 1;
 	at = bytes = malloc((records / MESSAGE + 1) * most);
 	if (bytes == NULL) {
 		fprintf(stderr, "ipfix_load: no memory\n");
@@ -180,7 +187,7 @@ main(int argc, char **argv)
 		put_header(at, 256, (unsigned)(HEADER + n * RECORD), i);
 		for (uint64_t k = 0; k < n; k++) {
 			put_record(at + HEADER + k * RECORD,
-			    key_of(i + k, ratio, window), i + k, start_ms);
+			    key_of(i + k, ratio, window, keys), i + k, start_ms);
 		}
 		at += HEADER + n * RECORD;
 	}
