@@ -169,6 +169,37 @@ measure(const struct database_value *values, unsigned n, struct record *r)
 	r->header += r->header + 1 < 128 ? 1 : 2; /* its own length comes first */
 }
 
+/* The low n bytes, big-endian; returns where they end. */
+static inline uint8_t *
+put_number(uint8_t *p, uint64_t v, unsigned n)
+{
+	switch (n) {
+	case 8:
+		store_u64(p, v);
+		break;
+	case 6:
+		store_u16(p, (uint16_t)(v >> 32));
+		store_u32(p + 2, (uint32_t)v);
+		break;
+	case 4:
+		store_u32(p, (uint32_t)v);
+		break;
+	case 3:
+		p[0] = (uint8_t)(v >> 16);
+		store_u16(p + 1, (uint16_t)v);
+		break;
+	case 2:
+		store_u16(p, (uint16_t)v);
+		break;
+	case 1:
+		p[0] = (uint8_t)v;
+		break;
+	default: /* 0 and 1 are serial types without bytes */
+		break;
+	}
+	return p + n;
+}
+
 static void
 put_record(
     uint8_t *p, const struct database_value *values, unsigned n, const struct record *r)
@@ -187,9 +218,7 @@ put_record(
 		if (values[i].type == DATABASE_REAL) {
 			memcpy(&bits, &values[i].real, sizeof bits);
 		}
-		for (unsigned k = r->bytes[i]; k > 0; k--) {
-			*p++ = (uint8_t)(bits >> (8 * (k - 1)));
-		}
+		p = put_number(p, bits, r->bytes[i]);
 	}
 }
 
