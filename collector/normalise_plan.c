@@ -1,0 +1,329 @@
+#include "collector/normalise_plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How a field of this type and length is read; false: not at all (RFC 7011 section 6.2:
+ * integers may be shorter than their type, float64 may be float32, the rest is exact).
+ */
+static bool
+op_for(const struct element *element, uint16_t length, enum op_kind *ret)
+{
+	static const enum op_kind by_length[] = {[1] = OP_U8,
+	    [2] = OP_U16,
+	    [3] = OP_UINT,
+	    [4] = OP_U32,
+	    [5] = OP_UINT,
+	    [6] = OP_UINT,
+	    [7] = OP_UINT,
+	    [8] = OP_U64};
+
+	switch (element->type) {
+	case ELEMENT_U8:
+	case ELEMENT_U16:
+	case ELEMENT_U32:
+	case ELEMENT_U64:
+		*ret = length <= 8 ? by_length[length] : OP_U8;
+		return length >= 1 && length <= element->length && length <= 8;
+	case ELEMENT_I8:
+	case ELEMENT_I16:
+	case ELEMENT_I32:
+	case ELEMENT_I64:
+		*ret = OP_INT;
+		return length >= 1 && length <= element->length && length <= 8;
+	case ELEMENT_BOOL:
+		*ret = OP_BOOL;
+		return length == 1;
+	case ELEMENT_F32:
+	case ELEMENT_F64:
+		*ret = length == 4 ? OP_F32 : OP_F64;
+		return length == 4 || (length == 8 && element->type == ELEMENT_F64);
+	case ELEMENT_TIME_S:
+		*ret = OP_TIME_S;
+		return length == 4;
+	case ELEMENT_TIME_MS:
+		*ret = OP_TIME_MS;
+		return length == 8;
+	case ELEMENT_TIME_US:
+		*ret = OP_TIME_US;
+		return length == 8;
+	case ELEMENT_TIME_NS:
+		*ret = OP_TIME_NS;
+		return length == 8;
+	case ELEMENT_MAC:
+		*ret = OP_UINT;
+		return length == 6;
+	case ELEMENT_IPV4:
+		*ret = OP_IPV4;
+		return length == 4;
+	case ELEMENT_IPV6:
+		*ret = OP_IPV6;
+		return length == 16;
+	case ELEMENT_STRING:
+		*ret = OP_TEXT;
+		return true;
+	case ELEMENT_OCTETS:
+		*ret = OP_OCTETS;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* The template's first field of this element that can be read: an op for column. */
+static bool
+find_wire(
+    const struct template *t, const struct element *element, int column, struct op *ret)
+{
+	enum op_kind kind = OP_U8;
+	uint32_t offset = 0;
+
+	for (unsigned i = 0; i < t->field_count; i++) {
+		const struct template_field *f = &t->fields[i];
+		if (f->element == element && op_for(element, f->length, &kind)) {
+			*ret = (struct op){.kind = kind,
+			    .field = (uint16_t)i,
+			    .length = f->length,
+			    .offset = offset,
+			    .column = column};
+			return true;
+		}
+		offset += f->length;
+	}
+	return false;
+}
+
+static bool
+find_wire_name(const struct plan *p, const char *name, int column, struct op *ret)
+{
+	const struct element *element = elements_find_name(p->layout->elements, name);
+	return element != NULL && find_wire(p->template, element, column, ret);
+}
+
+static bool
+has_reverse(const struct plan *p)
+{
+	const struct template *t = p->template;
+
+	for (unsigned i = 0; i < t->field_count; i++) {
+		const struct element *element = t->fields[i].element;
+		if (element == NULL) {
+			continue;
+		}
+		if (element->is_reverse) {
+			return true;
+		}
+		for (unsigned k = 0; k < p->layout->reverse_count; k++) {
+			if (p->layout->reverse[k] == element) {
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+static void
+add_op(struct plan *p, struct op op)
+{
+	p->ops[p->op_count++] = op;
+}
+
+/* Wire operations of the fields that come from elements; what finds none is NULL. */
+static void
+compile_elements(struct plan *p)
+{
+	const struct layout *l = p->layout;
+	struct op op;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		const struct layout_field *f = &l->fields[i];
+		bool is_found = false;
+		for (unsigned k = 0; !is_found && k < f->from_count; k++) {
+			is_found = find_wire(p->template, f->from[k], (int)i, &op);
+		}
+		if (is_found) {
+			add_op(p, op);
+		} else {
+			nulls_set(&p->nulls[0], (int)i);
+		}
+	}
+}
+
+/* Wire operations of what is computed, where the wire says it outright. */
+static void
+compile_sent(struct plan *p, bool sent[static LAYOUT_MAX_FIELDS],
+    bool micro[static LAYOUT_MAX_FIELDS])
+{
+	const struct layout *l = p->layout;
+	bool has_span = l->start >= 0 && l->end >= 0 &&
+			!nulls_has(&p->nulls[0], l->start) &&
+			!nulls_has(&p->nulls[0], l->end);
+	struct op op;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		if (l->fields[i].source == SOURCE_FLOWS) {
+			sent[i] = find_wire_name(p, "deltaFlowCount", (int)i, &op);
+		} else if (l->fields[i].source == SOURCE_DURATION && !has_span) {
+			sent[i] =
+			    find_wire_name(p, "flowDurationMilliseconds", (int)i, &op);
+			if (!sent[i]) {
+				sent[i] = micro[i] = find_wire_name(
+				    p, "flowDurationMicroseconds", (int)i, &op);
+			}
+		}
+		if (sent[i]) {
+			add_op(p, op);
+		}
+	}
+}
+
+static void
+compile_computed(struct plan *p, const bool *sent, const bool *micro)
+{
+	const struct layout *l = p->layout;
+	bool one_way = !has_reverse(p);
+
+	for (unsigned i = 0; i < l->count; i++) {
+		const struct layout_field *f = &l->fields[i];
+		struct op op = {.kind = OP_CONSTANT, .column = (int)i, .constant = 1};
+		switch (f->source) {
+		case SOURCE_ELEMENTS:
+			if (!one_way || !f->has_one_way ||
+			    nulls_has(&p->nulls[0], f->forward)) {
+				continue;
+			}
+			op.constant = f->one_way;
+			break;
+		case SOURCE_FLOWS:
+			if (!sent[i] && l->end_reason >= 0 &&
+			    !nulls_has(&p->nulls[0], l->end_reason)) {
+				op.kind = OP_FLOWS;
+			}
+			break;
+		case SOURCE_DURATION:
+			op.kind = micro[i] ? OP_MICRO_TO_MS : OP_DURATION;
+			if (!sent[i] && (l->start < 0 || l->end < 0 ||
+					    nulls_has(&p->nulls[0], l->start) ||
+					    nulls_has(&p->nulls[0], l->end))) {
+				continue;
+			}
+			break;
+		case SOURCE_EXPORTER:
+			op.kind = OP_EXPORTER;
+			break;
+		case SOURCE_DOMAIN:
+			op.kind = OP_DOMAIN;
+			break;
+		case SOURCE_GIVEN:
+			continue;
+		}
+		p->nulls[0].words[i / 64] &= ~((uint64_t)1 << (i % 64));
+		if (!sent[i] || micro[i]) {
+			add_op(p, op);
+		}
+	}
+}
+
+static void
+compile_swaps(struct plan *p)
+{
+	const struct layout *l = p->layout;
+
+	p->direction = l->direction >= 0 && !nulls_has(&p->nulls[0], l->direction)
+			   ? l->direction
+			   : -1;
+	p->nulls[1] = p->nulls[0];
+	for (unsigned i = 0; p->direction >= 0 && i < l->count; i++) {
+		int k = l->fields[i].partner;
+		bool has_i = !nulls_has(&p->nulls[0], (int)i);
+		bool has_k = k >= 0 && !nulls_has(&p->nulls[0], k);
+		if (k < (int)i || (!has_i && !has_k) ||
+		    (l->fields[i].swaps_if_both && !(has_i && has_k))) {
+			continue;
+		}
+		p->swaps[p->swap_count++] = (struct swap){.a = (int)i, .b = k};
+		p->nulls[1].words[i / 64] &= ~((uint64_t)1 << (i % 64));
+		p->nulls[1].words[k / 64] &= ~((uint64_t)1 << (k % 64));
+		if (!has_k) {
+			nulls_set(&p->nulls[1], (int)i);
+		}
+		if (!has_i) {
+			nulls_set(&p->nulls[1], k);
+		}
+	}
+	p->nulls_differ = memcmp(&p->nulls[0], &p->nulls[1], sizeof p->nulls[0]) != 0;
+}
+
+static bool
+has_required(const struct plan *p)
+{
+	for (unsigned i = 0; i < p->layout->required_count; i++) {
+		if (nulls_has(&p->nulls[0], p->layout->required[i])) {
+			return false;
+		}
+	}
+	return p->template->scope_count == 0;
+}
+
+/* The bounds of every operation rest on this. */
+static bool
+lengths_add_up(const struct template *t)
+{
+	size_t sum = 0;
+
+	for (unsigned i = 0; i < t->field_count; i++) {
+		sum +=
+		    t->fields[i].length == ELEMENT_VARIABLE ? 1 : t->fields[i].length;
+	}
+	return sum == t->record_length && sum > 0;
+}
+
+struct plan *
+plan_new(const struct layout *l, const struct template *t)
+{
+	bool sent[LAYOUT_MAX_FIELDS] = {false}, micro[LAYOUT_MAX_FIELDS] = {false};
+	struct plan *p = lengths_add_up(t) ? calloc(1, sizeof *p) : NULL;
+
+	if (p == NULL) {
+		return NULL;
+	}
+	p->layout = l;
+	p->template = t;
+	p->ops = calloc(2 * (size_t)l->count + 1, sizeof *p->ops);
+	p->swaps = calloc((size_t)l->count + 1, sizeof *p->swaps);
+	p->starts = calloc((size_t)t->field_count + 1, sizeof(*p->starts));
+	p->lengths = calloc((size_t)t->field_count + 1, sizeof *p->lengths);
+	if (p->ops == NULL || p->swaps == NULL || p->starts == NULL ||
+	    p->lengths == NULL) {
+		plan_free(p);
+		return NULL;
+	}
+	compile_elements(p);
+	compile_sent(p, sent, micro);
+	compile_computed(p, sent, micro);
+	compile_swaps(p);
+	p->is_usable = has_required(p);
+	if (!p->is_usable) { /* records are counted, nothing is read */
+		p->op_count = 0;
+		p->direction = -1;
+	}
+	return p;
+}
+
+void
+plan_free(struct plan *p)
+{
+	if (p != NULL) {
+		free(p->ops);
+		free(p->swaps);
+		free(p->starts);
+		free(p->lengths);
+		free(p);
+	}
+}
+
+bool
+plan_is_usable(const struct plan *p)
+{
+	return p->is_usable;
+}

@@ -1,0 +1,62 @@
+/* What a plan is, for the files that make it up: normalise_plan.c compiles templates,
+ * normalise.c runs the operations. */
+#ifndef COLLECTOR_NORMALISE_PLAN_H
+#define COLLECTOR_NORMALISE_PLAN_H
+
+#include "collector/normalise.h"
+
+enum op_kind {
+	OP_U8,
+	OP_U16,
+	OP_U32,
+	OP_U64,
+	OP_UINT, /* 3, 5, 6 or 7 bytes */
+	OP_INT,  /* 1 to 8 bytes */
+	OP_BOOL,
+	OP_F32,
+	OP_F64,
+	OP_TIME_S,
+	OP_TIME_MS,
+	OP_TIME_US,
+	OP_TIME_NS,
+	OP_IPV4,
+	OP_IPV6,
+	OP_TEXT,
+	OP_OCTETS,
+	/* Not from the wire: */
+	OP_CONSTANT,
+	OP_EXPORTER,
+	OP_DOMAIN,
+	OP_FLOWS,       /* 1 unless the end reason is active timeout */
+	OP_DURATION,    /* from start and end */
+	OP_MICRO_TO_MS, /* the column itself */
+};
+
+struct op {
+	enum op_kind kind;
+	uint16_t field;  /* of the template */
+	uint16_t length; /* on the wire; variable: 65535 */
+	uint32_t offset; /* in the record, fixed-length templates */
+	int column;
+	int64_t constant;
+};
+
+struct swap {
+	int a, b;
+};
+
+struct plan {
+	const struct layout *layout;
+	const struct template *template;
+	bool is_usable;
+	struct layout_nulls nulls[2]; /* as sent, swapped */
+	bool nulls_differ;
+	int direction; /* column that tells which rows to swap, -1: none */
+	unsigned op_count, swap_count;
+	struct op *ops;
+	struct swap *swaps;
+	const uint8_t **starts; /* of each template field; variable records */
+	uint32_t *lengths;
+};
+
+#endif
