@@ -91,8 +91,10 @@ static const struct option table[] = {
 	AT(lateness_ns),
 	.argument = "TIME",
 	.standard = "2d",
-	.help = "Records that began longer ago than this when they arrive are filed "
-		"under their arrival.  Imports are exempt."},
+	.help =
+	    "Records that began longer ago than this when they arrive are filed "
+	    "under their arrival, so that a router with a lost clock makes no days.  "
+	    "Imports and peers with a verified certificate are exempt."},
     {.name = "skew",
 	.kind = OPTION_DURATION,
 	AT(skew_ns),

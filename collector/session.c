@@ -166,6 +166,7 @@ sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
 		p.dropped[SESSION_REFUSED_DOMAIN]++;
 	} else {
 		p.origin.exporter = p.session->exporter;
+		p.origin.is_proved = p.session->identity.identity[0] != '\0';
 		p.origin.domain = h.domain;
 		if (c.end > bytes + h.length) {
 			c.end = bytes + h.length;

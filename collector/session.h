@@ -47,7 +47,9 @@ struct origin {
 	uint32_t domain;
 	uint64_t arrival_ns;
 	uint64_t position; /* of the message */
-	bool is_live;      /* lateness rules apply (DESIGN 4.7) */
+	bool is_live;      /* records far from their arrival are filed under it */
+	bool is_proved;    /* by its certificate: it may send records of any age, as an
+			      exporter does that reads captures of long ago */
 };
 
 struct sessions;

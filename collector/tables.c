@@ -80,8 +80,9 @@ add_batch(
 	    .place = place};
 	struct table_filed counts = {0};
 
-	table_file_times(&s->batch, o->is_live, arrival, t->settings.lateness_ns,
-	    t->settings.skew_ns, filed, &counts);
+	table_file_times(&s->batch, o->is_live, arrival,
+	    o->is_proved ? INT64_MAX : t->settings.lateness_ns, t->settings.skew_ns,
+	    filed, &counts);
 	t->counts.late += counts.late;
 	t->counts.early += counts.early;
 	t->counts.undated += counts.undated;

@@ -26,8 +26,10 @@ struct tables_settings {
 	const char *schema_directory; /* holds records/ and tables/ */
 	const char *const *names;     /* tables to load; NULL: every file in tables/ */
 	unsigned name_count;
-	uint64_t lateness_ns, skew_ns; /* DESIGN 4.7; live records only */
-	uint64_t max_keys;             /* per table, unless the schema says otherwise */
+	uint64_t lateness_ns; /* into the past; live records of peers without a verified
+				 certificate only */
+	uint64_t skew_ns;     /* into the future; live records only */
+	uint64_t max_keys;    /* per table, unless the schema says otherwise */
 };
 
 struct tables_counts {

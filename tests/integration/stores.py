@@ -64,16 +64,16 @@ class Store:
 
 
 class Collector:
-    """A collector that listens on loopback, and its store.  It takes flows of any age
-    for what they are, as these captures are old."""
+    """A collector that listens on loopback, and its store.  Exporters with a certificate
+    may send captures of any age; so that those over plain TCP may, too, lateness is long."""
 
     def __init__(self, programs, run, start, folder, uri, options, more=()):
         self.store = Store(programs, run, folder / "store")
         self.programs, self.run = programs, run
+        lateness = ["--lateness", "36500d"] if uri.startswith("tcp://") else []
         self.process = start(programs.collector, "--listen", uri, "--store",
                              self.store.folder, "--journal", folder / "journal",
-                             "--lateness", "36500d",
-                             "--flush-interval", "300ms", *options, *more)
+                             *lateness, "--flush-interval", "300ms", *options, *more)
         found = self.process.wait_line(r"listening on (\S+):(\d+)")
         self.port = int(found[2])
 
