@@ -191,7 +191,7 @@ sessions_most_records(
 	const struct session *found = s->last != NULL && s->last->number == session
 					  ? s->last
 					  : sessions_find(s, session);
-	const struct domain *d = NULL;
+	const struct domain *d;
 	struct cursor c = cursor_of(bytes, length), set;
 	struct message_header h;
 	size_t n = 0;
@@ -200,11 +200,7 @@ sessions_most_records(
 	if (found == NULL || message_read_header(&c, &h) < 0) {
 		return 0;
 	}
-	for (unsigned i = 0; i < found->domain_count && d == NULL; i++) {
-		if (found->domains[i]->id == h.domain) {
-			d = found->domains[i];
-		}
-	}
+	d = session_find_domain(found, h.domain);
 	while (message_next_set(&c, &id, &set) > 0) {
 		const struct template *t;
 		if (id < TEMPLATE_MIN_ID) {

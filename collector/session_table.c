@@ -288,19 +288,46 @@ sessions_are_full(const struct sessions *s)
 	return s->closed >= s->settings.max_sessions;
 }
 
-struct domain *
-session_domain(struct sessions *s, struct session *session, uint32_t id)
+/* The index of the first domain whose id is not less. */
+static unsigned
+domain_place(const struct session *session, uint32_t id)
 {
-	struct domain *d, **more;
+	unsigned low = 0, high = session->domain_count;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		if (session->domains[middle]->id < id) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+struct domain *
+session_find_domain(const struct session *session, uint32_t id)
+{
+	unsigned at;
 
 	if (session->last != NULL && session->last->id == id) {
 		return session->last;
 	}
-	for (unsigned i = 0; i < session->domain_count; i++) {
-		if (session->domains[i]->id == id) {
-			session->last = session->domains[i];
-			return session->last;
-		}
+	at = domain_place(session, id);
+	return at < session->domain_count && session->domains[at]->id == id
+		   ? session->domains[at]
+		   : NULL;
+}
+
+struct domain *
+session_domain(struct sessions *s, struct session *session, uint32_t id)
+{
+	struct domain *d = session_find_domain(session, id), **more;
+	unsigned at;
+
+	if (d != NULL) {
+		session->last = d;
+		return d;
 	}
 	/* Domain 0 is where the rest is counted: there is always room for it. */
 	if (id != 0 && s->domains >= s->settings.max_domains) {
@@ -319,7 +346,11 @@ session_domain(struct sessions *s, struct session *session, uint32_t id)
 		return NULL;
 	}
 	d->id = id;
-	session->domains[session->domain_count++] = d;
+	at = domain_place(session, id);
+	memmove(session->domains + at + 1, session->domains + at,
+	    (session->domain_count - at) * sizeof(struct domain *));
+	session->domains[at] = d;
+	session->domain_count++;
 	session->last = d;
 	s->domains++;
 	return d;

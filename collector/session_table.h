@@ -24,7 +24,7 @@ struct session {
 	bool can_reorder, may_withdraw;
 	struct session_identity identity;
 	char exporter[256];
-	struct domain **domains;
+	struct domain **domains; /* by id */
 	unsigned domain_count;
 	struct domain
 	    *last;     /* most messages are of the same domain as the one before */
@@ -57,6 +57,8 @@ struct session *sessions_find(const struct sessions *s, uint32_t number);
 /* Makes room where needed; NULL: no memory. */
 struct session *sessions_add(
     struct sessions *s, uint32_t number, const struct session_identity *identity);
+/* NULL: not there. */
+struct domain *session_find_domain(const struct session *session, uint32_t id);
 /* The domain, made on first sight; NULL: one too many. */
 struct domain *session_domain(struct sessions *s, struct session *session, uint32_t id);
 /* Reads a template set; the memory of all stays bounded. */

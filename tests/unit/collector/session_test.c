@@ -26,6 +26,7 @@ struct stage {
 	struct session_counts counts;
 	char counted_exporter[64];
 	unsigned rows;
+	uint64_t refused_domain; /* of all rows */
 };
 
 static int
@@ -49,6 +50,7 @@ take_counts(const struct session_counts *c, void *data)
 	struct stage *g = data;
 
 	g->counts = *c;
+	g->refused_domain += c->dropped[SESSION_REFUSED_DOMAIN];
 	snprintf(g->counted_exporter, sizeof g->counted_exporter, "%s", c->exporter);
 	g->rows++;
 }
@@ -303,7 +305,25 @@ test_domains_are_bounded(void **state)
 	}
 	sessions_take_counts(g->sessions, take_counts, g);
 	assert_int_equal(g->rows, 5); /* four, and domain 0 for the rest */
-	assert_int_equal(g->counts.dropped[SESSION_REFUSED_DOMAIN], 3);
+	assert_int_equal(g->refused_domain, 3);
+}
+
+static void
+test_domains_are_found_in_whatever_order_they_came(void **state)
+{
+	static const uint32_t order[] = {4000000000, 3, 0, 70};
+	struct stage *g = *state;
+
+	open_session(g, 1, "tcp", "a:1");
+	for (unsigned i = 0; i < 4; i++) {
+		SEND(g, 1, 0, order[i], 2, PORTS(256 + i));
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		SEND(g, 1, 0, order[i], 256 + i, 1, 2);
+		assert_int_equal(g->sets, i + 1);
+	}
+	sessions_take_counts(g->sessions, take_counts, g);
+	assert_int_equal(g->rows, 4);
 }
 
 static void
@@ -529,6 +549,7 @@ main(void)
 	    CASE(test_a_set_longer_than_its_message_is_a_bad_message),
 	    CASE(test_messages_of_a_session_that_never_opened_are_counted),
 	    CASE(test_domains_are_bounded),
+	    CASE(test_domains_are_found_in_whatever_order_they_came),
 	    CASE(test_sessions_are_bounded_and_the_idle_one_goes),
 	    CASE(test_counters_of_a_closed_session_can_still_be_taken),
 	    CASE(test_loss_that_shows_at_the_close_has_a_time),
