@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "collector/journal_disk.h"
+#include "common/log.h"
 
 #define SUFFIX ".journal"
 
@@ -147,15 +148,21 @@ check_header(struct journal *j, unsigned i, struct err *e)
 static int
 cut_tail(struct journal *j, const struct journal_segment *s, uint64_t at, struct err *e)
 {
+	off_t size = (off_t)(SEGMENT_BLOCK + (at - s->start));
 	char name[JOURNAL_NAME];
+	struct stat st;
 	int fd, rc = 0;
 
 	journal_file_name(s->start, SUFFIX, name);
 	fd = openat(j->directory_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)(SEGMENT_BLOCK + (at - s->start))) < 0 ||
-	    fsync(fd) < 0) {
+	if (fd < 0 || fstat(fd, &st) < 0 || ftruncate(fd, size) < 0 || fsync(fd) < 0) {
 		rc = err_set(e, -errno, "cannot cut the torn end of %s/%s: %s",
 		    j->directory, name, strerror(errno));
+	} else if (st.st_size > size) {
+		log_warning("%s/%s: the last %lld bytes are no whole frames, and "
+			    "nothing says that they ever were: taken for a write that "
+			    "was cut short, and cut off",
+		    j->directory, name, (long long)(st.st_size - size));
 	}
 	if (fd >= 0) {
 		close(fd);
