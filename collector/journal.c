@@ -55,9 +55,9 @@ check_settings(const struct journal_settings *s, struct err *e)
 	}
 	if (s->max_bytes / 4 < s->segment_bytes) {
 		return err_set(e, -EINVAL,
-		    "a journal of %" PRIu64
-		    " bytes is too small for segments of %" PRIu64
-		    ": it must hold at least four",
+		    "--journal-size %" PRIu64
+		    " is too small for --segment-size %" PRIu64
+		    ": a journal must hold at least four segments",
 		    s->max_bytes, s->segment_bytes);
 	}
 	return 0;

@@ -13,7 +13,9 @@ print_summary(struct run *r, const struct options *o)
 {
 	struct summary s;
 
-	run_summary(r, &s);
+	if (!run_summary(r, &s)) {
+		return;
+	}
 	if (o->summary == SUMMARY_TEXT) {
 		summary_print_text(&s, stdout);
 	} else if (o->summary == SUMMARY_JSON) {

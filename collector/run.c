@@ -131,7 +131,7 @@ run_store_directory(const struct run *r)
 	return strncmp(target, "sqlite:", 7) == 0 ? target + 7 : target;
 }
 
-void
+bool
 run_summary(const struct run *r, struct summary *ret)
 {
 	struct rusage usage;
@@ -143,4 +143,5 @@ run_summary(const struct run *r, struct summary *ret)
 	if (getrusage(RUSAGE_SELF, &usage) == 0) {
 		ret->memory_bytes = (uint64_t)usage.ru_maxrss * 1024;
 	}
+	return r->is_begun;
 }

@@ -3,6 +3,8 @@
 #ifndef COLLECTOR_RUN_H
 #define COLLECTOR_RUN_H
 
+#include <stdbool.h>
+
 #include "collector/options.h"
 #include "collector/summary.h"
 #include "common/element.h"
@@ -19,6 +21,7 @@ void run_explain(const struct run *r);
 /* -EINVAL: the operator's mistake.  Logs what it goes on after. */
 int run_import(struct run *r, struct err *e);
 int run_listen(struct run *r, struct err *e);
-void run_summary(const struct run *r, struct summary *ret);
+/* False: the run never began, and there is nothing to tell. */
+bool run_summary(const struct run *r, struct summary *ret);
 
 #endif

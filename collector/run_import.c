@@ -62,6 +62,7 @@ run_import(struct run *r, struct err *e)
 	if (result < 0) {
 		return result;
 	}
+	r->is_begun = true;
 	for (unsigned i = 0; i < o->files.count && result != -EINTR; i++) {
 		struct import_counts c;
 		int rc = import_file(

@@ -387,6 +387,7 @@ run_listen(struct run *r, struct err *e)
 		rc = privileges_drop(r->o->user, e);
 	}
 	if (rc == 0) {
+		r->is_begun = true;
 		rc = serve(&s, e);
 	}
 	listener_free(s.listener);

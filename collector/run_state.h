@@ -11,6 +11,7 @@ struct run {
 	struct store *store;
 	struct summary summary;
 	uint64_t begin_ns; /* monotonic */
+	bool is_begun;     /* there is something to sum up */
 };
 
 /* The directory of --store, without "sqlite:". */

@@ -386,8 +386,10 @@ main(int argc, char **argv)
 	struct option_list words = {0};
 	struct config config = {0};
 	struct err e = {""};
-	int rc = option_parse(&program, argc, argv, &config, &words, &e);
+	int rc;
 
+	log_set_program("flowpair-query");
+	rc = option_parse(&program, argc, argv, &config, &words, &e);
 	if (rc == 0) {
 		rc = run(&config, &words, &e);
 	}
