@@ -75,9 +75,10 @@ help:
 	@echo 'make bench                    compare with peers and floors (tests/bench/run)'
 	@echo 'make golden                   rewrite the golden files from what the programs say now'
 	@echo 'make layers                   check who includes whom'
-	@echo 'make fmt                      clang-format every source'
+	@echo 'make fmt, make fmt-check      clang-format every source; only say what it would change'
 	@echo 'make man                      write the manual pages into build/man'
-	@echo 'make install [DESTDIR= PREFIX=/usr/local]'
+	@echo 'make install [DESTDIR= PREFIX=/usr/local]   (make uninstall takes it away again)'
+	@echo 'make clean                    remove everything that was built'
 	@echo 'VARIANT=release|debug|asan|tsan|fuzz   picks the build'
 
 objects: $(call obj,$(COMMON) $(EXPORTER) $(COLLECTOR) $(QUERY) $(wildcard exporter/main.c collector/main.c collector/query/main.c))
