@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 
 import pytest
 
@@ -248,6 +249,22 @@ def test_idle_conversations_are_sent_though_no_packet_comes(programs, start, tmp
 def test_an_interface_that_is_not_there_is_an_operators_error(programs, run):
     done = run(programs.exporter, "-i", "nosuch0", "--to", "file:/dev/null", status=2)
     assert "nosuch0" in done.stderr
+
+
+@needs_capture
+def test_packets_after_the_end_of_a_capture_are_not_missed(programs, start, free_port):
+    port = free_port()
+    exporter = start(programs.exporter, "-i", "lo", "-f", f"udp dst port {port}", "--duration",
+                     "100ms", "--ring-size", "1MiB", "--to", f"tcp://127.0.0.1:{free_port()}",
+                     "--give-up", "4s", "--summary", "json")
+    exporter.wait_line("capturing on lo")
+    time.sleep(1)  # it reads until 300 ms, and then tries to deliver
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for _ in range(20000):
+            s.sendto(bytes(1000), ("127.0.0.1", port))
+    exporter.wait(status=1)
+    capture = json.loads(exporter.stdout)["captures"][0]
+    assert capture["kernel_dropped"] == 0
 
 
 @needs_capture
