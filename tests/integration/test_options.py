@@ -52,6 +52,11 @@ def test_printed_configuration_reads_back_the_same(program, run, tmp_path):
     assert run(program, "--config", file, "--print-config").stdout == first
 
 
+def test_a_wrong_option_is_named_by_the_program_that_refuses_it(program, run):
+    done = run(program, "--log-level=loud", status=2)
+    assert done.stderr.startswith(f"{program.name}: error: --log-level")
+
+
 def test_unknown_option_is_refused_with_status_2_and_a_hint(program, run):
     done = run(program, "--log-levle=debug", status=2)
     assert "--log-levle" in done.stderr and "--log-level" in done.stderr
