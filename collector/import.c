@@ -124,12 +124,11 @@ read_identity(const char *path, struct source_id *ret,
 	size_t n, all = 0;
 	int rc;
 
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	if (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) {
 		return err_set(e, -EINVAL,
 		    "%s is no regular file: an import must be able to read it twice, "
-		    "to "
-		    "know it by its content",
-		    path);
+		    "to know it by its content",
+		    strcmp(path, "-") == 0 ? "standard input" : path);
 	}
 	rc = compressed_open(path, &file, e);
 	if (rc < 0) {

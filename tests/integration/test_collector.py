@@ -62,15 +62,24 @@ def imports(programs, run, tmp_path):
     (("--listen", "http://127.0.0.1:0", "--store", "s"), "http"),
     (("-r", "none.ipfix", "--store", "s"), "No such file"),
     (("-r", "/dev/null", "--store", "s"), "no regular file"),
+    (("-r", "x.ipfix", "--store", "sqlite:"), "sqlite:DIR"),
+    (("--listen", "tcp://192.0.2.1:0", "--store", "s"), "cannot listen"),
     (("-r", "x.ipfix", "--store", "mysql:s"), "mysql"),
     (("--check", "--tables", "pair"), "did you mean 'pairs'"),
     (("--listen", "tcp://127.0.0.1:0", "--store", "s", "--journal-size", "1MiB"), "journal"),
 ))
 def test_an_operators_mistake_is_one_sentence_and_status_2(words, says, programs, run,
                                                           tmp_path):
-    done = run(programs.collector, *words, "--summary", "none", status=2, cwd=tmp_path)
+    (tmp_path / "x.ipfix").write_bytes(b"")
+    done = run(programs.collector, *words, status=2, cwd=tmp_path)
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_standard_input_is_refused_since_an_import_reads_twice(programs, run, tmp_path):
+    done = run(programs.collector, "-r", "-", "--store", tmp_path / "store", status=2)
+    assert "standard input is no regular file" in done.stderr
 
 
 def test_check_says_nothing_when_all_is_well(programs, run):
