@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t asked; /* how often */
+static atomic_int asked; /* how often; two signals may reach two threads at once */
 static int event = -1;
 static void (*volatile hurry_up)(void *data);
 static void *volatile hurry_data;
@@ -17,14 +18,14 @@ ask(int signal_number)
 {
 	int saved = errno;
 	uint64_t one = 1;
+	int times = atomic_fetch_add(&asked, 1) + 1;
 	ssize_t n;
 
-	asked = asked + 1;
 	n = write(event, &one, sizeof one);
 	(void)n; /* it is readable already */
-	if (asked == 2 && hurry_up != NULL) {
+	if (times == 2 && hurry_up != NULL) {
 		hurry_up(hurry_data);
-	} else if (asked > 2) {
+	} else if (times > 2) {
 		(void)signal(signal_number, SIG_DFL);
 		(void)raise(signal_number);
 	}
@@ -37,6 +38,9 @@ stop_on_hurry(void (*hurry)(void *data), void *data)
 	hurry_up = NULL;
 	hurry_data = data;
 	hurry_up = hurry;
+	if (hurry != NULL && atomic_load(&asked) >= 2) { /* they came before */
+		hurry(data);
+	}
 }
 
 int
