@@ -246,7 +246,7 @@ depth_through_aliases_is_bounded(void **state)
 	}
 	strcat(text, closing);
 	strcat(text, "\n- ");
-	strncat(text, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", 33);
+	strcat(text, "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[");
 	strcat(text, "*a");
 	strcat(text, closing);
 	assert_refused(text, "t.yaml:2:36: nested deeper than 64 levels");
