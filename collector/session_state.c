@@ -300,6 +300,7 @@ get_sequence(struct sequence *q, struct cursor *c)
 	q->is_uncertain = (flags & 2) != 0;
 	q->has_late = (flags & 4) != 0;
 	gaps = (unsigned)get(c, 1);
+	q->gap_count = 0; /* a damaged file may name a domain twice */
 	for (unsigned i = 0; i < gaps && !c->failed; i++) {
 		struct sequence_gap g = {
 		    .from = (uint32_t)get(c, 4), .length = (uint32_t)get(c, 4)};
