@@ -64,11 +64,9 @@ static const struct option table[] = {
     {.name = "promiscuous",
 	.kind = OPTION_FLAG,
 	AT(promiscuous),
-	.help = "Also capture what is not addressed to this host (the default)."},
-    {.name = "no-promiscuous",
-	.kind = OPTION_FLAG,
-	AT(no_promiscuous),
-	.help = "Capture only what this host sends and receives."},
+	.standard = "true",
+	.help = "Also capture what is not addressed to this host; --no-promiscuous: "
+		"only what it sends and receives."},
     {.name = "ring-size",
 	.kind = OPTION_SIZE,
 	AT(ring_bytes),
@@ -333,10 +331,6 @@ check_input(const struct options *o, struct err *e)
 			  "FILE"
 			: "-i, -r and --trace-csv exclude each other: give one kind of "
 			  "input");
-	}
-	if (o->promiscuous && o->no_promiscuous) {
-		return err_set(e, -EINVAL,
-		    "--promiscuous and --no-promiscuous exclude each other");
 	}
 	if (o->user != NULL && !options_is_live(o)) {
 		return err_set(e, -EINVAL,

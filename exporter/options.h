@@ -19,7 +19,7 @@ struct options {
 	unsigned trace_unit; /* enum options_unit */
 	const char *filter;
 	uint64_t snaplen, ring_bytes, duration_ns, count;
-	bool promiscuous, no_promiscuous;
+	bool promiscuous;
 	const char *user;
 	/* conversations */
 	uint64_t max_conversations, idle_ns, active_ns;

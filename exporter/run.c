@@ -187,7 +187,7 @@ open_live(struct run *r, struct err *e)
 	    .filter = o->filter,
 	    .snaplen = (uint32_t)o->snaplen,
 	    .ring_bytes = (uint32_t)o->ring_bytes,
-	    .promiscuous = !o->no_promiscuous,
+	    .promiscuous = o->promiscuous,
 	};
 
 	for (unsigned i = 0; i < o->interfaces.count; i++) {
