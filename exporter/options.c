@@ -65,8 +65,8 @@ static const struct option table[] = {
 	.kind = OPTION_FLAG,
 	AT(promiscuous),
 	.standard = "true",
-	.help = "Also capture what is not addressed to this host; --no-promiscuous: "
-		"only what it sends and receives."},
+	.help = "Also capture what is addressed to others, unless switched off by "
+		"--no-promiscuous."},
     {.name = "ring-size",
 	.kind = OPTION_SIZE,
 	AT(ring_bytes),
