@@ -176,7 +176,8 @@ def test_a_second_signal_ends_waiting_for_a_collector(programs, start, tmp_path,
     exporter.process.send_signal(signal.SIGINT)
     exporter.stop(signal.SIGTERM, status=1)  # another one: two equal ones may arrive as one
     summary = json.loads(exporter.stdout)
-    assert summary["sender"]["dropped_records"] >= summary["records"] > 0
+    # however much it had read by then
+    assert summary["sender"]["dropped_records"] >= summary["records"]
 
 
 def test_results_do_not_depend_on_the_size_of_messages(export, tmp_path):
