@@ -8,6 +8,7 @@
 #include "common/transport.h"
 
 static const char *const summaries[] = {"text", "json", "none", NULL};
+static const char *const compacts[] = {"auto", "never", NULL};
 static const char *const progresses[] = {"auto", "always", "never", NULL};
 
 #define AT(field) .offset = offsetof(struct options, field)
@@ -101,6 +102,15 @@ static const struct option table[] = {
 	.argument = "TIME",
 	.standard = "1h",
 	.help = "So are records that begin later than this after their arrival."},
+    {.name = "compact",
+	.kind = OPTION_CHOICE,
+	AT(compact),
+	.argument = "WHEN",
+	.standard = "auto",
+	.choices = compacts,
+	.help = "Make one row per key, with indexes on the addresses, of days that "
+		"ended longer ago than lateness; auto: after what came is stored, "
+		"and after imports.  Takes about 2 s for a million rows."},
 
     {.name = "journal",
 	.kind = OPTION_STRING,
@@ -247,8 +257,8 @@ static const struct option_program program = {
 	"and revocation lists anew, for peers that connect from then on.\n\n"
 	"# FILES\n\n"
 	"In the directory of --store: flowpair.sqlite holds the small tables and the "
-	"catalog, TABLE-YYYY-MM-DD.sqlite one day of a large one.  In that of "
-	"--journal: "
+	"catalog, TABLE-YYYY-MM-DD.sqlite one day of a large one, which is compacted "
+	"once the day is over.  In that of --journal: "
 	"segments (.journal) with the state at their start (.state); folder quarantine "
 	"holds messages that crashed the collector twice.\n\n"
 	"# EXAMPLES\n\n"

@@ -9,6 +9,7 @@
 #include "common/option.h"
 
 enum options_summary { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
+enum options_compact { COMPACT_AUTO, COMPACT_NEVER };
 enum options_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct options {
@@ -21,6 +22,7 @@ struct options {
 	const char *schemas;
 	struct option_list elements;
 	uint64_t own_pen, max_keys, flush_interval_ns, lateness_ns, skew_ns;
+	unsigned compact;
 	/* journal */
 	const char *journal;
 	uint64_t journal_bytes, segment_bytes, sync_interval_ns;

@@ -175,10 +175,7 @@ merge(struct reduce *r, uint8_t *entry, const uint8_t *image)
 	 */
 	memcpy(entry + s->header - 8, &word, sizeof word);
 	for (; i < end; i++) {
-		if (__builtin_add_overflow(to[i], from[i], &to[i])) {
-			to[i] = from[i] < 0 ? INT64_MIN : INT64_MAX;
-			r->saturated++;
-		}
+		r->saturated += reduce_sum(&to[i], from[i]);
 	}
 	for (end += s->mins; i < end; i++) {
 		to[i] = from[i] < to[i] ? from[i] : to[i];

@@ -66,6 +66,17 @@ void reduce_clear(struct reduce *r);
 int reduce_sort(
     const struct reduce *r, const struct intern *texts, uint32_t **ret_order);
 
+/* Adds to a sum, which saturates; whether it did. */
+static inline bool
+reduce_sum(int64_t *to, int64_t from)
+{
+	if (!__builtin_add_overflow(*to, from, to)) {
+		return false;
+	}
+	*to = from < 0 ? INT64_MIN : INT64_MAX;
+	return true;
+}
+
 /* Reals as integers that order the same, and back. */
 static inline int64_t
 reduce_order_real(int64_t bits)

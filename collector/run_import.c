@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "collector/compact.h"
 #include "collector/run_state.h"
 #include "common/log.h"
 
@@ -38,6 +39,21 @@ tell(const char *path, const struct import_counts *c)
 	}
 }
 
+/* The tables are whole without it: a failure is told, and that is all. */
+static void
+compact_days(struct compact *c)
+{
+	struct err e;
+	int rc = 1;
+
+	while (c != NULL && rc != 0 && !atomic_load(&is_stopped)) {
+		rc = compact_next(c, COMPACT_ALL, &e);
+		if (rc < 0) {
+			log_warning("%s; a day is not compacted", e.text);
+		}
+	}
+}
+
 int
 run_import(struct run *r, struct err *e)
 {
@@ -54,11 +70,15 @@ run_import(struct run *r, struct err *e)
 		(o->progress == PROGRESS_AUTO && isatty(STDERR_FILENO) == 1),
 	};
 	const struct sigaction action = {.sa_handler = take_signal};
+	struct compact *compact = NULL;
 	int result = 0;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	result = store_open(o->store, r->tables, &r->store, e);
+	if (result == 0 && o->compact == COMPACT_AUTO) {
+		result = compact_new(r->tables, r->store, true, &compact, e);
+	}
 	if (result < 0) {
 		return result;
 	}
@@ -78,6 +98,8 @@ run_import(struct run *r, struct err *e)
 		}
 		tell(o->files.items[i], &c);
 	}
+	compact_days(compact);
+	compact_free(compact);
 	if (result < 0) {
 		e->text[0] = '\0'; /* told already */
 	}

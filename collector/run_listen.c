@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector/compact.h"
 #include "collector/journal.h"
 #include "collector/listen.h"
 #include "collector/process.h"
@@ -26,7 +27,8 @@
 #define RING          16u /* more than the journal has buffers: a push never waits */
 #define MAX_TEMPLATES 4096u
 #define MAX_FIELDS    2048u
-#define SPARE_FILES   128u /* beside one for each peer */
+#define SPARE_FILES   128u                 /* beside one for each peer */
+#define COMPACT_EVERY (60 * NS_PER_SECOND) /* looks for days that are over */
 
 struct service {
 	struct run *run;
@@ -37,6 +39,10 @@ struct service {
 	struct listener *listener;
 	pthread_t thread;
 	bool has_thread;
+	/* The processing thread's. */
+	struct compact *compact; /* NULL: never */
+	uint64_t compact_ns;     /* when to look, monotonic */
+	uint64_t flushes;        /* when it looked last */
 	/* The processing thread's, read after it was joined. */
 	int result;
 	struct err error;
@@ -73,6 +79,31 @@ process_tick(struct service *s)
 	}
 }
 
+/* One day at most, when the store has just taken a flush or nothing comes. */
+static void
+compact_one(struct service *s, bool is_idle)
+{
+	struct process_counts counts;
+	uint64_t now = clock_monotonic_ns();
+	struct err e;
+	int rc;
+
+	if (s->compact == NULL || s->result < 0 || now < s->compact_ns) {
+		return;
+	}
+	process_counts(s->process, &counts);
+	if (!is_idle && counts.flushes == s->flushes) {
+		return;
+	}
+	s->flushes = counts.flushes;
+	rc = compact_next(s->compact, clock_realtime_ns(), &e);
+	if (rc < 0) {
+		log_warning("%s; a day is not compacted", e.text);
+	} else if (rc == 0) {
+		s->compact_ns = now + COMPACT_EVERY;
+	}
+}
+
 static void *
 process_all(void *data)
 {
@@ -84,10 +115,12 @@ process_all(void *data)
 		if (b != NULL) {
 			process_buffer(s, b);
 			journal_buffer_return(s->journal, b);
+			compact_one(s, false);
 		} else if (ring_is_closed(s->ring)) {
 			break;
 		} else {
 			process_tick(s);
+			compact_one(s, true);
 		}
 	}
 	if (s->result == 0) {
@@ -163,6 +196,9 @@ open_store(struct service *s, struct err *e)
 	int rc = 0;
 
 	rc = store_open(o->store, s->run->tables, &s->run->store, e);
+	if (rc == 0 && o->compact == COMPACT_AUTO) {
+		rc = compact_new(s->run->tables, s->run->store, false, &s->compact, e);
+	}
 	if (rc < 0) {
 		return rc;
 	}
@@ -392,6 +428,7 @@ run_listen(struct run *r, struct err *e)
 	}
 	listener_free(s.listener);
 	process_free(s.process);
+	compact_free(s.compact);
 	journal_close(s.journal);
 	ring_free(s.ring);
 	loop_free(s.loop);

@@ -189,9 +189,8 @@ write_columns(struct database *d, const struct table *t, struct err *e)
 	return rc;
 }
 
-/* Runs what write(t, out) says. */
-static int
-run_ddl(struct database *d, const struct table *t,
+int
+store_schema_run(struct database *d, const struct table *t,
     void (*write)(const struct table *t, FILE *out), struct err *e)
 {
 	char *sql = NULL;
@@ -294,7 +293,7 @@ store_schema_apply(
 	int rc = read_columns(d, t->schema->name, list, &n, e);
 
 	if (rc == 0 && n == 0) {
-		rc = run_ddl(d, t, ddl_table, e);
+		rc = store_schema_run(d, t, ddl_table, e);
 	} else if (rc == 0) {
 		rc = compare_columns(file, t, list, n, e);
 		if (rc == 0) {
@@ -305,7 +304,7 @@ store_schema_apply(
 		rc = write_columns(d, t, e);
 	}
 	if (rc == 0) {
-		rc = run_ddl(d, t, ddl_views, e);
+		rc = store_schema_run(d, t, ddl_views, e);
 		if (rc < 0) {
 			return err_prefix(e, rc, "%s", yaml_name(t->schema->yaml));
 		}

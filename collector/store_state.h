@@ -45,6 +45,9 @@ int store_set_position(struct database *d, const struct source_id *source,
 int store_schema_prepare(struct database *d, struct err *e);
 int store_schema_apply(
     struct database *d, const char *file, const struct table *t, struct err *e);
+/* Runs the SQL that write(t, out) says, such as ddl_table(). */
+int store_schema_run(struct database *d, const struct table *t,
+    void (*write)(const struct table *t, FILE *out), struct err *e);
 /* The main file: its own tables, and what every table is, for readers. */
 int store_schema_apply_main(struct database *d, const struct tables *t, struct err *e);
 

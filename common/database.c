@@ -407,6 +407,12 @@ statement_text(const struct statement *s, int i)
 	return text != NULL ? (const char *)text : "";
 }
 
+size_t
+statement_length(const struct statement *s, int i)
+{
+	return (size_t)sqlite3_column_bytes(s->handle, i);
+}
+
 /* The virtual table flowpair_rows: a scan over database_rows in memory.  It exists
  * while database_insert_rows() runs, under its name alone (an eponymous module, no
  * CREATE). */

@@ -50,6 +50,7 @@ int64_t statement_i64(const struct statement *s, int i);
 double statement_f64(const struct statement *s, int i);
 const char *statement_text(
     const struct statement *s, int i); /* "" for NULL; until step */
+size_t statement_length(const struct statement *s, int i); /* bytes of that text */
 
 /* Rows from memory: column(row, i, out) tells one value. */
 struct database_value {

@@ -220,7 +220,8 @@ def test_the_top_and_the_first_of_several_runs_agree_with_all_rows(programs, tmp
         files.append(to_ipfix(programs, run, write_trace(tmp_path / f"{i}.csv", rows))[0])
     made = Store(programs, run, tmp_path / "store")
     for file in files:
-        run(programs.collector, "-r", file, "--store", made.folder, "--exporter", "one")
+        run(programs.collector, "-r", file, "--store", made.folder, "--exporter", "one",
+            "--compact", "never")
     rows = made.columns("pairs", "src_ip,dst_port,fwd_packets")
     assert made.listing()["pairs"]["rows"] > len(rows)  # in several runs
     for words, keep in (([], rows), (["dst_port=80"], [r for r in rows if r[1] == 80]),
@@ -242,3 +243,43 @@ def test_top_and_by_agree_with_plain_rows(large):
     wanted = sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:5]
     assert large.columns("pairs", "src_port,millis", "--by", "src_port", "--top", "5",
                          "--sort", "millis") == wanted
+
+
+def test_an_import_compacts_days_of_several_runs_unless_told_not_to(programs, tmp_path):
+    chance = random.Random(5)
+    rows = [f"10.0.{chance.randrange(9)}.{chance.randrange(250)},{chance.randrange(1, 9)},"
+            f"10.9.8.{chance.randrange(3)},80,6,{WHEN},{chance.randrange(1, 900)},9,0,5,5"
+            for _ in range(9000)]
+    ipfix, _ = to_ipfix(programs, run, write_trace(tmp_path / "t.csv", rows))
+    found, plain = {}, {}
+    for when in ("auto", "never"):
+        made = Store(programs, run, tmp_path / when)
+        run(programs.collector, "-r", ipfix, "--store", made.folder, "--exporter", "one",
+            "--max-keys", "1500", "--compact", when)
+        found[when] = [made.rows("pairs", *words) for words in (
+            [], ["src_ip=10.0.3.0/24"], ["dst_ip=10.9.8.1"], ["--top", "20"],
+            ["--by", "src_ip", "--top", "9", "--sort", "fwd_packets"])]
+        day = sqlite3.connect(made.folder / "pairs-2017-04-26.sqlite")
+        plain[when] = sorted(day.execute("SELECT * FROM pairs_iso"))
+        runs = day.execute("SELECT count(*) FROM pairs_extent").fetchone()[0]
+        keys = day.execute("SELECT count(*) FROM pairs").fetchone()[0]
+        stored = day.execute("SELECT count(*) FROM pairs_runs").fetchone()[0]
+        indexes = {name for name, in day.execute(
+            "SELECT name FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'pairs_runs'")}
+        day.close()
+        if when == "auto":
+            assert (runs, stored) == (1, keys)
+            assert indexes == {"pairs_by_src_ip", "pairs_by_dst_ip"}
+        else:
+            assert runs > 1 and stored > keys and not indexes
+    assert found["auto"] == found["never"]
+    assert plain["auto"] == plain["never"]
+    # Late rows into a compacted day, and the same content once more.
+    late, _ = to_ipfix(programs, run, write_trace(tmp_path / "late.csv", rows[:50]))
+    for when in ("auto", "never"):
+        made = Store(programs, run, tmp_path / when)
+        for file in (late, ipfix):
+            run(programs.collector, "-r", file, "--store", made.folder, "--exporter",
+                "one", "--compact", when)
+        found[when] = made.rows("pairs")
+    assert found["auto"] == found["never"]
