@@ -257,7 +257,7 @@ def test_an_import_compacts_days_of_several_runs_unless_told_not_to(programs, tm
         run(programs.collector, "-r", ipfix, "--store", made.folder, "--exporter", "one",
             "--max-keys", "1500", "--compact", when)
         found[when] = [made.rows("pairs", *words) for words in (
-            [], ["src_ip=10.0.3.0/24"], ["dst_ip=10.9.8.1"], ["--top", "20"],
+            [], ["src_ip_prefix=10.0.3.0/24"], ["dst_ip=10.9.8.1"], ["--top", "20"],
             ["--by", "src_ip", "--top", "9", "--sort", "fwd_packets"])]
         day = sqlite3.connect(made.folder / "pairs-2017-04-26.sqlite")
         plain[when] = sorted(day.execute("SELECT * FROM pairs_iso"))
