@@ -9,7 +9,9 @@
  * for indexes and for what comes late: late rows are a new run, and the day is
  * compacted again.
  *
- * Costs about 1.5 us of CPU for a row and 100 MB at most, whatever the day's size.
+ * Costs about 2 us of CPU for a row that is stored (500,000 rows of 41 runs: 1 s) and
+ * 50 MB to 100 MB, whatever the size of the day.  Processing waits meanwhile, as it does
+ * for a flush; reception goes on into the journal as long as that has free buffers.
  * Threads: the processing thread. */
 #ifndef COLLECTOR_COMPACT_H
 #define COLLECTOR_COMPACT_H
