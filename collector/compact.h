@@ -10,9 +10,9 @@
  * compacted again.
  *
  * Costs about 2 us of CPU for a row that is stored (500,000 rows of 41 runs: 1 s) and
- * 50 MB to 100 MB, whatever the size of the day.  Processing waits meanwhile, as it does
- * for a flush; reception goes on into the journal as long as that has free buffers.
- * Threads: the processing thread. */
+ * 50 MB to 100 MB, whatever the size of the day.  Processing waits meanwhile, as it
+ * does for a flush; reception goes on into the journal as long as that has free
+ * buffers. Threads: the processing thread. */
 #ifndef COLLECTOR_COMPACT_H
 #define COLLECTOR_COMPACT_H
 
