@@ -49,7 +49,7 @@ enum database_type statement_type(const struct statement *s, int i);
 int64_t statement_i64(const struct statement *s, int i);
 double statement_f64(const struct statement *s, int i);
 const char *statement_text(
-    const struct statement *s, int i); /* "" for NULL; until step */
+    const struct statement *s, int i);                     /* "" for NULL; until step */
 size_t statement_length(const struct statement *s, int i); /* bytes of that text */
 
 /* Rows from memory: column(row, i, out) tells one value. */
