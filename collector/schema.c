@@ -446,6 +446,10 @@ read_columns(struct schema_table *t, const struct yaml_node *root, struct err *e
 	if (map == NULL) {
 		return -EINVAL;
 	}
+	if (map->count == 0) {
+		return yaml_complain(
+		    t->yaml, map, e, "values name at least one column");
+	}
 	for (unsigned i = 0; rc == 0 && i < map->count; i++) {
 		rc = read_value(t, map->keys[i], map->items[i], e);
 	}

@@ -134,6 +134,13 @@ append_has_no_key_and_others_need_one(void **state)
 }
 
 static void
+a_table_without_values_is_refused(void **state)
+{
+	(void)state;
+	check(HEAD_APPEND "values: { }\n", "t.yaml:5:9", "at least one column");
+}
+
+static void
 kinds_that_do_not_reduce_are_refused(void **state)
 {
 	(void)state;
@@ -243,6 +250,7 @@ main(void)
 	    cmocka_unit_test(unknown_records_name_the_nearest),
 	    cmocka_unit_test(storage_and_partition_belong_together),
 	    cmocka_unit_test(append_has_no_key_and_others_need_one),
+	    cmocka_unit_test(a_table_without_values_is_refused),
 	    cmocka_unit_test(kinds_that_do_not_reduce_are_refused),
 	    cmocka_unit_test(side_needs_an_emit_with_a_side),
 	    cmocka_unit_test(computed_columns_name_columns_of_the_table),
