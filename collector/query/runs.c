@@ -174,21 +174,10 @@ take_integer(struct sql *sql, struct database *d, int64_t *ret, struct err *e)
 	return rc;
 }
 
-/* Whether a candidate has no value in some column of its key: IN would not find it. */
-static int
-has_null_key(const struct question *q, const struct catalog_file *f, int64_t bound,
-    struct database *d, int64_t *ret, struct err *e)
+/* A condition, after `word`, that holds where any key column is NULL. */
+static void
+add_null_keys(const struct table *t, const char *word, struct sql *s)
 {
-	const struct table *t = q->table;
-	struct sql *s = sql_new();
-	const char *word = " AND (";
-	int rc;
-
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
-	sql_add(s, "SELECT 1");
-	add_candidates(q, f, bound, s);
 	for (unsigned i = 0; i < t->count; i++) {
 		if (t->columns[i].role == COLUMN_KEY) {
 			sql_add(s, "%s", word);
@@ -197,6 +186,22 @@ has_null_key(const struct question *q, const struct catalog_file *f, int64_t bou
 			word = " OR ";
 		}
 	}
+}
+
+/* Whether a candidate has no value in some column of its key: IN would not find it. */
+static int
+has_null_key(const struct question *q, const struct catalog_file *f, int64_t bound,
+    struct database *d, int64_t *ret, struct err *e)
+{
+	struct sql *s = sql_new();
+	int rc;
+
+	if (s == NULL) {
+		return err_set(e, -ENOMEM, "no memory to put the question together");
+	}
+	sql_add(s, "SELECT 1");
+	add_candidates(q, f, bound, s);
+	add_null_keys(q->table, " AND (", s);
 	sql_add(s, ") LIMIT 1");
 	rc = take_integer(s, d, ret, e);
 	sql_free(s);
@@ -325,9 +330,7 @@ static int
 has_null_first(const struct question *q, const struct catalog_file *f,
     const struct runs *runs, struct database *d, int64_t *ret, struct err *e)
 {
-	const struct table *t = q->table;
 	struct sql *s = sql_new();
-	const char *word = ") WHERE ";
 	int rc;
 
 	if (s == NULL) {
@@ -335,14 +338,7 @@ has_null_first(const struct question *q, const struct catalog_file *f,
 	}
 	sql_add(s, "SELECT 1 FROM (");
 	add_first_keys(q, f, runs, s);
-	for (unsigned i = 0; i < t->count; i++) {
-		if (t->columns[i].role == COLUMN_KEY) {
-			sql_add(s, "%s", word);
-			sql_name(s, t->columns[i].name);
-			sql_add(s, " IS NULL");
-			word = " OR ";
-		}
-	}
+	add_null_keys(q->table, ") WHERE ", s);
 	sql_add(s, " LIMIT 1");
 	rc = take_integer(s, d, ret, e);
 	sql_free(s);
