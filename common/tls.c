@@ -752,6 +752,27 @@ tls_read(struct tls *t, void *bytes, size_t n, struct err *e)
 	return fail(t, rc, e);
 }
 
+/* Writing failed because the peer has closed.  What it said before, which may be why it
+ * refused us, still lies in the socket. */
+static void
+hear_last_word(struct tls *t, int *rc, struct err *e)
+{
+	struct err said = {0};
+	uint8_t unasked[1024];
+	ssize_t got;
+
+	t->socket_error = 0;
+	do {
+		got = tls_read(t, unasked, sizeof unasked, &said);
+	} while (got > 0);
+	if (t->refusal == TLS_REFUSED_BY_PEER) {
+		*rc = (int)got;
+		if (e != NULL) {
+			*e = said;
+		}
+	}
+}
+
 ssize_t
 tls_write(struct tls *t, const void *bytes, size_t n, struct err *e)
 {
@@ -767,7 +788,11 @@ tls_write(struct tls *t, const void *bytes, size_t n, struct err *e)
 		t->want = EPOLLIN;
 		return (ssize_t)put;
 	}
-	return fail(t, rc, e);
+	rc = fail(t, rc, e);
+	if (t->socket_error != 0) {
+		hear_last_word(t, &rc, e);
+	}
+	return rc;
 }
 
 int
