@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <unistd.h>
 
 #include "collector/reception.h"
 #include "common/clock.h"
@@ -20,65 +18,63 @@ door_ready(struct loop_watch *w, uint32_t events)
 {
 	struct door *d = w->data;
 	struct listener *l = d->listener;
-	char name[128];
 	struct err e = {0};
-	int fd = -1, rc = 0;
+	int rc = 0;
 
 	(void)events;
-	for (int i = 0; i < ACCEPT_BURST && rc == 0; i++) {
-		rc = transport_accept(w->fd, &fd, name, &e);
+	for (int i = 0; i < ACCEPT_BURST && (rc == 0 || rc == -ECONNABORTED); i++) {
+		struct transport t = {.ops = d->place.ops};
+		rc = transport_accept(&d->place, &t, l->tls, &e);
 		if (rc == 0) {
-			reception_admit(l, d, fd, name);
+			reception_admit(l, &t);
+		} else if (rc == -ECONNABORTED) {
+			reception_tell_short(l, &t);
 		}
 	}
-	if (rc < 0 && rc != -EAGAIN) {
+	if (rc < 0 && rc != -EAGAIN && rc != -ECONNABORTED) {
 		/* Out of files or memory: the queue of connections stays readable, so
 		 * look away for a second. */
 		loop_remove(l->loop, w);
 		d->is_watched = false;
 		if (reception_may_tell(l)) {
-			log_error("%s: %s", d->uri.text, e.text);
+			log_error("%s: %s", d->place.text, e.text);
 		}
 	}
 }
 
 static int
-open_door(struct listener *l, struct door *d, const char *uri, struct err *e)
+open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 {
-	struct sockaddr_storage at;
-	socklen_t n = sizeof at;
+	struct transport_uri uri;
 	int rc;
 
 	d->listener = l;
 	d->watch = (struct loop_watch){
 	    .fd = -1, .events = EPOLLIN, .ready = door_ready, .data = d};
-	rc = transport_parse_uri(uri, &d->uri, e);
+	rc = transport_parse_uri(text, &uri, e);
 	if (rc < 0) {
 		return rc;
 	}
-	if (d->uri.ops->is_file) {
+	if (uri.ops->is_file) {
 		return err_set(e, -EINVAL,
 		    "cannot listen at \"%s\": listen at tcp:// or tls://, or read a "
 		    "file with -r",
-		    uri);
+		    text);
 	}
-	if (d->uri.ops->is_secure && l->tls == NULL) {
+	if (uri.ops->is_secure && l->tls == NULL) {
 		rc = tls_context_new(&l->settings.tls, true, &l->tls, e);
 		if (rc < 0) {
-			return err_prefix(e, rc, "cannot listen at %s", uri);
+			return err_prefix(e, rc, "cannot listen at %s", text);
 		}
 	}
-	d->watch.fd = transport_listen(&d->uri, e);
-	if (d->watch.fd < 0) {
-		return d->watch.fd;
+	rc = transport_listen(&uri, &d->place, e);
+	if (rc < 0) {
+		return rc;
 	}
-	getsockname(d->watch.fd, (struct sockaddr *)&at, &n);
-	d->port = ntohs(at.ss_family == AF_INET6
-			    ? ((const struct sockaddr_in6 *)&at)->sin6_port
-			    : ((const struct sockaddr_in *)&at)->sin_port);
+	d->watch.fd = d->place.fd;
 	rc = loop_add(l->loop, &d->watch);
 	if (rc < 0) {
-		return err_set(e, rc, "cannot listen at %s: %s", uri, strerror(-rc));
+		return err_set(e, rc, "cannot listen at %s: %s", text, strerror(-rc));
 	}
 	d->is_watched = true;
 	return 0;
@@ -93,9 +89,7 @@ close_doors(struct listener *l)
 			loop_remove(l->loop, &d->watch);
 			d->is_watched = false;
 		}
-		if (d->watch.fd >= 0) {
-			close(d->watch.fd);
-		}
+		transport_unlisten(&d->place);
 		d->watch.fd = -1;
 	}
 }
@@ -186,7 +180,7 @@ out:
 uint16_t
 listener_port(const struct listener *l, unsigned i)
 {
-	return i < l->door_count ? l->doors[i].port : 0;
+	return i < l->door_count ? l->doors[i].place.port : 0;
 }
 
 int

@@ -8,29 +8,19 @@
 
 #include "common/message.h"
 
-int
-peer_new(const struct transport_ops *ops, int fd, const char *name,
-    struct tls_context *tls, struct peer **ret, struct err *e)
+struct peer *
+peer_new(const struct transport *t)
 {
 	struct peer *p = calloc(1, sizeof *p);
-	int rc;
+	struct transport lost = *t;
 
 	if (p == NULL) {
-		struct transport t = {.fd = -1};
-		if (transport_tcp.accepted(&t, fd, NULL, NULL) == 0) {
-			transport_tcp.close(&t);
-		}
-		return err_set(e, -ENOMEM, "no memory for the peer %s", name);
+		lost.ops->close(&lost);
+		return NULL;
 	}
-	snprintf(p->transport.peer, sizeof p->transport.peer, "%s", name);
-	rc = ops->accepted(&p->transport, fd, tls, e);
-	if (rc < 0) {
-		free(p);
-		return rc;
-	}
-	p->state = p->transport.is_open ? PEER_OPENING : PEER_SHAKING;
-	*ret = p;
-	return 0;
+	p->transport = *t;
+	p->state = t->is_open ? PEER_OPENING : PEER_SHAKING;
+	return p;
 }
 
 void

@@ -57,9 +57,8 @@ struct peer_list {
 	struct peer *first, *last;
 };
 
-/* Takes the accepted socket over; name: "192.0.2.1:5000".  On failure it is closed. */
-int peer_new(const struct transport_ops *ops, int fd, const char *name,
-    struct tls_context *tls, struct peer **ret, struct err *e);
+/* Takes the accepted transport over; NULL (and it is closed): no memory. */
+struct peer *peer_new(const struct transport *t);
 void peer_free(struct peer *p); /* closes at once */
 
 /* Goes on as far as it can, receiving at most `budget` bytes. */

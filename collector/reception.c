@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -315,22 +314,32 @@ retry_expired(struct loop_timer *t, uint64_t now_ns)
 }
 
 void
-reception_admit(struct listener *l, const struct door *d, int fd, const char *name)
+reception_tell_short(struct listener *l, const struct transport *t)
 {
 	struct err e = {0};
-	struct peer *p = NULL;
+
+	err_set(&e, -ENOMEM, "%s: no memory for one more peer", t->peer);
+	tell_refused(l, t->ops->scheme, t->peer, "no-memory", e.text);
+}
+
+void
+reception_admit(struct listener *l, struct transport *t)
+{
+	struct err e = {0};
+	struct peer *p;
 
 	l->counts.accepted++;
 	if (l->counts.peers >= l->settings.max_peers) {
-		close(fd);
 		l->counts.refused_full++;
-		err_set(&e, -EMFILE, "%s: %u peers are connected already", name,
+		err_set(&e, -EMFILE, "%s: %u peers are connected already", t->peer,
 		    l->counts.peers);
-		tell_refused(l, d->uri.ops->scheme, name, "too-many-peers", e.text);
+		tell_refused(l, t->ops->scheme, t->peer, "too-many-peers", e.text);
+		t->ops->close(t);
 		return;
 	}
-	if (peer_new(d->uri.ops, fd, name, l->tls, &p, &e) < 0) {
-		tell_refused(l, d->uri.ops->scheme, name, "no-memory", e.text);
+	p = peer_new(t);
+	if (p == NULL) {
+		reception_tell_short(l, t);
 		return;
 	}
 	p->listener = l;

@@ -15,10 +15,9 @@
 
 struct door { /* one URI */
 	struct listener *listener;
-	struct transport_uri uri;
+	struct transport_listener place;
 	struct loop_watch watch;
 	bool is_watched;
-	uint16_t port;
 };
 
 struct listener {
@@ -44,9 +43,10 @@ struct listener {
 
 /* A log line about peers may be written: whoever may connect may not fill the log. */
 bool reception_may_tell(struct listener *l);
-/* Takes a connection in, or refuses it. */
-void reception_admit(
-    struct listener *l, const struct door *d, int fd, const char *name);
+/* Takes a connection in (it is the reception's from now on), or refuses it. */
+void reception_admit(struct listener *l, struct transport *t);
+/* One that came could not be served for want of memory. */
+void reception_tell_short(struct listener *l, const struct transport *t);
 /* Ends what has been silent for too long. */
 void reception_time_out(struct listener *l, uint64_t now_ns);
 /* The journal will be synced in ns at the latest. */

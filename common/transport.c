@@ -116,11 +116,66 @@ parse_authority(struct transport_uri *u, const char *authority, struct err *e)
 	return *after == ':' ? parse_port(u->text, after + 1, &u->port, e) : 0;
 }
 
+static bool
+is_known(const char *const *names, const char *name, size_t n)
+{
+	for (; names != NULL && *names != NULL; names++) {
+		if (strlen(*names) == n && memcmp(*names, name, n) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "name=value&name=value"; takes what follows "?" off the authority. */
+static int
+parse_options(struct transport_uri *u, char *authority, struct err *e)
+{
+	char *at = strchr(authority, '?');
+	size_t n;
+
+	if (at == NULL) {
+		return 0;
+	}
+	*at++ = '\0';
+	if (strlen(at) >= sizeof u->options) {
+		return err_set(
+		    e, -EINVAL, "\"%s\": what follows \"?\" is too long", u->text);
+	}
+	strcpy(u->options, at);
+	for (; *at != '\0'; at += n + (at[n] == '&')) {
+		size_t name = strcspn(at, "=&");
+		n = strcspn(at, "&");
+		if (name >= n || !is_known(u->ops->options, at, name)) {
+			return err_set(e, -EINVAL,
+			    "\"%s\": %s:// knows no option \"%.*s\"", u->text,
+			    u->ops->scheme, (int)n, at);
+		}
+	}
+	return 0;
+}
+
+int
+transport_uri_option(
+    const struct transport_uri *uri, const char *name, const char **ret)
+{
+	size_t length = strlen(name), n;
+
+	for (const char *at = uri->options; *at != '\0'; at += n + (at[n] == '&')) {
+		n = strcspn(at, "&");
+		if (n > length && at[length] == '=' && memcmp(at, name, length) == 0) {
+			*ret = at + length + 1;
+			return (int)(n - length - 1);
+		}
+	}
+	return -ENOENT;
+}
+
 int
 transport_parse_uri(const char *text, struct transport_uri *ret, struct err *e)
 {
 	struct transport_uri u = {0};
-	char scheme[16];
+	char scheme[16], authority[sizeof u.text];
 	size_t n = strcspn(text, ":");
 	int rc = 0;
 
@@ -156,7 +211,9 @@ transport_parse_uri(const char *text, struct transport_uri *ret, struct err *e)
 		return err_set(e, -EINVAL, "\"%s\": write %s://HOST[:PORT]", u.text,
 		    u.ops->scheme);
 	} else {
-		rc = parse_authority(&u, text + 2, e);
+		strcpy(authority, text + 2);
+		rc = parse_options(&u, authority, e);
+		rc = rc == 0 ? parse_authority(&u, authority, e) : rc;
 	}
 	if (rc == 0) {
 		*ret = u;
@@ -185,10 +242,11 @@ transport_check_target(const struct transport_uri *uri, struct err *e)
 
 /* One listening socket at this address; negative errno. */
 static int
-listen_at(const struct addrinfo *a, bool is_dual)
+listen_at(const struct addrinfo *a, int protocol, bool is_dual)
 {
 	int one = 1, zero = 0, rc;
-	int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int fd =
+	    socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
 
 	if (fd < 0) {
 		return -errno;
@@ -206,8 +264,8 @@ listen_at(const struct addrinfo *a, bool is_dual)
 	return rc;
 }
 
-int
-transport_listen(const struct transport_uri *uri, struct err *e)
+static int
+bind_somewhere(const struct transport_uri *uri, int protocol, struct err *e)
 {
 	bool is_any = is_everywhere(uri);
 	struct addrinfo hints = {
@@ -227,7 +285,7 @@ transport_listen(const struct transport_uri *uri, struct err *e)
 	}
 	rc = -EADDRNOTAVAIL;
 	for (const struct addrinfo *a = list; a != NULL && rc < 0; a = a->ai_next) {
-		rc = listen_at(a, is_any);
+		rc = listen_at(a, protocol, is_any);
 	}
 	freeaddrinfo(list);
 	if (rc == -EAFNOSUPPORT && is_any) { /* a kernel without IPv6 */
@@ -236,17 +294,15 @@ transport_listen(const struct transport_uri *uri, struct err *e)
 		rc = listen_at(&(struct addrinfo){.ai_family = AF_INET,
 				   .ai_addr = (struct sockaddr *)&v4,
 				   .ai_addrlen = sizeof v4},
-		    false);
+		    protocol, false);
 	}
 	return rc >= 0 ? rc
 		       : err_set(e, rc, "cannot listen at %s: %s", uri->text,
 			     strerror(-rc));
 }
 
-/* "192.0.2.1:51234" or "[2001:db8::1]:51234"; IPv4 also where an IPv6 socket took it.
- */
-static void
-format_peer(const struct sockaddr_storage *from, char out[static 128])
+void
+transport_format_peer(const struct sockaddr_storage *from, char out[static 128])
 {
 	char text[ADDRESS_TEXT];
 	struct address a = {0};
@@ -268,13 +324,31 @@ format_peer(const struct sockaddr_storage *from, char out[static 128])
 }
 
 int
-transport_accept(int listen_fd, int *ret_fd, char ret_peer[static 128], struct err *e)
+transport_listen_socket(struct transport_listener *l, const struct transport_uri *uri,
+    int protocol, struct err *e)
+{
+	struct sockaddr_storage at = {0};
+	socklen_t n = sizeof at;
+
+	l->fd = bind_somewhere(uri, protocol, e);
+	if (l->fd < 0) {
+		return l->fd;
+	}
+	getsockname(l->fd, (struct sockaddr *)&at, &n);
+	l->port = ntohs(at.ss_family == AF_INET6
+			    ? ((const struct sockaddr_in6 *)&at)->sin6_port
+			    : ((const struct sockaddr_in *)&at)->sin_port);
+	return 0;
+}
+
+int
+transport_accept_socket(struct transport_listener *l, struct transport *t,
+    struct tls_context *tls, struct err *e)
 {
 	struct sockaddr_storage from = {0};
 	socklen_t n = sizeof from;
-	int one = 1;
-	int fd = accept4(
-	    listen_fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd =
+	    accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) {
 		/* Errors of a connection that died in the queue are not the listener's.
@@ -287,9 +361,55 @@ transport_accept(int listen_fd, int *ret_fd, char ret_peer[static 128], struct e
 		}
 		return -EAGAIN;
 	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
-	format_peer(&from, ret_peer);
-	*ret_fd = fd;
-	return 0;
+	*t = (struct transport){.ops = l->ops};
+	transport_format_peer(&from, t->peer);
+	return l->ops->accepted(t, fd, tls, e) < 0 ? -ECONNABORTED : 0;
+}
+
+void
+transport_close_listener(struct transport_listener *l)
+{
+	close(l->fd);
+	l->fd = -1;
+}
+
+int
+transport_listen(
+    const struct transport_uri *uri, struct transport_listener *ret, struct err *e)
+{
+	struct transport_listener l = {.ops = uri->ops, .fd = -1};
+	int rc;
+
+	if (uri->ops->listen == NULL) {
+		return err_set(
+		    e, -EINVAL, "\"%s\" is no place to listen at", uri->text);
+	}
+	memcpy(l.text, uri->text, sizeof l.text);
+	rc = uri->ops->listen(&l, uri, e);
+	if (rc == 0) {
+		*ret = l;
+	}
+	return rc;
+}
+
+int
+transport_accept(struct transport_listener *l, struct transport *t,
+    struct tls_context *tls, struct err *e)
+{
+	return l->ops->accept(l, t, tls, e);
+}
+
+void
+transport_unlisten(struct transport_listener *l)
+{
+	if (l->ops != NULL) {
+		l->ops->unlisten(l);
+	}
+	*l = (struct transport_listener){.fd = -1};
+}
+
+enum tls_refusal
+transport_refusal(const struct transport *t)
+{
+	return t->ops->refusal == NULL ? TLS_REFUSED_NONE : t->ops->refusal(t);
 }

@@ -1,8 +1,9 @@
-/* Byte transports: one open connection (or file) that messages go out on or come in
- * from. All operations are non-blocking; -EAGAIN means wait until fd is ready for
- * transport_want(). URIs: tcp://host:port tls://host:port file:path (ports default 4739
- * plain, 4740 secured;
- * [::1]:4740 for IPv6).  Threads: one at a time per connection.
+/* Transports: one open connection (or file) that messages go out on or come in from.
+ * All operations are non-blocking; -EAGAIN means wait until fd is ready for want().
+ * A byte transport (TCP, TLS, file) moves any number of bytes by a call; a message
+ * transport (is_message) moves exactly one IPFIX message by each.
+ * URIs: scheme://host:port?name=value&name=value and file:path (ports default 4739
+ * plain, 4740 secured; [::1]:4740 for IPv6).  Threads: one at a time per connection.
  * Each scheme is one file: transport_tcp.c, transport_tls.c, transport_file.c. */
 #ifndef COMMON_TRANSPORT_H
 #define COMMON_TRANSPORT_H
@@ -23,7 +24,17 @@ struct transport_uri {
 	const struct transport_ops *ops;
 	char host[256]; /* or the path of a file */
 	uint16_t port;
-	char text[320]; /* as given, for sentences */
+	char options[128]; /* after "?": "streams=4&x=y"; names are known to ops */
+	char text[320];    /* as given, for sentences */
+};
+
+/* A place where connections are taken in. */
+struct transport_listener {
+	const struct transport_ops *ops;
+	int fd;        /* readable when transport_accept() may succeed */
+	uint16_t port; /* bound, also where 0 was asked for */
+	char text[320];
+	void *state; /* the scheme's own */
 };
 
 struct transport {
@@ -34,17 +45,31 @@ struct transport {
 	char
 	    identity[256]; /* from the verified certificate: SAN dNSName, else URI, else
 			      IP address, else subject CN; "" when there is none */
-	void *state;       /* the scheme's own */
+	char protocol[16]; /* that both ends agreed on by ALPN; "": plain RFC 7011 */
+	uint16_t stream; /* SCTP: of the message read last; that a write goes out on */
+	void *state;     /* the scheme's own */
 };
 
 struct transport_ops {
 	const char *scheme; /* "tls" */
 	uint16_t port;      /* default; 0: no port */
-	bool is_secure, is_file;
+	bool is_secure, is_file, is_message;
+	uint32_t message_max;       /* longest message, bytes */
+	const char *const *options; /* names that URIs may give; NULL: none */
 	/* Starts connecting, with a blocking look-up of the host's name.  0: under way
 	 * or open already (is_open); negative: sentence in e, nothing to close. */
 	int (*dial)(struct transport *t, const struct transport_uri *uri,
 	    struct tls_context *tls, struct err *e);
+	/* Opens a place to take connections in; NULL: this scheme has none.  On failure
+	 * nothing is left open. */
+	int (*listen)(struct transport_listener *l, const struct transport_uri *uri,
+	    struct err *e);
+	/* The next connection, its handshake perhaps to come; sets t->peer.  0, -EAGAIN
+	 * (also for one that died on its way), -ECONNABORTED when this one cannot be
+	 * served but others may, or what ails the listener. */
+	int (*accept)(struct transport_listener *l, struct transport *t,
+	    struct tls_context *tls, struct err *e);
+	void (*unlisten)(struct transport_listener *l);
 	/* Takes over an accepted socket (closes it on failure); t->peer is set before.
 	 */
 	int (*accepted)(
@@ -54,7 +79,8 @@ struct transport_ops {
 	int (*proceed)(struct transport *t, struct err *e);
 	/* Bytes moved (> 0), 0 from read: the peer ended its stream in order,
 	 * -EAGAIN, or negative with e (-ECONNRESET, -ECONNABORTED for a TLS stream cut
-	 * off). */
+	 * off).  A message transport needs room for 65535 bytes to read, and says
+	 * -EMSGSIZE for a message that it can never write. */
 	ssize_t (*read)(struct transport *t, void *bytes, size_t n, struct err *e);
 	ssize_t (*write)(
 	    struct transport *t, const void *bytes, size_t n, struct err *e);
@@ -65,6 +91,8 @@ struct transport_ops {
 	uint32_t (*want)(const struct transport *t);
 	/* More decrypted bytes are buffered inside: read again without waiting. */
 	bool (*pending)(const struct transport *t);
+	/* Why it failed (common/tls.h); NULL: this scheme refuses nobody. */
+	enum tls_refusal (*refusal)(const struct transport *t);
 	void (*close)(struct transport *t); /* at once; releases everything */
 };
 
@@ -73,17 +101,34 @@ int transport_parse_uri(const char *text, struct transport_uri *ret, struct err 
 /* Whether it may be dialled: it names a host and a port, or is a file.  0 or -EINVAL.
  */
 int transport_check_target(const struct transport_uri *uri, struct err *e);
-/* A non-blocking listening socket for tcp or tls URIs; host "" or "*" is every address.
- * Negative with e; else the fd.  Several addresses (dual stack) are served by one IPv6
- * socket without V6ONLY where the host is every address. */
-int transport_listen(const struct transport_uri *uri, struct err *e);
-/* accept4 with sane socket options.  0 with *ret_fd and *ret_peer text; -EAGAIN;
- * negative. */
-int transport_accept(
-    int listen_fd, int *ret_fd, char ret_peer[static 128], struct err *e);
+/* The value of an option of the URI: its length with *ret (not terminated), or -ENOENT.
+ */
+int transport_uri_option(
+    const struct transport_uri *uri, const char *name, const char **ret);
 
-/* Why a secured transport failed (common/tls.h); TLS_REFUSED_NONE for the others. */
+/* Opens a place to take connections in; host "" or "*" is every address, IPv4 and
+ * IPv6. */
+int transport_listen(
+    const struct transport_uri *uri, struct transport_listener *ret, struct err *e);
+/* As ops->accept. */
+int transport_accept(struct transport_listener *l, struct transport *t,
+    struct tls_context *tls, struct err *e);
+void transport_unlisten(struct transport_listener *l); /* a zeroed one too */
+
+/* TLS_REFUSED_NONE for schemes that refuse nobody. */
 enum tls_refusal transport_refusal(const struct transport *t);
+
+/* For the schemes.  A bound, listening, non-blocking socket at this URI (protocol:
+ * IPPROTO_TCP and the like); l->fd and l->port. */
+int transport_listen_socket(struct transport_listener *l,
+    const struct transport_uri *uri, int protocol, struct err *e);
+/* accept4, then ops->accepted of the listener's scheme. */
+int transport_accept_socket(struct transport_listener *l, struct transport *t,
+    struct tls_context *tls, struct err *e);
+void transport_close_listener(struct transport_listener *l); /* closes l->fd */
+/* "192.0.2.1:51234" or "[2001:db8::1]:51234"; IPv4 also where an IPv6 socket took it.
+ */
+void transport_format_peer(const struct sockaddr_storage *from, char out[static 128]);
 
 extern const struct transport_ops transport_tcp, transport_tls, transport_file;
 

@@ -35,15 +35,6 @@ file_dial(struct transport *t, const struct transport_uri *uri, struct tls_conte
 }
 
 static int
-file_accepted(struct transport *t, int fd, struct tls_context *tls, struct err *e)
-{
-	(void)t;
-	(void)tls;
-	close(fd);
-	return err_set(e, -ENOTSUP, "a file accepts no connections");
-}
-
-static int
 file_proceed(struct transport *t, struct err *e)
 {
 	(void)t;
@@ -118,8 +109,8 @@ file_close(struct transport *t)
 const struct transport_ops transport_file = {
     .scheme = "file",
     .is_file = true,
+    .message_max = 65535,
     .dial = file_dial,
-    .accepted = file_accepted,
     .proceed = file_proceed,
     .read = file_read,
     .write = file_write,

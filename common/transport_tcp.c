@@ -152,8 +152,12 @@ tcp_dial(struct transport *t, const struct transport_uri *uri, struct tls_contex
 static int
 tcp_accepted(struct transport *t, int fd, struct tls_context *tls, struct err *e)
 {
+	int one = 1;
+
 	(void)tls;
 	(void)e;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	t->ops = &transport_tcp;
 	t->fd = fd;
 	t->state = NULL;
@@ -247,9 +251,19 @@ tcp_pending(const struct transport *t)
 	return false;
 }
 
+static int
+tcp_listen(struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return transport_listen_socket(l, uri, IPPROTO_TCP, e);
+}
+
 const struct transport_ops transport_tcp = {
     .scheme = "tcp",
     .port = TRANSPORT_PORT,
+    .message_max = 65535,
+    .listen = tcp_listen,
+    .accept = transport_accept_socket,
+    .unlisten = transport_close_listener,
     .dial = tcp_dial,
     .accepted = tcp_accepted,
     .proceed = tcp_proceed,

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,20 +164,29 @@ secured_pending(const struct transport *t)
 	return s->tls != NULL && tls_pending(s->tls);
 }
 
-enum tls_refusal
-transport_refusal(const struct transport *t)
+static enum tls_refusal
+secured_refusal(const struct transport *t)
 {
 	const struct secured *s = t->state;
 
-	return t->ops != &transport_tls || s == NULL || s->tls == NULL
-		   ? TLS_REFUSED_NONE
-		   : tls_refusal(s->tls);
+	return s == NULL || s->tls == NULL ? TLS_REFUSED_NONE : tls_refusal(s->tls);
+}
+
+static int
+secured_listen(
+    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return transport_listen_socket(l, uri, IPPROTO_TCP, e);
 }
 
 const struct transport_ops transport_tls = {
     .scheme = "tls",
     .port = TRANSPORT_PORT_SECURE,
     .is_secure = true,
+    .message_max = 65535,
+    .listen = secured_listen,
+    .accept = transport_accept_socket,
+    .unlisten = transport_close_listener,
     .dial = secured_dial,
     .accepted = secured_accepted,
     .proceed = secured_proceed,
@@ -185,5 +195,6 @@ const struct transport_ops transport_tls = {
     .finish = secured_finish,
     .want = secured_want,
     .pending = secured_pending,
+    .refusal = secured_refusal,
     .close = secured_close,
 };

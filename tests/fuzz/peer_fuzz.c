@@ -115,7 +115,8 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	size_t pieces = length > 0 ? bytes[0] % 8 : 0, whole = 0, at = 0;
 	const uint8_t *stream = bytes + 1 + pieces;
 	enum peer_next next = PEER_WAITS;
-	struct peer *p = NULL;
+	struct transport t = {.peer = "192.0.2.1:5"};
+	struct peer *p;
 	size_t n, turn = 0;
 	int ends[2], rc;
 
@@ -128,8 +129,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		whole += (size_t)rc;
 	}
 	make_journal();
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0 ||
-	    peer_new(&transport_tcp, ends[0], "192.0.2.1:5", NULL, &p, NULL) < 0) {
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0) {
+		abort();
+	}
+	transport_tcp.accepted(&t, ends[0], NULL, NULL);
+	p = peer_new(&t);
+	if (p == NULL) {
 		abort();
 	}
 	while (at < n && next == PEER_WAITS) {

@@ -122,13 +122,14 @@ a_dash_is_standard_output_and_stays_open(void **state)
 static void
 a_file_is_no_place_to_accept_at(void **state)
 {
-	struct transport t = {0};
+	struct transport_listener place;
+	struct transport_uri uri;
 	struct err e = {0};
-	int fd = dup(STDERR_FILENO);
 
 	(void)state;
-	assert_int_equal(transport_file.accepted(&t, fd, NULL, &e), -ENOTSUP);
-	assert_int_equal(fcntl(fd, F_GETFD), -1); /* closed, as the others do */
+	assert_int_equal(transport_parse_uri("file:x", &uri, NULL), 0);
+	assert_int_equal(transport_listen(&uri, &place, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "is no place to listen at"));
 }
 
 int

@@ -15,25 +15,18 @@
 
 #include "common/transport.h"
 
-static int
-listen_at(const char *text, uint16_t *ret_port)
+static struct transport_listener
+listen_at(const char *text)
 {
+	struct transport_listener place = {0};
 	struct transport_uri uri;
-	struct sockaddr_storage at;
-	socklen_t n = sizeof at;
 	struct err e = {0};
-	int fd;
 
 	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
-	fd = transport_listen(&uri, &e);
-	if (fd < 0) {
+	if (transport_listen(&uri, &place, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
-	*ret_port =
-	    ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-					   : ((struct sockaddr_in *)&at)->sin_port);
-	return fd;
+	return place;
 }
 
 /* Dials and goes on until it is open or has failed. */
@@ -60,15 +53,13 @@ dial(struct transport *t, const char *host, uint16_t port, struct err *e)
 }
 
 static void
-accept_one(int listen_fd, struct transport *t)
+accept_one(struct transport_listener *place, struct transport *t)
 {
-	struct pollfd p = {.fd = listen_fd, .events = POLLIN};
-	int fd = -1;
+	struct pollfd p = {.fd = place->fd, .events = POLLIN};
 
 	*t = (struct transport){0};
 	assert_int_equal(poll(&p, 1, 5000), 1);
-	assert_int_equal(transport_accept(listen_fd, &fd, t->peer, NULL), 0);
-	assert_int_equal(transport_tcp.accepted(t, fd, NULL, NULL), 0);
+	assert_int_equal(transport_accept(place, t, NULL, NULL), 0);
 }
 
 static void
@@ -76,21 +67,20 @@ one_socket_serves_ipv4_and_ipv6_and_names_peers_plainly(void **state)
 {
 	struct transport ours, theirs;
 	struct err e = {0};
-	uint16_t port;
-	int fd = listen_at("tcp://*:0", &port);
+	struct transport_listener place = listen_at("tcp://*:0");
 
 	(void)state;
-	assert_int_equal(dial(&ours, "127.0.0.1", port, &e), 0);
-	accept_one(fd, &theirs);
+	assert_int_equal(dial(&ours, "127.0.0.1", place.port, &e), 0);
+	accept_one(&place, &theirs);
 	assert_memory_equal(theirs.peer, "127.0.0.1:", 10);
 	ours.ops->close(&ours);
 	theirs.ops->close(&theirs);
-	assert_int_equal(dial(&ours, "[::1]", port, &e), 0);
-	accept_one(fd, &theirs);
+	assert_int_equal(dial(&ours, "[::1]", place.port, &e), 0);
+	accept_one(&place, &theirs);
 	assert_memory_equal(theirs.peer, "[::1]:", 6);
 	ours.ops->close(&ours);
 	theirs.ops->close(&theirs);
-	close(fd);
+	transport_unlisten(&place);
 }
 
 static void
@@ -98,16 +88,16 @@ a_name_with_several_addresses_is_tried_through(void **state)
 {
 	struct transport ours, theirs;
 	struct err e = {0};
-	uint16_t port;
-	int fd = listen_at("tcp://127.0.0.1:0", &port); /* localhost is ::1 first */
+	struct transport_listener place =
+	    listen_at("tcp://127.0.0.1:0"); /* localhost is ::1 first */
 
 	(void)state;
-	assert_int_equal(dial(&ours, "localhost", port, &e), 0);
-	accept_one(fd, &theirs);
+	assert_int_equal(dial(&ours, "localhost", place.port, &e), 0);
+	accept_one(&place, &theirs);
 	assert_true(ours.is_open);
 	ours.ops->close(&ours);
 	theirs.ops->close(&theirs);
-	close(fd);
+	transport_unlisten(&place);
 }
 
 static void
@@ -116,13 +106,12 @@ bytes_then_an_orderly_end_then_the_other_direction(void **state)
 	struct transport ours, theirs;
 	struct err e = {0};
 	char bytes[16];
-	uint16_t port;
-	int fd = listen_at("tcp://*:0", &port);
+	struct transport_listener place = listen_at("tcp://*:0");
 	struct pollfd p;
 
 	(void)state;
-	assert_int_equal(dial(&ours, "127.0.0.1", port, &e), 0);
-	accept_one(fd, &theirs);
+	assert_int_equal(dial(&ours, "127.0.0.1", place.port, &e), 0);
+	accept_one(&place, &theirs);
 	assert_int_equal(theirs.ops->read(&theirs, bytes, sizeof bytes, &e), -EAGAIN);
 	assert_int_equal(ours.ops->write(&ours, "hello", 5, &e), 5);
 	assert_int_equal(ours.ops->finish(&ours, &e), 0);
@@ -137,18 +126,19 @@ bytes_then_an_orderly_end_then_the_other_direction(void **state)
 	assert_int_equal(ours.ops->read(&ours, bytes, sizeof bytes, &e), 3);
 	ours.ops->close(&ours);
 	theirs.ops->close(&theirs);
-	close(fd);
+	transport_unlisten(&place);
 }
 
 static void
 nobody_listening_is_told_with_place_and_cause(void **state)
 {
+	struct transport_listener place = listen_at("tcp://127.0.0.1:0");
 	struct transport t;
+	uint16_t port = place.port;
 	struct err e = {0};
-	uint16_t port;
 
 	(void)state;
-	close(listen_at("tcp://127.0.0.1:0", &port));
+	transport_unlisten(&place);
 	assert_int_equal(dial(&t, "127.0.0.1", port, &e), -ECONNREFUSED);
 	assert_non_null(strstr(e.text, "cannot connect to tcp://127.0.0.1:"));
 	assert_non_null(strstr(e.text, "Connection refused"));
@@ -172,15 +162,15 @@ has_met_itself(const struct transport *t)
 static void
 a_dial_that_meets_itself_is_no_connection(void **state)
 {
+	struct transport_listener place = listen_at("tcp://127.0.0.1:0");
 	struct transport_uri uri;
 	struct err e = {0};
 	unsigned met = 0;
-	uint16_t port;
 	char text[64];
 
 	(void)state;
-	close(listen_at("tcp://127.0.0.1:0", &port));
-	snprintf(text, sizeof text, "tcp://127.0.0.1:%u", port & ~1U);
+	snprintf(text, sizeof text, "tcp://127.0.0.1:%u", place.port & ~1U);
+	transport_unlisten(&place);
 	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
 	for (unsigned i = 0; i < 40000; i++) {
 		struct transport t;
@@ -198,14 +188,13 @@ a_peer_that_resets_is_an_error_on_both_ways_and_no_signal(void **state)
 	struct linger at_once = {.l_onoff = 1, .l_linger = 0};
 	struct transport ours, theirs;
 	struct err e = {0};
-	uint16_t port;
 	char byte;
-	int fd = listen_at("tcp://*:0", &port);
+	struct transport_listener place = listen_at("tcp://*:0");
 	struct pollfd p;
 
 	(void)state;
-	assert_int_equal(dial(&ours, "127.0.0.1", port, &e), 0);
-	accept_one(fd, &theirs);
+	assert_int_equal(dial(&ours, "127.0.0.1", place.port, &e), 0);
+	accept_one(&place, &theirs);
 	setsockopt(theirs.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 	theirs.ops->close(&theirs);
 	p = (struct pollfd){.fd = ours.fd, .events = POLLIN};
@@ -214,7 +203,7 @@ a_peer_that_resets_is_an_error_on_both_ways_and_no_signal(void **state)
 	assert_non_null(strstr(e.text, "the connection with 127.0.0.1:"));
 	assert_int_equal(ours.ops->write(&ours, "x", 1, &e), -EPIPE);
 	ours.ops->close(&ours);
-	close(fd);
+	transport_unlisten(&place);
 }
 
 static void
@@ -237,18 +226,18 @@ places_that_cannot_be_dialled_are_told(void **state)
 static void
 a_taken_port_is_told(void **state)
 {
+	struct transport_listener second;
 	struct transport_uri uri;
 	struct err e = {0};
 	char text[64];
-	uint16_t port;
-	int fd = listen_at("tcp://*:0", &port);
+	struct transport_listener place = listen_at("tcp://*:0");
 
 	(void)state;
-	snprintf(text, sizeof text, "tcp://*:%u", port);
+	snprintf(text, sizeof text, "tcp://*:%u", place.port);
 	transport_parse_uri(text, &uri, &e);
-	assert_int_equal(transport_listen(&uri, &e), -EADDRINUSE);
+	assert_int_equal(transport_listen(&uri, &second, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, "Address already in use"));
-	close(fd);
+	transport_unlisten(&place);
 }
 
 int

@@ -129,6 +129,26 @@ what_a_uri_has_beyond_host_and_port_is_refused(void **state)
 	expect_complaint(text, "host name is too long");
 }
 
+static void
+options_of_a_uri_are_those_its_scheme_knows(void **state)
+{
+	static const char *const names[] = {"streams", "color", NULL};
+	struct transport_ops ops = transport_tcp;
+	struct transport_uri u = {.ops = &ops};
+	struct err e = {0};
+	const char *value;
+
+	(void)state;
+	ops.options = names;
+	strcpy(u.options, "streams=16&color=&colors=x");
+	assert_int_equal(transport_uri_option(&u, "streams", &value), 2);
+	assert_memory_equal(value, "16&", 3);
+	assert_int_equal(transport_uri_option(&u, "color", &value), 0);
+	assert_int_equal(transport_uri_option(&u, "col", &value), -ENOENT);
+	assert_int_equal(transport_parse_uri("tcp://h:1?streams=2", &u, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "tcp:// knows no option \"streams=2\""));
+}
+
 int
 main(void)
 {
@@ -141,6 +161,7 @@ main(void)
 	    cmocka_unit_test(schemes_of_later_versions_are_named_as_such),
 	    cmocka_unit_test(impossible_ports_are_refused),
 	    cmocka_unit_test(what_a_uri_has_beyond_host_and_port_is_refused),
+	    cmocka_unit_test(options_of_a_uri_are_those_its_scheme_knows),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

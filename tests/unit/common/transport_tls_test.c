@@ -25,7 +25,7 @@ struct pair {
 	struct transport client, server;
 	int client_rc, server_rc;
 	struct err client_err, server_err;
-	int listen_fd;
+	struct transport_listener place;
 };
 
 static struct tls_settings
@@ -43,20 +43,13 @@ settings_of(const char *name)
 	return s;
 }
 
-static int
-listen_somewhere(uint16_t *ret_port)
+static void
+listen_somewhere(struct transport_listener *place)
 {
 	struct transport_uri any;
-	struct sockaddr_in6 at;
-	socklen_t n = sizeof at;
-	int fd = -1;
 
 	assert_int_equal(transport_parse_uri("tls://*:0", &any, NULL), 0);
-	fd = transport_listen(&any, NULL);
-	assert_true(fd >= 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
-	*ret_port = ntohs(at.sin6_port);
-	return fd;
+	assert_int_equal(transport_listen(&any, place, NULL), 0);
 }
 
 static void
@@ -67,31 +60,27 @@ wait_for(int fd, int milliseconds)
 	poll(&p, 1, milliseconds);
 }
 
-/* Connects and goes on until both ends are open or one has failed and the other knows.
- */
+/* Connects and goes on until each end is open or has failed. */
 static void
-pair_open(struct pair *p, const struct tls_settings *client,
+pair_shake(struct pair *p, const struct tls_settings *client,
     const struct tls_settings *server, const char *host)
 {
 	struct transport_uri uri;
-	char text[128], byte;
-	uint16_t port;
-	int fd = -1;
+	char text[128];
 
 	memset(p, 0, sizeof *p);
 	assert_int_equal(
 	    tls_context_new(client, false, &p->client_context, &p->client_err), 0);
 	assert_int_equal(
 	    tls_context_new(server, true, &p->server_context, &p->server_err), 0);
-	p->listen_fd = listen_somewhere(&port);
-	snprintf(text, sizeof text, "tls://%s:%u", host, port);
+	listen_somewhere(&p->place);
+	snprintf(text, sizeof text, "tls://%s:%u", host, p->place.port);
 	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
 	assert_int_equal(
 	    uri.ops->dial(&p->client, &uri, p->client_context, &p->client_err), 0);
-	wait_for(p->listen_fd, 5000);
-	assert_int_equal(transport_accept(p->listen_fd, &fd, p->server.peer, NULL), 0);
+	wait_for(p->place.fd, 5000);
 	assert_int_equal(
-	    transport_tls.accepted(&p->server, fd, p->server_context, &p->server_err),
+	    transport_accept(&p->place, &p->server, p->server_context, &p->server_err),
 	    0);
 	p->client_rc = p->server_rc = -EAGAIN;
 	for (int i = 0; i < 1000; i++) {
@@ -108,7 +97,16 @@ pair_open(struct pair *p, const struct tls_settings *client,
 		}
 		wait_for(p->client.fd, 1);
 	}
-	/* The client reads once: the server's word comes after its own handshake. */
+}
+
+/* The client reads once as well: the server's word comes after its own handshake. */
+static void
+pair_open(struct pair *p, const struct tls_settings *client,
+    const struct tls_settings *server, const char *host)
+{
+	char byte;
+
+	pair_shake(p, client, server, host);
 	if (p->client_rc == 0) {
 		wait_for(p->client.fd, 5000);
 		p->client_rc =
@@ -123,7 +121,7 @@ pair_close(struct pair *p)
 	p->server.ops->close(&p->server);
 	tls_context_free(p->client_context);
 	tls_context_free(p->server_context);
-	close(p->listen_fd);
+	transport_unlisten(&p->place);
 }
 
 static void
@@ -303,6 +301,29 @@ a_client_of_an_unknown_authority_is_refused(void **state)
 	expect_refused_client("stranger", false, TLS_REFUSED_UNKNOWN_CA,
 	    "was issued by other-ca, which no CA given here vouches for",
 	    "it does not know the CA of our certificate");
+}
+
+/* It closes with our bytes unread, so that the next write meets a reset. */
+static void
+a_client_that_writes_before_it_listens_hears_why_too(void **state)
+{
+	struct tls_settings client = settings_of("stranger");
+	struct tls_settings server = settings_of("collector");
+	struct pair p;
+	ssize_t n = 1;
+
+	(void)state;
+	pair_shake(&p, &client, &server, "localhost");
+	assert_int_equal(p.client_rc, 0);
+	assert_int_equal(p.client.ops->write(&p.client, "abc", 3, NULL), 3);
+	p.server.ops->close(&p.server);
+	while (n > 0) {
+		n = p.client.ops->write(&p.client, "abc", 3, &p.client_err);
+	}
+	assert_int_equal(n, -EACCES);
+	assert_int_equal(transport_refusal(&p.client), TLS_REFUSED_BY_PEER);
+	expect_sentence(&p.client_err, "it does not know the CA of our certificate");
+	pair_close(&p);
 }
 
 static void
@@ -517,6 +538,7 @@ main(void)
 	    cmocka_unit_test(writing_to_a_peer_that_is_gone_is_an_error_and_no_signal),
 	    cmocka_unit_test(a_client_without_certificate_is_refused),
 	    cmocka_unit_test(a_client_of_an_unknown_authority_is_refused),
+	    cmocka_unit_test(a_client_that_writes_before_it_listens_hears_why_too),
 	    cmocka_unit_test(an_expired_client_is_refused),
 	    cmocka_unit_test(a_revoked_client_is_refused_when_there_is_a_crl),
 	    cmocka_unit_test(the_others_of_a_crl_stay_welcome),

@@ -30,7 +30,7 @@
 struct collector {
 	const char *scheme;
 	struct tls_context *tls;
-	int listen_fd;
+	struct transport_listener place;
 	uint16_t port;
 	pthread_t thread;
 	size_t break_after; /* closes the first connection after so many bytes */
@@ -99,18 +99,14 @@ collect(void *data)
 	struct collector *c = data;
 
 	while (!atomic_load(&c->stops)) {
-		struct transport t = {0};
-		int fd = -1;
-		if (wait_ready(c->listen_fd) <= 0 ||
-		    transport_accept(c->listen_fd, &fd, t.peer, NULL) < 0) {
+		struct transport t;
+		if (wait_ready(c->place.fd) <= 0 ||
+		    transport_accept(&c->place, &t, c->tls, NULL) < 0) {
 			continue;
 		}
 		poll(NULL, 0, (int)c->pause_ms);
-		t.ops = c->tls != NULL ? &transport_tls : &transport_tcp;
 		c->starts[c->connections++ % 16] = c->length;
-		if (t.ops->accepted(&t, fd, c->tls, NULL) == 0) {
-			serve(c, &t);
-		}
+		serve(c, &t);
 	}
 	return NULL;
 }
@@ -119,13 +115,12 @@ static void
 collector_bind(struct collector *c)
 {
 	struct transport_uri any = {.ops = &transport_tcp, .port = c->port};
-	struct sockaddr_in6 at;
-	socklen_t n = sizeof at;
 
-	c->listen_fd = transport_listen(&any, NULL);
-	assert_true(c->listen_fd >= 0);
-	getsockname(c->listen_fd, (struct sockaddr *)&at, &n);
-	c->port = ntohs(at.sin6_port);
+	if (c->tls != NULL) {
+		any.ops = &transport_tls;
+	}
+	assert_int_equal(transport_listen(&any, &c->place, NULL), 0);
+	c->port = c->place.port;
 }
 
 static void
@@ -146,7 +141,7 @@ collector_stop(struct collector *c)
 {
 	atomic_store(&c->stops, true);
 	pthread_join(c->thread, NULL);
-	close(c->listen_fd);
+	transport_unlisten(&c->place);
 }
 
 static void
@@ -330,7 +325,7 @@ a_collector_that_comes_later_gets_everything(void **state)
 
 	(void)state;
 	collector_bind(&c); /* finds a free port */
-	close(c.listen_fd);
+	transport_unlisten(&c.place);
 	make_uri(&c, uri);
 	s = start(uri, NULL, true);
 	push(s, 0, 100);
@@ -380,7 +375,7 @@ a_live_exporter_drops_and_counts_what_finds_no_room(void **state)
 
 	(void)state;
 	collector_bind(&c);
-	close(c.listen_fd);
+	transport_unlisten(&c.place);
 	make_uri(&c, uri);
 	s = start(uri, NULL, false);
 	push(s, 0, 2000);
