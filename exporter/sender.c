@@ -155,6 +155,7 @@ sender_counts(struct sender *s, struct sender_counts *ret)
 	    .records = atomic_load(&s->records),
 	    .dropped_messages = atomic_load(&s->dropped_messages),
 	    .dropped_records = atomic_load(&s->dropped_records),
+	    .too_long_messages = atomic_load(&s->too_long_messages),
 	    .connects = atomic_load(&s->connects),
 	    .failures = atomic_load(&s->failures),
 	    .queued_bytes = queue_bytes(s->queue),

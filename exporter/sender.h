@@ -33,7 +33,8 @@ struct sender_settings {
 struct sender_counts {
 	uint64_t messages, bytes, records; /* delivered to the transport */
 	uint64_t dropped_messages,
-	    dropped_records; /* queue full, or given up at the end */
+	    dropped_records;        /* queue full, too long, or given up at the end */
+	uint64_t too_long_messages; /* of those: longer than the transport carries */
 	uint64_t connects, failures;
 	uint64_t queued_bytes; /* now */
 	bool is_over; /* a file could not be written: whatever comes is dropped */

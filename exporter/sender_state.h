@@ -35,7 +35,7 @@ struct sender {
 	struct err result_err;
 
 	_Atomic uint64_t messages, bytes, records, dropped_messages, dropped_records,
-	    connects, failures;
+	    too_long_messages, connects, failures;
 	pthread_mutex_t error_lock;
 	char last_error[256];
 };

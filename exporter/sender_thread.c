@@ -6,6 +6,7 @@
 #include <sys/epoll.h>
 
 #include "common/clock.h"
+#include "common/cursor.h"
 #include "common/log.h"
 #include "common/message.h"
 #include "exporter/sender_state.h"
@@ -18,6 +19,7 @@
 #define GOODBYE_NS     (30 * NS_PER_SECOND)
 #define HURRY_NS       (2 * NS_PER_SECOND)
 #define RETRY_LEAST_NS (10 * MS)
+#define UNASKED        65536u /* a message transport may bring so much at once */
 
 /* Waiting. */
 
@@ -95,7 +97,7 @@ check_deadline(struct sender *s, uint64_t due_ns, const char *what, struct err *
 static int
 listen_to_peer(struct sender *s, struct err *e)
 {
-	char unasked[1024];
+	char unasked[UNASKED];
 	ssize_t got = 1;
 
 	for (int i = 0; i < 64 && got > 0; i++) {
@@ -139,6 +141,14 @@ await_word(struct sender *s, uint64_t ns, struct err *e)
 	return listen_to_peer(s, e);
 }
 
+/* What one write is given of the messages here: a message transport takes one by each.
+ */
+static size_t
+portion(const struct sender *s, const uint8_t *bytes, size_t length)
+{
+	return s->uri.ops->is_message ? load_u16(bytes + 2) : length;
+}
+
 /* Writes all of it; only the preamble goes this way. */
 static int
 write_all(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
@@ -148,8 +158,10 @@ write_all(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	ssize_t n;
 	int rc;
 
+	t->stream = 0;
 	while (done < length) {
-		n = t->ops->write(t, bytes + done, length - done, e);
+		n = t->ops->write(
+		    t, bytes + done, portion(s, bytes + done, length - done), e);
 		if (n > 0) {
 			done += (size_t)n;
 			continue;
@@ -166,23 +178,54 @@ write_all(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	return 0;
 }
 
+/* The first n bytes of the gather are with the transport. */
+static void
+take(struct sender *s, size_t n)
+{
+	struct queue_taken taken = {0};
+
+	queue_take(s->queue, n, &taken);
+	sender_bump(&s->messages, taken.messages);
+	sender_bump(&s->bytes, taken.bytes);
+	sender_bump(&s->records, taken.records);
+	s->is_proven = true;
+}
+
+/* The first message of the gather is longer than this transport can ever carry. */
+static void
+drop_long(struct sender *s, size_t length, const struct err *e)
+{
+	struct queue_taken dropped = {0};
+
+	if (atomic_load(&s->too_long_messages) == 0) {
+		log_warning("%s; such messages are dropped and counted, a smaller "
+			    "--message-size avoids them",
+		    e->text);
+	}
+	queue_take(s->queue, length, &dropped);
+	sender_bump(&s->too_long_messages, dropped.messages);
+	sender_bump(&s->dropped_messages, dropped.messages);
+	sender_bump(&s->dropped_records, dropped.records);
+}
+
 /* Writes some of the gather, or waits until it could. */
 static int
 write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 {
 	struct transport *t = &s->transport;
-	struct queue_taken taken = {0};
+	size_t n_bytes = portion(s, bytes, length);
 	uint32_t ready;
 	ssize_t n;
 	int rc = 0;
 
-	n = t->ops->write(t, bytes, length, e);
+	t->stream = 0;
+	n = t->ops->write(t, bytes, n_bytes, e);
 	if (n >= 0) {
-		queue_take(s->queue, (size_t)n, &taken);
-		sender_bump(&s->messages, taken.messages);
-		sender_bump(&s->bytes, taken.bytes);
-		sender_bump(&s->records, taken.records);
-		s->is_proven = true;
+		take(s, (size_t)n);
+		return 0;
+	}
+	if (n == -EMSGSIZE) {
+		drop_long(s, n_bytes, e);
 		return 0;
 	}
 	if (n != -EAGAIN) {
@@ -237,7 +280,7 @@ say_goodbye(struct sender *s, struct err *e)
 {
 	uint64_t due = clock_monotonic_ns() + GOODBYE_NS;
 	struct transport *t = &s->transport;
-	char unasked[1024];
+	char unasked[UNASKED];
 	ssize_t got;
 	int rc;
 

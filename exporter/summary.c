@@ -259,6 +259,7 @@ summary_print_json(const struct summary *s, FILE *out)
 	json_number(out, "records", s->sender.records);
 	json_number(out, "dropped_messages", s->sender.dropped_messages);
 	json_number(out, "dropped_records", s->sender.dropped_records);
+	json_number(out, "too_long_messages", s->sender.too_long_messages);
 	json_number(out, "connects", s->sender.connects);
 	json_number(out, "failures", s->sender.failures);
 	fputs(",\"last_error\":", out);
