@@ -3,9 +3,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,47 +10,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <time.h>
 
-#define READ_BUFFER 32768 /* of ciphertext: two records by one system call */
-
-struct tls_context {
-	SSL_CTX *ssl;
-	bool is_server;
-};
-
-struct tls {
-	SSL *ssl;
-	int fd;
-	int socket_error; /* errno of the last failed system call */
-	bool is_eof;      /* the socket has ended */
-	bool is_broken;   /* nothing more may be sent */
-	bool is_server;
-	bool is_open;
-	uint32_t want;
-	enum tls_refusal refusal;
-	char name[256];   /* expected of the server */
-	char reason[480]; /* what verification found wrong */
-};
-
-const char *
-tls_refusal_name(enum tls_refusal r)
-{
-	static const char *const names[TLS_REFUSALS] = {
-	    [TLS_REFUSED_NONE] = "none",
-	    [TLS_REFUSED_NO_CERTIFICATE] = "no-certificate",
-	    [TLS_REFUSED_UNKNOWN_CA] = "unknown-ca",
-	    [TLS_REFUSED_EXPIRED] = "expired",
-	    [TLS_REFUSED_REVOKED] = "revoked",
-	    [TLS_REFUSED_NAME] = "name",
-	    [TLS_REFUSED_CERTIFICATE] = "certificate",
-	    [TLS_REFUSED_BY_PEER] = "by-peer",
-	    [TLS_REFUSED_PROTOCOL] = "protocol",
-	};
-
-	return (unsigned)r < TLS_REFUSALS ? names[r] : "unknown";
-}
+#include "common/tls_state.h"
 
 /* The socket as OpenSSL sees it.  Its own socket BIO writes with write(2), so a peer
  * that went away would kill the program by SIGPIPE. */
@@ -117,440 +75,6 @@ make_socket_method(void)
 	}
 }
 
-/* Certificates in words. */
-
-/* Text of an ASN.1 string: 0, or negative when it does not fit or holds control
- * characters (an embedded NUL or newline would let a name pass for another). */
-static int
-copy_text(const ASN1_STRING *s, char *out, size_t capacity)
-{
-	unsigned char *text = NULL;
-	int n = ASN1_STRING_to_UTF8(&text, s);
-	int rc = n > 0 && (size_t)n < capacity ? 0 : -EINVAL;
-
-	for (int i = 0; rc == 0 && i < n; i++) {
-		if (text[i] < 0x20 || text[i] == 0x7f) {
-			rc = -EINVAL;
-		}
-	}
-	if (rc == 0) {
-		memcpy(out, text, (size_t)n);
-		out[n] = '\0';
-	}
-	OPENSSL_free(text);
-	return rc;
-}
-
-static int
-copy_address(const ASN1_OCTET_STRING *s, char *out, size_t capacity)
-{
-	int n = ASN1_STRING_length(s);
-	int family = n == 4 ? AF_INET : AF_INET6;
-
-	if (n != 4 && n != 16) {
-		return -EINVAL;
-	}
-	return inet_ntop(family, ASN1_STRING_get0_data(s), out, (socklen_t)capacity) ==
-		       NULL
-		   ? -EINVAL
-		   : 0;
-}
-
-/* One subject alternative name of the given kind. */
-static int
-copy_name(const GENERAL_NAME *g, int kind, char *out, size_t capacity)
-{
-	if (g->type != kind) {
-		return -ENOENT;
-	}
-	return kind == GEN_IPADD ? copy_address(g->d.iPAddress, out, capacity)
-				 : copy_text(g->d.ia5, out, capacity);
-}
-
-static const int name_kinds[] = {GEN_DNS, GEN_URI, GEN_IPADD};
-
-/* SAN dNSName, else URI, else address, else subject CN; "" when there is none. */
-static void
-certificate_name(const X509 *x, char *out, size_t capacity)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	const X509_NAME *subject = X509_get_subject_name(x);
-	int at;
-
-	out[0] = '\0';
-	for (size_t k = 0; k < 3 && out[0] == '\0'; k++) {
-		for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-			if (copy_name(sk_GENERAL_NAME_value(names, i), name_kinds[k],
-				out, capacity) == 0) {
-				break;
-			}
-			out[0] = '\0';
-		}
-	}
-	GENERAL_NAMES_free(names);
-	at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	if (out[0] == '\0' && at >= 0) {
-		const X509_NAME_ENTRY *entry = X509_NAME_get_entry(subject, at);
-		if (copy_text(X509_NAME_ENTRY_get_data(entry), out, capacity) < 0) {
-			out[0] = '\0';
-		}
-	}
-}
-
-/* All names that a server's certificate is good for, for the sentence about a wrong
- * one. */
-static void
-list_names(const X509 *x, char *out, size_t capacity)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-	int count = sk_GENERAL_NAME_num(names), shown = 0;
-	size_t used = 0;
-
-	out[0] = '\0';
-	for (int i = 0; i < count && shown < 5; i++) {
-		const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, i);
-		char name[128];
-		if (copy_name(g, GEN_DNS, name, sizeof name) < 0 &&
-		    copy_name(g, GEN_IPADD, name, sizeof name) < 0) {
-			continue;
-		}
-		if (used + strlen(name) + 20 > capacity) {
-			break;
-		}
-		used += (size_t)snprintf(
-		    out + used, capacity - used, "%s%s", shown > 0 ? ", " : "", name);
-		shown++;
-	}
-	if (shown == 0) {
-		snprintf(out, capacity, "no host (it has no subject alternative name)");
-	} else if (shown < count) {
-		snprintf(out + used, capacity - used, " and others");
-	}
-	GENERAL_NAMES_free(names);
-}
-
-static void
-format_time(const ASN1_TIME *when, char out[static 32])
-{
-	struct tm tm;
-
-	if (ASN1_TIME_to_tm(when, &tm) != 1 ||
-	    strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0) {
-		strcpy(out, "an unreadable time");
-	}
-}
-
-static enum tls_refusal
-refusal_of(int code)
-{
-	switch (code) {
-	case X509_V_ERR_CERT_HAS_EXPIRED:
-	case X509_V_ERR_CERT_NOT_YET_VALID:
-		return TLS_REFUSED_EXPIRED;
-	case X509_V_ERR_CERT_REVOKED:
-		return TLS_REFUSED_REVOKED;
-	case X509_V_ERR_HOSTNAME_MISMATCH:
-	case X509_V_ERR_IP_ADDRESS_MISMATCH:
-		return TLS_REFUSED_NAME;
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-	case X509_V_ERR_CERT_UNTRUSTED:
-		return TLS_REFUSED_UNKNOWN_CA;
-	default:
-		return TLS_REFUSED_CERTIFICATE;
-	}
-}
-
-/* Says what is wrong with the certificate that verification stopped at. */
-static void
-explain(struct tls *t, const X509 *x, int code)
-{
-	char name[160], issuer[160] = "an unnamed issuer", when[32], names[256];
-	const X509_NAME *by = X509_get_issuer_name(x);
-	int at = X509_NAME_get_index_by_NID(by, NID_commonName, -1);
-	size_t n = sizeof t->reason;
-
-	certificate_name(x, name, sizeof name);
-	if (name[0] == '\0') {
-		strcpy(name, "a nameless peer");
-	}
-	if (at >= 0) {
-		copy_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(by, at)), issuer,
-		    sizeof issuer);
-	}
-	switch (refusal_of(code)) {
-	case TLS_REFUSED_EXPIRED:
-		format_time(code == X509_V_ERR_CERT_HAS_EXPIRED
-				? X509_get0_notAfter(x)
-				: X509_get0_notBefore(x),
-		    when);
-		snprintf(t->reason, n, "the certificate of %s %s %s", name,
-		    code == X509_V_ERR_CERT_HAS_EXPIRED ? "expired on"
-							: "is not valid before",
-		    when);
-		break;
-	case TLS_REFUSED_REVOKED:
-		snprintf(t->reason, n, "the certificate of %s was revoked by %s", name,
-		    issuer);
-		break;
-	case TLS_REFUSED_NAME:
-		list_names(x, names, sizeof names);
-		snprintf(t->reason, n, "the certificate is for %s; expected %.120s",
-		    names, t->name);
-		break;
-	case TLS_REFUSED_UNKNOWN_CA:
-		snprintf(t->reason, n,
-		    "the certificate of %s was issued by %s, which no CA given here "
-		    "vouches for",
-		    name, issuer);
-		break;
-	default:
-		snprintf(t->reason, n, "the certificate of %s cannot be accepted: %s",
-		    name, X509_verify_cert_error_string(code));
-		break;
-	}
-}
-
-static int
-verify(int ok, X509_STORE_CTX *store)
-{
-	SSL *ssl =
-	    X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct tls *t = SSL_get_app_data(ssl);
-	const X509 *x = X509_STORE_CTX_get_current_cert(store);
-	int code = X509_STORE_CTX_get_error(store);
-
-	if (!ok && t != NULL && x != NULL) {
-		t->refusal = refusal_of(code);
-		explain(t, x, code);
-	}
-	return ok;
-}
-
-/* Contexts. */
-
-/* Empties OpenSSL's queue: the system's error where there is one, else the first. */
-static const char *
-openssl_reason(void)
-{
-	const char *reason = NULL;
-	unsigned long code;
-
-	while ((code = ERR_get_error()) != 0) {
-		if (ERR_SYSTEM_ERROR(code)) {
-			ERR_clear_error();
-			return strerror(ERR_GET_REASON(code));
-		}
-		if (reason == NULL) {
-			reason = ERR_reason_error_string(code);
-		}
-	}
-	return reason != NULL ? reason : "unknown reason";
-}
-
-/* A key with a passphrase must not stop a daemon with a question. */
-static int
-no_passphrase(char *out, int n, int is_writing, void *data)
-{
-	(void)out;
-	(void)n;
-	(void)is_writing;
-	*(bool *)data = true;
-	return -1;
-}
-
-static int
-use_key(SSL_CTX *ssl, const char *path, struct err *e)
-{
-	FILE *f = fopen(path, "re");
-	EVP_PKEY *key = NULL;
-	bool is_locked = false;
-	struct stat s;
-	int rc;
-
-	if (f == NULL || fstat(fileno(f), &s) < 0) {
-		rc = -errno;
-		err_set(e, rc, "cannot read the key %s: %s", path, strerror(-rc));
-		goto out;
-	}
-	if ((s.st_mode & 077) != 0) {
-		rc = err_set(e, -EPERM,
-		    "the key %s can be read by others (mode %04o); it must be 0600 "
-		    "or 0400: chmod 600 %s",
-		    path, s.st_mode & 07777, path);
-		goto out;
-	}
-	key = PEM_read_PrivateKey(f, NULL, no_passphrase, &is_locked);
-	if (key == NULL) {
-		rc = err_set(e, -EINVAL,
-		    is_locked ? "the key %s has a passphrase; one without is needed"
-			      : "there is no private key in PEM form in %s",
-		    path);
-		goto out;
-	}
-	rc = SSL_CTX_use_PrivateKey(ssl, key) == 1
-		 ? 0
-		 : err_set(e, -EINVAL, "the key %s does not fit the certificate: %s",
-		       path, openssl_reason());
-out:
-	EVP_PKEY_free(key);
-	if (f != NULL) {
-		fclose(f);
-	}
-	return rc;
-}
-
-static int
-use_certificate(SSL_CTX *ssl, const struct tls_settings *s, struct err *e)
-{
-	if (s->certificate == NULL && s->key == NULL) {
-		return 0;
-	}
-	if (s->certificate == NULL || s->key == NULL) {
-		return err_set(e, -EINVAL,
-		    "a certificate and its key belong together; the %s is missing",
-		    s->key == NULL ? "key" : "certificate");
-	}
-	if (SSL_CTX_use_certificate_chain_file(ssl, s->certificate) != 1) {
-		return err_set(e, -EINVAL,
-		    "cannot read a certificate in PEM form from %s: %s", s->certificate,
-		    openssl_reason());
-	}
-	return use_key(ssl, s->key, e);
-}
-
-static int
-use_authorities(
-    SSL_CTX *ssl, const struct tls_settings *s, bool is_server, struct err *e)
-{
-	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(ssl);
-	X509_LOOKUP *lookup;
-
-	if (s->ca == NULL) {
-		if (SSL_CTX_set_default_verify_paths(ssl) != 1) {
-			return err_set(e, -EINVAL, "cannot load the system's CAs: %s",
-			    openssl_reason());
-		}
-	} else if (SSL_CTX_load_verify_file(ssl, s->ca) != 1) {
-		return err_set(e, -EINVAL,
-		    "cannot read CA certificates in PEM form from %s: %s", s->ca,
-		    openssl_reason());
-	} else {
-		/* Whatever the file holds is trusted, intermediates too. */
-		X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
-		if (is_server) {
-			SSL_CTX_set_client_CA_list(ssl, SSL_load_client_CA_file(s->ca));
-		}
-	}
-	if (s->crl != NULL) {
-		lookup = X509_STORE_add_lookup(
-		    SSL_CTX_get_cert_store(ssl), X509_LOOKUP_file());
-		if (lookup == NULL ||
-		    X509_load_crl_file(lookup, s->crl, X509_FILETYPE_PEM) < 1) {
-			return err_set(e, -EINVAL,
-			    "cannot read revocation lists in PEM form from %s: %s",
-			    s->crl, openssl_reason());
-		}
-		X509_VERIFY_PARAM_set_flags(
-		    param, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
-	}
-	return 0;
-}
-
-/* Tickets are sent as a sign of welcome only: every handshake verifies anew. */
-static SSL_TICKET_RETURN
-ignore_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t length,
-    SSL_TICKET_STATUS status, void *data)
-{
-	(void)ssl;
-	(void)session;
-	(void)name;
-	(void)length;
-	(void)status;
-	(void)data;
-	return SSL_TICKET_RETURN_IGNORE;
-}
-
-static void
-set_protocol(SSL_CTX *ssl, bool tls12)
-{
-	SSL_CTX_set_min_proto_version(ssl, tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
-	SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20");
-	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-				     SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-				  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-				  SSL_MODE_RELEASE_BUFFERS);
-	SSL_CTX_set_read_ahead(ssl, 1);
-	SSL_CTX_set_default_read_buffer_len(ssl, READ_BUFFER);
-	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ssl, 1);
-	SSL_CTX_set_session_ticket_cb(ssl, NULL, ignore_ticket, NULL);
-	SSL_CTX_set_session_id_context(ssl, (const unsigned char *)"flowpair", 8);
-}
-
-int
-tls_context_new(const struct tls_settings *settings, bool is_server,
-    struct tls_context **ret, struct err *e)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	bool asks = !is_server || !settings->insecure_no_client_auth;
-	struct tls_context *c = calloc(1, sizeof *c);
-	int rc = -ENOMEM;
-
-	pthread_once(&once, make_socket_method);
-	if (c != NULL) {
-		c->is_server = is_server;
-		c->ssl =
-		    SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
-	}
-	if (c == NULL || c->ssl == NULL || socket_method == NULL) {
-		err_set(e, rc, "no memory for TLS");
-		goto out;
-	}
-	rc = -EINVAL;
-	if (is_server && settings->certificate == NULL) {
-		err_set(e, rc, "to be reached by TLS needs a certificate and its key");
-		goto out;
-	}
-	if (is_server && asks && settings->ca == NULL) {
-		err_set(e, rc,
-		    "to tell friend from foe by TLS needs the CA that issued the "
-		    "peers' certificates");
-		goto out;
-	}
-	set_protocol(c->ssl, settings->tls12);
-	ERR_clear_error();
-	rc = use_certificate(c->ssl, settings, e);
-	if (rc == 0 && asks) {
-		rc = use_authorities(c->ssl, settings, is_server, e);
-		SSL_CTX_set_verify(
-		    c->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, verify);
-	}
-	if (rc == 0) {
-		*ret = c;
-		c = NULL;
-	}
-out:
-	tls_context_free(c);
-	return rc;
-}
-
-void
-tls_context_free(struct tls_context *c)
-{
-	if (c != NULL) {
-		SSL_CTX_free(c->ssl);
-		free(c);
-	}
-}
-
-/* Connections. */
-
 static int
 expect_name(struct tls *t, const char *name, struct err *e)
 {
@@ -576,20 +100,37 @@ expect_name(struct tls *t, const char *name, struct err *e)
 	    e, -EINVAL, "\"%s\" cannot be the name in a certificate", t->name);
 }
 
+/* Offers the protocol; a server that knows none is content without. */
+static int
+offer_protocol(struct tls *t, struct err *e)
+{
+	unsigned char list[TLS_PROTOCOL];
+	size_t n = strlen(t->alpn);
+
+	list[0] = (unsigned char)n;
+	memcpy(list + 1, t->alpn, n);
+	if (n > 0 && SSL_set_alpn_protos(t->ssl, list, (unsigned)n + 1) != 0) {
+		return err_set(e, -ENOMEM, "no memory for a TLS connection");
+	}
+	return 0;
+}
+
 int
 tls_new(
     struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tls *t = calloc(1, sizeof *t);
 	BIO *bio = NULL;
 	int rc = -ENOMEM;
 
+	pthread_once(&once, make_socket_method);
 	if (t != NULL) {
 		t->fd = fd;
-		t->is_server = c->is_server;
+		memcpy(t->alpn, c->alpn, sizeof t->alpn);
 		t->want = c->is_server ? EPOLLIN : EPOLLOUT;
 		t->ssl = SSL_new(c->ssl);
-		bio = BIO_new(socket_method);
+		bio = socket_method == NULL ? NULL : BIO_new(socket_method);
 	}
 	if (t == NULL || t->ssl == NULL || bio == NULL) {
 		BIO_free(bio);
@@ -606,6 +147,7 @@ tls_new(
 	} else {
 		SSL_set_connect_state(t->ssl);
 		rc = expect_name(t, name, e);
+		rc = rc == 0 ? offer_protocol(t, e) : rc;
 	}
 	if (rc == 0) {
 		*ret = t;
@@ -689,7 +231,7 @@ explain_protocol(struct tls *t, struct err *e)
 	case SSL_R_NO_SHARED_CIPHER:
 		return err_set(e, -EPROTO, "the peer has no cipher in common with us");
 	default:
-		return err_set(e, -EPROTO, "TLS failed: %s", openssl_reason());
+		return err_set(e, -EPROTO, "TLS failed: %s", tls_openssl_reason());
 	}
 }
 
@@ -831,49 +373,26 @@ tls_identity(const struct tls *t, char out[static 256])
 
 	out[0] = '\0';
 	if (x != NULL && SSL_get_verify_result(t->ssl) == X509_V_OK) {
-		certificate_name(x, out, 256);
+		tls_certificate_name(x, out, 256);
 	}
+}
+
+void
+tls_protocol(const struct tls *t, char out[static TLS_PROTOCOL])
+{
+	const unsigned char *name = NULL;
+	unsigned n = 0;
+
+	SSL_get0_alpn_selected(t->ssl, &name, &n);
+	n = n < TLS_PROTOCOL ? n : 0;
+	if (n > 0) {
+		memcpy(out, name, n);
+	}
+	out[n] = '\0';
 }
 
 enum tls_refusal
 tls_refusal(const struct tls *t)
 {
 	return t->refusal;
-}
-
-/* Digests. */
-
-struct tls_digest {
-	EVP_MD_CTX *md;
-};
-
-struct tls_digest *
-tls_digest_new(void)
-{
-	struct tls_digest *d = calloc(1, sizeof *d);
-
-	if (d != NULL) {
-		d->md = EVP_MD_CTX_new();
-		if (d->md == NULL ||
-		    EVP_DigestInit_ex(d->md, EVP_sha256(), NULL) != 1) {
-			EVP_MD_CTX_free(d->md);
-			free(d);
-			d = NULL;
-		}
-	}
-	return d;
-}
-
-void
-tls_digest_add(struct tls_digest *d, const void *bytes, size_t n)
-{
-	EVP_DigestUpdate(d->md, bytes, n);
-}
-
-void
-tls_digest_end(struct tls_digest *d, uint8_t out[static 32])
-{
-	EVP_DigestFinal_ex(d->md, out, NULL);
-	EVP_MD_CTX_free(d->md);
-	free(d);
 }

@@ -1,5 +1,5 @@
 /* TLS contexts: TLS 1.3, mutual certificates by default, nothing weaker by accident.
- * All of OpenSSL is behind this header and tls.c.  Used by transport_tls.c.
+ * All of OpenSSL is behind this header and the files tls*.c.  Used by transport_tls.c.
  * Every refusal has its own reason, which peers' counters and sentences name. */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
@@ -11,6 +11,8 @@
 
 #include "common/err.h"
 
+#define TLS_PROTOCOL 16 /* bytes of a protocol's name, NUL included */
+
 struct tls_settings {
 	const char *certificate; /* PEM chain; NULL on a client: none is shown */
 	const char *key;         /* PEM; refused when others can read it */
@@ -20,6 +22,9 @@ struct tls_settings {
 	    *crl; /* PEM bundle; NULL: none; then every chain member is checked */
 	bool insecure_no_client_auth; /* server: ask nobody for a certificate */
 	bool tls12;                   /* also TLS 1.2, for peers that need it */
+	const char *alpn; /* protocol that a client offers and a server picks when it is
+			     offered; NULL: none.  That the other end knows it not is no
+			     error: plain RFC 7011 */
 };
 
 enum tls_refusal {
@@ -63,6 +68,8 @@ int tls_shutdown(struct tls *t, struct err *e); /* sends close_notify */
 uint32_t tls_want(const struct tls *t);         /* EPOLLIN or EPOLLOUT */
 bool tls_pending(const struct tls *t);
 void tls_identity(const struct tls *t, char out[static 256]);
+/* What both ends agreed on; "": nothing. */
+void tls_protocol(const struct tls *t, char out[static TLS_PROTOCOL]);
 enum tls_refusal tls_refusal(const struct tls *t); /* why it failed */
 
 /* SHA-256 of a stream, for the identity of files. */

@@ -45,7 +45,8 @@ struct transport {
 	char
 	    identity[256]; /* from the verified certificate: SAN dNSName, else URI, else
 			      IP address, else subject CN; "" when there is none */
-	char protocol[16]; /* that both ends agreed on by ALPN; "": plain RFC 7011 */
+	char protocol[TLS_PROTOCOL]; /* that both ends agreed on by ALPN; "": plain RFC
+					7011 */
 	uint16_t stream; /* SCTP: of the message read last; that a write goes out on */
 	void *state;     /* the scheme's own */
 };

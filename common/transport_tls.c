@@ -113,6 +113,7 @@ secured_proceed(struct transport *t, struct err *e)
 	if (rc == 0) {
 		t->is_open = true;
 		tls_identity(s->tls, t->identity);
+		tls_protocol(s->tls, t->protocol);
 	} else if (rc != -EAGAIN) {
 		err_prefix(e, rc, "%s", s->text);
 	}

@@ -414,6 +414,51 @@ a_server_may_ask_nobody_when_told_so(void **state)
 	expect_welcome(&client, &server, "localhost");
 }
 
+static void
+expect_protocol(const char *offered, const char *known, const char *agreed)
+{
+	struct tls_settings client = settings_of("exporter");
+	struct tls_settings server = settings_of("collector");
+	struct pair p;
+
+	client.alpn = offered;
+	server.alpn = known;
+	pair_open(&p, &client, &server, "localhost");
+	assert_int_equal(p.client_rc, -EAGAIN);
+	assert_string_equal(p.client.protocol, agreed);
+	assert_string_equal(p.server.protocol, agreed);
+	pair_close(&p);
+}
+
+static void
+a_protocol_that_both_ends_know_is_agreed_on(void **state)
+{
+	(void)state;
+	expect_protocol("flowpair/1", "flowpair/1", "flowpair/1");
+}
+
+static void
+a_protocol_that_one_end_knows_not_is_no_error(void **state)
+{
+	(void)state;
+	expect_protocol("flowpair/1", NULL, "");
+	expect_protocol(NULL, "flowpair/1", "");
+	expect_protocol("flowpair/2", "flowpair/1", "");
+}
+
+static void
+a_protocol_with_a_long_name_is_refused_at_once(void **state)
+{
+	struct tls_settings s = settings_of("collector");
+	struct tls_context *c = NULL;
+	struct err e = {0};
+
+	(void)state;
+	s.alpn = "sixteen letters+";
+	assert_int_equal(tls_context_new(&s, true, &c, &e), -EINVAL);
+	expect_sentence(&e, "too long");
+}
+
 /* What a server makes of bytes that are no handshake. */
 static enum tls_refusal
 refusal_of_bytes(const void *bytes, size_t n, struct err *e)
@@ -548,6 +593,9 @@ main(void)
 	    cmocka_unit_test(a_server_of_an_unknown_authority_is_refused),
 	    cmocka_unit_test(a_certificate_for_clients_only_is_no_server),
 	    cmocka_unit_test(a_server_may_ask_nobody_when_told_so),
+	    cmocka_unit_test(a_protocol_that_both_ends_know_is_agreed_on),
+	    cmocka_unit_test(a_protocol_that_one_end_knows_not_is_no_error),
+	    cmocka_unit_test(a_protocol_with_a_long_name_is_refused_at_once),
 	    cmocka_unit_test(plain_ipfix_to_a_secured_port_is_refused),
 	    cmocka_unit_test(a_handshake_cut_short_is_refused),
 	    cmocka_unit_test(a_key_that_others_can_read_is_refused),
