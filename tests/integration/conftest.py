@@ -76,6 +76,22 @@ def run_fixture():
     return run
 
 
+@pytest.fixture
+def uml():
+    """uml(command) runs a shell command on a kernel of its own (tests/uml/run)."""
+    def in_kernel(command, status=0, seconds=60):
+        done = run(REPOSITORY / "tests/uml/run", "--seconds", seconds, command, status=None,
+                   cwd=REPOSITORY, timeout=seconds + 90)
+        if done.returncode == 77:
+            pytest.skip(done.stderr.strip().splitlines()[-1])
+        if status is not None and done.returncode != status:
+            pytest.fail(f"{command}\nended with {done.returncode}, expected {status}\n"
+                        f"stdout: {done.stdout}\nstderr: {done.stderr}")
+        return done
+
+    return in_kernel
+
+
 def free_port():
     """A TCP port on loopback that nobody uses at this moment."""
     with socket.socket() as s:
