@@ -22,9 +22,7 @@ static const struct {
     [IMPORT_LEADING] = {"leading", "bytes"},
     [IMPORT_TRAILING] = {"trailing", "bytes"},
     [IMPORT_NOT_UDP] = {"not-udp", "packets"},
-    [IMPORT_NOT_IPFIX] = {"not-ipfix", "datagrams"},
-    [IMPORT_NETFLOW_V5] = {"netflow-v5", "datagrams"},
-    [IMPORT_NETFLOW_V9] = {"netflow-v9", "datagrams"},
+    [IMPORT_NOT_EXPORT] = {"not-export", "datagrams"},
     [IMPORT_CUT] = {"cut", "packets"},
     [IMPORT_MALFORMED] = {"malformed", "packets"},
     [IMPORT_PIECES] = {"pieces", "datagrams"},
@@ -187,7 +185,7 @@ run(struct import *m, bool from_capture, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = from_capture ? import_capture(m, e) : import_ipfix(m, e);
+	rc = from_capture ? import_capture(m, e) : import_messages(m, e);
 	/* A file that breaks off: what came before is kept. */
 	flushed = process_flush(m->process, rc == 0, &trouble);
 	if (flushed < 0 && rc == 0) {

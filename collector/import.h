@@ -1,8 +1,9 @@
-/* Files as sources: IPFIX files (RFC 5655) and captures of exports (pcap, pcapng: IPFIX
- * over UDP; each sender its own session).  A file is identified by the SHA-256 of its
- * content (unpacked), so a second import of the same content adds nothing, and an
+/* Files as sources: files of messages (IPFIX, RFC 5655; also NetFlow v9 and v5
+ * datagrams back to back) and captures of exports (pcap, pcapng: IPFIX, NetFlow v9 and
+ * v5 over UDP; each sender its own session).  A file is identified by the SHA-256 of
+ * its content (unpacked), so a second import of the same content adds nothing, and an
  * interrupted one goes on where the store stands.
- * Positions: bytes of an IPFIX file; bytes of UDP payload taken from a capture. */
+ * Positions: bytes of a file of messages; bytes of UDP payload taken from a capture. */
 #ifndef COLLECTOR_IMPORT_H
 #define COLLECTOR_IMPORT_H
 
@@ -13,16 +14,14 @@
 #include "collector/process.h"
 #include "common/err.h"
 
-enum import_skip {         /* what was no IPFIX message, by reason */
+enum import_skip {         /* what was no message, by reason */
 	IMPORT_LEADING,    /* bytes before the first message */
 	IMPORT_TRAILING,   /* bytes after the last: zeros, or a message cut short */
 	IMPORT_NOT_UDP,    /* packets of a capture */
-	IMPORT_NOT_IPFIX,  /* UDP datagrams of something else */
-	IMPORT_NETFLOW_V5, /* datagrams */
-	IMPORT_NETFLOW_V9,
-	IMPORT_CUT,       /* packets of which the capture kept only the beginning */
-	IMPORT_MALFORMED, /* packets */
-	IMPORT_PIECES,    /* datagrams whose other fragments are missing */
+	IMPORT_NOT_EXPORT, /* UDP datagrams of something else */
+	IMPORT_CUT,        /* packets of which the capture kept only the beginning */
+	IMPORT_MALFORMED,  /* packets */
+	IMPORT_PIECES,     /* datagrams whose other fragments are missing */
 	IMPORT_SKIPS,
 };
 const char *import_skip_name(enum import_skip s); /* "not-udp" */

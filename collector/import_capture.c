@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "collector/datagram.h"
+#include "collector/envelope.h"
 #include "collector/import_state.h"
+#include "collector/netflow5.h"
+#include "collector/netflow9.h"
 #include "common/cursor.h"
 #include "common/hash.h"
 #include "common/message.h"
@@ -106,30 +109,29 @@ messages_length(const struct datagram *d)
 	return at;
 }
 
-static enum import_skip
-classify(const struct datagram *d)
+/* The bytes of a datagram that are messages; 0: it is something else.  A datagram of
+ * NetFlow is one message. */
+static size_t
+export_length(const struct datagram *d)
 {
-	unsigned version = d->length < 2 ? 0 : load_u16(d->payload);
+	unsigned version = d->length < 4 ? 0 : load_u16(d->payload);
+	unsigned count = version == 0 ? 0 : load_u16(d->payload + 2);
 
-	/* Headers of 24 and 20 bytes; a version 5 packet has 1 to 30 records of 48. */
-	if (version == 5 && d->length >= 72 && (d->length - 24) % 48 == 0) {
-		return IMPORT_NETFLOW_V5;
+	if (version == NETFLOW5_VERSION || version == NETFLOW9_VERSION) {
+		return count > 0 && envelope_is(d->payload, d->length) ? d->length : 0;
 	}
-	if (version == 9 && d->length >= 24 && load_u16(d->payload + 2) > 0) {
-		return IMPORT_NETFLOW_V9;
-	}
-	return IMPORT_NOT_IPFIX;
+	return messages_length(d);
 }
 
 static int
 take_datagram(struct senders *s, const struct datagram *d, struct err *e)
 {
-	size_t length = messages_length(d);
+	size_t length = export_length(d);
 	struct sender *sender;
 	int rc;
 
 	if (length == 0) {
-		s->m->counts->skipped[classify(d)]++;
+		s->m->counts->skipped[IMPORT_NOT_EXPORT]++;
 		return 0;
 	}
 	sender = find_sender(s, d);

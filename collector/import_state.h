@@ -1,4 +1,4 @@
-/* One import under way: shared by import.c, import_ipfix.c and import_capture.c. */
+/* One import under way: shared by import.c, import_messages.c and import_capture.c. */
 #ifndef COLLECTOR_IMPORT_STATE_H
 #define COLLECTOR_IMPORT_STATE_H
 
@@ -25,7 +25,7 @@ int import_session(struct import *m, uint32_t session, const char *transport,
 /* Redraws the progress line when it is time; done: raw bytes. */
 void import_progress(struct import *m, uint64_t done);
 
-int import_ipfix(struct import *m, struct err *e);
+int import_messages(struct import *m, struct err *e);
 int import_capture(struct import *m, struct err *e);
 
 #endif

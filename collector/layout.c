@@ -18,12 +18,14 @@ static const struct {
     [EXPORTER_PEER] = {"peer", KIND_TEXT, 4},
     [EXPORTER_TRANSPORT] = {"transport", KIND_TEXT, 4},
     [EXPORTER_IDENTITY] = {"identity", KIND_TEXT, 4},
+    [EXPORTER_VERSION] = {"version", KIND_INTEGER, 2},
     [EXPORTER_DOMAIN] = {"observationDomain", KIND_INTEGER, 4},
     [EXPORTER_FIRST_SEEN] = {"firstSeen", KIND_TIME, 8},
     [EXPORTER_LAST_SEEN] = {"lastSeen", KIND_TIME, 8},
     [EXPORTER_MESSAGES] = {"messages", KIND_INTEGER, 8},
     [EXPORTER_OCTETS] = {"octets", KIND_INTEGER, 8},
     [EXPORTER_TEMPLATES] = {"templates", KIND_INTEGER, 8},
+    [EXPORTER_OPTION_TEMPLATES] = {"optionTemplates", KIND_INTEGER, 8},
     [EXPORTER_RECORDS] = {"records", KIND_INTEGER, 8},
     [EXPORTER_OPTIONS] = {"options", KIND_INTEGER, 8},
     [EXPORTER_LOST] = {"lost", KIND_INTEGER, 8},
@@ -38,6 +40,8 @@ static const struct {
 	SESSION_UNKNOWN_SESSION] = {"droppedUnknownSession", KIND_INTEGER, 8},
     [EXPORTER_DROPPED +
 	SESSION_REFUSED_DOMAIN] = {"droppedRefusedDomain", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED +
+	SESSION_IGNORED_WITHDRAWAL] = {"ignoredWithdrawals", KIND_INTEGER, 8},
 };
 _Static_assert(COUNT(exporter_fields) == EXPORTER_DROPPED + SESSION_DROPS,
     "every reason to drop is a field");
@@ -140,6 +144,24 @@ kind_of(const struct element *element, enum layout_kind *ret, unsigned *ret_widt
 	}
 }
 
+enum layout_relative
+layout_relative(const struct element *element)
+{
+	if (element->pen != 0) {
+		return RELATIVE_NONE;
+	}
+	switch (element->id) {
+	case 21: /* flowEndSysUpTime */
+	case 22:
+		return RELATIVE_UPTIME;
+	case 158: /* flowStartDeltaMicroseconds */
+	case 159:
+		return RELATIVE_EXPORT;
+	default:
+		return RELATIVE_NONE;
+	}
+}
+
 static const struct yaml_node *
 name_at(const struct yaml_node *names, unsigned i)
 {
@@ -175,8 +197,8 @@ find_element(const struct layout *l, const struct yaml *y, const struct yaml_nod
 
 /* Takes one more element into a field; all of its elements are of one kind. */
 static int
-feed(struct layout_field *f, const struct element *element, const struct yaml *y,
-    const struct yaml_node *node, struct err *e)
+feed(struct layout_field *f, const struct element *element, bool is_time,
+    const struct yaml *y, const struct yaml_node *node, struct err *e)
 {
 	enum layout_kind kind;
 	bool is_signed;
@@ -185,6 +207,10 @@ feed(struct layout_field *f, const struct element *element, const struct yaml *y
 	if (!kind_of(element, &kind, &width, &is_signed)) {
 		return yaml_complain(
 		    y, node, e, "a list as '%s' cannot be a column", element->name);
+	}
+	if (is_time && layout_relative(element) != RELATIVE_NONE) {
+		kind = KIND_TIME;
+		width = 8;
 	}
 	if (f->from_count > 0 && kind != f->kind) {
 		return yaml_complain(y, node, e,
@@ -205,6 +231,7 @@ feed_all(struct layout *l, int index, const struct yaml *y,
     const struct yaml_node *names, const char *type, struct err *e)
 {
 	struct layout_field *f = &l->fields[index];
+	bool is_time = type != NULL && strcmp(type, layout_kind_name(KIND_TIME)) == 0;
 	const struct element *element;
 	int rc;
 
@@ -217,7 +244,7 @@ feed_all(struct layout *l, int index, const struct yaml *y,
 		if (element == NULL) {
 			return -EINVAL;
 		}
-		rc = feed(f, element, y, name_at(names, i), e);
+		rc = feed(f, element, is_time, y, name_at(names, i), e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -273,7 +300,7 @@ add_element(struct layout *l, const struct element *element, const struct yaml *
 	if (l->fields[index].from == NULL) {
 		return err_set(e, -ENOMEM, "no memory");
 	}
-	rc = feed(&l->fields[index], element, y, node, e);
+	rc = feed(&l->fields[index], element, false, y, node, e);
 	return rc < 0 ? rc : index;
 }
 

@@ -103,18 +103,30 @@ int layout_field(struct layout *l, const struct yaml *y, const struct yaml_node 
 int layout_finish(struct layout *l, struct err *e);
 const char *layout_kind_name(enum layout_kind k);
 
+/* Integers that are times where a field of type time takes them: they count from the
+ * exporter's clocks. */
+enum layout_relative {
+	RELATIVE_NONE,
+	RELATIVE_UPTIME, /* ms since the exporter started: flowStartSysUpTime */
+	RELATIVE_EXPORT, /* us before the message was sent: flowStartDeltaMicroseconds
+			  */
+};
+enum layout_relative layout_relative(const struct element *element);
+
 /* Fields of `exporter` rows, in this order (collector/session.h). */
 enum layout_exporter {
 	EXPORTER_NAME,
 	EXPORTER_PEER,
 	EXPORTER_TRANSPORT,
 	EXPORTER_IDENTITY,
+	EXPORTER_VERSION,
 	EXPORTER_DOMAIN,
 	EXPORTER_FIRST_SEEN,
 	EXPORTER_LAST_SEEN,
 	EXPORTER_MESSAGES,
 	EXPORTER_OCTETS,
 	EXPORTER_TEMPLATES,
+	EXPORTER_OPTION_TEMPLATES,
 	EXPORTER_RECORDS,
 	EXPORTER_OPTIONS,
 	EXPORTER_LOST,

@@ -61,6 +61,31 @@ milliseconds_ns(const uint8_t *p)
 	return ms > INT64_MAX / NS_PER_MS ? INT64_MAX : (int64_t)(ms * NS_PER_MS);
 }
 
+/* An uptime is known modulo 49 days: the time that is nearest to the export. */
+static inline int64_t
+uptime_ns(const struct envelope_clock *c, uint64_t uptime_ms)
+{
+	int32_t before = (int32_t)(c->uptime_ms - (uint32_t)uptime_ms);
+
+	return (int64_t)c->export_ns - (int64_t)before * NS_PER_MS;
+}
+
+static inline int64_t
+since_ns(const struct envelope_clock *c, uint64_t since_ms, uint64_t uptime_ms)
+{
+	struct envelope_clock started = {.export_ns = c->export_ns};
+
+	started.uptime_ms = (uint32_t)(c->export_ns / NS_PER_MS - since_ms);
+	return uptime_ns(&started, uptime_ms) -
+	       (int64_t)(c->export_ns % NS_PER_MS); /* since is exact */
+}
+
+static inline int64_t
+before_ns(const struct envelope_clock *c, uint64_t us)
+{
+	return us < c->export_ns / 1000 ? (int64_t)(c->export_ns - us * 1000) : 0;
+}
+
 static inline int64_t
 signed_of(const uint8_t *p, unsigned n)
 {
@@ -184,6 +209,10 @@ run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
 		EACH(ntp_us(p));
 	case OP_TIME_NS:
 		EACH(ntp_ns(p));
+	case OP_UPTIME:
+		EACH(uptime_ns(&b->clock, load_uint(p, length)));
+	case OP_BEFORE_EXPORT:
+		EACH(before_ns(&b->clock, load_uint(p, length)));
 	case OP_IPV4:
 		decode_ipv4(p, stride, n, batch_addresses(b, op->column) + first);
 		break;
@@ -198,6 +227,19 @@ run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
 		break;
 	}
 #undef EACH
+}
+
+/* The same for OP_UPTIME_SINCE, whose second field lies at since, since + stride, ...
+ */
+static void
+run_since(const struct op *op, const uint8_t *p, const uint8_t *since, size_t stride,
+    unsigned length, unsigned n, unsigned first, struct batch *b)
+{
+	int64_t *out = batch_values(b, op->column) + first;
+
+	for (unsigned i = 0; i < n; i++, p += stride, since += stride) {
+		out[i] = since_ns(&b->clock, load_u64(since), load_uint(p, length));
+	}
 }
 
 static void
@@ -284,8 +326,9 @@ group_rows(const struct plan *p, struct batch *b)
 	    p->direction >= 0 ? batch_values(b, p->direction) : NULL;
 
 	b->row_count[0] = b->row_count[1] = 0;
-	b->nulls[0] = &p->nulls[0];
-	b->nulls[1] = &p->nulls[1];
+	b->nulls[0] =
+	    p->needs_uptime && !b->clock.has_uptime ? &p->undated[0] : &p->nulls[0];
+	b->nulls[1] = b->nulls[0] + 1;
 	for (unsigned i = 0; i < b->count; i++) {
 		unsigned group = 0;
 		if (direction != NULL && direction[i] == REVERSE_INITIATOR) {
@@ -341,6 +384,12 @@ decode_variable(const struct plan *p, const uint8_t *bytes, size_t length, size_
 		for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT;
 		     i++) {
 			const struct op *op = &p->ops[i];
+			if (op->kind == OP_UPTIME_SINCE) {
+				run_since(op, p->starts[op->field],
+				    p->starts[op->since], 0, p->lengths[op->field], 1,
+				    n, b);
+				continue;
+			}
 			run_wire(op, p->starts[op->field], 0, p->lengths[op->field], 1,
 			    n, b);
 		}
@@ -364,7 +413,14 @@ plan_decode(const struct plan *p, const uint8_t *bytes, size_t length, size_t *a
 		for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT;
 		     i++) {
 			const struct op *op = &p->ops[i];
-			run_wire(op, bytes + *at + op->offset, stride, op->length,
+			const uint8_t *record = bytes + *at;
+			if (op->kind == OP_UPTIME_SINCE) {
+				run_since(op, record + op->offset,
+				    record + op->since_offset, stride, op->length,
+				    (unsigned)n, 0, b);
+				continue;
+			}
+			run_wire(op, record + op->offset, stride, op->length,
 			    (unsigned)n, 0, b);
 		}
 		*at += (size_t)n * stride;

@@ -2,15 +2,17 @@
  * One operation runs over all records of a batch before the next one; offsets and
  * lengths of fixed-length templates are proved when the plan is compiled, records of
  * variable length are walked one by one.  Numbers saturate at the top of int64_t, times
- * become nanoseconds, v4-mapped addresses are IPv4, biflowDirection 2 swaps the ends.
- * Fields that nobody asked for cost nothing.
- * Threads: the processing thread.  Memory: a plan belongs to its template. */
+ * become nanoseconds since 1970 (those that count from the exporter's clocks, too),
+ * v4-mapped addresses are IPv4, biflowDirection 2 swaps the ends. Fields that nobody
+ * asked for cost nothing. Threads: the processing thread.  Memory: a plan belongs to
+ * its template. */
 #ifndef COLLECTOR_NORMALISE_H
 #define COLLECTOR_NORMALISE_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/envelope.h"
 #include "collector/intern.h"
 #include "collector/layout.h"
 #include "common/template.h"
@@ -25,8 +27,10 @@ struct batch {
 	const struct layout_nulls *nulls[2];
 	uint8_t rows[2][BATCH_ROWS];
 	unsigned row_count[2];
-	uint64_t saturated;       /* counters that did not fit; only grows */
-	int64_t exporter, domain; /* of the rows to come: set before decoding */
+	uint64_t saturated; /* counters that did not fit; only grows */
+	/* Of the rows to come: set before decoding. */
+	int64_t exporter, domain;
+	struct envelope_clock clock;
 };
 
 int batch_init(struct batch *b, const struct layout *l, struct intern *intern);

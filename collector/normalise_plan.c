@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SYSTEM_INIT_MS 160 /* systemInitTimeMilliseconds */
+
 /* How a field of this type and length is read; false: not at all (RFC 7011 section 6.2:
  * integers may be shorter than their type, float64 may be float32, the rest is exact).
  */
@@ -70,17 +72,31 @@ op_for(const struct element *element, uint16_t length, enum op_kind *ret)
 	}
 }
 
+/* The same for a time that counts from the exporter's clocks. */
+static bool
+op_for_relative(const struct element *element, uint16_t length, enum op_kind *ret)
+{
+	*ret =
+	    layout_relative(element) == RELATIVE_UPTIME ? OP_UPTIME : OP_BEFORE_EXPORT;
+	return length >= 1 && length <= 8;
+}
+
 /* The template's first field of this element that can be read: an op for column. */
 static bool
 find_wire(
-    const struct template *t, const struct element *element, int column, struct op *ret)
+    const struct plan *p, const struct element *element, int column, struct op *ret)
 {
+	const struct template *t = p->template;
+	bool is_relative = p->layout->fields[column].kind == KIND_TIME &&
+			   layout_relative(element) != RELATIVE_NONE;
 	enum op_kind kind = OP_U8;
 	uint32_t offset = 0;
 
 	for (unsigned i = 0; i < t->field_count; i++) {
 		const struct template_field *f = &t->fields[i];
-		if (f->element == element && op_for(element, f->length, &kind)) {
+		if (f->element == element &&
+		    (is_relative ? op_for_relative(element, f->length, &kind)
+				 : op_for(element, f->length, &kind))) {
 			*ret = (struct op){.kind = kind,
 			    .field = (uint16_t)i,
 			    .length = f->length,
@@ -97,7 +113,7 @@ static bool
 find_wire_name(const struct plan *p, const char *name, int column, struct op *ret)
 {
 	const struct element *element = elements_find_name(p->layout->elements, name);
-	return element != NULL && find_wire(p->template, element, column, ret);
+	return element != NULL && find_wire(p, element, column, ret);
 }
 
 static bool
@@ -128,6 +144,27 @@ add_op(struct plan *p, struct op op)
 	p->ops[p->op_count++] = op;
 }
 
+/* Where a record itself says when the exporter started, its uptimes count from there;
+ * else they need the message's clock. */
+static void
+add_uptime(struct plan *p, struct op op)
+{
+	const struct template *t = p->template;
+	uint32_t offset = 0;
+
+	for (unsigned i = 0; i < t->field_count; i++) {
+		const struct template_field *f = &t->fields[i];
+		if (f->pen == 0 && f->id == SYSTEM_INIT_MS && f->length == 8) {
+			op.kind = OP_UPTIME_SINCE;
+			op.since = (uint16_t)i;
+			op.since_offset = offset;
+		}
+		offset += f->length;
+	}
+	p->needs_uptime |= op.kind == OP_UPTIME;
+	add_op(p, op);
+}
+
 /* Wire operations of the fields that come from elements; what finds none is NULL. */
 static void
 compile_elements(struct plan *p)
@@ -139,9 +176,11 @@ compile_elements(struct plan *p)
 		const struct layout_field *f = &l->fields[i];
 		bool is_found = false;
 		for (unsigned k = 0; !is_found && k < f->from_count; k++) {
-			is_found = find_wire(p->template, f->from[k], (int)i, &op);
+			is_found = find_wire(p, f->from[k], (int)i, &op);
 		}
-		if (is_found) {
+		if (is_found && op.kind == OP_UPTIME) {
+			add_uptime(p, op);
+		} else if (is_found) {
 			add_op(p, op);
 		} else {
 			nulls_set(&p->nulls[0], (int)i);
@@ -254,6 +293,19 @@ compile_swaps(struct plan *p)
 	p->nulls_differ = memcmp(&p->nulls[0], &p->nulls[1], sizeof p->nulls[0]) != 0;
 }
 
+/* Without the message's clock uptimes are no times. */
+static void
+compile_undated(struct plan *p)
+{
+	memcpy(p->undated, p->nulls, sizeof p->undated);
+	for (unsigned i = 0; i < p->op_count; i++) {
+		if (p->ops[i].kind == OP_UPTIME) {
+			nulls_set(&p->undated[0], p->ops[i].column);
+			nulls_set(&p->undated[1], p->ops[i].column);
+		}
+	}
+}
+
 static bool
 has_required(const struct plan *p)
 {
@@ -262,7 +314,7 @@ has_required(const struct plan *p)
 			return false;
 		}
 	}
-	return p->template->scope_count == 0;
+	return !p->template->is_options;
 }
 
 /* The bounds of every operation rest on this. */
@@ -302,6 +354,7 @@ plan_new(const struct layout *l, const struct template *t)
 	compile_sent(p, sent, micro);
 	compile_computed(p, sent, micro);
 	compile_swaps(p);
+	compile_undated(p);
 	p->is_usable = has_required(p);
 	if (!p->is_usable) { /* records are counted, nothing is read */
 		p->op_count = 0;

@@ -19,6 +19,9 @@ enum op_kind {
 	OP_TIME_MS,
 	OP_TIME_US,
 	OP_TIME_NS,
+	OP_UPTIME,        /* ms since the exporter started, by its message's clock */
+	OP_UPTIME_SINCE,  /* the same, the record says since when: field `since` */
+	OP_BEFORE_EXPORT, /* us */
 	OP_IPV4,
 	OP_IPV6,
 	OP_TEXT,
@@ -37,6 +40,8 @@ struct op {
 	uint16_t field;  /* of the template */
 	uint16_t length; /* on the wire; variable: 65535 */
 	uint32_t offset; /* in the record, fixed-length templates */
+	uint16_t since;
+	uint32_t since_offset;
 	int column;
 	int64_t constant;
 };
@@ -51,6 +56,9 @@ struct plan {
 	bool is_usable;
 	struct layout_nulls nulls[2]; /* as sent, swapped */
 	bool nulls_differ;
+	/* The same where the message has no uptime and times need it. */
+	bool needs_uptime;
+	struct layout_nulls undated[2];
 	int direction; /* column that tells which rows to swap, -1: none */
 	unsigned op_count, swap_count;
 	struct op *ops;

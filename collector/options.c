@@ -28,9 +28,11 @@ static const struct option table[] = {
 	.kind = OPTION_LIST,
 	AT(files),
 	.argument = "FILE",
-	.help = "Import this IPFIX file, or capture (pcap, pcapng) of IPFIX over UDP, "
-		"also .gz and .zst, and end when all is stored.  Content that the "
-		"store already has adds nothing.  May be repeated."},
+	.help =
+	    "Import this IPFIX file, or capture (pcap, pcapng) of IPFIX, NetFlow v9 "
+	    "or v5 over UDP, also .gz and .zst, and end when all is stored.  Content "
+	    "that the "
+	    "store already has adds nothing.  May be repeated."},
     {.name = "exporter",
 	.kind = OPTION_STRING,
 	AT(exporter),

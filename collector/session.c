@@ -3,10 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "collector/netflow5.h"
+#include "collector/netflow9.h"
 #include "collector/record_span.h"
 #include "collector/session_table.h"
 #include "collector/type_record.h"
 #include "common/message.h"
+
+#define RESTART_MS 60000u   /* an uptime that is less by this: a restart */
+#define WRAP_MS    3600000u /* before and after the uptime's end */
 
 const char *
 session_drop_name(enum session_drop d)
@@ -19,6 +24,7 @@ session_drop_name(enum session_drop d)
 	    [SESSION_REFUSED_TEMPLATE] = "refused-template",
 	    [SESSION_UNKNOWN_SESSION] = "unknown-session",
 	    [SESSION_REFUSED_DOMAIN] = "refused-domain",
+	    [SESSION_IGNORED_WITHDRAWAL] = "ignored-withdrawal",
 	};
 	return d < SESSION_DROPS ? names[d] : "unknown";
 }
@@ -67,7 +73,7 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 		p->is_certain = false;
 		return;
 	}
-	if (t->scope_count > 0) {
+	if (t->is_options) {
 		read_options(p, t, set);
 		return;
 	}
@@ -86,27 +92,57 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 	}
 }
 
+static bool
+is_template_set(uint16_t version, uint16_t id)
+{
+	return version == NETFLOW9_VERSION
+		   ? id == NETFLOW9_TEMPLATES || id == NETFLOW9_OPTIONS
+		   : id == TEMPLATE_SET_ID || id == OPTIONS_TEMPLATE_SET_ID;
+}
+
+static void
+read_templates(struct passage *p, uint16_t id, struct cursor body)
+{
+	if (p->domain->version == NETFLOW9_VERSION) {
+		body = netflow9_rewrite(id, body, p->s->rewritten);
+		id = id == NETFLOW9_OPTIONS ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID;
+	}
+	domain_read_templates(p->s, p->session, p->domain, id, body, &p->templates);
+}
+
+/* Zeros up to the end are padding. */
+static bool
+is_zero(struct cursor c)
+{
+	while (c.at < c.end && *c.at == 0) {
+		c.at++;
+	}
+	return c.at == c.end;
+}
+
 static void
 read_sets(struct passage *p, struct cursor body)
 {
+	struct cursor before = body;
+
 	struct cursor set;
 	uint16_t id;
 	int rc;
 
-	while ((rc = message_next_set(&body, &id, &set)) > 0) {
-		if (id == TEMPLATE_SET_ID || id == OPTIONS_TEMPLATE_SET_ID) {
-			domain_read_templates(
-			    p->s, p->session, p->domain, id, set, &p->templates);
+	for (; (rc = message_next_set(&body, &id, &set)) > 0; before = body) {
+		if (is_template_set(p->domain->version, id)) {
+			read_templates(p, id, set);
 		} else if (id >= TEMPLATE_MIN_ID) {
 			read_data(p, id, set);
 		} /* others are reserved: ignored (RFC 7011 section 3.3.2) */
 	}
-	if (rc < 0) {
+	if (rc < 0 && !is_zero(before)) {
 		p->dropped[SESSION_BAD_MESSAGE]++;
 		p->is_certain = false;
 	}
 	p->dropped[SESSION_BAD_TEMPLATE] += p->templates.bad;
 	p->dropped[SESSION_REFUSED_TEMPLATE] += p->templates.refused;
+	p->dropped[SESSION_IGNORED_WITHDRAWAL] += p->templates.ignored;
 }
 
 static void
@@ -125,6 +161,7 @@ count_message(struct passage *p, size_t length, const struct sequence_result *r)
 	c->octets += length;
 	c->templates +=
 	    p->templates.added + p->templates.repeated + p->templates.redefined;
+	c->option_templates += p->templates.options;
 	c->records += p->records;
 	c->options += p->options;
 	c->lost += r->lost;
@@ -143,14 +180,62 @@ find_last(struct sessions *s, uint32_t number)
 	return s->last;
 }
 
+/* An exporter that tells its uptime and has less of it than before began again: its
+ * sequence numbers do, too.  Late messages are seconds old, and an uptime that passed
+ * 2^32 ms is not less but very much less. */
+static bool
+has_restarted(struct domain *d, const struct envelope_clock *clock)
+{
+	uint32_t before = d->uptime_ms, now = clock->uptime_ms;
+
+	if (!clock->has_uptime) {
+		return false;
+	}
+	if (now < before && before - now < RESTART_MS) {
+		return false;
+	}
+	d->uptime_ms = now;
+	return now < before && !(before > UINT32_MAX - WRAP_MS && now < WRAP_MS);
+}
+
+/* What the sequence numbers of this version count. */
+static uint32_t
+counted_by_sequence(const struct passage *p)
+{
+	return p->domain->version == NETFLOW9_VERSION ? 1 : p->records + p->options;
+}
+
+static void
+read_message(struct passage *p, const struct envelope *e, struct sequence_result *lost)
+{
+	bool counts_records = e->version == MESSAGE_VERSION;
+	uint64_t lost_before = 0;
+
+	p->origin.exporter = p->session->exporter;
+	p->origin.is_proved = p->session->identity.identity[0] != '\0';
+	p->origin.domain = e->domain;
+	p->origin.clock = e->clock;
+	if (e->version == NETFLOW5_VERSION) {
+		read_data(p, NETFLOW5_TEMPLATE, e->body);
+	} else {
+		read_sets(p, e->body);
+	}
+	if (has_restarted(p->domain, &e->clock)) {
+		lost_before = sequence_end(&p->domain->sequence);
+		p->domain->sequence = (struct sequence){0};
+	}
+	sequence_message(&p->domain->sequence, e->sequence, counted_by_sequence(p),
+	    p->is_certain || !counts_records, p->session->can_reorder, lost);
+	lost->lost += lost_before;
+}
+
 void
 sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
     size_t length, uint64_t arrival_ns, uint64_t position)
 {
-	struct cursor c = cursor_of(bytes, length);
 	struct passage p = {.s = s, .is_certain = true};
 	struct sequence_result lost = {0};
-	struct message_header h = {0};
+	struct envelope e = {0};
 
 	p.session = find_last(s, session);
 	s->now_ns = arrival_ns;
@@ -160,24 +245,17 @@ sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
 	if (p.session == NULL) {
 		p.session = s->unknown;
 		p.dropped[SESSION_UNKNOWN_SESSION]++;
-	} else if (message_read_header(&c, &h) < 0) {
+	} else if (envelope_read(bytes, length, &e) < 0) {
 		p.dropped[SESSION_BAD_MESSAGE]++;
-	} else if ((p.domain = session_domain(s, p.session, h.domain)) == NULL) {
+	} else if ((p.domain = session_domain(s, p.session, e.version, e.domain)) ==
+		   NULL) {
 		p.dropped[SESSION_REFUSED_DOMAIN]++;
 	} else {
-		p.origin.exporter = p.session->exporter;
-		p.origin.is_proved = p.session->identity.identity[0] != '\0';
-		p.origin.domain = h.domain;
-		if (c.end > bytes + h.length) {
-			c.end = bytes + h.length;
-		}
-		read_sets(&p, c);
-		sequence_message(&p.domain->sequence, h.sequence, p.records + p.options,
-		    p.is_certain, p.session->can_reorder, &lost);
+		read_message(&p, &e, &lost);
 	}
 	p.session->used = ++s->clock;
 	if (p.domain == NULL) {
-		p.domain = session_domain(s, p.session, 0);
+		p.domain = session_domain(s, p.session, MESSAGE_VERSION, 0);
 	}
 	if (p.domain != NULL) {
 		count_message(&p, length, &lost);
@@ -192,23 +270,26 @@ sessions_most_records(
 					  ? s->last
 					  : sessions_find(s, session);
 	const struct domain *d;
-	struct cursor c = cursor_of(bytes, length), set;
-	struct message_header h;
+	struct envelope e;
+	struct cursor set;
 	size_t n = 0;
 	uint16_t id;
 
-	if (found == NULL || message_read_header(&c, &h) < 0) {
+	if (found == NULL || envelope_read(bytes, length, &e) < 0) {
 		return 0;
 	}
-	d = session_find_domain(found, h.domain);
-	while (message_next_set(&c, &id, &set) > 0) {
+	if (e.version == NETFLOW5_VERSION) {
+		return cursor_left(&e.body) / NETFLOW5_RECORD;
+	}
+	d = session_find_domain(found, e.version, e.domain);
+	while (message_next_set(&e.body, &id, &set) > 0) {
 		const struct template *t;
 		if (id < TEMPLATE_MIN_ID) {
 			return length; /* templates may change: the least record is 1
 					  byte */
 		}
 		t = d == NULL ? NULL : templates_find(d->templates, id);
-		if (t != NULL && t->scope_count == 0) {
+		if (t != NULL && !t->is_options) {
 			n += cursor_left(&set) / t->record_length;
 		}
 	}

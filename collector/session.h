@@ -1,8 +1,8 @@
-/* Transport sessions as the processing thread sees them: per session and observation
- * domain the templates, the expected sequence number and the counters (RFC 7011
- * sections 3.1, 8). Messages go in; data sets with a known template come out to the
- * tables. Data before its template is counted and skipped (TCP and TLS cannot reorder).
- * Threads: the processing thread. */
+/* Transport sessions as the processing thread sees them: per session, version and
+ * observation domain the templates, the expected sequence number and the counters (RFC
+ * 7011 sections 3.1, 8). Messages of IPFIX, NetFlow v9 and v5 go in (envelope.h); data
+ * sets with a known template come out to the tables. Data before its template is
+ * counted and skipped (TCP and TLS cannot reorder). Threads: the processing thread. */
 #ifndef COLLECTOR_SESSION_H
 #define COLLECTOR_SESSION_H
 
@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/envelope.h"
 #include "collector/frame.h"
 #include "common/element.h"
 #include "common/template.h"
@@ -20,9 +21,10 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_BAD_MESSAGE,  /* messages: header or set lengths impossible */
 	SESSION_BAD_TEMPLATE, /* template records */
 	SESSION_BAD_RECORD,   /* sets whose variable-length record ran over its end */
-	SESSION_REFUSED_TEMPLATE, /* over the bound */
-	SESSION_UNKNOWN_SESSION,  /* messages of a session that was never opened */
-	SESSION_REFUSED_DOMAIN,   /* messages of one observation domain too many */
+	SESSION_REFUSED_TEMPLATE,   /* over the bound */
+	SESSION_UNKNOWN_SESSION,    /* messages of a session that was never opened */
+	SESSION_REFUSED_DOMAIN,     /* messages of one observation domain too many */
+	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
 	SESSION_DROPS,
 };
 const char *session_drop_name(enum session_drop d); /* "no-template" */
@@ -33,9 +35,12 @@ struct session_counts {
 	const struct session_identity *identity;
 	const char *exporter; /* as origin.exporter */
 	uint32_t domain;
+	uint16_t version;           /* 5, 9 or 10 */
 	uint64_t first_ns, last_ns; /* arrival */
-	uint64_t messages, octets, templates, records, options;
-	uint64_t lost;      /* records that sequence numbers say are missing */
+	uint64_t messages, octets, records, options;
+	uint64_t templates, option_templates; /* templates: of both kinds */
+	uint64_t lost; /* what sequence numbers say is missing: records of version 10,
+			  messages of 9, flows of 5 */
 	uint64_t reordered; /* messages that came late */
 	uint64_t dropped[SESSION_DROPS];
 };
@@ -47,9 +52,10 @@ struct origin {
 	uint32_t domain;
 	uint64_t arrival_ns;
 	uint64_t position; /* of the message */
-	bool is_live;      /* records far from their arrival are filed under it */
-	bool is_proved;    /* by its certificate: it may send records of any age, as an
-			      exporter does that reads captures of long ago */
+	struct envelope_clock clock;
+	bool is_live;   /* records far from their arrival are filed under it */
+	bool is_proved; /* by its certificate: it may send records of any age, as an
+			   exporter does that reads captures of long ago */
 };
 
 struct sessions;
@@ -87,7 +93,7 @@ bool sessions_are_full(const struct sessions *s);
 /* At most how many data records sessions_message() would hand to set(). */
 size_t sessions_most_records(
     const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length);
-/* One whole message. */
+/* One whole message of any version. */
 void sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
     size_t length, uint64_t arrival_ns, uint64_t position);
 

@@ -17,7 +17,7 @@
 #include "collector/type_record.h"
 #include "common/hash.h"
 
-#define STATE_MAGIC 0x6670737461746531ULL /* "fpstate1" */
+#define STATE_MAGIC 0x6670737461746532ULL /* "fpstate2" */
 #define STATE_MAX   (1u << 30)
 
 struct output {
@@ -93,7 +93,7 @@ put_template(const struct template *t, void *data)
 {
 	struct output *o = data;
 
-	put(o, 1, t->scope_count > 0 ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID);
+	put(o, 1, t->is_options ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID);
 	put_bytes(o, t->raw, t->raw_length);
 }
 
@@ -102,7 +102,9 @@ put_domain(struct output *o, const struct domain *d)
 {
 	const struct sequence *q = &d->sequence;
 
+	put(o, 2, d->version);
 	put(o, 4, d->id);
+	put(o, 4, d->uptime_ms);
 	put(o, 4, q->expected);
 	put(o, 4, q->late_next);
 	put(o, 1, (uint64_t)(q->is_known | q->is_uncertain << 1 | q->has_late << 2));
@@ -314,11 +316,16 @@ get_sequence(struct sequence *q, struct cursor *c)
 static int
 get_domain(struct sessions *s, struct session *session, struct cursor *c)
 {
-	struct domain *d = session_domain(s, session, (uint32_t)get(c, 4));
+	uint16_t version = (uint16_t)get(c, 2);
+	struct domain *d = session_domain(s, session, version, (uint32_t)get(c, 4));
 	struct sequence ignored = {0};
+	uint32_t uptime_ms = (uint32_t)get(c, 4);
 	uint64_t templates;
 
 	get_sequence(d == NULL ? &ignored : &d->sequence, c);
+	if (d != NULL) {
+		d->uptime_ms = uptime_ms;
+	}
 	templates = get(c, 4);
 	for (uint64_t i = 0; i < templates && !c->failed; i++) {
 		uint16_t set_id = (uint16_t)get(c, 1);

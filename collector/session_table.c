@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/netflow5.h"
+#include "collector/netflow9.h"
 #include "collector/session_table.h"
 
 static void
@@ -100,9 +102,10 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	s->buckets = calloc(s->bucket_mask + 1, sizeof(struct session *));
 	s->fields = calloc(settings->max_fields + 1, sizeof(struct cursor));
 	s->learned = calloc(SESSION_LEARNED_MAX, sizeof(struct element *));
+	s->rewritten = malloc(NETFLOW9_REWRITE_MAX);
 	s->unknown = session_new(s, 0, &unknown);
 	if (s->buckets == NULL || s->fields == NULL || s->learned == NULL ||
-	    s->unknown == NULL) {
+	    s->rewritten == NULL || s->unknown == NULL) {
 		sessions_free(s);
 		return NULL;
 	}
@@ -126,6 +129,7 @@ sessions_free(struct sessions *s)
 	free(s->buckets);
 	free(s->fields);
 	free(s->learned);
+	free(s->rewritten);
 	free(s);
 }
 
@@ -288,15 +292,22 @@ sessions_are_full(const struct sessions *s)
 	return s->closed >= s->settings.max_sessions;
 }
 
-/* The index of the first domain whose id is not less. */
+static uint64_t
+domain_key(uint16_t version, uint32_t id)
+{
+	return (uint64_t)version << 32 | id;
+}
+
+/* The index of the first domain that is not less. */
 static unsigned
-domain_place(const struct session *session, uint32_t id)
+domain_place(const struct session *session, uint64_t key)
 {
 	unsigned low = 0, high = session->domain_count;
 
 	while (low < high) {
 		unsigned middle = low + (high - low) / 2;
-		if (session->domains[middle]->id < id) {
+		const struct domain *d = session->domains[middle];
+		if (domain_key(d->version, d->id) < key) {
 			low = middle + 1;
 		} else {
 			high = middle;
@@ -306,23 +317,34 @@ domain_place(const struct session *session, uint32_t id)
 }
 
 struct domain *
-session_find_domain(const struct session *session, uint32_t id)
+session_find_domain(const struct session *session, uint16_t version, uint32_t id)
 {
+	struct domain *d = session->last;
 	unsigned at;
 
-	if (session->last != NULL && session->last->id == id) {
-		return session->last;
+	if (d != NULL && d->id == id && d->version == version) {
+		return d;
 	}
-	at = domain_place(session, id);
-	return at < session->domain_count && session->domains[at]->id == id
-		   ? session->domains[at]
-		   : NULL;
+	at = domain_place(session, domain_key(version, id));
+	d = at < session->domain_count ? session->domains[at] : NULL;
+	return d != NULL && d->id == id && d->version == version ? d : NULL;
+}
+
+/* What a domain of version 5 would have been told by a template set. */
+static void
+know_netflow5(struct sessions *s, const struct session *session, struct domain *d)
+{
+	struct template_counts ignored = {0};
+
+	domain_read_templates(
+	    s, session, d, TEMPLATE_SET_ID, netflow5_template_set(), &ignored);
 }
 
 struct domain *
-session_domain(struct sessions *s, struct session *session, uint32_t id)
+session_domain(
+    struct sessions *s, struct session *session, uint16_t version, uint32_t id)
 {
-	struct domain *d = session_find_domain(session, id), **more;
+	struct domain *d = session_find_domain(session, version, id), **more;
 	unsigned at;
 
 	if (d != NULL) {
@@ -346,13 +368,17 @@ session_domain(struct sessions *s, struct session *session, uint32_t id)
 		return NULL;
 	}
 	d->id = id;
-	at = domain_place(session, id);
+	d->version = version;
+	at = domain_place(session, domain_key(version, id));
 	memmove(session->domains + at + 1, session->domains + at,
 	    (session->domain_count - at) * sizeof(struct domain *));
 	session->domains[at] = d;
 	session->domain_count++;
 	session->last = d;
 	s->domains++;
+	if (version == NETFLOW5_VERSION) {
+		know_netflow5(s, session, d);
+	}
 	return d;
 }
 
@@ -368,6 +394,7 @@ take_session(struct session *session,
 		d->counts.identity = &session->identity;
 		d->counts.exporter = session->exporter;
 		d->counts.domain = d->id;
+		d->counts.version = d->version;
 		each(&d->counts, data);
 		memset(&d->counts, 0, sizeof d->counts);
 	}

@@ -11,10 +11,12 @@
 #define SESSION_LEARNED_MAX    4096u
 
 struct domain {
+	uint16_t version;
 	uint32_t id;
 	struct templates *templates;
 	size_t template_bytes; /* estimate, part of sessions.template_bytes */
 	struct sequence sequence;
+	uint32_t uptime_ms; /* of the latest message, where the version has it */
 	struct session_counts counts;
 };
 
@@ -24,7 +26,7 @@ struct session {
 	bool can_reorder, may_withdraw;
 	struct session_identity identity;
 	char exporter[256];
-	struct domain **domains; /* by id */
+	struct domain **domains; /* by version and id */
 	unsigned domain_count;
 	struct domain
 	    *last;     /* most messages are of the same domain as the one before */
@@ -49,6 +51,7 @@ struct sessions {
 	struct session *unknown; /* counts what belongs to no session */
 	size_t template_bytes;
 	struct cursor *fields;          /* max_fields, for options records */
+	uint8_t *rewritten;             /* a template set out of NetFlow v9 */
 	const struct element **learned; /* RFC 5610; part of the state */
 	unsigned learned_count;
 };
@@ -58,9 +61,11 @@ struct session *sessions_find(const struct sessions *s, uint32_t number);
 struct session *sessions_add(
     struct sessions *s, uint32_t number, const struct session_identity *identity);
 /* NULL: not there. */
-struct domain *session_find_domain(const struct session *session, uint32_t id);
+struct domain *session_find_domain(
+    const struct session *session, uint16_t version, uint32_t id);
 /* The domain, made on first sight; NULL: one too many. */
-struct domain *session_domain(struct sessions *s, struct session *session, uint32_t id);
+struct domain *session_domain(
+    struct sessions *s, struct session *session, uint16_t version, uint32_t id);
 /* Reads a template set; the memory of all stays bounded. */
 void domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,

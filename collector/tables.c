@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/record_span.h"
 #include "collector/tables_state.h"
 
 #define INTERN_BOUND (64u << 20) /* bytes of text before a flush is due */
@@ -101,6 +102,7 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 
 	s->batch.exporter = intern_add(t->intern, o->exporter, strlen(o->exporter));
 	s->batch.domain = o->domain;
+	s->batch.clock = o->clock;
 	for (;;) {
 		n = plan_decode(p, bytes, length, &at, &s->batch);
 		if (n <= 0) {
@@ -134,6 +136,13 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 			rc = add_source(t, &t->sources[i], plans->items[i], bytes,
 			    length, o, &records);
 		}
+	}
+	if (plans->count ==
+	    0) { /* no table wants records: they are counted all the same */
+		bool is_whole;
+		records = (int)record_span_count(
+		    template, cursor_of(bytes, length), &is_whole);
+		rc = is_whole ? 0 : -EBADMSG;
 	}
 	t->counts.records += (uint64_t)records;
 	t->last_index += records;
@@ -176,12 +185,14 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 	    intern_add(s, c->exporter, strlen(c->exporter));
 	*batch_values(b, EXPORTER_TRANSPORT) =
 	    intern_add(s, id->transport, strlen(id->transport));
+	*batch_values(b, EXPORTER_VERSION) = c->version;
 	*batch_values(b, EXPORTER_DOMAIN) = c->domain;
 	*batch_values(b, EXPORTER_FIRST_SEEN) = clipped(c->first_ns);
 	*batch_values(b, EXPORTER_LAST_SEEN) = clipped(c->last_ns);
 	*batch_values(b, EXPORTER_MESSAGES) = clipped(c->messages);
 	*batch_values(b, EXPORTER_OCTETS) = clipped(c->octets);
 	*batch_values(b, EXPORTER_TEMPLATES) = clipped(c->templates);
+	*batch_values(b, EXPORTER_OPTION_TEMPLATES) = clipped(c->option_templates);
 	*batch_values(b, EXPORTER_RECORDS) = clipped(c->records);
 	*batch_values(b, EXPORTER_OPTIONS) = clipped(c->options);
 	*batch_values(b, EXPORTER_LOST) = clipped(c->lost);

@@ -139,7 +139,7 @@ remove_all(struct templates *s, bool options)
 	unsigned i = 0;
 	while (i < s->slots) {
 		const struct template *t = s->table[i];
-		if (t != NULL && (t->scope_count > 0) == options) {
+		if (t != NULL && t->is_options == options) {
 			remove_slot(s, i);
 			removed++;
 			/* Whatever moved into slot i has not been looked at yet. */
@@ -161,7 +161,7 @@ withdraw(
 	}
 	unsigned slot = slot_of(s, id);
 	const struct template *t = s->table[slot];
-	if (t == NULL || (t->scope_count > 0) != options) {
+	if (t == NULL || t->is_options != options) {
 		counts->bad++;
 		return;
 	}
@@ -191,11 +191,13 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 	unsigned slot = slot_of(s, t->id);
 	struct template *old = s->table[slot];
 	if (old != NULL) {
-		bool same = old->scope_count == t->scope_count &&
+		bool same = old->is_options == t->is_options &&
+			    old->scope_count == t->scope_count &&
 			    old->raw_length == t->raw_length &&
 			    memcmp(old->raw, t->raw, t->raw_length) == 0;
 		counts->repeated += same;
 		counts->redefined += !same;
+		counts->options += t->is_options;
 		if (same && !has_learned(old, elements)) {
 			template_free(t);
 			return;
@@ -213,6 +215,7 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 	s->table[slot_of(s, t->id)] = t;
 	s->count++;
 	counts->added++;
+	counts->options += t->is_options;
 }
 
 /* Reads count field specifiers.  -EPROTO: cut short, or records longer than any
@@ -256,8 +259,8 @@ read_fields(struct cursor *c, uint16_t count, const struct elements *elements,
 /* One template record that begins at `record` and whose fields begin at c. */
 static int
 read_template(struct templates *s, struct cursor *c, const uint8_t *record, uint16_t id,
-    uint16_t count, uint16_t scope_count, const struct elements *elements,
-    struct template_counts *counts)
+    uint16_t count, bool is_options, uint16_t scope_count,
+    const struct elements *elements, struct template_counts *counts)
 {
 	if (cursor_left(c) < (size_t)count * 4) {
 		return -EPROTO;
@@ -277,6 +280,7 @@ read_template(struct templates *s, struct cursor *c, const uint8_t *record, uint
 		return 0;
 	}
 	t->id = id;
+	t->is_options = is_options;
 	t->scope_count = scope_count;
 	t->raw_length = raw_length;
 	t->raw = (uint8_t *)&t->fields[count];
@@ -315,19 +319,19 @@ templates_read_set(struct templates *s, const struct elements *elements,
 			if (allow_withdrawal) {
 				withdraw(s, set_id, id, counts);
 			} else {
-				counts->bad++;
+				counts->ignored++;
 			}
 			continue;
 		}
+		bool is_options = set_id == OPTIONS_TEMPLATE_SET_ID;
 		uint16_t scope_count = 0;
 		bool ok = id >= TEMPLATE_MIN_ID && count > 0;
-		if (set_id == OPTIONS_TEMPLATE_SET_ID) {
+		if (is_options) {
 			scope_count = cursor_u16(c);
-			ok =
-			    ok && !c->failed && scope_count > 0 && scope_count <= count;
+			ok = ok && !c->failed && scope_count <= count;
 		}
-		if (!ok || read_template(s, c, record, id, count, scope_count, elements,
-			       counts) < 0) {
+		if (!ok || read_template(s, c, record, id, count, is_options,
+			       scope_count, elements, counts) < 0) {
 			counts->bad++;
 			return;
 		}

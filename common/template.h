@@ -26,8 +26,8 @@ struct template_field {
 struct template
 {
 	uint16_t id;
-	uint16_t
-	    scope_count; /* > 0: an options template; the first fields are its scope */
+	bool is_options;
+	uint16_t scope_count; /* an options template's first fields are its scope */
 	uint16_t field_count;
 	uint16_t record_length; /* exact when !is_variable, else the least a record can
 				   have */
@@ -44,9 +44,12 @@ struct templates;
 
 struct template_counts { /* what a template set brought */
 	unsigned added, repeated, redefined, withdrawn;
+	unsigned
+	    options;  /* of those added, repeated and redefined: options templates */
 	unsigned bad; /* malformed: the rest of the set was skipped; or a withdrawal of
 			 nothing */
 	unsigned refused; /* more than max_templates, or fields than max_fields */
+	unsigned ignored; /* withdrawals where none may be */
 };
 
 struct templates *templates_new(unsigned max_templates, unsigned max_fields);
@@ -58,7 +61,8 @@ unsigned templates_count(const struct templates *s);
  * under the same id replaces it (counted as redefined: some exporters do it without
  * withdrawal); field count 0 withdraws, id 2 or 3 with count 0 withdraws all of that
  * kind.  Zeros that pad the end are passed over.  A template whose records would
- * have length 0 is bad. */
+ * have length 0 is bad.  An options template may have no scope: RFC 7011
+ * section 3.4.2.2 forbids it, but exporters do it. */
 void templates_read_set(struct templates *s, const struct elements *elements,
     uint16_t set_id, struct cursor body, bool allow_withdrawal,
     struct template_counts *counts);

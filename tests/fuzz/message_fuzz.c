@@ -38,7 +38,7 @@ check_template(const struct template *t, void *data)
 		return;
 	}
 	templates_read_set(other, registry,
-	    t->scope_count > 0 ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID,
+	    t->is_options ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID,
 	    cursor_of(t->raw, t->raw_length), false, &counts);
 	const struct template *same = templates_find(other, t->id);
 	check(counts.added == 1 && counts.bad == 0 && same != NULL);

@@ -156,6 +156,126 @@ every_form_of_time_becomes_nanoseconds(void **state)
 	}
 }
 
+#define EXPORT_NS 1500000000000000000
+
+/* Start 5 s, end 2 s before the message was sent. */
+static struct support_set
+set_of_uptimes(uint32_t uptime_ms)
+{
+	struct support_set s = set_of_addresses();
+
+	support_put(&s, uptime_ms - 5000, 4);
+	support_put(&s, uptime_ms - 2000, 4);
+	batch.clock = (struct envelope_clock){
+	    .export_ns = EXPORT_NS, .uptime_ms = uptime_ms, .has_uptime = true};
+	return s;
+}
+#define UPTIMES ADDRESSES "flowStartSysUpTime flowEndSysUpTime"
+
+static void
+uptimes_count_from_the_message_also_where_they_wrapped(void **state)
+{
+	const uint32_t uptimes[] = {3600000, 3000, 0, UINT32_MAX};
+
+	(void)state;
+	open_layout("[flowStart, flowEnd, duration_ms]");
+	for (unsigned i = 0; i < 4; i++) {
+		struct support_set s = set_of_uptimes(uptimes[i]);
+		assert_int_equal(decode(UPTIMES, &s), 1);
+		assert_int_equal(value("flowStart", "", 0), EXPORT_NS - 5000000000);
+		assert_int_equal(value("flowEnd", "", 0), EXPORT_NS - 2000000000);
+		assert_int_equal(value("duration_ms", "", 0), 3000);
+	}
+}
+
+static void
+uptimes_without_a_clock_are_no_times_but_a_duration(void **state)
+{
+	struct support_set s;
+
+	(void)state;
+	open_layout("[flowStart, flowEnd, duration_ms]");
+	s = set_of_uptimes(3600000);
+	batch.clock.has_uptime = false;
+	assert_int_equal(decode(UPTIMES, &s), 1);
+	assert_true(is_null("flowStart", "", 0));
+	assert_true(is_null("flowEnd", "", 0));
+	assert_int_equal(value("duration_ms", "", 0), 3000);
+}
+
+static void
+uptimes_may_count_from_what_the_record_says(void **state)
+{
+	struct support_set s;
+
+	(void)state;
+	open_layout("[flowStart, flowEnd]");
+	s = set_of_uptimes(3600000);
+	support_put(&s, EXPORT_NS / 1000000 - 3600123, 8);
+	batch.clock.has_uptime = false;
+	assert_int_equal(decode(UPTIMES " systemInitTimeMilliseconds", &s), 1);
+	assert_int_equal(value("flowStart", "", 0), EXPORT_NS - 5123000000);
+	assert_int_equal(value("flowEnd", "", 0), EXPORT_NS - 2123000000);
+	assert_false(is_null("flowStart", "", 0));
+}
+
+static void
+records_of_variable_length_may_say_since_when_too(void **state)
+{
+	struct support_set s;
+
+	(void)state;
+	open_layout("[flowStart]");
+	s = set_of_uptimes(3600000);
+	support_put(&s, 2 << 16 | 0x6162, 3); /* "ab" */
+	support_put(&s, EXPORT_NS / 1000000 - 3600000, 8);
+	assert_int_equal(
+	    decode(UPTIMES " interfaceName:v systemInitTimeMilliseconds", &s), 1);
+	assert_int_equal(value("flowStart", "", 0), EXPORT_NS - 5000000000);
+}
+
+static void
+deltas_count_back_from_the_message(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[flowStart, flowEnd]");
+	support_put(&s, 1500, 4);
+	support_put(&s, 0, 4);
+	batch.clock.export_ns = EXPORT_NS;
+	assert_int_equal(
+	    decode(ADDRESSES "flowStartDeltaMicroseconds flowEndDeltaMicroseconds", &s),
+	    1);
+	assert_int_equal(value("flowStart", "", 0), EXPORT_NS - 1500000);
+	assert_int_equal(value("flowEnd", "", 0), EXPORT_NS);
+}
+
+static void
+an_event_begins_and_ends_when_it_was_observed(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[flowStart, flowEnd]");
+	support_put(&s, EXPORT_NS / 1000000, 8);
+	assert_int_equal(decode(ADDRESSES "observationTimeMilliseconds", &s), 1);
+	assert_int_equal(value("flowStart", "", 0), EXPORT_NS);
+	assert_int_equal(value("flowEnd", "", 0), EXPORT_NS);
+}
+
+static void
+an_uptime_by_itself_is_the_number_that_was_sent(void **state)
+{
+	struct support_set s;
+
+	(void)state;
+	open_layout("[flowStartSysUpTime]");
+	s = set_of_uptimes(3600000);
+	assert_int_equal(decode(UPTIMES, &s), 1);
+	assert_int_equal(value("flowStartSysUpTime", "", 0), 3595000);
+}
+
 static void
 reduced_integers_of_every_length_are_read(void **state)
 {
@@ -499,6 +619,13 @@ main(void)
 #define TEST(name) cmocka_unit_test_teardown(name, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(every_form_of_time_becomes_nanoseconds),
+	    TEST(uptimes_count_from_the_message_also_where_they_wrapped),
+	    TEST(uptimes_without_a_clock_are_no_times_but_a_duration),
+	    TEST(uptimes_may_count_from_what_the_record_says),
+	    TEST(records_of_variable_length_may_say_since_when_too),
+	    TEST(deltas_count_back_from_the_message),
+	    TEST(an_event_begins_and_ends_when_it_was_observed),
+	    TEST(an_uptime_by_itself_is_the_number_that_was_sent),
 	    TEST(reduced_integers_of_every_length_are_read),
 	    TEST(counters_beyond_the_top_saturate_and_are_counted),
 	    TEST(signed_integers_keep_their_sign),

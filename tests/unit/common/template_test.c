@@ -265,14 +265,15 @@ a_withdrawal_of_nothing_or_of_the_other_kind_is_bad(void **state)
 }
 
 static void
-a_withdrawal_where_none_may_be_is_bad(void **state)
+a_withdrawal_where_none_may_be_is_ignored(void **state)
 {
 	(void)state;
 	read_set(2, TEMPLATE_256);
 	const uint8_t body[] = {1, 0, 0, 0};
 	templates_read_set(
 	    set, registry, 2, cursor_of(body, sizeof body), false, &counts);
-	assert_int_equal(counts.bad, 1);
+	assert_int_equal(counts.ignored, 1);
+	assert_int_equal(counts.bad, 0);
 	assert_non_null(templates_find(set, 256));
 }
 
@@ -298,15 +299,26 @@ malformed_records_are_bad_and_end_the_set(void **state)
 }
 
 static void
-an_options_template_needs_a_scope_within_its_fields(void **state)
+an_options_template_has_its_scope_within_its_fields(void **state)
+{
+	(void)state;
+	read_set(3, 1, 44, 0, 1, 0, 2, 0, 149, 0, 4);
+	assert_int_equal(counts.bad, 1);
+	read_set(3, 1, 44, 0, 1, 0);
+	assert_int_equal(counts.bad, 2);
+}
+
+static void
+an_options_template_without_scope_is_one_all_the_same(void **state)
 {
 	(void)state;
 	read_set(3, 1, 44, 0, 1, 0, 0, 0, 149, 0, 4);
-	assert_int_equal(counts.bad, 1);
-	read_set(3, 1, 44, 0, 1, 0, 2, 0, 149, 0, 4);
-	assert_int_equal(counts.bad, 2);
-	read_set(3, 1, 44, 0, 1, 0);
-	assert_int_equal(counts.bad, 3);
+	assert_int_equal(counts.bad, 0);
+	assert_int_equal(counts.options, 1);
+	assert_true(templates_find(set, 300)->is_options);
+	read_set(2, 1, 44, 0, 1, 0, 149, 0, 4);
+	assert_int_equal(counts.redefined, 1);
+	assert_false(templates_find(set, 300)->is_options);
 }
 
 static void
@@ -421,9 +433,10 @@ main(void)
 	    test(a_withdrawal_may_be_followed_by_a_definition),
 	    test(withdrawing_all_spares_the_other_kind),
 	    test(a_withdrawal_of_nothing_or_of_the_other_kind_is_bad),
-	    test(a_withdrawal_where_none_may_be_is_bad),
+	    test(a_withdrawal_where_none_may_be_is_ignored),
 	    test(malformed_records_are_bad_and_end_the_set),
-	    test(an_options_template_needs_a_scope_within_its_fields),
+	    test(an_options_template_has_its_scope_within_its_fields),
+	    test(an_options_template_without_scope_is_one_all_the_same),
 	    test(what_came_before_a_malformed_record_stays),
 	    test(a_template_with_too_many_fields_is_refused_and_the_next_one_read),
 	    test(templates_beyond_the_bound_are_refused),

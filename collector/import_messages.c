@@ -1,9 +1,11 @@
-/* IPFIX files (RFC 5655): messages back to back. */
+/* Files of messages back to back: IPFIX files (RFC 5655), and datagrams of NetFlow v9
+ * and v5 as others store them. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/envelope.h"
 #include "collector/import_state.h"
 #include "common/clock.h"
 #include "common/compressed.h"
@@ -53,7 +55,20 @@ advance(struct reading *r, size_t n)
 	r->offset += n;
 }
 
-/* A message here, and after it another or the end of what can be seen. */
+static bool
+is_ipfix(const uint8_t *bytes, size_t left)
+{
+	return left >= 4 && load_u16(bytes) == MESSAGE_VERSION;
+}
+
+/* Seconds since 1970 in the header of a message. */
+static uint32_t
+export_second(const uint8_t *message)
+{
+	return load_u32(message + (is_ipfix(message, MESSAGE_HEADER) ? 4 : 8));
+}
+
+/* An IPFIX message here, and after it another or the end of what can be seen. */
 static bool
 is_plausible(const struct reading *r, size_t at)
 {
@@ -80,9 +95,8 @@ skip_leading(struct reading *r, struct err *e)
 		}
 	}
 	return err_set(e, -EPROTO,
-	    "there is no IPFIX message in it: neither an IPFIX file nor a capture "
-	    "(pcap, "
-	    "pcapng)");
+	    "there is no IPFIX message in it: neither a file of IPFIX or NetFlow "
+	    "messages nor a capture (pcap, pcapng)");
 }
 
 static bool
@@ -122,30 +136,32 @@ handle_other(struct reading *r, struct err *e)
 	}
 	return err_set(e, -EPROTO,
 	    "is damaged at byte %" PRIu64
-	    ": no IPFIX message begins where the one before ends; what came before is "
+	    ": no message begins where the one before ends; what came before is "
 	    "counted",
 	    offset);
 }
 
-/* The whole messages in the window that were exported in the same second: one frame. */
+/* Takes the message of n bytes and, of IPFIX, all in the window that follow it and were
+ * exported in the same second: one frame. */
 static int
-take_messages(struct reading *r, struct err *e)
+take_messages(struct reading *r, int n, struct err *e)
 {
 	const uint8_t *first = r->window + r->at;
-	uint32_t second = load_u32(first + 4);
+	uint32_t second = export_second(first);
 	uint64_t arrival_ns = second * NS_PER_SECOND, position = r->offset;
-	size_t length = 0;
+	size_t length = 0, left = r->filled - r->at;
 	int rc;
 
-	while (r->at < r->filled) {
-		size_t left = r->filled - r->at;
-		int n = message_length(r->window + r->at, left);
-		if (n <= 0 || (size_t)n > left ||
-		    load_u32(r->window + r->at + 4) != second) {
-			break;
-		}
+	while (
+	    n > 0 && (size_t)n <= left && export_second(r->window + r->at) == second) {
 		advance(r, (size_t)n);
 		length += (size_t)n;
+		left -= (size_t)n;
+		if (!is_ipfix(first, MESSAGE_HEADER) ||
+		    !is_ipfix(r->window + r->at, left)) {
+			break;
+		}
+		n = message_length(r->window + r->at, left);
 	}
 	if (!r->has_begun) {
 		rc = import_session(
@@ -172,9 +188,10 @@ read_all(struct reading *r, struct err *e)
 		if (left == 0 && r->has_begun) {
 			return 0;
 		}
-		n = message_length(r->window + r->at, left);
-		if (n > 0 && (size_t)n <= left) {
-			rc = take_messages(r, e);
+		n = envelope_length(r->window + r->at, left);
+		if (n > 0 && (size_t)n <= left &&
+		    envelope_is(r->window + r->at, (size_t)n)) {
+			rc = take_messages(r, n, e);
 		} else if (r->has_begun && n >= 0) {
 			/* The exporter, or a copy, was stopped in mid message. */
 			r->m->counts->skipped[IMPORT_TRAILING] += left;
@@ -189,7 +206,7 @@ read_all(struct reading *r, struct err *e)
 }
 
 int
-import_ipfix(struct import *m, struct err *e)
+import_messages(struct import *m, struct err *e)
 {
 	struct reading r = {.m = m};
 	int rc;

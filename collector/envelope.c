@@ -1,0 +1,67 @@
+#include "collector/envelope.h"
+
+#include <errno.h>
+
+#include "collector/netflow5.h"
+#include "collector/netflow9.h"
+#include "common/clock.h"
+#include "common/message.h"
+
+bool
+envelope_is(const uint8_t *bytes, size_t length)
+{
+	struct envelope ignored;
+
+	return envelope_read(bytes, length, &ignored) == 0;
+}
+
+static int
+read_ipfix(const uint8_t *bytes, size_t length, struct envelope *ret)
+{
+	struct cursor c = cursor_of(bytes, length);
+	struct message_header h;
+
+	if (message_read_header(&c, &h) < 0) {
+		return -EPROTO;
+	}
+	c.end = bytes + h.length;
+	*ret = (struct envelope){
+	    .version = MESSAGE_VERSION,
+	    .domain = h.domain,
+	    .sequence = h.sequence,
+	    .clock = {.export_ns = h.export_time * NS_PER_SECOND},
+	    .body = c,
+	};
+	return 0;
+}
+
+int
+envelope_read(const uint8_t *bytes, size_t length, struct envelope *ret)
+{
+	switch (length < 2 ? 0 : load_u16(bytes)) {
+	case MESSAGE_VERSION:
+		return read_ipfix(bytes, length, ret);
+	case NETFLOW9_VERSION:
+		return netflow9_read_header(bytes, length, ret);
+	case NETFLOW5_VERSION:
+		return netflow5_read_header(bytes, length, ret);
+	default:
+		return -EPROTO;
+	}
+}
+
+int
+envelope_length(const uint8_t *bytes, size_t available)
+{
+	if (available < 4) {
+		return 0;
+	}
+	switch (load_u16(bytes)) {
+	case NETFLOW9_VERSION:
+		return netflow9_length(bytes, available);
+	case NETFLOW5_VERSION:
+		return netflow5_length(bytes, available);
+	default:
+		return message_length(bytes, available);
+	}
+}
