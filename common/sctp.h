@@ -6,8 +6,8 @@
  * SHA-256) in both directions, with the empty key 0 until another one is active; where
  * the kernel is told not to (net.sctp.auth_enable=0), making one fails with a sentence
  * that names the switch.  Its messages go out on stream 0, ordered, reliably, with
- * payload protocol 47, up to SCTP_CARRIED bytes, and each comes in whole by one read;
- * messages of other payload protocols are thrown away. */
+ * payload protocol 47, one by each write, of up to SCTP_CARRIED bytes; each comes in
+ * whole by one read; messages of other payload protocols are thrown away. */
 #ifndef COMMON_SCTP_H
 #define COMMON_SCTP_H
 

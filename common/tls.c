@@ -116,46 +116,65 @@ offer_protocol(struct tls *t, struct err *e)
 }
 
 int
-tls_new(
-    struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e)
+tls_make(struct tls_context *c, SSL_CTX *ssl, BIO *bio, struct tls **ret)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct tls *t = calloc(1, sizeof *t);
-	BIO *bio = NULL;
-	int rc = -ENOMEM;
 
-	pthread_once(&once, make_socket_method);
 	if (t != NULL) {
-		t->fd = fd;
+		t->fd = -1;
 		memcpy(t->alpn, c->alpn, sizeof t->alpn);
-		t->want = c->is_server ? EPOLLIN : EPOLLOUT;
-		t->ssl = SSL_new(c->ssl);
-		bio = socket_method == NULL ? NULL : BIO_new(socket_method);
+		t->ssl = SSL_new(ssl);
 	}
 	if (t == NULL || t->ssl == NULL || bio == NULL) {
 		BIO_free(bio);
-		err_set(e, rc, "no memory for a TLS connection");
-		goto out;
+		tls_free(t);
+		return -ENOMEM;
 	}
 	BIO_set_data(bio, t);
 	BIO_set_init(bio, 1);
 	SSL_set_bio(t->ssl, bio, bio);
 	SSL_set_app_data(t->ssl, t);
-	rc = 0;
-	if (c->is_server) {
+	*ret = t;
+	return 0;
+}
+
+int
+tls_begin(struct tls *t, bool is_server, const char *name, struct err *e)
+{
+	int rc;
+
+	t->want = is_server ? EPOLLIN : EPOLLOUT;
+	if (is_server) {
 		SSL_set_accept_state(t->ssl);
-	} else {
-		SSL_set_connect_state(t->ssl);
-		rc = expect_name(t, name, e);
-		rc = rc == 0 ? offer_protocol(t, e) : rc;
+		return 0;
 	}
-	if (rc == 0) {
-		*ret = t;
-		t = NULL;
+	SSL_set_connect_state(t->ssl);
+	rc = expect_name(t, name, e);
+	return rc == 0 ? offer_protocol(t, e) : rc;
+}
+
+int
+tls_new(
+    struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct tls *t = NULL;
+	int rc;
+
+	pthread_once(&once, make_socket_method);
+	rc = tls_make(
+	    c, c->stream, socket_method != NULL ? BIO_new(socket_method) : NULL, &t);
+	if (rc < 0) {
+		return err_set(e, rc, "no memory for a TLS connection");
 	}
-out:
-	tls_free(t);
-	return rc;
+	t->fd = fd;
+	rc = tls_begin(t, c->is_server, name, e);
+	if (rc < 0) {
+		tls_free(t);
+		return rc;
+	}
+	*ret = t;
+	return 0;
 }
 
 void
@@ -324,11 +343,23 @@ tls_write(struct tls *t, const void *bytes, size_t n, struct err *e)
 	if (t->is_broken) {
 		return err_set(e, -EPIPE, "the connection is broken");
 	}
+	if (t->carrier.write != NULL && n > TLS_MESSAGE) {
+		return err_set(e, -EMSGSIZE,
+		    "a message of %zu bytes is too long for DTLS, which takes %u", n,
+		    TLS_MESSAGE);
+	}
 	ERR_clear_error();
 	rc = SSL_write_ex(t->ssl, bytes, n, &put);
 	if (rc == 1) {
 		t->want = EPOLLIN;
 		return (ssize_t)put;
+	}
+	if (t->socket_error == EMSGSIZE && t->carrier.write != NULL) {
+		t->socket_error = 0;
+		ERR_clear_error();
+		return err_set(e, -EMSGSIZE,
+		    "a message of %zu bytes is longer than the path to the peer takes",
+		    n);
 	}
 	rc = fail(t, rc, e);
 	if (t->socket_error != 0) {

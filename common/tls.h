@@ -1,6 +1,8 @@
-/* TLS contexts: TLS 1.3, mutual certificates by default, nothing weaker by accident.
- * All of OpenSSL is behind this header and the files tls*.c.  Used by transport_tls.c.
- * Every refusal has its own reason, which peers' counters and sentences name. */
+/* TLS 1.3 over sockets and DTLS 1.2 over whatever carries messages: mutual certificates
+ * by default, nothing weaker by accident.
+ * All of OpenSSL is behind this header and the files tls*.c.  Used by the secured
+ * transports. Every refusal has its own reason, which peers' counters and sentences
+ * name. */
 #ifndef COMMON_TLS_H
 #define COMMON_TLS_H
 
@@ -21,7 +23,7 @@ struct tls_settings {
 	const char
 	    *crl; /* PEM bundle; NULL: none; then every chain member is checked */
 	bool insecure_no_client_auth; /* server: ask nobody for a certificate */
-	bool tls12;                   /* also TLS 1.2, for peers that need it */
+	bool tls12; /* also TLS 1.2, for peers that need it; DTLS has 1.2 anyhow */
 	const char *alpn; /* protocol that a client offers and a server picks when it is
 			     offered; NULL: none.  That the other end knows it not is no
 			     error: plain RFC 7011 */
@@ -58,6 +60,49 @@ struct tls;
 int tls_new(
     struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e);
 void tls_free(struct tls *t);
+
+/* DTLS 1.2 (RFC 6347) over messages that somebody else moves. */
+#define TLS_MESSAGE 16384u /* longest message by one write, bytes */
+
+struct tls_carrier {
+	/* Messages may be lost, doubled and reordered (UDP): what is lost of a
+	 * handshake goes out again, and no protocol is agreed on, because none of ours
+	 * does without order. */
+	bool is_lossy;
+	/* One message: its bytes; 0 at the end; -EAGAIN, or a negative errno. */
+	ssize_t (*read)(void *data, void *bytes, size_t n);
+	/* n, or as above; -EMSGSIZE: this one is too long and not sent, others may be.
+	 */
+	ssize_t (*write)(void *data, const void *bytes, size_t n);
+	/* RFC 6083 section 4.8, or NULL.  The key for what follows the handshake: to be
+	 * accepted from now on; to be used from now on, before our Finished.  0 or a
+	 * negative errno. */
+	int (*add_key)(void *data, const uint8_t *key, size_t n);
+	int (*use_key)(void *data);
+	void *data;
+};
+
+/* name: as for tls_new().  The carrier is copied, its data borrowed. */
+int tls_new_over(struct tls_context *c, const struct tls_carrier *carrier,
+    const char *name, struct tls **ret, struct err *e);
+void tls_carry(struct tls *t, const struct tls_carrier *carrier); /* from now on */
+/* Nanoseconds until tls_handshake() is to be called again though nothing came, because
+ * something may have been lost; UINT64_MAX: never. */
+uint64_t tls_timeout(const struct tls *t);
+
+/* Where DTLS clients knock of whom nothing is known.  Nothing is kept of them until
+ * they have shown by a cookie that they receive what is sent to where they say they
+ * are (RFC 6347 section 4.2.1).  Cookies live a minute or two. */
+#define TLS_SENDER 32 /* bytes at most that tell senders apart */
+struct tls_gate;
+struct tls_gate *tls_gate_new(void); /* NULL: no memory, or no randomness */
+void tls_gate_free(struct tls_gate *g);
+/* The carrier reads one datagram of the sender, and writes the answer if there is one.
+ * True: with *ret the handshake goes on, over what tls_carry() says. */
+bool tls_gate_knock(struct tls_gate *g, struct tls_context *c,
+    const struct tls_carrier *carrier, const void *sender, size_t sender_length,
+    uint64_t now_ns, struct tls **ret);
+
 int tls_handshake(struct tls *t, struct err *e); /* 0, -EAGAIN, negative */
 /* Bytes moved; read: 0 after close_notify; -EAGAIN; -ECONNABORTED (ended without
  * close_notify), -EPROTO, -EACCES (refused by alert or by us) or the socket's error,

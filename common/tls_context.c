@@ -152,9 +152,8 @@ ignore_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t 
 }
 
 static void
-set_protocol(SSL_CTX *ssl, bool tls12)
+set_common(SSL_CTX *ssl)
 {
-	SSL_CTX_set_min_proto_version(ssl, tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
 	SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20");
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 				     SSL_OP_CIPHER_SERVER_PREFERENCE);
@@ -164,9 +163,27 @@ set_protocol(SSL_CTX *ssl, bool tls12)
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_default_read_buffer_len(ssl, READ_BUFFER);
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_session_id_context(ssl, (const unsigned char *)"flowpair", 8);
+}
+
+static void
+set_stream(SSL_CTX *ssl, bool tls12)
+{
+	set_common(ssl);
+	SSL_CTX_set_min_proto_version(ssl, tls12 ? TLS1_2_VERSION : TLS1_3_VERSION);
 	SSL_CTX_set_num_tickets(ssl, 1);
 	SSL_CTX_set_session_ticket_cb(ssl, NULL, ignore_ticket, NULL);
-	SSL_CTX_set_session_id_context(ssl, (const unsigned char *)"flowpair", 8);
+}
+
+/* There is no DTLS 1.3 in OpenSSL 3.0.  A 1.2 handshake ends for the client when the
+ * server has judged it, so no ticket need tell. */
+static void
+set_datagram(SSL_CTX *ssl)
+{
+	set_common(ssl);
+	SSL_CTX_set_min_proto_version(ssl, DTLS1_2_VERSION);
+	SSL_CTX_set_max_proto_version(ssl, DTLS1_2_VERSION);
+	SSL_CTX_set_options(ssl, SSL_OP_NO_TICKET | SSL_OP_NO_QUERY_MTU);
 }
 
 /* The protocol that this connection would speak, where the client offers it. */
@@ -189,18 +206,40 @@ choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *ret_length,
 	return SSL_TLSEXT_ERR_NOACK;
 }
 
+/* What holds for TLS and DTLS alike. */
 static int
-use_protocol(struct tls_context *c, const char *alpn, struct err *e)
+use_settings(SSL_CTX *ssl, const struct tls_settings *s, bool is_server, struct err *e)
 {
-	if (alpn == NULL) {
-		return 0;
+	int rc = use_certificate(ssl, s, e);
+
+	if (rc == 0 && (!is_server || !s->insecure_no_client_auth)) {
+		rc = use_authorities(ssl, s, is_server, e);
+		SSL_CTX_set_verify(ssl,
+		    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+		    tls_certificate_verify);
 	}
-	if (strlen(alpn) >= sizeof c->alpn) {
+	if (s->alpn != NULL) {
+		SSL_CTX_set_alpn_select_cb(ssl, choose_protocol, NULL);
+	}
+	return rc;
+}
+
+static int
+check_settings(const struct tls_settings *s, bool is_server, struct err *e)
+{
+	if (is_server && s->certificate == NULL) {
 		return err_set(
-		    e, -EINVAL, "\"%s\" is too long for a protocol's name", alpn);
+		    e, -EINVAL, "to be reached by TLS needs a certificate and its key");
 	}
-	strcpy(c->alpn, alpn);
-	SSL_CTX_set_alpn_select_cb(c->ssl, choose_protocol, NULL);
+	if (is_server && !s->insecure_no_client_auth && s->ca == NULL) {
+		return err_set(e, -EINVAL,
+		    "to tell friend from foe by TLS needs the CA that issued the "
+		    "peers' certificates");
+	}
+	if (s->alpn != NULL && strlen(s->alpn) >= TLS_PROTOCOL) {
+		return err_set(
+		    e, -EINVAL, "\"%s\" is too long for a protocol's name", s->alpn);
+	}
 	return 0;
 }
 
@@ -208,43 +247,36 @@ int
 tls_context_new(const struct tls_settings *settings, bool is_server,
     struct tls_context **ret, struct err *e)
 {
-	bool asks = !is_server || !settings->insecure_no_client_auth;
 	struct tls_context *c = calloc(1, sizeof *c);
 	int rc = -ENOMEM;
 
 	if (c != NULL) {
-		c->is_server = is_server;
-		c->ssl =
+		c->stream =
 		    SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method());
+		c->datagram = SSL_CTX_new(
+		    is_server ? DTLS_server_method() : DTLS_client_method());
 	}
-	if (c == NULL || c->ssl == NULL) {
+	if (c == NULL || c->stream == NULL || c->datagram == NULL) {
 		err_set(e, rc, "no memory for TLS");
 		goto out;
 	}
-	rc = -EINVAL;
-	if (is_server && settings->certificate == NULL) {
-		err_set(e, rc, "to be reached by TLS needs a certificate and its key");
+	rc = check_settings(settings, is_server, e);
+	if (rc < 0) {
 		goto out;
 	}
-	if (is_server && asks && settings->ca == NULL) {
-		err_set(e, rc,
-		    "to tell friend from foe by TLS needs the CA that issued the "
-		    "peers' certificates");
-		goto out;
+	c->is_server = is_server;
+	if (settings->alpn != NULL) {
+		strcpy(c->alpn, settings->alpn);
 	}
-	set_protocol(c->ssl, settings->tls12);
+	set_stream(c->stream, settings->tls12);
+	set_datagram(c->datagram);
 	ERR_clear_error();
-	rc = use_protocol(c, settings->alpn, e);
+	rc = use_settings(c->stream, settings, is_server, e);
 	if (rc == 0) {
-		rc = use_certificate(c->ssl, settings, e);
-	}
-	if (rc == 0 && asks) {
-		rc = use_authorities(c->ssl, settings, is_server, e);
-		SSL_CTX_set_verify(c->ssl,
-		    SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
-		    tls_certificate_verify);
+		rc = use_settings(c->datagram, settings, is_server, e);
 	}
 	if (rc == 0) {
+		tls_gate_set(c->datagram);
 		*ret = c;
 		c = NULL;
 	}
@@ -257,7 +289,8 @@ void
 tls_context_free(struct tls_context *c)
 {
 	if (c != NULL) {
-		SSL_CTX_free(c->ssl);
+		SSL_CTX_free(c->stream);
+		SSL_CTX_free(c->datagram);
 		free(c);
 	}
 }

@@ -1,0 +1,214 @@
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/time.h>
+
+#include "common/tls_state.h"
+
+#define RECORD_HEADER 13 /* type, version, epoch, sequence number, length */
+
+/* UDP payload that every path takes without fragments: the least MTU of IPv6 less its
+ * header and UDP's. */
+#define LOSSY_MTU 1232
+
+/* A carrier that loses nothing cuts messages up itself.  OpenSSL gathers records in a
+ * buffer of 4096 bytes before they get here, and must not cut one at its end. */
+#define SAFE_MTU 4000
+
+#define KEY_LABEL "EXPORTER_DTLS_OVER_SCTP" /* RFC 6083 section 5 */
+#define KEY_BYTES 64
+
+/* RFC 6083 section 4.8: as soon as there is a master secret, the key derived from it is
+ * accepted from the peer.  Called whenever OpenSSL wants to read or write, which it
+ * does after every step of the handshake. */
+static int
+share_key(struct tls *t)
+{
+	const SSL_SESSION *session = SSL_get_session(t->ssl);
+	uint8_t key[KEY_BYTES];
+	int rc;
+
+	if (t->has_key || t->carrier.add_key == NULL || session == NULL ||
+	    SSL_SESSION_get_master_key(session, NULL, 0) == 0) {
+		return 0;
+	}
+	if (SSL_export_keying_material(t->ssl, key, sizeof key, KEY_LABEL,
+		strlen(KEY_LABEL), NULL, 0, 0) != 1) {
+		return -EPROTO;
+	}
+	rc = t->carrier.add_key(t->carrier.data, key, sizeof key);
+	OPENSSL_cleanse(key, sizeof key);
+	t->has_key = rc == 0;
+	return rc;
+}
+
+/* Turns what a carrier said into what a BIO says. */
+static int
+report(BIO *b, struct tls *t, ssize_t moved, bool is_reading)
+{
+	BIO_clear_retry_flags(b);
+	if (moved == -EAGAIN || moved == -EINTR) {
+		BIO_set_flags(b, (is_reading ? BIO_FLAGS_READ : BIO_FLAGS_WRITE) |
+				     BIO_FLAGS_SHOULD_RETRY);
+		return -1;
+	}
+	if (moved < 0) {
+		t->socket_error = (int)-moved;
+		return -1;
+	}
+	return (int)moved;
+}
+
+static int
+carrier_read(BIO *b, char *bytes, int n)
+{
+	struct tls *t = BIO_get_data(b);
+	int rc = share_key(t);
+	ssize_t got = rc < 0 ? rc : t->carrier.read(t->carrier.data, bytes, (size_t)n);
+
+	t->is_eof = got == 0;
+	return report(b, t, got, true);
+}
+
+/* Bytes of the record at the beginning; 0: it is none. */
+static size_t
+record_length(const uint8_t *record, size_t n)
+{
+	size_t length;
+
+	if (n < RECORD_HEADER) {
+		return 0;
+	}
+	length = RECORD_HEADER + ((size_t)record[11] << 8 | record[12]);
+	return length <= n ? length : 0;
+}
+
+/* Each record is a message of its own, because the key changes between them: our
+ * Finished is the first record of the first encrypted epoch. */
+static ssize_t
+write_records(struct tls *t, const uint8_t *bytes, size_t n)
+{
+	size_t done = 0, length;
+	ssize_t put = 0;
+
+	while (done < n && put >= 0) {
+		const uint8_t *record = bytes + done;
+		length = record_length(record, n - done);
+		if (length == 0) {
+			return -EPROTO;
+		}
+		put = share_key(t);
+		if (put == 0 && !t->is_keyed && t->carrier.use_key != NULL &&
+		    (record[3] | record[4]) != 0) {
+			put = t->carrier.use_key(t->carrier.data);
+			t->is_keyed = put == 0;
+		}
+		if (put == 0) {
+			put = t->carrier.write(t->carrier.data, record, length);
+		}
+		done += put > 0 ? length : 0;
+	}
+	return done > 0 ? (ssize_t)done : put;
+}
+
+static int
+carrier_write(BIO *b, const char *bytes, int n)
+{
+	struct tls *t = BIO_get_data(b);
+	ssize_t put;
+
+	if (t->carrier.is_lossy) {
+		put = t->carrier.write(t->carrier.data, bytes, (size_t)n);
+	} else {
+		put = write_records(t, (const uint8_t *)bytes, (size_t)n);
+	}
+	return report(b, t, put, false);
+}
+
+static long
+carrier_control(BIO *b, int command, long number, void *pointer)
+{
+	const struct tls *t = BIO_get_data(b);
+
+	(void)number;
+	(void)pointer;
+	if (command == BIO_CTRL_EOF) {
+		return t->is_eof;
+	}
+	return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DGRAM_SET_NEXT_TIMEOUT;
+}
+
+static BIO_METHOD *carrier_method;
+
+static void
+make_carrier_method(void)
+{
+	carrier_method = BIO_meth_new(
+	    BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "flowpair carrier");
+	if (carrier_method != NULL) {
+		BIO_meth_set_write(carrier_method, carrier_write);
+		BIO_meth_set_read(carrier_method, carrier_read);
+		BIO_meth_set_ctrl(carrier_method, carrier_control);
+	}
+}
+
+/* Where nothing is lost nothing is sent twice (RFC 6083 section 3.3): OpenSSL's timer
+ * never runs out while a handshake may take. */
+static unsigned
+wait_for_ever(SSL *ssl, unsigned microseconds)
+{
+	(void)ssl;
+	(void)microseconds;
+	return UINT32_MAX;
+}
+
+int
+tls_new_over(struct tls_context *c, const struct tls_carrier *carrier, const char *name,
+    struct tls **ret, struct err *e)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	struct tls *t = NULL;
+	int rc;
+
+	pthread_once(&once, make_carrier_method);
+	rc = tls_make(c, c->datagram,
+	    carrier_method != NULL ? BIO_new(carrier_method) : NULL, &t);
+	if (rc < 0) {
+		return err_set(e, rc, "no memory for a DTLS connection");
+	}
+	t->carrier = *carrier;
+	SSL_set_mtu(t->ssl, carrier->is_lossy ? LOSSY_MTU : SAFE_MTU);
+	if (carrier->is_lossy) {
+		t->alpn[0] = '\0';
+	} else {
+		DTLS_set_timer_cb(t->ssl, wait_for_ever);
+	}
+	rc = tls_begin(t, c->is_server, name, e);
+	if (rc < 0) {
+		tls_free(t);
+		return rc;
+	}
+	*ret = t;
+	return 0;
+}
+
+void
+tls_carry(struct tls *t, const struct tls_carrier *carrier)
+{
+	t->carrier = *carrier;
+}
+
+uint64_t
+tls_timeout(const struct tls *t)
+{
+	struct timeval left;
+
+	if (t->is_open || !t->carrier.is_lossy ||
+	    DTLSv1_get_timeout(t->ssl, &left) != 1) {
+		return UINT64_MAX;
+	}
+	return (uint64_t)left.tv_sec * 1000000000 + (uint64_t)left.tv_usec * 1000;
+}
