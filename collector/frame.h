@@ -10,7 +10,7 @@
 enum frame_kind {
 	FRAME_OPEN =
 	    1, /* a session begins; payload: struct session_identity as text lines */
-	FRAME_MESSAGES, /* payload: whole IPFIX messages, back to back */
+	FRAME_MESSAGES, /* payload: whole IPFIX messages of one stream, back to back */
 	FRAME_CLOSE,    /* the session ended; payload: reason as text, "" in order */
 	FRAME_REFUSED,  /* a peer was refused before it had a session; payload: text
 			   lines  peer, transport, reason */
@@ -21,6 +21,7 @@ enum frame_kind {
 struct frame {
 	enum frame_kind kind;
 	uint32_t session;    /* number within the source, never reused */
+	uint16_t stream;     /* SCTP stream of all its messages; 0 elsewhere */
 	uint64_t arrival_ns; /* since 1970 */
 	uint64_t position; /* of the payload's first byte; after n bytes of it: position
 			      + n */

@@ -19,11 +19,13 @@ intake_room(struct intake *i, size_t *ret_n)
 }
 
 void
-intake_add(struct intake *i, enum frame_kind kind, uint32_t session, size_t n)
+intake_add(
+    struct intake *i, enum frame_kind kind, uint32_t session, uint16_t stream, size_t n)
 {
 	struct err e = {0};
 
-	if (journal_commit(i->journal, kind, session, clock_realtime_ns(), n, &e) < 0) {
+	if (journal_commit(
+		i->journal, kind, session, stream, clock_realtime_ns(), n, &e) < 0) {
 		log_error("%s", e.text);
 		return;
 	}
@@ -41,7 +43,7 @@ intake_put(struct intake *i, enum frame_kind kind, uint32_t session, const char 
 		return false;
 	}
 	memcpy(room, text, length);
-	intake_add(i, kind, session, length);
+	intake_add(i, kind, session, 0, length);
 	return true;
 }
 

@@ -28,7 +28,8 @@ struct intake {
 /* Where the next frame's payload may be received: at least 65536 bytes; NULL: stuck. */
 uint8_t *intake_room(struct intake *i, size_t *ret_n);
 /* n bytes of the room are a frame. */
-void intake_add(struct intake *i, enum frame_kind kind, uint32_t session, size_t n);
+void intake_add(struct intake *i, enum frame_kind kind, uint32_t session,
+    uint16_t stream, size_t n);
 /* A frame with this payload.  False: stuck. */
 bool intake_put(struct intake *i, enum frame_kind kind, uint32_t session,
     const char *text, size_t length);

@@ -267,8 +267,15 @@ journal_reserve(struct journal *j, size_t *ret_n)
 
 int
 journal_commit(struct journal *j, enum frame_kind kind, uint32_t session,
-    uint64_t arrival_ns, size_t used, struct err *e)
+    uint16_t stream, uint64_t arrival_ns, size_t used, struct err *e)
 {
+	const struct frame f = {
+	    .kind = kind,
+	    .session = session,
+	    .stream = stream,
+	    .arrival_ns = arrival_ns,
+	    .length = used,
+	};
 	struct journal_buffer *b = j->filling;
 
 	if (b == NULL || b->is_padded ||
@@ -276,8 +283,7 @@ journal_commit(struct journal *j, enum frame_kind kind, uint32_t session,
 		return err_set(
 		    e, -EINVAL, "%zu bytes were not reserved in the journal", used);
 	}
-	b->used += segment_frame_write(
-	    b->bytes + b->used, j->seed, kind, session, arrival_ns, j->end, used);
+	b->used += segment_frame_write(b->bytes + b->used, j->seed, j->end, &f);
 	j->end = b->start + b->used;
 	return 0;
 }

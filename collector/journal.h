@@ -42,15 +42,16 @@ uint64_t journal_skipped(const struct journal *j);
 
 /* Writing.  A buffer is taken, filled by frames, written, and handed to the processing
  * thread, which gives it back. room = journal_reserve(j, &n): at least 65536 bytes
- * after the frame header; receive into it; journal_commit(j, kind, session, arrival,
- * used): the frame is in the buffer (not yet on disk). journal_write() writes what is
- * committed and gives the buffer for processing, or NULL when nothing is committed.
- * Reserve says NULL when this buffer is full (write it, reserve again) or every buffer
- * is with the processing thread (wait).  A failed write (-ENOSPC: disk or max_bytes)
- * keeps the buffer: nothing can be reserved until a later journal_write() succeeds. */
+ * after the frame header; receive into it; journal_commit(j, kind, session, stream,
+ * arrival, used): the frame is in the buffer (not yet on disk). journal_write() writes
+ * what is committed and gives the buffer for processing, or NULL when nothing is
+ * committed. Reserve says NULL when this buffer is full (write it, reserve again) or
+ * every buffer is with the processing thread (wait).  A failed write (-ENOSPC: disk or
+ * max_bytes) keeps the buffer: nothing can be reserved until a later journal_write()
+ * succeeds. */
 uint8_t *journal_reserve(struct journal *j, size_t *ret_n);
 int journal_commit(struct journal *j, enum frame_kind kind, uint32_t session,
-    uint64_t arrival_ns, size_t used, struct err *e);
+    uint16_t stream, uint64_t arrival_ns, size_t used, struct err *e);
 struct journal_buffer; /* frames that lie in a range of positions, in memory and on disk
 			*/
 int journal_write(struct journal *j, struct journal_buffer **ret, struct err *e);

@@ -90,8 +90,11 @@ drop_unborn(struct journal *j, struct err *e)
 	}
 	if (st.st_size == (off_t)SEGMENT_BLOCK) {
 		struct segment_reader *r;
-		if (journal_open_reader(j, last->start, UINT64_MAX, &r, NULL) == 0) {
+		int rc = journal_open_reader(j, last->start, UINT64_MAX, &r, NULL);
+		if (rc == 0) {
 			segment_reader_free(r);
+		}
+		if (rc == 0 || rc == -ENOTSUP) {
 			return 0;
 		}
 	}

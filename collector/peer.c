@@ -119,7 +119,7 @@ take_in(struct peer *p, struct intake *intake, uint8_t *room, size_t got, struct
 		    room[whole], room[whole + 1], room[whole + 2], room[whole + 3]);
 	}
 	if (whole > 0) {
-		intake_add(intake, FRAME_MESSAGES, p->session, whole);
+		intake_add(intake, FRAME_MESSAGES, p->session, 0, whole);
 	}
 	return rc;
 }
@@ -153,6 +153,73 @@ receive(struct peer *p, struct intake *intake, size_t *budget, struct err *e)
 		return rc;
 	}
 	return n > 0 ? 1 : (int)n;
+}
+
+static int
+complain_message(struct peer *p, const uint8_t *bytes, size_t n, struct err *e)
+{
+	p->is_foreign = true;
+	return err_set(e, -EPROTO,
+	    "what it sends is no IPFIX: %zu bytes that begin with %02x%02x are no "
+	    "whole message",
+	    n, n > 0 ? bytes[0] : 0, n > 1 ? bytes[1] : 0);
+}
+
+/* A frame holds one stream's messages: another's first one is the next frame's. */
+static int
+set_aside(struct peer *p, const uint8_t *bytes, size_t n, struct err *e)
+{
+	p->carry = malloc(n);
+	if (p->carry == NULL) {
+		return err_set(e, -ENOMEM, "no memory for a message");
+	}
+	memcpy(p->carry, bytes, n);
+	p->carried = n;
+	p->stream = p->transport.stream;
+	return 1;
+}
+
+/* As receive(), of a message transport: one read is one whole message. */
+static int
+receive_messages(struct peer *p, struct intake *intake, size_t *budget, struct err *e)
+{
+	struct transport *t = &p->transport;
+	size_t room_n, got = p->carried;
+	uint8_t *room = intake_room(intake, &room_n);
+	uint16_t stream = p->stream;
+	int rc = 1;
+
+	if (room == NULL) {
+		return -EBUSY;
+	}
+	if (got > 0) {
+		memcpy(room, p->carry, got);
+		drop_carry(p);
+	}
+	while (rc > 0 && *budget > 0 && room_n - got >= MESSAGE_MAX) {
+		ssize_t n = t->ops->read(t, room + got, room_n - got, e);
+		if (n <= 0) {
+			rc = (int)n;
+			break;
+		}
+		p->bytes += (size_t)n;
+		*budget -= (size_t)n < *budget ? (size_t)n : *budget;
+		if (message_length(room + got, (size_t)n) != n) {
+			rc = complain_message(p, room + got, (size_t)n, e);
+		} else if (got > 0 && t->stream != stream) {
+			p->messages++;
+			rc = set_aside(p, room + got, (size_t)n, e);
+			break;
+		} else {
+			p->messages++;
+			stream = t->stream;
+			got += (size_t)n;
+		}
+	}
+	if (got > 0) {
+		intake_add(intake, FRAME_MESSAGES, p->session, stream, got);
+	}
+	return rc;
 }
 
 static enum peer_next
@@ -222,7 +289,9 @@ step_open(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 {
 	int rc;
 
-	while ((rc = receive(p, intake, &budget, e)) > 0) {
+	while (
+	    (rc = p->transport.ops->is_message ? receive_messages(p, intake, &budget, e)
+					       : receive(p, intake, &budget, e)) > 0) {
 		if (budget == 0) {
 			return PEER_AGAIN;
 		}

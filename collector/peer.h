@@ -1,8 +1,10 @@
 /* One peer of the collector: handshake, then its stream received into the intake's room
  * and cut into whole messages, then its end.  Decodes nothing and trusts no length.
  * Owned by the listener, which watches its socket and decides how long it may take.
+ * A message transport's peer sends whole messages, each on a stream (SCTP): what is one
+ * frame is of one stream.
  * Memory: a partial message (at most 64 KiB) between two rounds, only while there is
- * one. */
+ * one; of a message transport the first whole one of another stream. */
 #ifndef COLLECTOR_PEER_H
 #define COLLECTOR_PEER_H
 
@@ -40,6 +42,7 @@ struct peer {
 	uint32_t session;
 	uint8_t *carry; /* the beginning of a message; NULL: none */
 	size_t carried;
+	uint16_t stream;  /* message transports: of the carried one */
 	bool is_foreign;  /* ended because its stream is no IPFIX */
 	char reason[256]; /* of FRAME_CLOSE; "": in order */
 	uint64_t messages, bytes;

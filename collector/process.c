@@ -283,7 +283,7 @@ pass_message(
 		return rc < 0 ? rc : 0;
 	}
 	sessions_message(
-	    p->sessions, f->session, bytes, length, f->arrival_ns, position);
+	    p->sessions, f->session, f->stream, bytes, length, f->arrival_ns, position);
 	if (p->quarantine != NULL) {
 		quarantine_end(p->quarantine);
 	}
@@ -504,7 +504,7 @@ close_orphan(uint32_t session, const struct session_identity *identity, void *da
 	/* No room: the next start closes the rest. */
 	if (at != NULL && room >= sizeof reason) {
 		memcpy(at, reason, sizeof reason - 1);
-		if (journal_commit(c->p->journal, FRAME_CLOSE, session, c->p->now_ns,
+		if (journal_commit(c->p->journal, FRAME_CLOSE, session, 0, c->p->now_ns,
 			sizeof reason - 1, &e) == 0) {
 			c->count++;
 		}

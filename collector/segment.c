@@ -11,7 +11,7 @@
 #include "common/hash.h"
 
 #define HEADER_MAGIC   0x66706a6f75726e6cULL /* "fpjournl" */
-#define HEADER_VERSION 1u
+#define HEADER_VERSION 2u
 #define HEADER_HASHED  40u
 #define FRAME_MAGIC    0x66704672u /* "fpFr" */
 #define FRAME_HASHED   32u
@@ -34,9 +34,12 @@ segment_header_read(const uint8_t *block, struct segment_header *ret)
 {
 	struct segment_header h;
 
-	if (load_u64(block) != HEADER_MAGIC || load_u32(block + 8) != HEADER_VERSION ||
+	if (load_u64(block) != HEADER_MAGIC ||
 	    load_u64(block + HEADER_HASHED) != hash_bytes(block, HEADER_HASHED, 0)) {
 		return -EPROTO;
+	}
+	if (load_u32(block + 8) != HEADER_VERSION) {
+		return -ENOTSUP;
 	}
 	h.next_session = load_u32(block + 12);
 	memcpy(h.uuid, block + 16, sizeof h.uuid);
@@ -59,20 +62,20 @@ frame_hash(const uint8_t *frame, uint64_t seed, size_t payload)
 }
 
 size_t
-segment_frame_write(uint8_t *out, uint64_t seed, enum frame_kind kind, uint32_t session,
-    uint64_t arrival_ns, uint64_t position, size_t payload)
+segment_frame_write(
+    uint8_t *out, uint64_t seed, uint64_t position, const struct frame *f)
 {
-	size_t size = segment_frame_size(payload);
+	size_t size = segment_frame_size(f->length);
 
 	store_u32(out, FRAME_MAGIC);
-	store_u32(out + 4, (uint32_t)kind);
-	store_u32(out + 8, session);
-	store_u32(out + 12, (uint32_t)payload);
-	store_u64(out + 16, arrival_ns);
+	store_u32(out + 4, (uint32_t)f->stream << 16 | (uint32_t)f->kind);
+	store_u32(out + 8, f->session);
+	store_u32(out + 12, (uint32_t)f->length);
+	store_u64(out + 16, f->arrival_ns);
 	store_u64(out + 24, position);
-	store_u64(out + FRAME_HASHED, frame_hash(out, seed, payload));
-	memset(out + SEGMENT_FRAME_HEADER + payload, 0,
-	    size - SEGMENT_FRAME_HEADER - payload);
+	store_u64(out + FRAME_HASHED, frame_hash(out, seed, f->length));
+	memset(out + SEGMENT_FRAME_HEADER + f->length, 0,
+	    size - SEGMENT_FRAME_HEADER - f->length);
 	return size;
 }
 
@@ -80,10 +83,12 @@ void
 segment_pad_write(
     uint8_t *out, size_t n, uint64_t seed, uint64_t position, uint64_t synced)
 {
-	memset(out + SEGMENT_FRAME_HEADER, 0, n - SEGMENT_FRAME_HEADER);
+	const struct frame pad = {
+	    .kind = FRAME_PAD, .length = n - SEGMENT_FRAME_HEADER};
+
+	memset(out + SEGMENT_FRAME_HEADER, 0, pad.length);
 	store_u64(out + SEGMENT_FRAME_HEADER, synced);
-	segment_frame_write(
-	    out, seed, FRAME_PAD, 0, 0, position, n - SEGMENT_FRAME_HEADER);
+	segment_frame_write(out, seed, position, &pad);
 }
 
 int
@@ -96,7 +101,7 @@ segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
 	    load_u64(bytes + 24) != position) {
 		return -EBADMSG;
 	}
-	kind = load_u32(bytes + 4);
+	kind = load_u32(bytes + 4) & 0xffff;
 	length = load_u32(bytes + 12);
 	if (kind < FRAME_OPEN || kind > FRAME_PAD ||
 	    length > SEGMENT_FRAME_MAX - SEGMENT_FRAME_HEADER ||
@@ -107,6 +112,7 @@ segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
 	*ret = (struct frame){
 	    .kind = (enum frame_kind)kind,
 	    .session = load_u32(bytes + 8),
+	    .stream = load_u16(bytes + 4),
 	    .arrival_ns = load_u64(bytes + 16),
 	    .position = position + SEGMENT_FRAME_HEADER,
 	    .end = position + segment_frame_size(length),
@@ -173,6 +179,7 @@ static int
 reader_start(struct segment_reader *r, uint64_t limit, struct err *e)
 {
 	struct stat st;
+	int rc = -EPROTO;
 
 	if (fstat(r->fd, &st) < 0) {
 		return err_set(e, -errno, "cannot stat: %s", strerror(errno));
@@ -180,9 +187,17 @@ reader_start(struct segment_reader *r, uint64_t limit, struct err *e)
 	if (!S_ISREG(st.st_mode)) {
 		return err_set(e, -EPROTO, "is no regular file");
 	}
-	if (pread(r->fd, r->window, SEGMENT_BLOCK, 0) != (ssize_t)SEGMENT_BLOCK ||
-	    segment_header_read(r->window, &r->header) < 0) {
-		return err_set(e, -EPROTO, "does not begin with a segment header");
+	if (pread(r->fd, r->window, SEGMENT_BLOCK, 0) == (ssize_t)SEGMENT_BLOCK) {
+		rc = segment_header_read(r->window, &r->header);
+	}
+	if (rc == -ENOTSUP) {
+		return err_set(e, rc,
+		    "has the format of another version of this program: let that one "
+		    "store what the journal holds (start it and stop it), then move "
+		    "the journal away");
+	}
+	if (rc < 0) {
+		return err_set(e, rc, "does not begin with a segment header");
 	}
 	r->seed = segment_seed(r->header.uuid);
 	r->at = r->header.start;

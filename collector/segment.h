@@ -3,13 +3,13 @@
  *
  * All numbers big-endian.  Header block, 4096 bytes: magic, version, UUID of the
  * journal, start position, first unused session number, XXH3 of what is before it.
- * Then frames, each a multiple of 8 bytes: magic, kind, session, payload length,
- * arrival, position of the frame itself, XXH3 of header and payload (seeded by the
- * UUID), payload, zeros.  A frame is at file offset 4096 + position - start.
- * FRAME_PAD: fills up to a block; its payload begins with the position up to which the
- * journal was durable when it was written: what lies before must be whole, what comes
- * after may be torn.
- * Threads: one at a time.  Knows no directory. */
+ * Then frames, each a multiple of 8 bytes: magic, stream (upper 16 bits) and kind,
+ * session, payload length, arrival, position of the frame itself, XXH3 of header and
+ * payload (seeded by the UUID), payload, zeros.  A frame is at file offset 4096 +
+ * position - start. FRAME_PAD: fills up to a block; its payload begins with the
+ * position up to which the journal was durable when it was written: what lies before
+ * must be whole, what comes after may be torn. Threads: one at a time.  Knows no
+ * directory. */
 #ifndef COLLECTOR_SEGMENT_H
 #define COLLECTOR_SEGMENT_H
 
@@ -31,7 +31,7 @@ struct segment_header {
 };
 
 void segment_header_write(const struct segment_header *h, uint8_t *block);
-/* 0, or -EPROTO: this block begins no segment. */
+/* 0, -EPROTO: this block begins no segment, or -ENOTSUP: of another format. */
 int segment_header_read(const uint8_t *block, struct segment_header *ret);
 
 /* Seed of the frames' hashes: no frame of another journal passes for one of ours. */
@@ -45,9 +45,10 @@ segment_frame_size(size_t payload)
 }
 
 /* Writes header and zeros around the payload that lies at out + SEGMENT_FRAME_HEADER;
- * returns the frame's size. */
-size_t segment_frame_write(uint8_t *out, uint64_t seed, enum frame_kind kind,
-    uint32_t session, uint64_t arrival_ns, uint64_t position, size_t payload);
+ * returns the frame's size.  Of f: kind, session, stream, arrival_ns, length; position
+ * is the frame's own. */
+size_t segment_frame_write(
+    uint8_t *out, uint64_t seed, uint64_t position, const struct frame *f);
 /* Writes a pad that ends exactly n bytes after out; n >= SEGMENT_FRAME_HEADER + 8. */
 void segment_pad_write(
     uint8_t *out, size_t n, uint64_t seed, uint64_t position, uint64_t synced);

@@ -206,9 +206,11 @@ counted_by_sequence(const struct passage *p)
 }
 
 static void
-read_message(struct passage *p, const struct envelope *e, struct sequence_result *lost)
+read_message(struct passage *p, const struct envelope *e, uint16_t stream,
+    struct sequence_result *lost)
 {
 	bool counts_records = e->version == MESSAGE_VERSION;
+	struct sequence *sequence;
 	uint64_t lost_before = 0;
 
 	p->origin.exporter = p->session->exporter;
@@ -224,14 +226,17 @@ read_message(struct passage *p, const struct envelope *e, struct sequence_result
 		lost_before = sequence_end(&p->domain->sequence);
 		p->domain->sequence = (struct sequence){0};
 	}
-	sequence_message(&p->domain->sequence, e->sequence, counted_by_sequence(p),
-	    p->is_certain || !counts_records, p->session->can_reorder, lost);
+	sequence = domain_sequence(p->s, p->domain, stream);
+	if (sequence != NULL) {
+		sequence_message(sequence, e->sequence, counted_by_sequence(p),
+		    p->is_certain || !counts_records, p->session->can_reorder, lost);
+	}
 	lost->lost += lost_before;
 }
 
 void
-sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
-    size_t length, uint64_t arrival_ns, uint64_t position)
+sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
+    const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position)
 {
 	struct passage p = {.s = s, .is_certain = true};
 	struct sequence_result lost = {0};
@@ -251,7 +256,7 @@ sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
 		   NULL) {
 		p.dropped[SESSION_REFUSED_DOMAIN]++;
 	} else {
-		read_message(&p, &e, &lost);
+		read_message(&p, &e, stream, &lost);
 	}
 	p.session->used = ++s->clock;
 	if (p.domain == NULL) {

@@ -94,8 +94,8 @@ bool sessions_are_full(const struct sessions *s);
 size_t sessions_most_records(
     const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length);
 /* One whole message of any version. */
-void sessions_message(struct sessions *s, uint32_t session, const uint8_t *bytes,
-    size_t length, uint64_t arrival_ns, uint64_t position);
+void sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
+    const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position);
 
 /* Takes the counters of every domain that counted anything, and clears them. */
 void sessions_take_counts(struct sessions *s,

@@ -98,13 +98,9 @@ put_template(const struct template *t, void *data)
 }
 
 static void
-put_domain(struct output *o, const struct domain *d)
+put_sequence(struct output *o, uint16_t stream, const struct sequence *q)
 {
-	const struct sequence *q = &d->sequence;
-
-	put(o, 2, d->version);
-	put(o, 4, d->id);
-	put(o, 4, d->uptime_ms);
+	put(o, 2, stream);
 	put(o, 4, q->expected);
 	put(o, 4, q->late_next);
 	put(o, 1, (uint64_t)(q->is_known | q->is_uncertain << 1 | q->has_late << 2));
@@ -113,6 +109,19 @@ put_domain(struct output *o, const struct domain *d)
 		put(o, 4, q->gaps[i].from);
 		put(o, 4, q->gaps[i].length);
 		put(o, 2, q->gaps[i].patience);
+	}
+}
+
+static void
+put_domain(struct output *o, const struct domain *d)
+{
+	put(o, 2, d->version);
+	put(o, 4, d->id);
+	put(o, 4, d->uptime_ms);
+	put(o, 2, 1 + d->stream_count);
+	put_sequence(o, 0, &d->sequence);
+	for (unsigned i = 0; i < d->stream_count; i++) {
+		put_sequence(o, d->streams[i].number, &d->streams[i].sequence);
 	}
 	put(o, 4, templates_count(d->templates));
 	templates_each(d->templates, put_template, o);
@@ -318,13 +327,20 @@ get_domain(struct sessions *s, struct session *session, struct cursor *c)
 {
 	uint16_t version = (uint16_t)get(c, 2);
 	struct domain *d = session_domain(s, session, version, (uint32_t)get(c, 4));
-	struct sequence ignored = {0};
 	uint32_t uptime_ms = (uint32_t)get(c, 4);
-	uint64_t templates;
+	uint64_t streams, templates;
 
-	get_sequence(d == NULL ? &ignored : &d->sequence, c);
 	if (d != NULL) {
 		d->uptime_ms = uptime_ms;
+	}
+	streams = get(c, 2);
+	for (uint64_t i = 0; i < streams && !c->failed; i++) {
+		uint16_t stream = (uint16_t)get(c, 2);
+		struct sequence ignored, *q = NULL;
+		if (d != NULL && !c->failed) {
+			q = domain_sequence(s, d, stream);
+		}
+		get_sequence(q == NULL ? &ignored : q, c);
 	}
 	templates = get(c, 4);
 	for (uint64_t i = 0; i < templates && !c->failed; i++) {

@@ -17,6 +17,7 @@ session_free(struct sessions *s, struct session *session)
 		struct domain *d = session->domains[i];
 		s->template_bytes -= d->template_bytes;
 		s->domains--;
+		(void)domain_end_sequences(s, d);
 		templates_free(d->templates);
 		free(d);
 	}
@@ -52,6 +53,15 @@ name_exporter(const struct sessions *s, struct session *session)
 	session->exporter[n] = '\0';
 }
 
+/* udp, dtls+udp */
+static bool
+ends_with(const char *text, const char *end)
+{
+	size_t n = strlen(text), m = strlen(end);
+
+	return n >= m && strcmp(text + n - m, end) == 0;
+}
+
 static struct session *
 session_new(
     const struct sessions *s, uint32_t number, const struct session_identity *id)
@@ -64,8 +74,10 @@ session_new(
 	session->number = number;
 	session->identity = *id;
 	session->is_open = true;
-	session->can_reorder = strcmp(id->transport, "udp") == 0;
-	session->may_withdraw = !session->can_reorder; /* RFC 7011 section 8.4 */
+	/* Over SCTP messages may be sent unordered (RFC 7011 section 10.2.4). */
+	session->can_reorder =
+	    ends_with(id->transport, "udp") || strcmp(id->transport, "sctp") == 0;
+	session->may_withdraw = !ends_with(id->transport, "udp"); /* section 8.4 */
 	name_exporter(s, session);
 	return session;
 }
@@ -182,7 +194,7 @@ close_session(struct sessions *s, struct session *session)
 {
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
-		uint64_t lost = sequence_end(&d->sequence);
+		uint64_t lost = domain_end_sequences(s, d);
 		if (lost > 0 && s->is_counting) {
 			if (d->counts.messages == 0) {
 				d->counts.first_ns = d->counts.last_ns = s->now_ns;

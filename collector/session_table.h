@@ -9,13 +9,24 @@
 /* Memory that templates of all sessions may take together. */
 #define SESSION_TEMPLATE_BYTES (256u << 20)
 #define SESSION_LEARNED_MAX    4096u
+/* SCTP streams beside 0 whose sequence numbers are followed: of a domain, and of all
+ * together.  Loss in further ones is not seen. */
+#define DOMAIN_STREAMS_MAX  256u
+#define SESSION_STREAMS_MAX 65536u
+
+struct stream {
+	uint16_t number;
+	struct sequence sequence;
+};
 
 struct domain {
 	uint16_t version;
 	uint32_t id;
 	struct templates *templates;
-	size_t template_bytes; /* estimate, part of sessions.template_bytes */
-	struct sequence sequence;
+	size_t template_bytes;    /* estimate, part of sessions.template_bytes */
+	struct sequence sequence; /* of stream 0 */
+	struct stream *streams;   /* the others, by number */
+	unsigned stream_count;
 	uint32_t uptime_ms; /* of the latest message, where the version has it */
 	struct session_counts counts;
 };
@@ -43,7 +54,7 @@ struct sessions {
 
 	struct session **buckets;
 	unsigned bucket_mask;
-	unsigned open, closed, domains;
+	unsigned open, closed, domains, streams;
 	struct session *last;
 	uint64_t clock;  /* messages so far */
 	uint64_t now_ns; /* arrival of the latest frame */
@@ -66,6 +77,10 @@ struct domain *session_find_domain(
 /* The domain, made on first sight; NULL: one too many. */
 struct domain *session_domain(
     struct sessions *s, struct session *session, uint16_t version, uint32_t id);
+/* The stream's sequence, made on first sight; NULL: one too many. */
+struct sequence *domain_sequence(struct sessions *s, struct domain *d, uint16_t stream);
+/* Nothing more comes: the records lost in open gaps of all streams, which go. */
+uint64_t domain_end_sequences(struct sessions *s, struct domain *d);
 /* Reads a template set; the memory of all stays bounded. */
 void domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,

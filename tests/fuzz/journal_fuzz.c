@@ -49,14 +49,18 @@ repair_frames(uint8_t *file, size_t length, uint64_t seed)
 	while (at + SEGMENT_FRAME_HEADER <= length) {
 		size_t left = length - at - SEGMENT_FRAME_HEADER;
 		uint32_t payload = load_u32(file + at + 12) % 4096;
-		uint32_t kind = 1 + load_u32(file + at + 4) % 6;
 		if (load_u32(file + at) != 0x66704672u || payload + 8 > left) {
 			at += 8;
 			continue;
 		}
-		segment_frame_write(file + at, seed, (enum frame_kind)kind,
-		    load_u32(file + at + 8), load_u64(file + at + 16),
-		    at - SEGMENT_BLOCK, payload);
+		segment_frame_write(file + at, seed, at - SEGMENT_BLOCK,
+		    &(const struct frame){
+			.kind = (enum frame_kind)(1 + load_u16(file + at + 6) % 6),
+			.stream = load_u16(file + at + 4),
+			.session = load_u32(file + at + 8),
+			.arrival_ns = load_u64(file + at + 16),
+			.length = payload,
+		    });
 		at += segment_frame_size(payload);
 	}
 }

@@ -94,13 +94,14 @@ send_messages(struct sessions *s, const uint8_t *bytes, size_t length)
 {
 	uint64_t sent = 0, counted = 0, position = POSITION;
 	uint32_t session = 0;
+	uint16_t stream = 0;
 
 	while (length > 0) {
 		int n = message_length(bytes, length);
 		size_t take = n <= 0 || (size_t)n > length ? length : (size_t)n;
 		size_t most = sessions_most_records(s, session, bytes, take);
 		records = 0;
-		sessions_message(s, session, bytes, take, position, position);
+		sessions_message(s, session, stream, bytes, take, position, position);
 		if (records > most) {
 			abort(); /* tables would run over */
 		}
@@ -108,6 +109,7 @@ send_messages(struct sessions *s, const uint8_t *bytes, size_t length)
 		bytes += take;
 		length -= take;
 		session = (session + (take & 1)) % 3;
+		stream = (uint16_t)(take >> 1 & 3);
 		sent++;
 	}
 	sessions_take_counts(s, take_counts, &counted);

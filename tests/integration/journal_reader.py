@@ -6,12 +6,12 @@ import pathlib
 import struct
 
 BLOCK = 4096
-FRAME = struct.Struct(">IIIIQQQ")
+FRAME = struct.Struct(">IHHIIQQQ")
 MAGIC = 0x66704672
 OPEN, MESSAGES, CLOSE, REFUSED, TICK, PAD = range(1, 7)
 FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
-Frame = collections.namedtuple("Frame", "kind session arrival position payload")
+Frame = collections.namedtuple("Frame", "kind session stream arrival position payload")
 
 
 def segments(folder):
@@ -24,13 +24,13 @@ def frames(segment):
     start = int(pathlib.Path(segment).stem, 16)
     at = BLOCK
     while at + FRAME.size <= len(data):
-        magic, kind, session, length, arrival, position, _ = FRAME.unpack_from(data, at)
+        magic, stream, kind, session, length, arrival, position, _ = FRAME.unpack_from(data, at)
         end = at + (FRAME.size + length + 7) // 8 * 8
         if magic != MAGIC or position != start + at - BLOCK or end > len(data):
             return
         if kind != PAD:
             payload = data[at + FRAME.size:at + FRAME.size + length]
-            yield Frame(kind, session, arrival, position, payload)
+            yield Frame(kind, session, stream, arrival, position, payload)
         at = end
 
 

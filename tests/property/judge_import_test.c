@@ -470,7 +470,7 @@ emit(struct writer *w)
 		return;
 	}
 	assert_int_equal(message_length(w->message, length), length);
-	sessions_message(w->sessions, 1, w->message, length, NS_PER_SECOND, 0);
+	sessions_message(w->sessions, 1, 0, w->message, length, NS_PER_SECOND, 0);
 	w->messages++;
 }
 

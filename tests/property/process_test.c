@@ -142,7 +142,7 @@ commit(struct world *w, enum frame_kind kind, size_t n)
 {
 	struct err e = {""};
 
-	if (journal_commit(w->journal, kind, w->session, w->now_ns, n, &e) < 0) {
+	if (journal_commit(w->journal, kind, w->session, 0, w->now_ns, n, &e) < 0) {
 		die("commit", &e);
 	}
 }

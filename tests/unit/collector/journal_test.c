@@ -21,6 +21,8 @@
 
 #include "collector/journal.h"
 #include "collector/segment.h"
+#include "common/cursor.h"
+#include "common/hash.h"
 
 static char directory[64];
 
@@ -85,7 +87,7 @@ add(struct journal *j, uint32_t session, size_t n, int value)
 	assert_true(room >= n);
 	memset(p, value, n);
 	assert_int_equal(
-	    journal_commit(j, FRAME_MESSAGES, session, 1000 + session, n, NULL), 0);
+	    journal_commit(j, FRAME_MESSAGES, session, 0, 1000 + session, n, NULL), 0);
 }
 
 static void
@@ -210,6 +212,69 @@ test_a_buffer_hands_out_the_frames_that_were_committed(void **state)
 	assert_int_equal(journal_buffer_next(b, &at, &f), 0);
 	journal_buffer_return(j, b);
 	journal_close(j);
+}
+
+struct streams {
+	unsigned count;
+	uint16_t numbers[4];
+};
+
+static int
+see_stream(const struct frame *f, void *data)
+{
+	struct streams *s = data;
+
+	assert_true(s->count < 4);
+	s->numbers[s->count++] = f->stream;
+	return 0;
+}
+
+static void
+test_a_frame_keeps_its_stream(void **state)
+{
+	struct journal *j = open_journal();
+	struct streams seen = {0};
+	size_t room;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_non_null(journal_reserve(j, &room));
+		assert_int_equal(journal_commit(j, FRAME_MESSAGES, 1,
+				     i == 0 ? 0 : 65535, 1, 0, NULL),
+		    0);
+	}
+	write_out(j);
+	journal_close(j);
+	j = open_journal();
+	assert_int_equal(journal_replay(j, 0, see_stream, &seen, NULL), 0);
+	assert_int_equal(seen.count, 2);
+	assert_int_equal(seen.numbers[0], 0);
+	assert_int_equal(seen.numbers[1], 65535);
+	journal_close(j);
+}
+
+/* What version 1 wrote differs in the header's version alone. */
+static void
+test_a_segment_of_another_format_is_told_and_kept(void **state)
+{
+	struct journal *j = open_journal();
+	struct err e = {""};
+	uint8_t block[SEGMENT_BLOCK];
+	char path[128];
+	int fd;
+
+	(void)state;
+	journal_close(j);
+	segment_path(0, path);
+	fd = open(path, O_RDWR);
+	assert_int_equal(pread(fd, block, sizeof block, 0), sizeof block);
+	store_u32(block + 8, 1);
+	store_u64(block + 40, hash_bytes(block, 40, 0));
+	assert_int_equal(pwrite(fd, block, sizeof block, 0), sizeof block);
+	close(fd);
+	assert_null(open_with(false, &e));
+	assert_non_null(strstr(e.text, "the format of another version"));
+	assert_int_equal(access(path, F_OK), 0);
 }
 
 static void
@@ -620,6 +685,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(test_frames_come_back_after_a_restart),
 	    CASE(test_a_buffer_hands_out_the_frames_that_were_committed),
+	    CASE(test_a_frame_keeps_its_stream),
+	    CASE(test_a_segment_of_another_format_is_told_and_kept),
 	    CASE(test_nothing_committed_writes_nothing),
 	    CASE(test_reserve_stops_when_every_buffer_is_out),
 	    CASE(test_a_torn_tail_is_cut_at_the_last_whole_frame),

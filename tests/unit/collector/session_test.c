@@ -126,7 +126,7 @@ send_words(struct stage *g, uint32_t session, uint32_t sequence, uint32_t domain
 	uint8_t bytes[1024];
 	size_t n = build(bytes, sequence, domain, set_id, words, count);
 
-	sessions_message(g->sessions, session, bytes, n, 77, 4242);
+	sessions_message(g->sessions, session, 0, bytes, n, 77, 4242);
 }
 #define SEND(g, session, sequence, domain, set_id, ...)                                \
 	send_words(g, session, sequence, domain, set_id,                               \
@@ -278,7 +278,7 @@ test_a_set_longer_than_its_message_is_a_bad_message(void **state)
 	open_session(g, 1, "tcp", "a:1");
 	n = build(bytes, 0, 7, 256, (uint16_t[]){1, 2}, 2);
 	store_u16(bytes + 18, 60);
-	sessions_message(g->sessions, 1, bytes, n, 1, 0);
+	sessions_message(g->sessions, 1, 0, bytes, n, 1, 0);
 	counts_of(g);
 	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 1);
 }
@@ -422,7 +422,7 @@ teach(struct stage *g, uint32_t session, const char *name)
 	n += strlen(name);
 	store_u16(bytes + 2, (uint16_t)n);
 	store_u16(bytes + 18, (uint16_t)(n - 16));
-	sessions_message(g->sessions, session, bytes, n, 1, 0);
+	sessions_message(g->sessions, session, 0, bytes, n, 1, 0);
 }
 
 static void
@@ -511,6 +511,59 @@ test_a_snapshot_goes_on_where_it_was(void **state)
 	sessions_close(g->sessions, 1, 99);
 	counts_of(g);
 	assert_int_equal(g->counts.lost, 2 + 6);
+	unlink(path);
+}
+
+static void
+send_on(struct stage *g, uint16_t stream, uint32_t sequence)
+{
+	uint8_t bytes[64];
+	size_t n = build(bytes, sequence, 7, 256, (uint16_t[]){1, 2}, 2);
+
+	sessions_message(g->sessions, 1, stream, bytes, n, 77, 4242);
+}
+
+static void
+test_each_stream_has_sequence_numbers_of_its_own(void **state)
+{
+	struct stage *g = *state;
+
+	open_session(g, 1, "sctp", "192.0.2.1:9");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	for (uint32_t i = 0; i < 4; i++) {
+		send_on(g, 1, i);
+		send_on(g, 9, 100 + 2 * i); /* one of two is missing */
+		send_on(g, 2, i);
+	}
+	sessions_close(g->sessions, 1, 99);
+	counts_of(g);
+	assert_int_equal(g->counts.lost, 3);
+	assert_int_equal(g->counts.reordered, 0);
+}
+
+static void
+test_a_snapshot_holds_every_stream(void **state)
+{
+	struct stage *g = *state;
+	char path[] = "/tmp/session_test_XXXXXX";
+	struct err e = {""};
+
+	close(mkstemp(path));
+	open_session(g, 1, "sctp", "192.0.2.1:9");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	send_on(g, 3, 10);
+	send_on(g, 65535, 20);
+	assert_int_equal(sessions_save(g->sessions, path, &e), 0);
+	sessions_free(g->sessions);
+	g->sessions = make_sessions(g);
+	if (sessions_load(g->sessions, path, &e) < 0) {
+		fail_msg("%s", e.text);
+	}
+	send_on(g, 3, 13);
+	send_on(g, 65535, 21);
+	sessions_close(g->sessions, 1, 99);
+	counts_of(g);
+	assert_int_equal(g->counts.lost, 2);
 	unlink(path);
 }
 
@@ -672,7 +725,7 @@ test_zeros_at_the_end_of_a_message_are_padding(void **state)
 	open_session(g, 1, "tcp", "a:1");
 	n = build(bytes, 0, 7, 2, (uint16_t[]){PORTS(256)}, 6);
 	store_u16(bytes + 2, (uint16_t)(n + 10));
-	sessions_message(g->sessions, 1, bytes, n + 10, 1, 0);
+	sessions_message(g->sessions, 1, 0, bytes, n + 10, 1, 0);
 	counts_of(g);
 	assert_int_equal(g->counts.templates, 1);
 	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 0);
@@ -712,6 +765,8 @@ main(void)
 	    CASE(test_an_uptime_that_passes_its_end_is_no_restart),
 	    CASE(test_withdrawals_over_udp_are_ignored_and_counted),
 	    CASE(test_zeros_at_the_end_of_a_message_are_padding),
+	    CASE(test_each_stream_has_sequence_numbers_of_its_own),
+	    CASE(test_a_snapshot_holds_every_stream),
 	    CASE(test_a_damaged_snapshot_is_an_error_and_an_empty_one_is_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
