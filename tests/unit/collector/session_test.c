@@ -604,7 +604,7 @@ send_v9(struct stage *g, uint32_t sequence, uint32_t uptime_ms, uint16_t flowset
 	for (size_t i = 0; i < count; i++) {
 		store_u16(bytes + 24 + 2 * i, words[i]);
 	}
-	sessions_message(g->sessions, 1, bytes, length, 77, 4242);
+	sessions_message(g->sessions, 1, 0, bytes, length, 77, 4242);
 }
 #define SEND_V9(g, sequence, uptime_ms, flowset, ...)                                  \
 	send_v9(g, sequence, uptime_ms, flowset, (const uint16_t[]){__VA_ARGS__},      \
@@ -617,7 +617,7 @@ send_v5(struct stage *g, uint32_t sequence, uint16_t records)
 
 	store_u16(bytes + 2, records);
 	store_u32(bytes + 16, sequence);
-	sessions_message(g->sessions, 1, bytes, 24 + 48 * (size_t)records, 77, 4242);
+	sessions_message(g->sessions, 1, 0, bytes, 24 + 48 * (size_t)records, 77, 4242);
 }
 
 static void
