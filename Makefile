@@ -42,7 +42,7 @@ PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 ALL_CFLAGS  = $(BASE) $(CFLAGS.$(VARIANT)) $(CFLAGS) $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDBASE) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
-LIBS       := $(PKG_LIBS) -lm
+LIBS       := $(PKG_LIBS) -lsctp -lm
 
 PROGRAMS  := flowpair-exporter flowpair-collector flowpair-query
 COMMON    := $(wildcard common/*.c)

@@ -20,9 +20,9 @@ static const struct option table[] = {
 	AT(listen),
 	.argument = "URI",
 	.section = "Input",
-	.help = "Take IPFIX messages here: tls://HOST[:4740] or tcp://HOST[:4739]; "
-		"HOST * is every address of this host, port 0 any free one.  May be "
-		"repeated."},
+	.help = "Take IPFIX messages here: tls://HOST[:4740], tcp://HOST[:4739] or "
+		"sctp://HOST[:4739]; HOST * is every address of this host, port 0 any "
+		"free one.  May be repeated."},
     {.name = "read",
 	.letter = 'r',
 	.kind = OPTION_LIST,

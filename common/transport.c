@@ -12,19 +12,19 @@
 
 #include "common/address.h"
 
-#define SCHEMES "tcp://HOST[:PORT], tls://HOST[:PORT] and file:PATH"
+#define SCHEMES "tcp://HOST[:PORT], tls://HOST[:PORT], sctp://HOST[:PORT] and file:PATH"
 
 static const struct transport_ops *const schemes[] = {
-    &transport_tcp, &transport_tls, &transport_file};
+    &transport_tcp, &transport_tls, &transport_sctp, &transport_file};
 
 /* Known to the design, not to this version: worth another sentence than a typing error.
  */
-static const char *const later[] = {"sctp", "dtls+sctp", "udp", "dtls+udp"};
+static const char *const later[] = {"dtls+sctp", "udp", "dtls+udp"};
 
 static int
 complain_scheme(const char *text, const char *scheme, struct err *e)
 {
-	const char *names[] = {"tcp", "tls", "file"};
+	const char *names[] = {"tcp", "tls", "sctp", "file"};
 	const char *nearest = NULL;
 
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
@@ -34,7 +34,7 @@ complain_scheme(const char *text, const char *scheme, struct err *e)
 			    later[i]);
 		}
 	}
-	nearest = err_nearest(scheme, names, 3);
+	nearest = err_nearest(scheme, names, sizeof names / sizeof *names);
 	if (nearest != NULL) {
 		return err_set(e, -EINVAL,
 		    "\"%s\": there is no transport \"%s\", did you mean \"%s\"?  There "
@@ -237,7 +237,7 @@ transport_check_target(const struct transport_uri *uri, struct err *e)
 		    "is not 0",
 		    uri->text);
 	}
-	return 0;
+	return uri->ops->check == NULL ? 0 : uri->ops->check(uri, e);
 }
 
 /* One listening socket at this address; negative errno. */
@@ -406,12 +406,6 @@ transport_unlisten(struct transport_listener *l)
 		l->ops->unlisten(l);
 	}
 	*l = (struct transport_listener){.fd = -1};
-}
-
-uint64_t
-transport_timeout(const struct transport *t)
-{
-	return t->ops->timeout == NULL ? UINT64_MAX : t->ops->timeout(t);
 }
 
 enum tls_refusal

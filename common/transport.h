@@ -4,7 +4,8 @@
  * transport (is_message) moves exactly one IPFIX message by each.
  * URIs: scheme://host:port?name=value&name=value and file:path (ports default 4739
  * plain, 4740 secured; [::1]:4740 for IPv6).  Threads: one at a time per connection.
- * Each scheme is one file: transport_tcp.c, transport_tls.c, transport_file.c. */
+ * Each scheme is one file: transport_tcp.c, transport_tls.c, transport_sctp.c,
+ * transport_file.c. */
 #ifndef COMMON_TRANSPORT_H
 #define COMMON_TRANSPORT_H
 
@@ -24,7 +25,7 @@ struct transport_uri {
 	const struct transport_ops *ops;
 	char host[256]; /* or the path of a file */
 	uint16_t port;
-	char options[128]; /* after "?": "streams=4&x=y"; names are known to ops */
+	char options[256]; /* after "?": "streams=4&x=y"; names are known to ops */
 	char text[320];    /* as given, for sentences */
 };
 
@@ -47,18 +48,19 @@ struct transport {
 			      IP address, else subject CN; "" when there is none */
 	char protocol[TLS_PROTOCOL]; /* that both ends agreed on by ALPN; "": plain RFC
 					7011 */
-	uint16_t stream; /* SCTP: of the message read last; that a write goes out on */
-	void *state;     /* the scheme's own */
+	uint16_t stream;  /* SCTP: of the message read last; that a write goes out on */
+	uint16_t streams; /* SCTP: that writes may go out on: 0 to streams - 1 */
+	void *state;      /* the scheme's own */
 };
 
 struct transport_ops {
 	const char *scheme; /* "tls" */
 	uint16_t port;      /* default; 0: no port */
 	bool is_secure, is_file, is_message;
-	bool is_welcoming; /* a server's handshake ends after its client's: one of ours
-			      sends something to read when it has accepted the client */
 	uint32_t message_max;       /* longest message, bytes */
 	const char *const *options; /* names that URIs may give; NULL: none */
+	/* Whether this machine can do what the URI asks for; NULL: it can. */
+	int (*check)(const struct transport_uri *uri, struct err *e);
 	/* Starts connecting, with a blocking look-up of the host's name.  0: under way
 	 * or open already (is_open); negative: sentence in e, nothing to close. */
 	int (*dial)(struct transport *t, const struct transport_uri *uri,
@@ -92,9 +94,6 @@ struct transport_ops {
 	int (*finish)(struct transport *t, struct err *e);
 	/* EPOLLIN, EPOLLOUT or both: what -EAGAIN waits for. */
 	uint32_t (*want)(const struct transport *t);
-	/* Nanoseconds after which proceed() is to be called though fd is not ready,
-	 * while the transport is not open; UINT64_MAX: never.  NULL: never. */
-	uint64_t (*timeout)(const struct transport *t);
 	/* More decrypted bytes are buffered inside: read again without waiting. */
 	bool (*pending)(const struct transport *t);
 	/* Why it failed (common/tls.h); NULL: this scheme refuses nobody. */
@@ -104,8 +103,8 @@ struct transport_ops {
 
 /* Parses and finds the scheme; complains naming the schemes that exist. */
 int transport_parse_uri(const char *text, struct transport_uri *ret, struct err *e);
-/* Whether it may be dialled: it names a host and a port, or is a file.  0 or -EINVAL.
- */
+/* Whether it may be dialled: it names a host and a port, or is a file; and this machine
+ * can.  0 or negative. */
 int transport_check_target(const struct transport_uri *uri, struct err *e);
 /* The value of an option of the URI: its length with *ret (not terminated), or -ENOENT.
  */
@@ -121,8 +120,6 @@ int transport_accept(struct transport_listener *l, struct transport *t,
     struct tls_context *tls, struct err *e);
 void transport_unlisten(struct transport_listener *l); /* a zeroed one too */
 
-/* As ops->timeout. */
-uint64_t transport_timeout(const struct transport *t);
 /* TLS_REFUSED_NONE for schemes that refuse nobody. */
 enum tls_refusal transport_refusal(const struct transport *t);
 
@@ -138,6 +135,7 @@ void transport_close_listener(struct transport_listener *l); /* closes l->fd */
  */
 void transport_format_peer(const struct sockaddr_storage *from, char out[static 128]);
 
-extern const struct transport_ops transport_tcp, transport_tls, transport_file;
+extern const struct transport_ops transport_tcp, transport_tls, transport_sctp,
+    transport_file;
 
 #endif

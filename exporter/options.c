@@ -228,8 +228,8 @@ static const struct option table[] = {
 	AT(to),
 	.argument = "URI",
 	.section = "Delivery",
-	.help = "Where the records go: file:PATH, tcp://HOST[:4739] or "
-		"tls://HOST[:4740]."},
+	.help = "Where the records go: file:PATH, tcp://HOST[:4739], "
+		"tls://HOST[:4740] or sctp://HOST[:4739]."},
     {.name = "certificate",
 	.kind = OPTION_STRING,
 	AT(certificate),

@@ -1,0 +1,671 @@
+/* sctp://: IPFIX messages over SCTP (RFC 7011 section 10.2).  Templates go out on
+ * stream 0, reliably; data on the others, if there are any, as reliably as the URI
+ * says. Also the carrier of DTLS (common/sctp.h). */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "common/sctp.h"
+#include "common/sctp_stack.h"
+
+#define PROTOCOL_PLAIN 0  /* IANA has no payload protocol identifier for IPFIX */
+#define PROTOCOL_DTLS  47 /* RFC 6083 section 4.1 */
+#define IDLE_TURNS     64 /* pieces that one read may find useless */
+
+struct association {
+	const struct sctp_stack *stack;
+	struct sctp_socket socket;
+	struct sctp_settings settings;
+	uint32_t protocol;
+	bool write_waits; /* for room */
+	bool head_waits;  /* stream 0 has what the other streams must not overtake */
+	uint8_t *part;    /* of a message whose rest is still to come; NULL: none */
+	size_t part_length;
+
+	/* While connecting: the addresses of the host and the one to try next. */
+	struct addrinfo *list, *next;
+	char text[320];
+};
+
+struct place { /* of a listener */
+	struct sctp_socket socket;
+	struct sctp_settings settings;
+	uint32_t protocol;
+};
+
+static bool
+is_carrier(const struct association *a)
+{
+	return a->protocol == PROTOCOL_DTLS;
+}
+
+static int
+say_broken(const struct transport *t, int code, struct err *e)
+{
+	if (code == -ENOTCONN || code == -EPIPE) {
+		code = -ECONNRESET;
+	}
+	return err_set(
+	    e, code, "the connection with %s broke: %s", t->peer, strerror(-code));
+}
+
+static int
+read_settings(const struct transport_uri *uri, uint32_t protocol,
+    struct sctp_settings *ret, struct err *e)
+{
+	int rc = sctp_settings_read(uri, ret, e);
+
+	ret->has_auth = protocol == PROTOCOL_DTLS;
+	return rc < 0 ? rc : ret->stack->check(ret, uri, e);
+}
+
+int
+sctp_check_target(const struct transport_uri *uri, struct err *e)
+{
+	struct sctp_settings settings;
+
+	return read_settings(
+	    uri, uri->ops->is_secure ? PROTOCOL_DTLS : PROTOCOL_PLAIN, &settings, e);
+}
+
+/* Connecting. */
+
+static void
+end_dial(struct association *a)
+{
+	if (a->list != NULL) {
+		freeaddrinfo(a->list);
+	}
+	a->list = a->next = NULL;
+}
+
+static void
+sctp_close(struct transport *t)
+{
+	struct association *a = t->state;
+
+	if (a != NULL) {
+		a->stack->close(&a->socket);
+		end_dial(a);
+		free(a->part);
+		free(a);
+	}
+	t->state = NULL;
+	t->fd = -1;
+	t->is_open = false;
+}
+
+static bool
+has_ipv6(const struct sockaddr_storage *list, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		if (list[i].ss_family == AF_INET6) {
+			return true;
+		}
+	}
+	return false;
+}
+
+/* One socket can have addresses of both families if it is an IPv6 one. */
+static int
+family_of(const struct sctp_settings *s, const struct addrinfo *a)
+{
+	return has_ipv6(s->address, s->addresses) || has_ipv6(s->local, s->locals)
+		   ? AF_INET6
+		   : a->ai_family;
+}
+
+/* The address of the host and the further ones of the URI; how many. */
+static unsigned
+collect(const struct sctp_settings *s, const struct addrinfo *a,
+    struct sockaddr_storage list[SCTP_ADDRESSES + 1])
+{
+	memset(list, 0, sizeof *list);
+	memcpy(list, a->ai_addr, a->ai_addrlen);
+	memcpy(list + 1, s->address, s->addresses * sizeof *list);
+	return s->addresses + 1;
+}
+
+/* One address, and the further ones of the URI, which are the same host's. */
+static int
+try_address(struct association *a, const struct addrinfo *at)
+{
+	struct sockaddr_storage list[SCTP_ADDRESSES + 1];
+	unsigned n = collect(&a->settings, at, list);
+	int rc = a->stack->open(&a->socket, family_of(&a->settings, at), &a->settings);
+
+	if (rc == 0 && a->settings.locals > 0) {
+		rc = a->stack->bind(&a->socket, a->settings.local, a->settings.locals);
+	}
+	return rc < 0 ? rc : a->stack->connect(&a->socket, list, n);
+}
+
+/* Begins with the next addresses until one is under way.  code: what failed before. */
+static int
+try_next(struct transport *t, int code, struct err *e)
+{
+	struct association *a = t->state;
+
+	for (; a->next != NULL; a->next = a->next->ai_next) {
+		struct sockaddr_storage at = {0};
+		a->stack->close(&a->socket);
+		memcpy(&at, a->next->ai_addr, a->next->ai_addrlen);
+		transport_format_peer(&at, t->peer);
+		code = try_address(a, a->next);
+		if (code == 0) {
+			a->next = a->next->ai_next;
+			t->fd = a->socket.fd;
+			return 0;
+		}
+	}
+	return err_set(e, code, "cannot connect to %s (last tried %s): %s", a->text,
+	    t->peer, strerror(-code));
+}
+
+static int
+find_host(struct association *a, const struct transport_uri *uri, struct err *e)
+{
+	struct addrinfo hints = {
+	    .ai_family = AF_UNSPEC,
+	    .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_NUMERICSERV,
+	};
+	char port[8];
+	int rc;
+
+	snprintf(port, sizeof port, "%u", uri->port);
+	rc = getaddrinfo(uri->host, port, &hints, &a->list);
+	if (rc != 0) {
+		a->list = NULL;
+		return err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
+		    uri->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	}
+	a->next = a->list;
+	return 0;
+}
+
+static int
+dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
+    struct err *e)
+{
+	struct association *a;
+	int rc;
+
+	*t = (struct transport){.ops = &transport_sctp, .fd = -1};
+	rc = transport_check_target(uri, e);
+	if (rc < 0) {
+		return rc;
+	}
+	a = calloc(1, sizeof *a);
+	if (a == NULL) {
+		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
+	}
+	t->state = a;
+	a->protocol = protocol;
+	a->socket.fd = -1;
+	memcpy(a->text, uri->text, sizeof a->text);
+	rc = read_settings(uri, protocol, &a->settings, e);
+	a->stack = rc == 0 ? a->settings.stack : &sctp_kernel;
+	if (rc == 0) {
+		rc = find_host(a, uri, e);
+	}
+	if (rc == 0) {
+		rc = try_next(t, -EADDRNOTAVAIL, e);
+	}
+	if (rc < 0) {
+		sctp_close(t);
+	}
+	return rc;
+}
+
+static int
+sctp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
+    struct err *e)
+{
+	(void)tls;
+	return dial(t, uri, PROTOCOL_PLAIN, e);
+}
+
+int
+sctp_dial_carrier(struct transport *t, const struct transport_uri *uri, struct err *e)
+{
+	return dial(t, uri, PROTOCOL_DTLS, e);
+}
+
+static int
+be_open(struct transport *t)
+{
+	struct association *a = t->state;
+	uint16_t agreed;
+	int rc = a->stack->streams(&a->socket, &agreed);
+
+	if (rc < 0) {
+		return rc;
+	}
+	t->streams = agreed < a->settings.streams ? agreed : a->settings.streams;
+	t->is_open = true;
+	end_dial(a);
+	return 0;
+}
+
+static int
+sctp_proceed(struct transport *t, struct err *e)
+{
+	struct association *a = t->state;
+	int rc;
+
+	if (t->is_open) {
+		return 0;
+	}
+	rc = a->stack->connected(&a->socket);
+	if (rc == 0) {
+		rc = be_open(t);
+	}
+	if (rc == 0 || rc == -EAGAIN) {
+		return rc;
+	}
+	rc = try_next(t, rc, e);
+	return rc == 0 ? -EAGAIN : rc;
+}
+
+/* Listening. */
+
+static int
+listen_at(struct place *p, int family, const struct sockaddr_storage *list, unsigned n)
+{
+	const struct sctp_stack *stack = p->settings.stack;
+	int rc = stack->open(&p->socket, family, &p->settings);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = stack->bind(&p->socket, list, n);
+	if (rc == 0) {
+		rc = stack->listen(&p->socket);
+	}
+	if (rc < 0) {
+		stack->close(&p->socket);
+	}
+	return rc;
+}
+
+static int
+listen_everywhere(struct place *p, uint16_t port)
+{
+	struct sockaddr_storage at = {0};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int rc;
+
+	memcpy(&at, &v6, sizeof v6);
+	rc = listen_at(p, AF_INET6, &at, 1);
+	if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL) { /* no IPv6 here */
+		memcpy(&at, &v4, sizeof v4);
+		rc = listen_at(p, AF_INET, &at, 1);
+	}
+	return rc;
+}
+
+static int
+listen_at_host(struct place *p, const struct transport_uri *uri, struct err *e)
+{
+	struct addrinfo hints = {
+	    .ai_family = AF_UNSPEC,
+	    .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	};
+	struct sockaddr_storage list[SCTP_ADDRESSES + 1];
+	struct addrinfo *found = NULL;
+	char port[8];
+	int rc;
+
+	snprintf(port, sizeof port, "%u", uri->port);
+	rc = getaddrinfo(uri->host, port, &hints, &found);
+	if (rc != 0) {
+		return err_set(e, -EADDRNOTAVAIL, "cannot listen at %s: %s", uri->text,
+		    rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	}
+	rc = -EADDRNOTAVAIL;
+	for (const struct addrinfo *a = found; a != NULL && rc < 0; a = a->ai_next) {
+		unsigned n = collect(&p->settings, a, list);
+		rc = listen_at(p, family_of(&p->settings, a), list, n);
+	}
+	freeaddrinfo(found);
+	return rc;
+}
+
+static int
+listen_for(struct transport_listener *l, const struct transport_uri *uri,
+    uint32_t protocol, struct err *e)
+{
+	bool is_everywhere = uri->host[0] == '\0' || strcmp(uri->host, "*") == 0;
+	struct place *p = calloc(1, sizeof *p);
+	struct err why = {0};
+	int rc;
+
+	if (p == NULL) {
+		return err_set(e, -ENOMEM, "no memory to listen at %s", uri->text);
+	}
+	p->protocol = protocol;
+	rc = read_settings(uri, protocol, &p->settings, e);
+	if (rc < 0) {
+		goto out;
+	}
+	rc = is_everywhere ? listen_everywhere(p, uri->port)
+			   : listen_at_host(p, uri, &why);
+	if (rc == 0) {
+		rc = p->settings.stack->port(&p->socket, &l->port);
+	}
+	if (rc < 0 && why.text[0] != '\0') {
+		*e = why;
+	} else if (rc < 0) {
+		err_set(e, rc, "cannot listen at %s: %s", uri->text,
+		    rc == -EACCES && p->settings.has_auth
+			? "this kernel does not authenticate SCTP (sysctl -w "
+			  "net.sctp.auth_enable=1 lets it)"
+			: strerror(-rc));
+	}
+	if (rc == 0) {
+		l->fd = p->socket.fd;
+		l->state = p;
+		p = NULL;
+	}
+out:
+	free(p);
+	return rc;
+}
+
+static int
+sctp_listen(
+    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return listen_for(l, uri, PROTOCOL_PLAIN, e);
+}
+
+int
+sctp_listen_carrier(
+    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return listen_for(l, uri, PROTOCOL_DTLS, e);
+}
+
+static int
+sctp_accept(struct transport_listener *l, struct transport *t, struct tls_context *tls,
+    struct err *e)
+{
+	struct place *p = l->state;
+	struct sockaddr_storage from = {0};
+	struct sctp_socket s;
+	struct association *a;
+	int rc = p->settings.stack->accept(&p->socket, &s, &from);
+
+	(void)tls;
+	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM ||
+	    rc == -EBADF || rc == -EINVAL) {
+		return err_set(e, rc, "cannot accept connections: %s", strerror(-rc));
+	}
+	if (rc < 0) { /* also of one that died in the queue */
+		return -EAGAIN;
+	}
+	*t = (struct transport){.ops = &transport_sctp, .fd = s.fd};
+	transport_format_peer(&from, t->peer);
+	a = calloc(1, sizeof *a);
+	if (a == NULL) {
+		p->settings.stack->close(&s);
+		return -ECONNABORTED;
+	}
+	t->state = a;
+	a->stack = p->settings.stack;
+	a->settings = p->settings;
+	a->socket = s;
+	a->protocol = p->protocol;
+	if (be_open(t) < 0) { /* gone already */
+		sctp_close(t);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+static void
+sctp_unlisten(struct transport_listener *l)
+{
+	struct place *p = l->state;
+
+	p->settings.stack->close(&p->socket);
+	free(p);
+	l->state = NULL;
+	l->fd = -1;
+}
+
+/* Reading. */
+
+/* The beginning of a message waits for its rest. */
+static int
+keep(struct association *a, const uint8_t *bytes, size_t n)
+{
+	if (n > a->part_length) {
+		uint8_t *larger = realloc(a->part, n);
+		if (larger == NULL) {
+			return -ENOMEM;
+		}
+		a->part = larger;
+		memcpy(a->part + a->part_length, bytes + a->part_length,
+		    n - a->part_length);
+	}
+	a->part_length = n;
+	return -EAGAIN;
+}
+
+static void
+drop_part(struct association *a)
+{
+	free(a->part);
+	a->part = NULL;
+	a->part_length = 0;
+}
+
+/* One more piece behind *have bytes.  1: that made a message whole; 0: it did not. */
+static int
+take_piece(
+    struct transport *t, size_t *have, const struct sctp_piece *piece, struct err *e)
+{
+	struct association *a = t->state;
+
+	switch (piece->kind) {
+	case SCTP_PIECE_NOTE:
+		return 0;
+	case SCTP_PIECE_CUT:
+		drop_part(a);
+		*have = 0;
+		return 0;
+	case SCTP_PIECE_RESTART:
+		return err_set(e, -ECONNRESET,
+		    "the connection with %s broke: its other end began anew", t->peer);
+	case SCTP_PIECE_DATA:
+		break;
+	}
+	*have += piece->length;
+	if (!piece->is_last) {
+		return 0;
+	}
+	drop_part(a);
+	if (is_carrier(a) && piece->protocol != a->protocol) {
+		*have = 0;
+		return 0;
+	}
+	t->stream = piece->stream;
+	return 1;
+}
+
+static ssize_t
+sctp_read(struct transport *t, void *to, size_t n, struct err *e)
+{
+	struct association *a = t->state;
+	size_t have = a->part_length;
+	uint8_t *bytes = to;
+	struct sctp_piece piece;
+	int rc = 0;
+
+	if (have > 0 && have < n) {
+		memcpy(bytes, a->part, have);
+	}
+	for (unsigned i = 0; i < IDLE_TURNS && rc == 0; i++) {
+		if (have >= n) {
+			return err_set(e, -EMSGSIZE,
+			    "the connection with %s broke: a message of more than %zu "
+			    "bytes",
+			    t->peer, n);
+		}
+		rc = a->stack->receive(&a->socket, bytes + have, n - have, &piece);
+		if (rc == 0) {
+			return have == 0 ? 0 : say_broken(t, -ECONNRESET, e);
+		}
+		if (rc == -EAGAIN) {
+			break;
+		}
+		rc = rc < 0 ? say_broken(t, rc, e) : take_piece(t, &have, &piece, e);
+	}
+	if (rc == 1) {
+		return (ssize_t)have;
+	}
+	if (rc == 0 || rc == -EAGAIN) {
+		rc = keep(a, bytes, have);
+	}
+	return rc == -ENOMEM ? say_broken(t, rc, e) : rc;
+}
+
+/* Writing. */
+
+/* Stream 0 carries what the others need to be understood. */
+static int
+await_head(struct association *a)
+{
+	int rc = a->head_waits ? a->stack->drained(&a->socket) : 0;
+
+	a->head_waits = a->head_waits && rc < 0;
+	return rc;
+}
+
+static ssize_t
+sctp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
+{
+	struct association *a = t->state;
+	struct sctp_send how = {.stream = t->stream, .protocol = a->protocol};
+	int rc = 0;
+
+	if (n > (is_carrier(a) ? SCTP_CARRIED : transport_sctp.message_max)) {
+		return err_set(e, -EMSGSIZE,
+		    "a message of %zu bytes is longer than %s:// carries", n,
+		    t->ops->scheme);
+	}
+	if (t->stream > 0) {
+		how.reliability = a->settings.reliability;
+		how.limit = a->settings.limit;
+		rc = await_head(a);
+		a->write_waits = false;
+	}
+	if (rc == 0) {
+		rc = a->stack->send(&a->socket, bytes, n, &how);
+		a->write_waits = rc == -EAGAIN;
+	}
+	if (rc == 0) {
+		a->head_waits |= t->stream == 0 && t->streams > 1;
+		return (ssize_t)n;
+	}
+	return rc == -EAGAIN ? rc : say_broken(t, rc, e);
+}
+
+static int
+sctp_finish(struct transport *t, struct err *e)
+{
+	struct association *a = t->state;
+	int rc = a->stack->shutdown(&a->socket);
+
+	return rc == 0 || rc == -EAGAIN ? rc : say_broken(t, rc, e);
+}
+
+static uint32_t
+sctp_want(const struct transport *t)
+{
+	const struct association *a = t->state;
+
+	return t->is_open ? a->stack->wants(&a->socket, true, a->write_waits)
+			  : a->stack->wants(&a->socket, false, true);
+}
+
+static bool
+sctp_pending(const struct transport *t)
+{
+	(void)t;
+	return false;
+}
+
+/* For DTLS. */
+
+static int
+say_key(const struct transport *t, int rc, struct err *e)
+{
+	return rc == 0 ? 0
+		       : err_set(e, rc,
+			     "%s: its SCTP does not authenticate what it sends as DTLS "
+			     "needs it (RFC 6083): %s",
+			     t->peer, strerror(-rc));
+}
+
+int
+sctp_add_key(
+    struct transport *t, uint16_t id, const uint8_t *key, size_t n, struct err *e)
+{
+	struct association *a = t->state;
+
+	return say_key(t, a->stack->add_key(&a->socket, id, key, n), e);
+}
+
+int
+sctp_activate_key(struct transport *t, uint16_t id, struct err *e)
+{
+	struct association *a = t->state;
+
+	return say_key(t, a->stack->activate_key(&a->socket, id), e);
+}
+
+int
+sctp_drop_key(struct transport *t, uint16_t id, struct err *e)
+{
+	struct association *a = t->state;
+
+	return say_key(t, a->stack->drop_key(&a->socket, id), e);
+}
+
+int
+sctp_drained(struct transport *t, struct err *e)
+{
+	struct association *a = t->state;
+	int rc = a->stack->drained(&a->socket);
+
+	return rc == 0 || rc == -EAGAIN ? rc : say_broken(t, rc, e);
+}
+
+const struct transport_ops transport_sctp = {
+    .scheme = "sctp",
+    .port = TRANSPORT_PORT,
+    .is_message = true,
+    .message_max = 65535,
+    .options = sctp_option_names,
+    .check = sctp_check_target,
+    .dial = sctp_dial,
+    .listen = sctp_listen,
+    .accept = sctp_accept,
+    .unlisten = sctp_unlisten,
+    .proceed = sctp_proceed,
+    .read = sctp_read,
+    .write = sctp_write,
+    .finish = sctp_finish,
+    .want = sctp_want,
+    .pending = sctp_pending,
+    .close = sctp_close,
+};
