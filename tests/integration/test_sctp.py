@@ -1,0 +1,130 @@
+"""Exporter and collector over real kernel SCTP, on a kernel that has it (tests/uml/run), with
+tshark to judge what went over the wire.
+
+Each test is one boot of that kernel, and checks all that can be seen in it."""
+
+import collections
+import json
+import shlex
+
+import pytest
+
+ROW = ("Source.IP,Source.Port,Destination.IP,Destination.Port,Protocol,Timestamp,"
+       "Flow.Duration,Total.Fwd.Packets,Total.Backward.Packets,"
+       "Total.Length.of.Fwd.Packets,Total.Length.of.Bwd.Packets\n")
+ROWS = 3000
+
+# Functions of the scripts that run there.  $OUT: this test's folder.
+SCRIPT = """
+set -u
+wait_for() { # FILE PATTERN
+	tries=0
+	until grep -q "$2" "$1"; do
+		tries=$((tries + 1))
+		[ $tries -lt 300 ] || { echo "$1 never said $2:"; cat "$1"; exit 1; } >&2
+		sleep 0.1
+	done
+}
+capture() {
+	tcpdump -Z root -i lo -U -w "$OUT/capture.pcap" "$@" 2>"$OUT/tcpdump.log" &
+	tcpdump=$!
+	wait_for "$OUT/tcpdump.log" 'listening on'
+}
+collect() {
+	"$COLLECTOR" --store "$OUT/store" --sync-interval 20ms "$@" 2>"$OUT/collector.log" &
+	collector=$!
+	wait_for "$OUT/collector.log" 'listening on'
+}
+export_to() { # URI NAME OPTION...
+	to=$1 name=$2
+	shift 2
+	"$EXPORTER" --trace-csv "$OUT/trace.csv" --to "$to" --give-up 20s --summary json "$@" \\
+		>"$OUT/$name.json" || exit 1
+}
+finish() {
+	kill -TERM $collector
+	wait $collector || exit 1
+	sleep 0.2
+	kill -TERM $tcpdump
+	wait $tcpdump
+}
+"""
+
+
+@pytest.fixture
+def kernel(uml, programs, tmp_path):
+    """kernel(script) runs a script with the functions above; the output is in tmp_path."""
+    (tmp_path / "trace.csv").write_text(ROW + "".join(
+        f"10.1.{i // 250}.{i % 250 + 1},{1024 + i},10.2.0.1,443,6,26/04/2017"
+        f"11:11:{i % 60:02},100,3,4,500,600\n" for i in range(ROWS)))
+    words = {"OUT": tmp_path, "COLLECTOR": programs.collector, "EXPORTER": programs.exporter}
+    variables = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items())
+
+    def run_there(script, **more):
+        return uml(variables + SCRIPT + script, **more)
+    return run_there
+
+
+@pytest.fixture
+def query(run, programs, tmp_path):
+    def ask(table, *words):
+        return json.loads(run(programs.query, "--store", tmp_path / "store", table,
+                              "--format", "json", *words).stdout)
+    return ask
+
+
+@pytest.fixture
+def chunks(run, tmp_path):
+    """chunks(field...) reads these fields of each chunk in the capture: lists of dicts, one
+    list for each packet."""
+    def read(*fields):
+        words = [word for field in ("sctp.chunk_type", *fields) for word in ("-e", field)]
+        lines = run("tshark", "-r", tmp_path / "capture.pcap", "-T", "fields", *words).stdout
+        packets = []
+        for line in lines.splitlines():
+            packets.append({field: value.split(",") if value else [] for field, value in
+                            zip(("type", *fields), line.split("\t"))})
+        return packets
+    return read
+
+
+def pairs_are_whole(query, exporters):
+    """Every row of the trace, once from each of so many exporters."""
+    rows = query("pairs", "--columns", "exporter,src_ip,flows,fwd_packets,bwd_packets",
+                 "--top", "100000")
+    assert len(rows) == len({(row["exporter"], row["src_ip"]) for row in rows})
+    assert len(rows) == ROWS * exporters
+    assert {(row["flows"], row["fwd_packets"], row["bwd_packets"]) for row in rows} == {(1, 3, 4)}
+
+
+def test_unit_tests_on_a_kernel_with_sctp(uml, programs):
+    test = programs.folder / "tests/unit/common/transport_sctp_test"
+    if not test.exists():
+        pytest.skip("unit tests are not built: make check builds them")
+    done = uml(shlex.quote(str(test)) + " 2>&1", status=None)
+    assert done.returncode == 0, done.stdout
+    assert "SKIPPED" not in done.stdout
+
+
+def test_plain_sctp_over_ipv4_and_ipv6(kernel, query, chunks, tmp_path):
+    kernel("""
+capture sctp
+collect --listen 'sctp://*:4739'
+export_to sctp://127.0.0.1 one
+export_to 'sctp://[::1]?streams=4&heartbeat=5' two
+finish
+""")
+    pairs_are_whole(query, 2)
+    for name in "one", "two":
+        summary = json.loads((tmp_path / f"{name}.json").read_text())
+        assert summary["records"] == ROWS and summary["sender"]["dropped_records"] == 0
+    peers = query("exporters")
+    assert sorted(row["peer"] for row in peers) == ["127.0.0.1", "::1"]
+    assert {row["transport"] for row in peers} == {"sctp"}
+    assert [row["lost"] for row in peers] == [0, 0]
+    protocols, versions = collections.Counter(), collections.Counter()
+    for packet in chunks("sctp.data_payload_proto_id", "ip.version", "ipv6.version"):
+        protocols.update(packet["sctp.data_payload_proto_id"])
+        versions.update(packet["ip.version"] + packet["ipv6.version"])
+    assert set(protocols) == {"0"}
+    assert versions["4"] > 10 and versions["6"] > 10
