@@ -104,6 +104,14 @@ static const struct option table[] = {
 	.argument = "TIME",
 	.standard = "1h",
 	.help = "So are records that begin later than this after their arrival."},
+    {.name = "template-lifetime",
+	.kind = OPTION_DURATION,
+	AT(template_lifetime_ns),
+	.argument = "TIME",
+	.standard = "1d",
+	.help =
+	    "Templates that came over UDP are forgotten when they were not repeated "
+	    "for so long; what needs them waits for the next."},
     {.name = "compact",
 	.kind = OPTION_CHOICE,
 	AT(compact),

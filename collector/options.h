@@ -22,6 +22,7 @@ struct options {
 	const char *schemas;
 	struct option_list elements;
 	uint64_t own_pen, max_keys, flush_interval_ns, lateness_ns, skew_ns;
+	uint64_t template_lifetime_ns;
 	unsigned compact;
 	/* journal */
 	const char *journal;

@@ -130,6 +130,7 @@ void
 process_counts(const struct process *p, struct process_counts *ret)
 {
 	*ret = p->counts;
+	ret->held = sessions_held(p->sessions);
 }
 
 /* The store may hold nothing that the journal could lose: the journal first. */

@@ -223,6 +223,7 @@ replay(struct service *s, struct err *e)
 	    .sessions = {.max_sessions = sessions,
 		.max_domains = 8 * sessions,
 		.max_templates = MAX_TEMPLATES,
+		.template_lifetime_ns = o->template_lifetime_ns,
 		.max_fields = MAX_FIELDS,
 		.is_live = true,
 		.exporter = o->exporter},

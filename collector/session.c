@@ -35,8 +35,9 @@ struct passage {
 	struct session *session;
 	struct domain *domain;
 	struct origin origin;
-	uint32_t records, options;
-	bool is_certain; /* every record could be counted */
+	uint32_t records, options;           /* in the message itself */
+	uint32_t late_records, late_options; /* held until now */
+	bool is_certain;                     /* every record could be counted */
 	struct template_counts templates;
 	uint64_t dropped[SESSION_DROPS];
 };
@@ -61,16 +62,27 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 	}
 }
 
+/* Whether a template may come after its data. */
+static bool
+may_come_late(const struct passage *p)
+{
+	return p->session->can_reorder || p->domain->version != MESSAGE_VERSION;
+}
+
 static void
 read_data(struct passage *p, uint16_t id, struct cursor set)
 {
-	const struct template *t = templates_find(p->domain->templates, id);
+	const struct template *t =
+	    domain_find_template(p->s, p->session, p->domain, id);
 	bool is_whole = true;
 	int n = 0;
 
 	if (t == NULL) {
-		p->dropped[SESSION_NO_TEMPLATE]++;
 		p->is_certain = false;
+		if (!may_come_late(p) || !held_add(p->s, p->domain, id, set.at,
+					     cursor_left(&set), &p->origin)) {
+			p->dropped[SESSION_NO_TEMPLATE]++;
+		}
 		return;
 	}
 	if (t->is_options) {
@@ -110,6 +122,22 @@ read_templates(struct passage *p, uint16_t id, struct cursor body)
 	domain_read_templates(p->s, p->session, p->domain, id, body, &p->templates);
 }
 
+/* As if its template had been there: the origin is its own. */
+static void
+read_held(const struct held *h, void *data)
+{
+	struct passage *p = data, late = *p;
+
+	late.records = late.options = 0;
+	late.origin.arrival_ns = h->arrival_ns;
+	late.origin.position = h->position;
+	late.origin.clock = h->clock;
+	read_data(&late, h->id, cursor_of(h->bytes, h->length));
+	p->late_records += late.records;
+	p->late_options += late.options;
+	memcpy(p->dropped, late.dropped, sizeof p->dropped);
+}
+
 /* Zeros up to the end are padding. */
 static bool
 is_zero(struct cursor c)
@@ -123,9 +151,7 @@ is_zero(struct cursor c)
 static void
 read_sets(struct passage *p, struct cursor body)
 {
-	struct cursor before = body;
-
-	struct cursor set;
+	struct cursor before = body, set;
 	uint16_t id;
 	int rc;
 
@@ -139,6 +165,9 @@ read_sets(struct passage *p, struct cursor body)
 	if (rc < 0 && !is_zero(before)) {
 		p->dropped[SESSION_BAD_MESSAGE]++;
 		p->is_certain = false;
+	}
+	if (p->templates.added + p->templates.redefined + p->templates.repeated > 0) {
+		held_release(p->s, p->session, p->domain, read_held, p);
 	}
 	p->dropped[SESSION_BAD_TEMPLATE] += p->templates.bad;
 	p->dropped[SESSION_REFUSED_TEMPLATE] += p->templates.refused;
@@ -162,8 +191,8 @@ count_message(struct passage *p, size_t length, const struct sequence_result *r)
 	c->templates +=
 	    p->templates.added + p->templates.repeated + p->templates.redefined;
 	c->option_templates += p->templates.options;
-	c->records += p->records;
-	c->options += p->options;
+	c->records += p->records + p->late_records;
+	c->options += p->options + p->late_options;
 	c->lost += r->lost;
 	c->reordered += r->is_late;
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {
@@ -244,6 +273,7 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 
 	p.session = find_last(s, session);
 	s->now_ns = arrival_ns;
+	held_expire(s);
 	p.origin.arrival_ns = arrival_ns;
 	p.origin.position = position;
 	p.origin.is_live = s->settings.is_live;
@@ -290,8 +320,9 @@ sessions_most_records(
 	while (message_next_set(&e.body, &id, &set) > 0) {
 		const struct template *t;
 		if (id < TEMPLATE_MIN_ID) {
-			return length; /* templates may change: the least record is 1
-					  byte */
+			/* Templates may change, and data that waits for them comes
+			 * out: the least record is 1 byte. */
+			return length + (d == NULL ? 0 : d->held_bytes);
 		}
 		t = d == NULL ? NULL : templates_find(d->templates, id);
 		if (t != NULL && !t->is_options) {

@@ -1,8 +1,13 @@
 /* Transport sessions as the processing thread sees them: per session, version and
  * observation domain the templates, the expected sequence number and the counters (RFC
  * 7011 sections 3.1, 8). Messages of IPFIX, NetFlow v9 and v5 go in (envelope.h); data
- * sets with a known template come out to the tables. Data before its template is
- * counted and skipped (TCP and TLS cannot reorder). Threads: the processing thread. */
+ * sets with a known template come out to the tables. Datagrams
+ * may come before their template: their data is held for a bounded time and memory, and
+ * comes out when the template does; on streams it is skipped (TCP and TLS cannot
+ * reorder). What datagrams' sessions know lives on when they are closed: the next one
+ * of the same peer goes on with it.
+ *
+ * Threads: the processing thread. */
 #ifndef COLLECTOR_SESSION_H
 #define COLLECTOR_SESSION_H
 
@@ -62,7 +67,10 @@ struct sessions;
 struct sessions_settings {
 	unsigned max_sessions, max_domains; /* domains: of all sessions together */
 	unsigned max_templates, max_fields; /* per domain; per template */
-	bool is_live;
+	bool is_live; /* no import: what datagrams' sessions knew is kept for later */
+	/* Templates of datagrams are unknown when they were not repeated for so long
+	 * (RFC 7011 section 8.4); 0: never. */
+	uint64_t template_lifetime_ns;
 	const char *exporter; /* overrides every origin's exporter name; NULL: none */
 };
 
@@ -97,6 +105,8 @@ size_t sessions_most_records(
 void sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
     const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position);
 
+/* Data sets that wait for their template. */
+unsigned sessions_held(const struct sessions *s);
 /* Takes the counters of every domain that counted anything, and clears them. */
 void sessions_take_counts(struct sessions *s,
     void (*each)(const struct session_counts *c, void *data), void *data);

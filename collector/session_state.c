@@ -1,8 +1,9 @@
 /* Snapshots: what is needed to go on decoding from a position of the source: learned
- * elements, open sessions, their domains' templates and sequence numbers.  Counters are
+ * elements, open sessions, their domains' templates and sequence numbers, data that
+ * waits for its template.  Counters are
  * not in it: what was counted after the last flush is replayed.
  *
- * Big-endian: magic, elements, sessions, XXH3 of all before it. */
+ * Big-endian: magic, elements, sessions, held data, XXH3 of all before it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -93,6 +94,7 @@ put_template(const struct template *t, void *data)
 {
 	struct output *o = data;
 
+	put(o, 8, t->seen_ns);
 	put(o, 1, t->is_options ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID);
 	put_bytes(o, t->raw, t->raw_length);
 }
@@ -134,12 +136,29 @@ put_session(struct output *o, const struct session *session)
 
 	put(o, 4, session->number);
 	put(o, 8, session->used);
+	put(o, 1, session->is_orphan);
 	put_bytes(
 	    o, text, session_identity_write(&session->identity, text, sizeof text));
 	put(o, 4, session->domain_count);
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		put_domain(o, session->domains[i]);
 	}
+}
+
+/* Oldest first, of all sessions. */
+static void
+put_held(struct output *o, const struct held *h)
+{
+	put(o, 4, h->domain->session->number);
+	put(o, 2, h->domain->version);
+	put(o, 4, h->domain->id);
+	put(o, 8, h->arrival_ns);
+	put(o, 8, h->position);
+	put(o, 8, h->clock.export_ns);
+	put(o, 4, h->clock.uptime_ms);
+	put(o, 1, h->clock.has_uptime);
+	put(o, 2, h->id);
+	put_bytes(o, h->bytes, h->length);
 }
 
 static void
@@ -159,6 +178,10 @@ put_all(struct output *o, const struct sessions *s)
 				put_session(o, session);
 			}
 		}
+	}
+	put(o, 4, s->held_count);
+	for (const struct held *h = s->held_first; h != NULL; h = h->newer) {
+		put_held(o, h);
 	}
 	if (!o->failed) {
 		put(o, 8, hash_bytes(o->bytes, o->used, 0));
@@ -344,10 +367,12 @@ get_domain(struct sessions *s, struct session *session, struct cursor *c)
 	}
 	templates = get(c, 4);
 	for (uint64_t i = 0; i < templates && !c->failed; i++) {
+		uint64_t seen_ns = get(c, 8);
 		uint16_t set_id = (uint16_t)get(c, 1);
 		struct cursor raw = get_bytes(c);
 		struct template_counts counts = {0};
 		if (d != NULL && !c->failed) {
+			s->now_ns = seen_ns;
 			domain_read_templates(s, session, d, set_id, raw, &counts);
 		}
 	}
@@ -360,7 +385,7 @@ get_session(struct sessions *s, struct cursor *c)
 	struct session_identity identity;
 	struct session *session = NULL;
 	uint32_t number = (uint32_t)get(c, 4);
-	uint64_t used = get(c, 8), domains;
+	uint64_t used = get(c, 8), is_orphan = get(c, 1), domains;
 	struct cursor text = get_bytes(c);
 
 	domains = get(c, 4);
@@ -379,7 +404,32 @@ get_session(struct sessions *s, struct cursor *c)
 			return rc;
 		}
 	}
+	if (is_orphan != 0) {
+		session_orphan(s, session);
+	}
 	return 0;
+}
+
+static void
+get_held(struct sessions *s, struct cursor *c)
+{
+	const struct session *session = sessions_find(s, (uint32_t)get(c, 4));
+	uint16_t version = (uint16_t)get(c, 2), id;
+	uint32_t domain = (uint32_t)get(c, 4);
+	struct origin o = {.arrival_ns = get(c, 8)};
+	struct cursor bytes;
+	struct domain *d =
+	    session == NULL ? NULL : session_find_domain(session, version, domain);
+
+	o.position = get(c, 8);
+	o.clock.export_ns = get(c, 8);
+	o.clock.uptime_ms = (uint32_t)get(c, 4);
+	o.clock.has_uptime = get(c, 1) != 0;
+	id = (uint16_t)get(c, 2);
+	bytes = get_bytes(c);
+	if (d != NULL && !c->failed) {
+		(void)held_add(s, d, id, bytes.at, cursor_left(&bytes), &o);
+	}
 }
 
 static int
@@ -404,6 +454,10 @@ get_all(struct sessions *s, const uint8_t *bytes, size_t n)
 		if (rc < 0) {
 			return rc;
 		}
+	}
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count && !c.failed; i++) {
+		get_held(s, &c);
 	}
 	return c.failed ? -EPROTO : 0;
 }

@@ -6,6 +6,7 @@
 #include "collector/netflow5.h"
 #include "collector/netflow9.h"
 #include "collector/session_table.h"
+#include "common/hash.h"
 
 static void
 session_free(struct sessions *s, struct session *session)
@@ -15,6 +16,7 @@ session_free(struct sessions *s, struct session *session)
 	}
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
+		held_drop(s, d, false);
 		s->template_bytes -= d->template_bytes;
 		s->domains--;
 		(void)domain_end_sequences(s, d);
@@ -74,10 +76,10 @@ session_new(
 	session->number = number;
 	session->identity = *id;
 	session->is_open = true;
+	session->is_datagrams = ends_with(id->transport, "udp");
 	/* Over SCTP messages may be sent unordered (RFC 7011 section 10.2.4). */
 	session->can_reorder =
-	    ends_with(id->transport, "udp") || strcmp(id->transport, "sctp") == 0;
-	session->may_withdraw = !ends_with(id->transport, "udp"); /* section 8.4 */
+	    session->is_datagrams || strcmp(id->transport, "sctp") == 0;
 	name_exporter(s, session);
 	return session;
 }
@@ -112,12 +114,14 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	s->is_counting = true;
 	s->bucket_mask = count_buckets(settings->max_sessions) - 1;
 	s->buckets = calloc(s->bucket_mask + 1, sizeof(struct session *));
+	s->orphans = calloc(s->bucket_mask + 1, sizeof(struct session *));
+	s->seed = hash_seed();
 	s->fields = calloc(settings->max_fields + 1, sizeof(struct cursor));
 	s->learned = calloc(SESSION_LEARNED_MAX, sizeof(struct element *));
 	s->rewritten = malloc(NETFLOW9_REWRITE_MAX);
 	s->unknown = session_new(s, 0, &unknown);
-	if (s->buckets == NULL || s->fields == NULL || s->learned == NULL ||
-	    s->rewritten == NULL || s->unknown == NULL) {
+	if (s->buckets == NULL || s->orphans == NULL || s->fields == NULL ||
+	    s->learned == NULL || s->rewritten == NULL || s->unknown == NULL) {
 		sessions_free(s);
 		return NULL;
 	}
@@ -139,6 +143,7 @@ sessions_free(struct sessions *s)
 	}
 	session_free(s, s->unknown);
 	free(s->buckets);
+	free(s->orphans);
 	free(s->fields);
 	free(s->learned);
 	free(s->rewritten);
@@ -162,12 +167,18 @@ sessions_find(const struct sessions *s, uint32_t number)
 	return session;
 }
 
+/* Loss may show when no messages come any more. */
+static bool
+is_counted(const struct session_counts *c)
+{
+	return c->messages > 0 || c->lost > 0 || c->dropped[SESSION_NO_TEMPLATE] > 0;
+}
+
 static bool
 has_counted(const struct session *session)
 {
 	for (unsigned i = 0; i < session->domain_count; i++) {
-		const struct session_counts *c = &session->domains[i]->counts;
-		if (c->messages > 0 || c->lost > 0) {
+		if (is_counted(&session->domains[i]->counts)) {
 			return true;
 		}
 	}
@@ -188,19 +199,65 @@ unlink_session(struct sessions *s, struct session *session)
 	}
 }
 
+/* Nothing late can come any more. */
+static void
+end_sequence(struct sessions *s, struct domain *d)
+{
+	uint64_t lost = domain_end_sequences(s, d);
+
+	if (lost > 0 && s->is_counting) {
+		if (d->counts.messages == 0) {
+			d->counts.first_ns = d->counts.last_ns = s->now_ns;
+		}
+		d->counts.lost += lost;
+	}
+}
+
+static struct session **
+orphan_bucket(const struct sessions *s, const struct session_identity *id)
+{
+	uint64_t hash = hash_bytes(id->peer, strlen(id->peer), s->seed);
+
+	return &s->orphans[hash & s->bucket_mask];
+}
+
+static bool
+is_same_peer(const struct session_identity *a, const struct session_identity *b)
+{
+	return strcmp(a->peer, b->peer) == 0 &&
+	       strcmp(a->transport, b->transport) == 0 &&
+	       strcmp(a->identity, b->identity) == 0;
+}
+
+/* The orphan of this peer, which is one no longer; NULL: there is none. */
+static struct session *
+take_orphan(struct sessions *s, const struct session_identity *id)
+{
+	struct session **at = orphan_bucket(s, id), *found;
+
+	while (*at != NULL && !is_same_peer(&(*at)->identity, id)) {
+		at = &(*at)->next_orphan;
+	}
+	found = *at;
+	if (found != NULL) {
+		*at = found->next_orphan;
+		found->next_orphan = NULL;
+		found->is_orphan = false;
+	}
+	return found;
+}
+
 /* Templates go at once; counters stay until they are taken. */
 static void
 close_session(struct sessions *s, struct session *session)
 {
+	if (session->is_orphan) {
+		(void)take_orphan(s, &session->identity);
+	}
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
-		uint64_t lost = domain_end_sequences(s, d);
-		if (lost > 0 && s->is_counting) {
-			if (d->counts.messages == 0) {
-				d->counts.first_ns = d->counts.last_ns = s->now_ns;
-			}
-			d->counts.lost += lost;
-		}
+		end_sequence(s, d);
+		held_drop(s, d, true);
 		s->template_bytes -= d->template_bytes;
 		d->template_bytes = 0;
 		templates_free(d->templates);
@@ -217,6 +274,23 @@ close_session(struct sessions *s, struct session *session)
 	}
 	unlink_session(s, session);
 	session_free(s, session);
+}
+
+void
+session_orphan(struct sessions *s, struct session *session)
+{
+	struct session **at = orphan_bucket(s, &session->identity);
+	struct session *other = take_orphan(s, &session->identity);
+
+	if (other != NULL) { /* it sent to two ports of ours: the later one stays */
+		close_session(s, other);
+	}
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		end_sequence(s, session->domains[i]);
+	}
+	session->is_orphan = true;
+	session->next_orphan = *at;
+	*at = session;
 }
 
 static void
@@ -238,11 +312,21 @@ close_idle_longest(struct sessions *s)
 	}
 }
 
+static void
+link_session(struct sessions *s, struct session *session, uint32_t number)
+{
+	struct session **bucket = &s->buckets[number & s->bucket_mask];
+
+	session->number = number;
+	session->next = *bucket;
+	*bucket = session;
+}
+
 struct session *
 sessions_add(
     struct sessions *s, uint32_t number, const struct session_identity *identity)
 {
-	struct session *session, **bucket = &s->buckets[number & s->bucket_mask];
+	struct session *session;
 
 	if (s->open >= s->settings.max_sessions) {
 		close_idle_longest(s);
@@ -252,8 +336,7 @@ sessions_add(
 		return NULL;
 	}
 	session->used = s->clock;
-	session->next = *bucket;
-	*bucket = session;
+	link_session(s, session, number);
 	s->open++;
 	return session;
 }
@@ -263,13 +346,21 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
     uint64_t arrival_ns)
 {
 	struct session_identity identity;
+	struct session *known;
 
 	s->now_ns = arrival_ns;
 	if (session_identity_read(text, length, &identity) < 0 ||
 	    sessions_find(s, session) != NULL) {
 		return; /* its messages are counted as of an unknown session */
 	}
-	(void)sessions_add(s, session, &identity);
+	known = take_orphan(s, &identity);
+	if (known == NULL) {
+		(void)sessions_add(s, session, &identity);
+		return;
+	}
+	unlink_session(s, known);
+	link_session(s, known, session);
+	known->used = s->clock;
 }
 
 void
@@ -278,9 +369,20 @@ sessions_close(struct sessions *s, uint32_t session, uint64_t arrival_ns)
 	struct session *found = sessions_find(s, session);
 
 	s->now_ns = arrival_ns;
-	if (found != NULL) {
+	if (found == NULL || found->is_orphan) {
+		return;
+	}
+	if (found->is_datagrams && s->settings.is_live) {
+		session_orphan(s, found);
+	} else {
 		close_session(s, found);
 	}
+}
+
+unsigned
+sessions_held(const struct sessions *s)
+{
+	return s->held_count;
 }
 
 void
@@ -291,7 +393,7 @@ sessions_each_open(const struct sessions *s,
 	for (unsigned i = 0; i <= s->bucket_mask; i++) {
 		const struct session *session = s->buckets[i];
 		for (; session != NULL; session = session->next) {
-			if (session->is_open) {
+			if (session->is_open && !session->is_orphan) {
 				each(session->number, &session->identity, data);
 			}
 		}
@@ -381,6 +483,7 @@ session_domain(
 	}
 	d->id = id;
 	d->version = version;
+	d->session = session;
 	at = domain_place(session, domain_key(version, id));
 	memmove(session->domains + at + 1, session->domains + at,
 	    (session->domain_count - at) * sizeof(struct domain *));
@@ -400,7 +503,7 @@ take_session(struct session *session,
 {
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
-		if (d->counts.messages == 0 && d->counts.lost == 0) {
+		if (!is_counted(&d->counts)) {
 			continue;
 		}
 		d->counts.identity = &session->identity;

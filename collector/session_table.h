@@ -19,9 +19,24 @@ struct stream {
 	struct sequence sequence;
 };
 
+/* A data set that waits for its template. */
+struct held {
+	struct held *older, *newer; /* of all sessions */
+	struct held *next;          /* of its domain */
+	struct domain *domain;
+	uint64_t arrival_ns, position;
+	struct envelope_clock clock;
+	uint16_t id;
+	size_t length;
+	uint8_t bytes[];
+};
+
 struct domain {
 	uint16_t version;
 	uint32_t id;
+	const struct session *session;
+	struct held *held_first, *held_last; /* oldest first */
+	size_t held_bytes;
 	struct templates *templates;
 	size_t template_bytes;    /* estimate, part of sessions.template_bytes */
 	struct sequence sequence; /* of stream 0 */
@@ -34,7 +49,10 @@ struct domain {
 struct session {
 	uint32_t number;
 	bool is_open;
-	bool can_reorder, may_withdraw;
+	bool
+	    is_orphan; /* nobody sends in it: the next of the same peer takes it over */
+	bool is_datagrams; /* templates may be missing and are not withdrawn */
+	bool can_reorder;
 	struct session_identity identity;
 	char exporter[256];
 	struct domain **domains; /* by version and id */
@@ -42,7 +60,7 @@ struct session {
 	struct domain
 	    *last;     /* most messages are of the same domain as the one before */
 	uint64_t used; /* counts messages of all sessions: the least is idle longest */
-	struct session *next;
+	struct session *next, *next_orphan;
 };
 
 struct sessions {
@@ -52,8 +70,10 @@ struct sessions {
 	    const struct origin *o, void *data);
 	void *data;
 
-	struct session **buckets;
-	unsigned bucket_mask;
+	struct session **buckets; /* by number */
+	struct session **orphans; /* by peer */
+	uint64_t seed;            /* of their hash */
+	unsigned bucket_mask;     /* of both */
 	unsigned open, closed, domains, streams;
 	struct session *last;
 	uint64_t clock;  /* messages so far */
@@ -61,6 +81,9 @@ struct sessions {
 	bool is_counting;
 	struct session *unknown; /* counts what belongs to no session */
 	size_t template_bytes;
+	struct held *held_first, *held_last; /* oldest first */
+	size_t held_bytes;
+	unsigned held_count;
 	struct cursor *fields;          /* max_fields, for options records */
 	uint8_t *rewritten;             /* a template set out of NetFlow v9 */
 	const struct element **learned; /* RFC 5610; part of the state */
@@ -85,7 +108,23 @@ uint64_t domain_end_sequences(struct sessions *s, struct domain *d);
 void domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,
     struct template_counts *counts);
+/* NULL: never came, or is too old. */
+const struct template *domain_find_template(const struct sessions *s,
+    const struct session *session, const struct domain *d, uint16_t id);
 /* Remembers a learned element for snapshots; templates that know it not yet do now. */
 void sessions_learned(struct sessions *s, const struct element *e);
+/* What datagrams left behind: the next session of the same peer takes it over. */
+void session_orphan(struct sessions *s, struct session *session);
+
+/* session_held.c: data before its template.  False: no room. */
+bool held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes,
+    size_t length, const struct origin *o);
+/* Drops and counts what has waited too long. */
+void held_expire(struct sessions *s);
+/* Drops what a domain holds. */
+void held_drop(struct sessions *s, struct domain *d, bool counts);
+/* Lets go what a domain knows the template of by now, oldest first. */
+void held_release(struct sessions *s, const struct session *session, struct domain *d,
+    void (*each)(const struct held *h, void *data), void *data);
 
 #endif

@@ -1,5 +1,7 @@
 /* Templates of the domains: reading them within bounds, learning what elements are. */
+#include "collector/netflow5.h"
 #include "collector/session_table.h"
+#include "common/message.h"
 
 static void
 add_bytes(const struct template *t, void *data)
@@ -13,6 +15,7 @@ domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,
     struct template_counts *counts)
 {
+	uint64_t lifetime = s->settings.template_lifetime_ns;
 	size_t bytes = 0;
 
 	/* A template in memory takes up to five times its length on the wire. */
@@ -20,13 +23,34 @@ domain_read_templates(struct sessions *s, const struct session *session,
 		counts->refused++;
 		return;
 	}
-	templates_read_set(
-	    d->templates, s->elements, set_id, body, session->may_withdraw, counts);
+	templates_set_time(d->templates, s->now_ns);
+	if (lifetime > 0 && session->is_datagrams && s->now_ns > lifetime &&
+	    templates_count(d->templates) >= s->settings.max_templates) {
+		templates_remove_older(d->templates, s->now_ns - lifetime);
+	}
+	/* RFC 7011 section 8.4: not over UDP.  NetFlow has no withdrawal. */
+	templates_read_set(d->templates, s->elements, set_id, body,
+	    !session->is_datagrams && d->version == MESSAGE_VERSION, counts);
 	if (counts->added + counts->redefined + counts->withdrawn > 0) {
 		templates_each(d->templates, add_bytes, &bytes);
 		s->template_bytes += bytes - d->template_bytes;
 		d->template_bytes = bytes;
 	}
+}
+
+const struct template *
+domain_find_template(const struct sessions *s, const struct session *session,
+    const struct domain *d, uint16_t id)
+{
+	const struct template *t = templates_find(d->templates, id);
+	uint64_t lifetime = s->settings.template_lifetime_ns;
+
+	if (t == NULL || lifetime == 0 || !session->is_datagrams ||
+	    d->version == NETFLOW5_VERSION || s->now_ns <= t->seen_ns ||
+	    s->now_ns - t->seen_ns <= lifetime) {
+		return t;
+	}
+	return NULL;
 }
 
 struct resolving {

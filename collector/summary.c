@@ -118,10 +118,12 @@ summary_print_text(const struct summary *s, FILE *out)
 		(void)snprintf(label, sizeof label, "  %s", session_drop_name(i));
 		line_if(out, label, p->dropped[i],
 		    i == SESSION_NO_TEMPLATE || i == SESSION_BAD_RECORD ? "sets"
-		    : i == SESSION_BAD_TEMPLATE || i == SESSION_REFUSED_TEMPLATE
+		    : i == SESSION_BAD_TEMPLATE || i == SESSION_REFUSED_TEMPLATE ||
+			    i == SESSION_IGNORED_WITHDRAWAL
 			? "templates"
 			: "messages");
 	}
+	line_if(out, "  held", p->held, "sets that wait for their template");
 	line_if(out, "  late", s->tables.late, "filed under their arrival");
 	line_if(out, "  early", s->tables.early, "filed under their arrival");
 	line_if(out, "  undated", s->tables.undated, "filed under their arrival");
@@ -198,6 +200,7 @@ summary_print_json(const struct summary *s, FILE *out)
 		    session_drop_name(i), p->dropped[i]);
 	}
 	fputs("}", out);
+	member(out, "held", p->held);
 	member(out, "rows", s->tables.rows);
 	member(out, "filtered", s->tables.filtered);
 	member(out, "late", s->tables.late);

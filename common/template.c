@@ -15,6 +15,7 @@
 
 struct templates {
 	unsigned max_templates, max_fields;
+	uint64_t now_ns;
 	unsigned count;
 	unsigned slots; /* power of two */
 	uint32_t factor;
@@ -68,6 +69,12 @@ unsigned
 templates_count(const struct templates *s)
 {
 	return s->count;
+}
+
+void
+templates_set_time(struct templates *s, uint64_t now_ns)
+{
+	s->now_ns = now_ns;
 }
 
 static unsigned
@@ -150,6 +157,19 @@ remove_all(struct templates *s, bool options)
 	return removed;
 }
 
+void
+templates_remove_older(struct templates *s, uint64_t before_ns)
+{
+	unsigned i = 0;
+	while (i < s->slots) {
+		if (s->table[i] != NULL && s->table[i]->seen_ns < before_ns) {
+			remove_slot(s, i);
+		} else {
+			i++;
+		}
+	}
+}
+
 static void
 withdraw(
     struct templates *s, uint16_t set_id, uint16_t id, struct template_counts *counts)
@@ -199,6 +219,7 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 		counts->redefined += !same;
 		counts->options += t->is_options;
 		if (same && !has_learned(old, elements)) {
+			old->seen_ns = s->now_ns;
 			template_free(t);
 			return;
 		}
@@ -281,6 +302,7 @@ read_template(struct templates *s, struct cursor *c, const uint8_t *record, uint
 	}
 	t->id = id;
 	t->is_options = is_options;
+	t->seen_ns = s->now_ns;
 	t->scope_count = scope_count;
 	t->raw_length = raw_length;
 	t->raw = (uint8_t *)&t->fields[count];

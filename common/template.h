@@ -32,8 +32,9 @@ struct template
 	uint16_t record_length; /* exact when !is_variable, else the least a record can
 				   have */
 	bool is_variable;
-	void *plan; /* the decoder's compiled plan; plan_free releases it with the
-		       template */
+	uint64_t seen_ns; /* when it came last, see templates_set_time() */
+	void *plan;       /* the decoder's compiled plan; plan_free releases it with the
+			     template */
 	void (*plan_free)(void *plan);
 	size_t raw_length; /* the template record as received, for snapshots */
 	uint8_t *raw;
@@ -55,6 +56,10 @@ struct template_counts { /* what a template set brought */
 struct templates *templates_new(unsigned max_templates, unsigned max_fields);
 void templates_free(struct templates *s);
 unsigned templates_count(const struct templates *s);
+/* Templates that are read from now on came at this time. */
+void templates_set_time(struct templates *s, uint64_t now_ns);
+/* Forgets those that came last before this time. */
+void templates_remove_older(struct templates *s, uint64_t before_ns);
 
 /* Reads the body of a template set (set_id 2) or options template set (3).
  * Rules (RFC 7011 section 8.1): an equal template again is repeated; a different one

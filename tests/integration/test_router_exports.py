@@ -17,6 +17,7 @@ TOO_LONG = ("the header claims more bytes than there are: no length in it can be
             "and nothing of it is taken")
 ENDLESS = ("templates whose fields are all of length 0 are refused, as a set of such records "
            "would never end; what an earlier template of that id says holds on")
+HELD = "data that comes before its template is held and counted; the index skips it"
 
 # Where an own decode differs from the index: what is counted instead, and why.
 DIFFERENT = {
@@ -28,6 +29,8 @@ DIFFERENT = {
     "incorrect_message_length.ipfix.pcap": ((0, 0, 0, 0, 0), TOO_LONG),
     "malformed_2.pcap": ((16, 0, 16, 0, 12), ENDLESS),
     "malformed_3.pcap": ((1, 0, 0, 0, 0), ENDLESS),
+    "IPFIX_Netscaler_with_variable_length_fields.pcap": ((4, 14, 0, 6, 0), HELD),
+    "pcap_processing/ipfix-vmware.pcap": ((1159, 64, 0, 1317, 0), HELD),
 }
 
 
@@ -70,7 +73,8 @@ def test_every_file_is_counted_as_the_index_counts_it(index, programs, run, tmp_
             continue
         name = row["file"].name
         wanted = tuple(int(row[column] or 0) for column in COLUMNS)
-        wanted = DIFFERENT.get(name, (wanted,))[0]
+        for path, (own, _) in DIFFERENT.items():
+            wanted = own if row["path"].endswith("/" + path) else wanted
         got = counted(row["file"], programs, run, tmp_path / str(number))
         if got != wanted:
             wrong[name] = (got, wanted)
@@ -105,6 +109,18 @@ def write_datagrams(path, payloads):
                                  2055, 2055, 8 + len(payload), 0) + payload
             f.write(struct.pack("<IIII", 1500000000 + number, 0, len(packet), len(packet))
                     + packet)
+
+
+def test_data_before_its_template_is_counted_all_the_same(index, programs, run, tmp_path):
+    cases_seen = 0
+    for number, (name, files, wanted) in enumerate(cases(index)):
+        capture = tmp_path / f"{number}.pcap"
+        write_datagrams(capture, (file.read_bytes() for file in reversed(files)))
+        got = counted(capture, programs, run, tmp_path / str(number))
+        assert got[:3] == wanted[:3], name
+        assert got[3:] == wanted[3:], name
+        cases_seen += 1
+    assert cases_seen > 5
 
 
 def test_exports_in_several_files_are_counted_as_the_index_counts_them(

@@ -14,148 +14,20 @@
 
 #include "collector/session.h"
 #include "common/message.h"
-
-/* A stage that counts what comes out of the sessions. */
-struct stage {
-	struct elements *elements;
-	struct sessions *sessions;
-	unsigned sets, records;
-	char exporter[64];
-	uint64_t position;
-	int answer; /* instead of the records, when negative */
-	struct session_counts counts;
-	char counted_exporter[64];
-	unsigned rows;
-	uint64_t refused_domain; /* of all rows */
-};
-
-static int
-take_set(const struct template *t, const uint8_t *bytes, size_t length,
-    const struct origin *o, void *data)
-{
-	struct stage *g = data;
-	int n = t->is_variable ? 1 : (int)(length / t->record_length);
-
-	(void)bytes;
-	g->sets++;
-	g->records += (unsigned)n;
-	g->position = o->position;
-	snprintf(g->exporter, sizeof g->exporter, "%s", o->exporter);
-	return g->answer < 0 ? g->answer : n;
-}
-
-static void
-take_counts(const struct session_counts *c, void *data)
-{
-	struct stage *g = data;
-
-	g->counts = *c;
-	g->refused_domain += c->dropped[SESSION_REFUSED_DOMAIN];
-	snprintf(g->counted_exporter, sizeof g->counted_exporter, "%s", c->exporter);
-	g->rows++;
-}
-
-static struct sessions *
-make_sessions(struct stage *g)
-{
-	struct sessions_settings s = {.max_sessions = 4,
-	    .max_domains = 4,
-	    .max_templates = 8,
-	    .max_fields = 32,
-	    .is_live = true};
-
-	return sessions_new(&s, g->elements, take_set, g);
-}
-
-static int
-set_up(void **state)
-{
-	struct stage *g = calloc(1, sizeof *g);
-
-	g->elements = elements_new(ELEMENT_PEN_OWN);
-	g->sessions = make_sessions(g);
-	*state = g;
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	struct stage *g = *state;
-
-	sessions_free(g->sessions);
-	elements_free(g->elements);
-	free(g);
-	return 0;
-}
-
-static void
-open_session(struct stage *g, uint32_t number, const char *transport, const char *peer)
-{
-	char text[256];
-	int n = snprintf(
-	    text, sizeof text, "transport=%s\npeer=%s\nidentity=\n", transport, peer);
-
-	sessions_open(g->sessions, number, (uint8_t *)text, (size_t)n, 5);
-}
-
-/* A message of one set with these 16-bit words as its body. */
-static size_t
-build(uint8_t *out, uint32_t sequence, uint32_t domain, uint16_t set_id,
-    const uint16_t *words, size_t count)
-{
-	size_t length = 20 + 2 * count;
-
-	store_u16(out, 10);
-	store_u16(out + 2, (uint16_t)length);
-	store_u32(out + 4, 1000);
-	store_u32(out + 8, sequence);
-	store_u32(out + 12, domain);
-	store_u16(out + 16, set_id);
-	store_u16(out + 18, (uint16_t)(length - 16));
-	for (size_t i = 0; i < count; i++) {
-		store_u16(out + 20 + 2 * i, words[i]);
-	}
-	return length;
-}
-
-static void
-send_words(struct stage *g, uint32_t session, uint32_t sequence, uint32_t domain,
-    uint16_t set_id, const uint16_t *words, size_t count)
-{
-	uint8_t bytes[1024];
-	size_t n = build(bytes, sequence, domain, set_id, words, count);
-
-	sessions_message(g->sessions, session, 0, bytes, n, 77, 4242);
-}
-#define SEND(g, session, sequence, domain, set_id, ...)                                \
-	send_words(g, session, sequence, domain, set_id,                               \
-	    (const uint16_t[]){__VA_ARGS__},                                           \
-	    sizeof(const uint16_t[]){__VA_ARGS__} / 2)
-
-/* Template id: sourceTransportPort and destinationTransportPort; 4 bytes a record. */
-#define PORTS(id) id, 2, 7, 2, 11, 2
-
-static void
-counts_of(struct stage *g)
-{
-	g->rows = 0;
-	memset(&g->counts, 0, sizeof g->counts);
-	sessions_take_counts(g->sessions, take_counts, g);
-}
+#include "tests/unit/collector/support_session.h"
 
 static void
 test_data_sets_with_a_template_come_out(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tls", "192.0.2.1:5000");
+	stage_open(g, 1, "tls", "192.0.2.1:5000");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4, 5, 6);
 	assert_int_equal(g->records, 3);
 	assert_string_equal(g->exporter, "192.0.2.1");
 	assert_int_equal(g->position, 4242);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->rows, 1);
 	assert_int_equal(g->counts.messages, 2);
 	assert_int_equal(g->counts.records, 3);
@@ -163,7 +35,7 @@ test_data_sets_with_a_template_come_out(void **state)
 	assert_int_equal(g->counts.domain, 7);
 	assert_int_equal(g->counts.first_ns, 77);
 	assert_string_equal(g->counted_exporter, "192.0.2.1");
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->rows, 0);
 }
 
@@ -172,11 +44,11 @@ test_ipv6_peers_are_named_without_port_and_files_as_they_are(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "[2001:db8::1]:4739");
+	stage_open(g, 1, "tcp", "[2001:db8::1]:4739");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	assert_string_equal(g->exporter, "2001:db8::1");
-	open_session(g, 2, "file", "a:b.ipfix");
+	stage_open(g, 2, "file", "a:b.ipfix");
 	SEND(g, 2, 0, 7, 2, PORTS(256));
 	SEND(g, 2, 0, 7, 256, 1, 2);
 	assert_string_equal(g->exporter, "a:b.ipfix");
@@ -187,8 +59,8 @@ test_templates_belong_to_their_session_and_domain(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
-	open_session(g, 2, "tcp", "b:1");
+	stage_open(g, 1, "tcp", "a:1");
+	stage_open(g, 2, "tcp", "b:1");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 8, 256, 1, 2);
 	SEND(g, 2, 0, 7, 256, 1, 2);
@@ -202,10 +74,10 @@ test_a_set_without_template_is_counted_and_not_taken_for_loss(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	SEND(g, 1, 0, 7, 300, 1, 2);
 	SEND(g, 1, 9, 7, 2, PORTS(300));
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 1);
 	assert_int_equal(g->counts.lost, 0);
 }
@@ -215,14 +87,14 @@ test_lost_counts_data_and_options_records(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	/* scope: observationDomainId; exportedMessageTotalCount as 2 bytes */
 	SEND(g, 1, 0, 7, 3, 257, 2, 1, 149, 4, 41, 2);
 	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4);
 	SEND(g, 1, 2, 7, 257, 0, 7, 1, 0, 7, 2);
 	SEND(g, 1, 10, 7, 256, 1, 2);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.options, 2);
 	assert_int_equal(g->counts.records, 3);
 	assert_int_equal(g->counts.lost, 6);
@@ -233,10 +105,10 @@ test_padding_shorter_than_a_record_is_no_record(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	SEND(g, 1, 0, 7, 3, 257, 2, 1, 149, 4, 41, 2);
 	SEND(g, 1, 0, 7, 257, 0, 7, 1, 0, 0);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.options, 1);
 }
 
@@ -245,11 +117,11 @@ test_an_options_record_that_runs_over_is_a_bad_record(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	/* interfaceName, variable length; "ab", then a length of 200 */
 	SEND(g, 1, 0, 7, 3, 257, 2, 1, 10, 1, 82, 65535);
 	SEND(g, 1, 0, 7, 257, 0x0102, 0x6162, 0x01c8, 0x6161);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.options, 1);
 	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 1);
 }
@@ -259,11 +131,11 @@ test_a_bad_record_in_the_tables_keeps_those_before_it(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	g->answer = -1;
 	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.records, 2);
 	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 1);
 }
@@ -275,11 +147,11 @@ test_a_set_longer_than_its_message_is_a_bad_message(void **state)
 	uint8_t bytes[64];
 	size_t n;
 
-	open_session(g, 1, "tcp", "a:1");
-	n = build(bytes, 0, 7, 256, (uint16_t[]){1, 2}, 2);
+	stage_open(g, 1, "tcp", "a:1");
+	n = stage_build(bytes, 0, 7, 256, (uint16_t[]){1, 2}, 2);
 	store_u16(bytes + 18, 60);
 	sessions_message(g->sessions, 1, 0, bytes, n, 1, 0);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 1);
 }
 
@@ -289,7 +161,7 @@ test_messages_of_a_session_that_never_opened_are_counted(void **state)
 	struct stage *g = *state;
 
 	SEND(g, 99, 0, 7, 2, PORTS(256));
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.dropped[SESSION_UNKNOWN_SESSION], 1);
 	assert_string_equal(g->counts.identity->transport, "unknown");
 }
@@ -299,11 +171,11 @@ test_domains_are_bounded(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	for (uint32_t domain = 1; domain < 8; domain++) {
 		SEND(g, 1, 0, domain, 2, PORTS(256));
 	}
-	sessions_take_counts(g->sessions, take_counts, g);
+	sessions_take_counts(g->sessions, stage_take_counts, g);
 	assert_int_equal(g->rows, 5); /* four, and domain 0 for the rest */
 	assert_int_equal(g->refused_domain, 3);
 }
@@ -314,7 +186,7 @@ test_domains_are_found_in_whatever_order_they_came(void **state)
 	static const uint32_t order[] = {4000000000, 3, 0, 70};
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	for (unsigned i = 0; i < 4; i++) {
 		SEND(g, 1, 0, order[i], 2, PORTS(256 + i));
 	}
@@ -322,7 +194,7 @@ test_domains_are_found_in_whatever_order_they_came(void **state)
 		SEND(g, 1, 0, order[i], 256 + i, 1, 2);
 		assert_int_equal(g->sets, i + 1);
 	}
-	sessions_take_counts(g->sessions, take_counts, g);
+	sessions_take_counts(g->sessions, stage_take_counts, g);
 	assert_int_equal(g->rows, 4);
 }
 
@@ -332,11 +204,11 @@ test_sessions_are_bounded_and_the_idle_one_goes(void **state)
 	struct stage *g = *state;
 
 	for (uint32_t i = 1; i <= 4; i++) {
-		open_session(g, i, "udp", "a:1");
+		stage_open(g, i, "udp", "a:1");
 		SEND(g, i, 0, 1, 2, PORTS(256));
 	}
 	SEND(g, 1, 0, 1, 256, 1, 2);
-	open_session(g, 5, "udp", "b:1");
+	stage_open(g, 5, "udp", "b:1");
 	SEND(g, 2, 0, 1, 256, 1, 2);
 	assert_int_equal(g->sets, 1);
 	SEND(g, 1, 1, 1, 256, 1, 2);
@@ -348,12 +220,12 @@ test_counters_of_a_closed_session_can_still_be_taken(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "udp", "a:1");
+	stage_open(g, 1, "udp", "a:1");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	SEND(g, 1, 5, 7, 256, 1, 2);
 	sessions_close(g->sessions, 1, 88);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->rows, 1);
 	assert_int_equal(g->counts.records, 2);
 	assert_int_equal(g->counts.lost, 4);
@@ -364,14 +236,14 @@ test_loss_that_shows_at_the_close_has_a_time(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "udp", "a:1");
+	stage_open(g, 1, "udp", "a:1");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	SEND(g, 1, 5, 7, 256, 1, 2);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.lost, 0);
 	sessions_close(g->sessions, 1, 88);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.lost, 4);
 	assert_int_equal(g->counts.first_ns, 88);
 }
@@ -382,15 +254,15 @@ test_before_counting_only_templates_and_numbers_are_learned(void **state)
 	struct stage *g = *state;
 
 	sessions_set_counting(g->sessions, false);
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4);
 	assert_int_equal(g->sets, 0);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->rows, 0);
 	sessions_set_counting(g->sessions, true);
 	SEND(g, 1, 3, 7, 256, 1, 2);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.records, 1);
 	assert_int_equal(g->counts.lost, 1);
 }
@@ -402,8 +274,8 @@ test_most_records_is_an_upper_bound(void **state)
 	uint8_t bytes[64];
 	size_t n;
 
-	open_session(g, 1, "tcp", "a:1");
-	n = build(bytes, 0, 7, 256, (uint16_t[]){1, 2, 3, 4}, 4);
+	stage_open(g, 1, "tcp", "a:1");
+	n = stage_build(bytes, 0, 7, 256, (uint16_t[]){1, 2, 3, 4}, 4);
 	assert_int_equal(sessions_most_records(g->sessions, 1, bytes, n), 0);
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	assert_int_equal(sessions_most_records(g->sessions, 1, bytes, n), 2);
@@ -414,7 +286,7 @@ static void
 teach(struct stage *g, uint32_t session, const char *name)
 {
 	uint8_t bytes[256];
-	size_t n = build(bytes, 0, 7, 300,
+	size_t n = stage_build(bytes, 0, 7, 300,
 	    (uint16_t[]){0, 9999, 12, ELEMENT_U16 << 8 | (uint16_t)strlen(name)}, 4);
 
 	SEND(g, session, 0, 7, 3, 300, 4, 2, 346, 4, 303, 2, 339, 1, 341, 65535);
@@ -431,7 +303,7 @@ test_types_described_in_band_are_learned(void **state)
 	struct stage *g = *state;
 	const struct element *e;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	teach(g, 1, "colourOfPacket");
 	e = elements_find(g->elements, 9999, 12);
 	assert_non_null(e);
@@ -444,7 +316,7 @@ test_a_described_name_cannot_take_a_known_ones_place(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	teach(g, 1, "octetDeltaCount");
 	assert_null(elements_find(g->elements, 9999, 12));
 	teach(g, 1, "bad name\n");
@@ -468,11 +340,11 @@ static void
 test_templates_that_came_before_the_description_know_it_afterwards(void **state)
 {
 	struct stage *g = *state;
-	struct sessions_settings s = {4, 4, 8, 32, true, NULL};
+	struct sessions_settings s = {4, 4, 8, 32, true, 0, NULL};
 
 	sessions_free(g->sessions);
 	g->sessions = sessions_new(&s, g->elements, see_template, NULL);
-	open_session(g, 1, "tcp", "a:1");
+	stage_open(g, 1, "tcp", "a:1");
 	SEND(g, 1, 0, 7, 2, 256, 1, 0x8000 | 12, 2, 0, 9999);
 	SEND(g, 1, 0, 7, 256, 1);
 	assert_null(seen->fields[0].element);
@@ -489,8 +361,8 @@ test_a_snapshot_goes_on_where_it_was(void **state)
 	struct err e = {""};
 
 	close(mkstemp(path));
-	open_session(g, 1, "udp", "192.0.2.1:9");
-	open_session(g, 2, "tcp", "192.0.2.2:9");
+	stage_open(g, 1, "udp", "192.0.2.1:9");
+	stage_open(g, 2, "tcp", "192.0.2.2:9");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	SEND(g, 1, 3, 7, 256, 1, 2); /* a gap of 2 stays open */
@@ -499,7 +371,7 @@ test_a_snapshot_goes_on_where_it_was(void **state)
 	sessions_free(g->sessions);
 	elements_free(g->elements);
 	g->elements = elements_new(ELEMENT_PEN_OWN);
-	g->sessions = make_sessions(g);
+	g->sessions = stage_sessions(g);
 	if (sessions_load(g->sessions, path, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
@@ -509,7 +381,7 @@ test_a_snapshot_goes_on_where_it_was(void **state)
 	assert_int_equal(g->records, 1);
 	assert_string_equal(g->exporter, "192.0.2.1");
 	sessions_close(g->sessions, 1, 99);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.lost, 2 + 6);
 	unlink(path);
 }
@@ -518,7 +390,7 @@ static void
 send_on(struct stage *g, uint16_t stream, uint32_t sequence)
 {
 	uint8_t bytes[64];
-	size_t n = build(bytes, sequence, 7, 256, (uint16_t[]){1, 2}, 2);
+	size_t n = stage_build(bytes, sequence, 7, 256, (uint16_t[]){1, 2}, 2);
 
 	sessions_message(g->sessions, 1, stream, bytes, n, 77, 4242);
 }
@@ -528,7 +400,7 @@ test_each_stream_has_sequence_numbers_of_its_own(void **state)
 {
 	struct stage *g = *state;
 
-	open_session(g, 1, "sctp", "192.0.2.1:9");
+	stage_open(g, 1, "sctp", "192.0.2.1:9");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	for (uint32_t i = 0; i < 4; i++) {
 		send_on(g, 1, i);
@@ -536,7 +408,7 @@ test_each_stream_has_sequence_numbers_of_its_own(void **state)
 		send_on(g, 2, i);
 	}
 	sessions_close(g->sessions, 1, 99);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.lost, 3);
 	assert_int_equal(g->counts.reordered, 0);
 }
@@ -549,20 +421,20 @@ test_a_snapshot_holds_every_stream(void **state)
 	struct err e = {""};
 
 	close(mkstemp(path));
-	open_session(g, 1, "sctp", "192.0.2.1:9");
+	stage_open(g, 1, "sctp", "192.0.2.1:9");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	send_on(g, 3, 10);
 	send_on(g, 65535, 20);
 	assert_int_equal(sessions_save(g->sessions, path, &e), 0);
 	sessions_free(g->sessions);
-	g->sessions = make_sessions(g);
+	g->sessions = stage_sessions(g);
 	if (sessions_load(g->sessions, path, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	send_on(g, 3, 13);
 	send_on(g, 65535, 21);
 	sessions_close(g->sessions, 1, 99);
-	counts_of(g);
+	stage_counts(g);
 	assert_int_equal(g->counts.lost, 2);
 	unlink(path);
 }
@@ -585,153 +457,7 @@ test_a_damaged_snapshot_is_an_error_and_an_empty_one_is_nothing(void **state)
 	unlink(path);
 }
 
-/* A version 9 message of one flowset with these words as its body. */
-static void
-send_v9(struct stage *g, uint32_t sequence, uint32_t uptime_ms, uint16_t flowset,
-    const uint16_t *words, size_t count)
-{
-	uint8_t bytes[256];
-	size_t length = 24 + 2 * count;
-
-	store_u16(bytes, 9);
-	store_u16(bytes + 2, 1);
-	store_u32(bytes + 4, uptime_ms);
-	store_u32(bytes + 8, 1000);
-	store_u32(bytes + 12, sequence);
-	store_u32(bytes + 16, 7);
-	store_u16(bytes + 20, flowset);
-	store_u16(bytes + 22, (uint16_t)(4 + 2 * count));
-	for (size_t i = 0; i < count; i++) {
-		store_u16(bytes + 24 + 2 * i, words[i]);
-	}
-	sessions_message(g->sessions, 1, 0, bytes, length, 77, 4242);
-}
-#define SEND_V9(g, sequence, uptime_ms, flowset, ...)                                  \
-	send_v9(g, sequence, uptime_ms, flowset, (const uint16_t[]){__VA_ARGS__},      \
-	    sizeof(const uint16_t[]){__VA_ARGS__} / 2)
-
-static void
-send_v5(struct stage *g, uint32_t sequence, uint16_t records)
-{
-	uint8_t bytes[24 + 30 * 48] = {0, 5};
-
-	store_u16(bytes + 2, records);
-	store_u32(bytes + 16, sequence);
-	sessions_message(g->sessions, 1, 0, bytes, 24 + 48 * (size_t)records, 77, 4242);
-}
-
-static void
-test_netflow9_counts_messages_and_knows_its_templates(void **state)
-{
-	struct stage *g = *state;
-
-	open_session(g, 1, "tcp", "a:1");
-	SEND_V9(g, 1, 1000, 0, PORTS(256));
-	SEND_V9(g, 2, 1000, 256, 1, 2, 3, 4);
-	SEND_V9(g, 5, 1000, 256, 1, 2);
-	/* an options flowset: scope System, samplingInterval */
-	SEND_V9(g, 6, 1000, 1, 257, 4, 4, 1, 4, 34, 4);
-	SEND_V9(g, 7, 1000, 257, 0, 0, 0, 100);
-	counts_of(g);
-	assert_int_equal(g->counts.version, 9);
-	assert_int_equal(g->counts.domain, 7);
-	assert_int_equal(g->counts.templates, 2);
-	assert_int_equal(g->counts.option_templates, 1);
-	assert_int_equal(g->counts.records, 3);
-	assert_int_equal(g->counts.options, 1);
-	assert_int_equal(g->counts.lost, 2);
-}
-
-static void
-test_netflow5_counts_flows_and_needs_no_template(void **state)
-{
-	struct stage *g = *state;
-
-	open_session(g, 1, "tcp", "a:1");
-	send_v5(g, 100, 30);
-	send_v5(g, 140, 2);
-	counts_of(g);
-	assert_int_equal(g->counts.version, 5);
-	assert_int_equal(g->counts.records, 32);
-	assert_int_equal(g->counts.templates, 0);
-	assert_int_equal(g->counts.lost, 10);
-}
-
-static void
-test_versions_of_one_number_are_different_domains(void **state)
-{
-	struct stage *g = *state;
-
-	open_session(g, 1, "tcp", "a:1");
-	SEND(g, 1, 50, 7, 2, PORTS(256));
-	SEND_V9(g, 1, 1000, 256, 1, 2);
-	assert_int_equal(g->sets, 0);
-	SEND(g, 1, 50, 7, 256, 1, 2);
-	assert_int_equal(g->sets, 1);
-	sessions_take_counts(g->sessions, take_counts, g);
-	assert_int_equal(g->rows, 2);
-}
-
-static void
-test_an_uptime_that_begins_again_is_a_restart_and_no_loss(void **state)
-{
-	struct stage *g = *state;
-
-	open_session(g, 1, "udp", "a:1");
-	SEND_V9(g, 1000, 90000000, 0, PORTS(256));
-	SEND_V9(g, 2000, 5000, 256, 1, 2);
-	SEND_V9(g, 2001, 4000, 256, 1, 2); /* late, no restart */
-	SEND_V9(g, 2003, 6000, 256, 1, 2);
-	sessions_close(g->sessions, 1, 99);
-	counts_of(g);
-	assert_int_equal(g->counts.lost, 1);
-	assert_int_equal(g->counts.reordered, 0);
-}
-
-static void
-test_an_uptime_that_passes_its_end_is_no_restart(void **state)
-{
-	struct stage *g = *state;
-
-	open_session(g, 1, "tcp", "a:1");
-	SEND_V9(g, 1, UINT32_MAX - 1000, 0, PORTS(256));
-	SEND_V9(g, 4, 500, 256, 1, 2);
-	counts_of(g);
-	assert_int_equal(g->counts.lost, 2);
-}
-
-static void
-test_withdrawals_over_udp_are_ignored_and_counted(void **state)
-{
-	struct stage *g = *state;
-
-	open_session(g, 1, "udp", "a:1");
-	SEND(g, 1, 0, 7, 2, PORTS(256));
-	SEND(g, 1, 0, 7, 2, 256, 0);
-	SEND(g, 1, 0, 7, 256, 1, 2);
-	counts_of(g);
-	assert_int_equal(g->counts.dropped[SESSION_IGNORED_WITHDRAWAL], 1);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 0);
-	assert_int_equal(g->counts.records, 1);
-}
-
-static void
-test_zeros_at_the_end_of_a_message_are_padding(void **state)
-{
-	struct stage *g = *state;
-	uint8_t bytes[64] = {0};
-	size_t n;
-
-	open_session(g, 1, "tcp", "a:1");
-	n = build(bytes, 0, 7, 2, (uint16_t[]){PORTS(256)}, 6);
-	store_u16(bytes + 2, (uint16_t)(n + 10));
-	sessions_message(g->sessions, 1, 0, bytes, n + 10, 1, 0);
-	counts_of(g);
-	assert_int_equal(g->counts.templates, 1);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 0);
-}
-
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
 main(void)
@@ -758,13 +484,6 @@ main(void)
 	    CASE(test_a_described_name_cannot_take_a_known_ones_place),
 	    CASE(test_templates_that_came_before_the_description_know_it_afterwards),
 	    CASE(test_a_snapshot_goes_on_where_it_was),
-	    CASE(test_netflow9_counts_messages_and_knows_its_templates),
-	    CASE(test_netflow5_counts_flows_and_needs_no_template),
-	    CASE(test_versions_of_one_number_are_different_domains),
-	    CASE(test_an_uptime_that_begins_again_is_a_restart_and_no_loss),
-	    CASE(test_an_uptime_that_passes_its_end_is_no_restart),
-	    CASE(test_withdrawals_over_udp_are_ignored_and_counted),
-	    CASE(test_zeros_at_the_end_of_a_message_are_padding),
 	    CASE(test_each_stream_has_sequence_numbers_of_its_own),
 	    CASE(test_a_snapshot_holds_every_stream),
 	    CASE(test_a_damaged_snapshot_is_an_error_and_an_empty_one_is_nothing),

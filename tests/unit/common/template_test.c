@@ -217,6 +217,22 @@ a_repeated_template_takes_in_what_was_learned_meanwhile(void **state)
 }
 
 static void
+those_not_seen_for_long_can_be_forgotten(void **state)
+{
+	(void)state;
+	templates_set_time(set, 10);
+	read_set(2, TEMPLATE_256, TEMPLATE_257);
+	templates_set_time(set, 20);
+	read_set(2, TEMPLATE_257);
+	assert_int_equal(templates_find(set, 257)->seen_ns, 20);
+	templates_remove_older(set, 11);
+	assert_null(templates_find(set, 256));
+	assert_int_equal(templates_count(set), 1);
+	templates_remove_older(set, 20);
+	assert_int_equal(templates_count(set), 1);
+}
+
+static void
 a_withdrawal_removes_one(void **state)
 {
 	(void)state;
@@ -429,6 +445,7 @@ main(void)
 	    test(a_different_template_replaces_the_old_one),
 	    test(a_plan_goes_with_its_template),
 	    test(a_repeated_template_takes_in_what_was_learned_meanwhile),
+	    test(those_not_seen_for_long_can_be_forgotten),
 	    test(a_withdrawal_removes_one),
 	    test(a_withdrawal_may_be_followed_by_a_definition),
 	    test(withdrawing_all_spares_the_other_kind),

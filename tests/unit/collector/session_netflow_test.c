@@ -1,0 +1,174 @@
+/* cmocka.h needs these before it. */
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/cursor.h"
+#include "tests/unit/collector/support_session.h"
+
+/* A version 9 message of one flowset with these words as its body. */
+static void
+send_v9(struct stage *g, uint32_t sequence, uint32_t uptime_ms, uint16_t flowset,
+    const uint16_t *words, size_t count)
+{
+	uint8_t bytes[256];
+	size_t length = 24 + 2 * count;
+
+	store_u16(bytes, 9);
+	store_u16(bytes + 2, 1);
+	store_u32(bytes + 4, uptime_ms);
+	store_u32(bytes + 8, 1000);
+	store_u32(bytes + 12, sequence);
+	store_u32(bytes + 16, 7);
+	store_u16(bytes + 20, flowset);
+	store_u16(bytes + 22, (uint16_t)(4 + 2 * count));
+	for (size_t i = 0; i < count; i++) {
+		store_u16(bytes + 24 + 2 * i, words[i]);
+	}
+	sessions_message(g->sessions, 1, 0, bytes, length, 77, 4242);
+}
+#define SEND_V9(g, sequence, uptime_ms, flowset, ...)                                  \
+	send_v9(g, sequence, uptime_ms, flowset, (const uint16_t[]){__VA_ARGS__},      \
+	    sizeof(const uint16_t[]){__VA_ARGS__} / 2)
+
+static void
+send_v5(struct stage *g, uint32_t sequence, uint16_t records)
+{
+	uint8_t bytes[24 + 30 * 48] = {0, 5};
+
+	store_u16(bytes + 2, records);
+	store_u32(bytes + 16, sequence);
+	sessions_message(g->sessions, 1, 0, bytes, 24 + 48 * (size_t)records, 77, 4242);
+}
+
+static void
+test_netflow9_counts_messages_and_knows_its_templates(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	SEND_V9(g, 1, 1000, 0, PORTS(256));
+	SEND_V9(g, 2, 1000, 256, 1, 2, 3, 4);
+	SEND_V9(g, 5, 1000, 256, 1, 2);
+	/* an options flowset: scope System, samplingInterval */
+	SEND_V9(g, 6, 1000, 1, 257, 4, 4, 1, 4, 34, 4);
+	SEND_V9(g, 7, 1000, 257, 0, 0, 0, 100);
+	stage_counts(g);
+	assert_int_equal(g->counts.version, 9);
+	assert_int_equal(g->counts.domain, 7);
+	assert_int_equal(g->counts.templates, 2);
+	assert_int_equal(g->counts.option_templates, 1);
+	assert_int_equal(g->counts.records, 3);
+	assert_int_equal(g->counts.options, 1);
+	assert_int_equal(g->counts.lost, 2);
+}
+
+static void
+test_netflow5_counts_flows_and_needs_no_template(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	send_v5(g, 100, 30);
+	send_v5(g, 140, 2);
+	stage_counts(g);
+	assert_int_equal(g->counts.version, 5);
+	assert_int_equal(g->counts.records, 32);
+	assert_int_equal(g->counts.templates, 0);
+	assert_int_equal(g->counts.lost, 10);
+}
+
+static void
+test_versions_of_one_number_are_different_domains(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	SEND(g, 1, 50, 7, 2, PORTS(256));
+	SEND_V9(g, 1, 1000, 256, 1, 2);
+	assert_int_equal(g->sets, 0);
+	SEND(g, 1, 50, 7, 256, 1, 2);
+	assert_int_equal(g->sets, 1);
+	sessions_take_counts(g->sessions, stage_take_counts, g);
+	assert_int_equal(g->rows, 2);
+}
+
+static void
+test_an_uptime_that_begins_again_is_a_restart_and_no_loss(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "udp", "a:1");
+	SEND_V9(g, 1000, 90000000, 0, PORTS(256));
+	SEND_V9(g, 2000, 5000, 256, 1, 2);
+	SEND_V9(g, 2001, 4000, 256, 1, 2); /* late, no restart */
+	SEND_V9(g, 2003, 6000, 256, 1, 2);
+	sessions_close(g->sessions, 1, 99);
+	stage_counts(g);
+	assert_int_equal(g->counts.lost, 1);
+	assert_int_equal(g->counts.reordered, 0);
+}
+
+static void
+test_an_uptime_that_passes_its_end_is_no_restart(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	SEND_V9(g, 1, UINT32_MAX - 1000, 0, PORTS(256));
+	SEND_V9(g, 4, 500, 256, 1, 2);
+	stage_counts(g);
+	assert_int_equal(g->counts.lost, 2);
+}
+
+static void
+test_withdrawals_over_udp_are_ignored_and_counted(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "udp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 2, 256, 0);
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	stage_counts(g);
+	assert_int_equal(g->counts.dropped[SESSION_IGNORED_WITHDRAWAL], 1);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 0);
+	assert_int_equal(g->counts.records, 1);
+}
+
+static void
+test_zeros_at_the_end_of_a_message_are_padding(void **state)
+{
+	struct stage *g = *state;
+	uint8_t bytes[64] = {0};
+	size_t n;
+
+	stage_open(g, 1, "tcp", "a:1");
+	n = stage_build(bytes, 0, 7, 2, (uint16_t[]){PORTS(256)}, 6);
+	store_u16(bytes + 2, (uint16_t)(n + 10));
+	sessions_message(g->sessions, 1, 0, bytes, n + 10, 1, 0);
+	stage_counts(g);
+	assert_int_equal(g->counts.templates, 1);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 0);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(test_netflow9_counts_messages_and_knows_its_templates),
+	    CASE(test_netflow5_counts_flows_and_needs_no_template),
+	    CASE(test_versions_of_one_number_are_different_domains),
+	    CASE(test_an_uptime_that_begins_again_is_a_restart_and_no_loss),
+	    CASE(test_an_uptime_that_passes_its_end_is_no_restart),
+	    CASE(test_withdrawals_over_udp_are_ignored_and_counted),
+	    CASE(test_zeros_at_the_end_of_a_message_are_padding),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
