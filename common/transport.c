@@ -12,19 +12,21 @@
 
 #include "common/address.h"
 
-#define SCHEMES "tcp://HOST[:PORT], tls://HOST[:PORT], sctp://HOST[:PORT] and file:PATH"
+#define SCHEMES                                                                        \
+	"tcp://HOST[:PORT], tls://HOST[:PORT], sctp://HOST[:PORT], udp://HOST[:PORT] " \
+	"and file:PATH"
 
 static const struct transport_ops *const schemes[] = {
-    &transport_tcp, &transport_tls, &transport_sctp, &transport_file};
+    &transport_tcp, &transport_tls, &transport_sctp, &transport_udp, &transport_file};
 
 /* Known to the design, not to this version: worth another sentence than a typing error.
  */
-static const char *const later[] = {"dtls+sctp", "udp", "dtls+udp"};
+static const char *const later[] = {"dtls+sctp", "dtls+udp"};
 
 static int
 complain_scheme(const char *text, const char *scheme, struct err *e)
 {
-	const char *names[] = {"tcp", "tls", "sctp", "file"};
+	const char *names[] = {"tcp", "tls", "sctp", "udp", "file"};
 	const char *nearest = NULL;
 
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
@@ -155,6 +157,15 @@ parse_options(struct transport_uri *u, char *authority, struct err *e)
 	return 0;
 }
 
+uint32_t
+transport_message_size(const struct transport_uri *uri, uint32_t most)
+{
+	uint32_t fits = uri->ops->message_max < most ? uri->ops->message_max : most;
+
+	return uri->ops->message_size == NULL ? fits
+					      : uri->ops->message_size(uri, fits);
+}
+
 int
 transport_uri_option(
     const struct transport_uri *uri, const char *name, const char **ret)
@@ -245,18 +256,23 @@ static int
 listen_at(const struct addrinfo *a, int protocol, bool is_dual)
 {
 	int one = 1, zero = 0, rc;
-	int fd =
-	    socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	bool is_datagram = protocol == IPPROTO_UDP;
+	int fd = socket(a->ai_family,
+	    (is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    protocol);
 
 	if (fd < 0) {
 		return -errno;
 	}
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (!is_datagram) { /* there it would let another program take the port over */
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	}
 	if (a->ai_family == AF_INET6) {
 		setsockopt(
 		    fd, IPPROTO_IPV6, IPV6_V6ONLY, is_dual ? &zero : &one, sizeof one);
 	}
-	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
+	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
+	    (is_datagram || listen(fd, SOMAXCONN) == 0)) {
 		return fd;
 	}
 	rc = -errno;

@@ -5,7 +5,7 @@
  * URIs: scheme://host:port?name=value&name=value and file:path (ports default 4739
  * plain, 4740 secured; [::1]:4740 for IPv6).  Threads: one at a time per connection.
  * Each scheme is one file: transport_tcp.c, transport_tls.c, transport_sctp.c,
- * transport_file.c. */
+ * transport_udp.c, transport_file.c. */
 #ifndef COMMON_TRANSPORT_H
 #define COMMON_TRANSPORT_H
 
@@ -48,6 +48,10 @@ struct transport {
 			      IP address, else subject CN; "" when there is none */
 	char protocol[TLS_PROTOCOL]; /* that both ends agreed on by ALPN; "": plain RFC
 					7011 */
+	/* Of an unreliable one, since it was dialled: errors about what was sent
+	 * before, which end nothing (ICMP: port unreachable and the like); messages
+	 * longer than the path takes, sent in fragments. */
+	uint64_t refusals, fragmented;
 	uint16_t stream;  /* SCTP: of the message read last; that a write goes out on */
 	uint16_t streams; /* SCTP: that writes may go out on: 0 to streams - 1 */
 	void *state;      /* the scheme's own */
@@ -57,10 +61,14 @@ struct transport_ops {
 	const char *scheme; /* "tls" */
 	uint16_t port;      /* default; 0: no port */
 	bool is_secure, is_file, is_message;
+	bool is_unreliable;         /* messages may get lost, unnoticed on this side */
 	uint32_t message_max;       /* longest message, bytes */
 	const char *const *options; /* names that URIs may give; NULL: none */
 	/* Whether this machine can do what the URI asks for; NULL: it can. */
 	int (*check)(const struct transport_uri *uri, struct err *e);
+	/* How long messages for this target should be, `most` at most; it may look up
+	 * the host.  NULL: message_max. */
+	uint32_t (*message_size)(const struct transport_uri *uri, uint32_t most);
 	/* Starts connecting, with a blocking look-up of the host's name.  0: under way
 	 * or open already (is_open); negative: sentence in e, nothing to close. */
 	int (*dial)(struct transport *t, const struct transport_uri *uri,
@@ -69,7 +77,9 @@ struct transport_ops {
 	 * nothing is left open. */
 	int (*listen)(struct transport_listener *l, const struct transport_uri *uri,
 	    struct err *e);
-	/* The next connection, its handshake perhaps to come; sets t->peer.  0, -EAGAIN
+	/* NULL: the listener's fd takes datagrams instead of connections, and whoever
+	 * listens receives them itself.
+	 * The next connection, its handshake perhaps to come; sets t->peer.  0, -EAGAIN
 	 * (also for one that died on its way), -ECONNABORTED when this one cannot be
 	 * served but others may, or what ails the listener. */
 	int (*accept)(struct transport_listener *l, struct transport *t,
@@ -106,6 +116,8 @@ int transport_parse_uri(const char *text, struct transport_uri *ret, struct err 
 /* Whether it may be dialled: it names a host and a port, or is a file; and this machine
  * can.  0 or negative. */
 int transport_check_target(const struct transport_uri *uri, struct err *e);
+/* How long messages for this target should be: `most`, or less. */
+uint32_t transport_message_size(const struct transport_uri *uri, uint32_t most);
 /* The value of an option of the URI: its length with *ret (not terminated), or -ENOENT.
  */
 int transport_uri_option(
@@ -123,8 +135,8 @@ void transport_unlisten(struct transport_listener *l); /* a zeroed one too */
 /* TLS_REFUSED_NONE for schemes that refuse nobody. */
 enum tls_refusal transport_refusal(const struct transport *t);
 
-/* For the schemes.  A bound, listening, non-blocking socket at this URI (protocol:
- * IPPROTO_TCP and the like); l->fd and l->port. */
+/* For the schemes.  A bound, non-blocking socket at this URI (protocol: IPPROTO_TCP and
+ * the like), which listens unless it is for datagrams (IPPROTO_UDP); l->fd, l->port. */
 int transport_listen_socket(struct transport_listener *l,
     const struct transport_uri *uri, int protocol, struct err *e);
 /* accept4, then ops->accepted of the listener's scheme. */
@@ -136,6 +148,6 @@ void transport_close_listener(struct transport_listener *l); /* closes l->fd */
 void transport_format_peer(const struct sockaddr_storage *from, char out[static 128]);
 
 extern const struct transport_ops transport_tcp, transport_tls, transport_sctp,
-    transport_file;
+    transport_udp, transport_file;
 
 #endif

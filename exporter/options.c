@@ -184,7 +184,8 @@ static const struct option table[] = {
 	.standard = "16384",
 	.min = 512,
 	.max = MESSAGE_MAX,
-	.help = "Longest message."},
+	.help = "Longest message.  Over UDP at most what fits a packet on the path to "
+		"the collector, and 1472."},
     {.name = "statistics-interval",
 	.kind = OPTION_DURATION,
 	AT(statistics_ns),

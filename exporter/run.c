@@ -74,11 +74,16 @@ open_export(struct run *r, struct err *e)
 	struct export_settings s = {
 	    .templates_file = o->templates,
 	    .domain = (uint32_t)o->domain,
-	    .message_size = (uint32_t)o->message_size,
 	};
+	struct transport_uri to;
 	char directory[PATH_MAX], path[PATH_MAX + 32];
 	int rc;
 
+	rc = transport_parse_uri(o->to, &to, e);
+	if (rc < 0) {
+		return rc;
+	}
+	s.message_size = transport_message_size(&to, (uint32_t)o->message_size);
 	if (s.templates_file == NULL) {
 		rc = share_directory(o->schemas, directory, e);
 		if (rc < 0) {

@@ -1,0 +1,296 @@
+/* UDP: every message is one datagram, and nobody says whether it arrived.  Packets are
+ * not fragmented (path MTU discovery), so that one lost piece does not cost a message;
+ * a message that turns out longer than the path takes, because the path changed, goes
+ * out in fragments all the same and is counted: it is better sent so than not. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/transport.h"
+
+#define ATTEMPTS 4 /* each may meet an error about a datagram before */
+
+/* Payload of UDP: what every IPv6 path takes (RFC 8200 section 5), and what an Ethernet
+ * takes over IPv4.  The first is for paths that tell nothing, the second bounds those
+ * whose first link tells of jumbo frames. */
+#define MESSAGE_SAFE  1232u
+#define MESSAGE_MOST  1472u
+#define MESSAGE_LEAST 512u /* RFC 7011 section 10.3.3 */
+#define UDP_HEADER    8u
+#define IPV4_HEADER   20u
+#define IPV6_HEADER   40u
+
+static int
+set_fragments(int fd, int family, bool may_fragment)
+{
+	int v4 = may_fragment ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO;
+	int v6 = may_fragment ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_DO;
+
+	return family == AF_INET6
+		   ? setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof v6)
+		   : setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof v4);
+}
+
+static int
+family_of(int fd)
+{
+	int family = AF_INET;
+	socklen_t n = sizeof family;
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &n);
+	return family;
+}
+
+/* A connected socket to the first address that there is a route to; negative errno. */
+static int
+connect_to_any(const struct addrinfo *list, char peer[static 128])
+{
+	int rc = -EADDRNOTAVAIL;
+
+	for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+		int fd =
+		    socket(a->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		struct sockaddr_storage to = {0};
+		if (fd < 0) {
+			rc = -errno;
+			continue;
+		}
+		memcpy(&to, a->ai_addr, a->ai_addrlen);
+		transport_format_peer(&to, peer);
+		(void)set_fragments(fd, a->ai_family, false);
+		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
+			return fd;
+		}
+		rc = -errno;
+		close(fd);
+	}
+	return rc;
+}
+
+static int
+dial_fd(const struct transport_uri *uri, char peer[static 128], struct err *e)
+{
+	struct addrinfo hints = {
+	    .ai_family = AF_UNSPEC,
+	    .ai_socktype = SOCK_DGRAM,
+	    .ai_flags = AI_NUMERICSERV,
+	};
+	struct addrinfo *list = NULL;
+	char port[8];
+	int rc = transport_check_target(uri, e);
+
+	if (rc < 0) {
+		return rc;
+	}
+	snprintf(port, sizeof port, "%u", uri->port);
+	rc = getaddrinfo(uri->host, port, &hints, &list);
+	if (rc != 0) {
+		return err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
+		    uri->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	}
+	rc = connect_to_any(list, peer);
+	freeaddrinfo(list);
+	return rc >= 0 ? rc
+		       : err_set(e, rc, "cannot send to %s (last tried %s): %s",
+			     uri->text, peer, strerror(-rc));
+}
+
+static int
+udp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
+    struct err *e)
+{
+	int fd;
+
+	(void)tls;
+	*t = (struct transport){.ops = uri->ops, .fd = -1};
+	fd = dial_fd(uri, t->peer, e);
+	if (fd < 0) {
+		return fd;
+	}
+	t->fd = fd;
+	t->is_open = true;
+	return 0;
+}
+
+static uint32_t
+udp_message_size(const struct transport_uri *uri, uint32_t most)
+{
+	uint32_t fits = MESSAGE_SAFE;
+	char peer[128] = "";
+	int fd = dial_fd(uri, peer, NULL), mtu = 0;
+	socklen_t n = sizeof mtu;
+
+	if (fd >= 0) {
+		bool is_v6 = family_of(fd) == AF_INET6;
+		uint32_t headers = UDP_HEADER + (is_v6 ? IPV6_HEADER : IPV4_HEADER);
+		int rc = is_v6 ? getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &n)
+			       : getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n);
+		if (rc == 0 && mtu > 0 && (uint32_t)mtu > headers) {
+			fits = (uint32_t)mtu - headers;
+		}
+		close(fd);
+	}
+	fits = fits > MESSAGE_MOST ? MESSAGE_MOST : fits;
+	fits = fits < MESSAGE_LEAST ? MESSAGE_LEAST : fits;
+	return fits < most ? fits : most;
+}
+
+static int
+udp_proceed(struct transport *t, struct err *e)
+{
+	(void)t;
+	(void)e;
+	return 0;
+}
+
+/* What ICMP said about a datagram before this call: no end of anything. */
+static bool
+is_told_by_icmp(int code)
+{
+	return code == ECONNREFUSED || code == EHOSTUNREACH || code == ENOPROTOOPT ||
+	       code == EMSGSIZE;
+}
+
+/* Nobody answers; what comes all the same is not looked at. */
+static ssize_t
+udp_read(struct transport *t, void *bytes, size_t n, struct err *e)
+{
+	int code;
+
+	if (!t->is_open) {
+		return 0; /* finished: there is nothing to wait for */
+	}
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		ssize_t got = recv(t->fd, bytes, n, MSG_DONTWAIT);
+		if (got > 0) {
+			return got;
+		}
+		code = got == 0 ? EAGAIN : errno;
+		if (code == EAGAIN || code == EINTR) {
+			return -EAGAIN;
+		}
+		if (!is_told_by_icmp(code)) {
+			return err_set(e, -code, "cannot send to %s any more: %s",
+			    t->peer, strerror(code));
+		}
+		t->refusals += code != EMSGSIZE;
+	}
+	return -EAGAIN;
+}
+
+/* The message is longer than what the path takes in one packet.  As send(). */
+static ssize_t
+write_fragmented(struct transport *t, const void *message, size_t n)
+{
+	int family = family_of(t->fd), code;
+	ssize_t put;
+
+	if (set_fragments(t->fd, family, true) < 0) {
+		return -1;
+	}
+	put = send(t->fd, message, n, MSG_NOSIGNAL);
+	code = errno;
+	(void)set_fragments(t->fd, family, false);
+	t->fragmented += put >= 0;
+	errno = code;
+	return put;
+}
+
+static ssize_t
+udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
+{
+	uint64_t refusals = 0;
+	int code = 0;
+
+	if (n > t->ops->message_max) {
+		return err_set(e, -EMSGSIZE,
+		    "a message of %zu bytes is longer than a datagram to %s can be", n,
+		    t->peer);
+	}
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		bool is_longer = code == EMSGSIZE; /* the second time it is this one */
+		ssize_t put = is_longer ? write_fragmented(t, bytes, n)
+					: send(t->fd, bytes, n, MSG_NOSIGNAL);
+		if (put >= 0) {
+			t->refusals += refusals;
+			return put;
+		}
+		code = errno;
+		if (code == EAGAIN || code == EINTR) {
+			t->refusals += refusals;
+			return -EAGAIN;
+		}
+		if (!is_told_by_icmp(code)) {
+			break;
+		}
+		refusals += code != EMSGSIZE;
+	}
+	if (code == ECONNREFUSED) {
+		t->refusals += refusals;
+		return (ssize_t)n; /* refused as fast as we send: so was this one */
+	}
+	return err_set(
+	    e, -code, "cannot send to %s any more: %s", t->peer, strerror(code));
+}
+
+/* Nobody would hear an end. */
+static int
+udp_finish(struct transport *t, struct err *e)
+{
+	(void)e;
+	t->is_open = false;
+	return 0;
+}
+
+static uint32_t
+udp_want(const struct transport *t)
+{
+	(void)t;
+	return EPOLLIN;
+}
+
+static bool
+udp_pending(const struct transport *t)
+{
+	(void)t;
+	return false;
+}
+
+static void
+udp_close(struct transport *t)
+{
+	if (t->fd >= 0) {
+		close(t->fd);
+	}
+	t->fd = -1;
+	t->is_open = false;
+}
+
+static int
+udp_listen(struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return transport_listen_socket(l, uri, IPPROTO_UDP, e);
+}
+
+const struct transport_ops transport_udp = {
+    .scheme = "udp",
+    .port = TRANSPORT_PORT,
+    .is_message = true,
+    .is_unreliable = true,
+    .message_max = 65507,
+    .message_size = udp_message_size,
+    .listen = udp_listen,
+    .unlisten = transport_close_listener,
+    .dial = udp_dial,
+    .proceed = udp_proceed,
+    .read = udp_read,
+    .write = udp_write,
+    .finish = udp_finish,
+    .want = udp_want,
+    .pending = udp_pending,
+    .close = udp_close,
+};
