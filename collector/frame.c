@@ -22,6 +22,7 @@ size_t
 session_identity_write(const struct session_identity *s, char *out, size_t capacity)
 {
 	struct session_identity clean;
+	char port[16] = "";
 	int n;
 
 	copy_line(clean.transport, sizeof clean.transport, s->transport,
@@ -29,9 +30,30 @@ session_identity_write(const struct session_identity *s, char *out, size_t capac
 	copy_line(clean.peer, sizeof clean.peer, s->peer, sizeof s->peer - 1);
 	copy_line(
 	    clean.identity, sizeof clean.identity, s->identity, sizeof s->identity - 1);
-	n = snprintf(out, capacity, "transport=%s\npeer=%s\nidentity=%s\n",
-	    clean.transport, clean.peer, clean.identity);
+	if (s->port != 0) {
+		snprintf(port, sizeof port, "port=%u\n", (unsigned)s->port);
+	}
+	n = snprintf(out, capacity, "transport=%s\npeer=%s\nidentity=%s\n%s",
+	    clean.transport, clean.peer, clean.identity, port);
 	return n < 0 || (size_t)n >= capacity ? 0 : (size_t)n;
+}
+
+/* 0: no port. */
+static uint16_t
+read_port(const char *text, size_t length)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9') {
+			return 0;
+		}
+		n = 10 * n + (unsigned)(text[i] - '0');
+		if (n > UINT16_MAX) {
+			return 0;
+		}
+	}
+	return (uint16_t)n;
 }
 
 static void
@@ -51,6 +73,8 @@ read_pair(const char *line, size_t length, struct session_identity *s)
 		copy_line(s->peer, sizeof s->peer, equals + 1, left);
 	} else if (key == 8 && memcmp(line, "identity", key) == 0) {
 		copy_line(s->identity, sizeof s->identity, equals + 1, left);
+	} else if (key == 4 && memcmp(line, "port", key) == 0) {
+		s->port = read_port(equals + 1, left);
 	}
 }
 

@@ -37,11 +37,13 @@ struct source_id {
 };
 
 /* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000,
- * identity=host.example (from the verified certificate; empty: none). */
+ * identity=host.example (from the verified certificate; empty: none), port=4739 (of
+ * ours, where datagrams go to; 0: not said). */
 struct session_identity {
 	char transport[16];
 	char peer[128];
 	char identity[256];
+	uint16_t port;
 };
 /* Longest text that session_identity_write() makes. */
 #define SESSION_IDENTITY_TEXT 448

@@ -7,11 +7,13 @@
 #include <sys/epoll.h>
 
 #include "collector/reception.h"
+#include "collector/udp_door.h"
 #include "common/clock.h"
 #include "common/log.h"
 
 #define ACCEPT_BURST 64
-#define QUIET_MOST   4096 /* seconds of silence after which ticks end */
+#define QUIET_MOST   4096                /* seconds of silence after which ticks end */
+#define DRAIN_NS     (5 * NS_PER_SECOND) /* at the end, for datagrams */
 
 static void
 door_ready(struct loop_watch *w, uint32_t events)
@@ -57,8 +59,8 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 	}
 	if (uri.ops->is_file) {
 		return err_set(e, -EINVAL,
-		    "cannot listen at \"%s\": listen at tcp:// or tls://, or read a "
-		    "file with -r",
+		    "cannot listen at \"%s\": listen at tcp://, tls:// or udp://, or "
+		    "read a file with -r",
 		    text);
 	}
 	if (uri.ops->is_secure && l->tls == NULL) {
@@ -70,6 +72,9 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 	rc = transport_listen(&uri, &d->place, e);
 	if (rc < 0) {
 		return rc;
+	}
+	if (uri.ops->accept == NULL) {
+		return udp_door_new(l, d->place.fd, d->place.port, text, &d->udp, e);
 	}
 	d->watch.fd = d->place.fd;
 	rc = loop_add(l->loop, &d->watch);
@@ -88,6 +93,9 @@ close_doors(struct listener *l)
 		if (d->is_watched) {
 			loop_remove(l->loop, &d->watch);
 			d->is_watched = false;
+		}
+		if (d->udp != NULL) {
+			udp_door_stop(d->udp, clock_monotonic_ns() + DRAIN_NS);
 		}
 		transport_unlisten(&d->place);
 		d->watch.fd = -1;
@@ -134,6 +142,9 @@ second_expired(struct loop_timer *t, uint64_t now_ns)
 		struct door *d = &l->doors[i];
 		if (!d->is_watched && d->watch.fd >= 0) {
 			d->is_watched = loop_add(l->loop, &d->watch) == 0;
+		}
+		if (d->udp != NULL) {
+			udp_door_second(d->udp, now_ns);
 		}
 	}
 	tick(l);
@@ -225,6 +236,42 @@ listener_counts(const struct listener *l, struct listener_counts *ret)
 	add_list(&l->peers, ret);
 	add_list(&l->stuck, ret);
 	add_list(&l->ended, ret);
+	for (unsigned i = 0; i < l->door_count; i++) {
+		struct udp_door_counts c;
+		if (listener_udp_counts(l, i, &c)) {
+			ret->bytes += c.octets;
+			ret->messages += c.messages;
+		}
+	}
+}
+
+bool
+listener_udp_counts(const struct listener *l, unsigned i, struct udp_door_counts *ret)
+{
+	if (i >= l->door_count || l->doors[i].udp == NULL) {
+		return false;
+	}
+	udp_door_counts(l->doors[i].udp, ret);
+	return true;
+}
+
+void
+listener_adopt(
+    struct listener *l, uint32_t session, const struct session_identity *identity)
+{
+	static const char reason[] = "the collector was started again";
+	uint64_t now_ns = clock_monotonic_ns();
+
+	for (unsigned i = 0; i < l->door_count; i++) {
+		struct udp_door *d = l->doors[i].udp;
+		if (d != NULL && udp_door_adopt(d, session, identity, now_ns)) {
+			return;
+		}
+	}
+	/* No room: it stays open, and the next start decides. */
+	if (intake_put(&l->intake, FRAME_CLOSE, session, reason, sizeof reason - 1)) {
+		reception_sync_within(l, l->settings.sync_interval_ns);
+	}
 }
 
 void
@@ -232,6 +279,10 @@ listener_free(struct listener *l)
 {
 	if (l == NULL) {
 		return;
+	}
+	for (unsigned i = 0; i < l->door_count; i++) {
+		udp_door_free(l->doors[i].udp);
+		l->doors[i].udp = NULL;
 	}
 	if (l->doors != NULL) {
 		close_doors(l);

@@ -6,9 +6,12 @@
 #ifndef COLLECTOR_LISTEN_H
 #define COLLECTOR_LISTEN_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/frame.h"
 #include "collector/journal.h"
+#include "collector/udp_door.h"
 #include "common/err.h"
 #include "common/loop.h"
 #include "common/ring.h"
@@ -21,6 +24,7 @@ struct listener_settings {
 	unsigned max_peers;
 	uint64_t handshake_timeout_ns, idle_timeout_ns;
 	uint64_t sync_interval_ns; /* how often the journal is written and handed on */
+	struct udp_door_settings udp;
 };
 
 struct listener_counts {
@@ -36,6 +40,13 @@ int listener_new(const struct listener_settings *s, struct loop *loop,
     struct journal *journal, struct ring *out, struct listener **ret, struct err *e);
 /* Ports that were asked for as 0 are told here: the i-th URI's bound port. */
 uint16_t listener_port(const struct listener *l, unsigned i);
+/* What the i-th URI counted; false: it takes no datagrams. */
+bool listener_udp_counts(
+    const struct listener *l, unsigned i, struct udp_door_counts *ret);
+/* A session of a former run, of datagrams, is still open in the journal: goes on with
+ * it where its listener is there again, else ends it. */
+void listener_adopt(
+    struct listener *l, uint32_t session, const struct session_identity *identity);
 /* Reads certificates, CAs and revocation lists anew, for peers that connect from now
  * on. Negative with e: what was read before stays. */
 int listener_reload(struct listener *l, struct err *e);

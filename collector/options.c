@@ -9,6 +9,7 @@
 
 static const char *const summaries[] = {"text", "json", "none", NULL};
 static const char *const compacts[] = {"auto", "never", NULL};
+static const char *const udp_sessions[] = {"port", "address", NULL};
 static const char *const progresses[] = {"auto", "always", "never", NULL};
 
 #define AT(field) .offset = offsetof(struct options, field)
@@ -20,9 +21,11 @@ static const struct option table[] = {
 	AT(listen),
 	.argument = "URI",
 	.section = "Input",
-	.help = "Take IPFIX messages here: tls://HOST[:4740], tcp://HOST[:4739] or "
-		"sctp://HOST[:4739]; HOST * is every address of this host, port 0 any "
-		"free one.  May be repeated."},
+	.help =
+	    "Take IPFIX messages here: tls://HOST[:4740], tcp://HOST[:4739], "
+	    "sctp://HOST[:4739] or udp://HOST[:4739], which takes NetFlow v9 and v5 "
+	    "too.  HOST * is every address of this host, port 0 any free one.  May be "
+	    "repeated."},
     {.name = "read",
 	.letter = 'r',
 	.kind = OPTION_LIST,
@@ -208,6 +211,44 @@ static const struct option table[] = {
 	.standard = "0",
 	.help = "End connections that are silent for so long; 0: never."},
 
+    {.name = "udp-sessions",
+	.kind = OPTION_CHOICE,
+	AT(udp_sessions),
+	.argument = "BY",
+	.standard = "port",
+	.choices = udp_sessions,
+	.section = "Datagrams",
+	.help = "What makes a session over UDP, with templates and sequence numbers of "
+		"its own: each port of an exporter's address, or the address alone, "
+		"for exporters that send templates and data from different ports."},
+    {.name = "udp-sources",
+	.kind = OPTION_NUMBER,
+	AT(udp_sources),
+	.argument = "N",
+	.standard = "4096",
+	.min = 1,
+	.max = 1000000,
+	.help = "Sessions over UDP at a time, of each listener; when one more begins, "
+		"the longest idle ends."},
+    {.name = "udp-idle",
+	.kind = OPTION_DURATION,
+	AT(udp_idle_ns),
+	.argument = "TIME",
+	.standard = "30min",
+	.help = "Sessions over UDP end after so much silence, and their templates are "
+		"forgotten; 0: never.  They live on when the collector is started "
+		"again."},
+    {.name = "udp-buffer",
+	.kind = OPTION_SIZE,
+	AT(udp_buffer_bytes),
+	.argument = "BYTES",
+	.standard = "32MiB",
+	.min = 4096,
+	.max = 1 << 30,
+	.help = "Receive buffer to ask the kernel for, for each udp:// listener: it "
+		"holds datagrams while the collector is busy.  Without the privilege "
+		"to have more, net.core.rmem_max bounds it."},
+
     {.name = "user",
 	.kind = OPTION_STRING,
 	AT(user),
@@ -253,8 +294,8 @@ static const struct option_program program = {
 		"-r FILE [-r FILE ...] --store TARGET [option ...]\n"
 		"--check | --explain [option ...]",
     .manual =
-	"Takes IPFIX messages (RFC 7011) from exporters over TLS or TCP, or from "
-	"files, "
+	"Takes IPFIX messages (RFC 7011) from exporters over TLS, TCP or UDP, "
+	"NetFlow v9 and v5 over UDP, or any of them from files, "
 	"and reduces their records by key to the tables that schemas declare: "
 	"conversations, pairs of hosts, daily services, and the exporters themselves.  "
 	"Any SQLite client reads the tables while they are written; flowpair-query(1) "

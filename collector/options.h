@@ -10,6 +10,7 @@
 
 enum options_summary { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
 enum options_compact { COMPACT_AUTO, COMPACT_NEVER };
+enum options_udp_sessions { UDP_BY_PORT, UDP_BY_ADDRESS };
 enum options_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct options {
@@ -32,6 +33,9 @@ struct options {
 	const char *certificate, *key, *ca, *crl;
 	bool insecure_no_client_auth, tls12;
 	uint64_t max_peers, handshake_timeout_ns, idle_timeout_ns;
+	/* datagrams */
+	unsigned udp_sessions;
+	uint64_t udp_sources, udp_idle_ns, udp_buffer_bytes;
 	/* running */
 	const char *user, *port_file;
 	bool check, explain;

@@ -126,8 +126,8 @@ answer_ended(struct listener *l, int rc)
 	}
 }
 
-static void
-be_stuck(struct listener *l)
+void
+reception_wait_for_room(struct listener *l)
 {
 	uint64_t wait = l->intake.is_refused ? NS_PER_SECOND : RETRY_NS;
 
@@ -142,14 +142,14 @@ sync_now(struct listener *l)
 	int rc = intake_sync(&l->intake);
 
 	if (rc == -EAGAIN) {
-		be_stuck(l);
+		reception_wait_for_room(l);
 		reception_sync_within(l, l->settings.sync_interval_ns);
 		return;
 	}
 	l->synced_frames = l->intake.added;
 	answer_ended(l, rc);
 	if (l->intake.is_stuck) {
-		be_stuck(l);
+		reception_wait_for_room(l);
 	}
 }
 
@@ -224,7 +224,7 @@ follow(struct listener *l, struct peer *p, enum peer_next next, const struct err
 	case PEER_STUCK:
 		unwatch(p);
 		move(p, &l->stuck);
-		be_stuck(l);
+		reception_wait_for_room(l);
 		return;
 	case PEER_SYNCED:
 		unwatch(p);
@@ -309,7 +309,7 @@ retry_expired(struct loop_timer *t, uint64_t now_ns)
 		}
 	}
 	if (l->intake.is_stuck || l->stuck.first != NULL) {
-		be_stuck(l);
+		reception_wait_for_room(l);
 	}
 }
 
@@ -399,9 +399,8 @@ reception_init(struct listener *l)
 
 /* The end. */
 
-/* Waits, at most until due_ns, until the intake takes frames again. */
-static bool
-wait_unstuck(struct listener *l, uint64_t due_ns)
+bool
+reception_wait_unstuck(struct listener *l, uint64_t due_ns)
 {
 	while (!intake_pass(&l->intake)) {
 		if (l->intake.is_refused || clock_monotonic_ns() >= due_ns) {
@@ -425,13 +424,14 @@ take_leave(struct listener *l, struct peer *p, uint64_t due_ns)
 		size_t before = p->bytes;
 		next = peer_step(p, &l->intake, budget, &e);
 		budget -= p->bytes - before;
-		if (budget == 0 || (next == PEER_STUCK && !wait_unstuck(l, due_ns))) {
+		if (budget == 0 ||
+		    (next == PEER_STUCK && !reception_wait_unstuck(l, due_ns))) {
 			break;
 		}
 	}
 	while (
 	    (next = peer_end(p, &l->intake, "the collector stopped")) == PEER_STUCK &&
-	    wait_unstuck(l, due_ns)) {
+	    reception_wait_unstuck(l, due_ns)) {
 	}
 	move(p, &l->ended);
 }
@@ -448,7 +448,7 @@ reception_stop(struct listener *l)
 	while (l->stuck.first != NULL) {
 		take_leave(l, l->stuck.first, due);
 	}
-	wait_unstuck(l, due);
+	reception_wait_unstuck(l, due);
 	rc = intake_sync(&l->intake);
 	answer_ended(l, rc);
 	if (rc == -EAGAIN) {

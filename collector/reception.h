@@ -16,6 +16,8 @@
 struct door { /* one URI */
 	struct listener *listener;
 	struct transport_listener place;
+	struct udp_door *udp; /* takes datagrams; NULL: it accepts connections */
+	/* Of connections that wait. */
 	struct loop_watch watch;
 	bool is_watched;
 };
@@ -49,6 +51,10 @@ void reception_admit(struct listener *l, struct transport *t);
 void reception_tell_short(struct listener *l, const struct transport *t);
 /* Ends what has been silent for too long. */
 void reception_time_out(struct listener *l, uint64_t now_ns);
+/* The intake is stuck: it will be asked again soon, on behalf of whoever waits. */
+void reception_wait_for_room(struct listener *l);
+/* Waits, at most until due_ns, until the intake takes frames again. */
+bool reception_wait_unstuck(struct listener *l, uint64_t due_ns);
 /* The journal will be synced in ns at the latest. */
 void reception_sync_within(struct listener *l, uint64_t ns);
 /* Sets up the timers' callbacks. */

@@ -81,6 +81,7 @@ run_free(struct run *r)
 		return;
 	}
 	store_close(r->store);
+	free(r->summary.udp);
 	tables_free(r->tables);
 	elements_free(r->elements);
 	free(r);

@@ -218,7 +218,8 @@ static int
 replay(struct service *s, struct err *e)
 {
 	const struct options *o = s->run->o;
-	const unsigned sessions = 2 * (unsigned)o->max_peers + 64;
+	const unsigned sessions =
+	    2 * (unsigned)(o->max_peers + o->listen.count * o->udp_sources) + 64;
 	const struct process_settings settings = {
 	    .sessions = {.max_sessions = sessions,
 		.max_domains = 8 * sessions,
@@ -305,6 +306,15 @@ raise_file_limit(unsigned peers)
 	}
 }
 
+/* Only sessions of datagrams are open still. */
+static void
+adopt(uint32_t session, const struct session_identity *identity, void *data)
+{
+	if (identity->port != 0) {
+		listener_adopt(data, session, identity);
+	}
+}
+
 static int
 open_listener(struct service *s, struct err *e)
 {
@@ -317,6 +327,10 @@ open_listener(struct service *s, struct err *e)
 	    .handshake_timeout_ns = o->handshake_timeout_ns,
 	    .idle_timeout_ns = o->idle_timeout_ns,
 	    .sync_interval_ns = o->sync_interval_ns,
+	    .udp = {.buffer_bytes = o->udp_buffer_bytes,
+		.idle_ns = o->udp_idle_ns,
+		.max_sources = (unsigned)o->udp_sources,
+		.is_by_address = o->udp_sessions == UDP_BY_ADDRESS},
 	};
 	int rc;
 
@@ -332,7 +346,11 @@ open_listener(struct service *s, struct err *e)
 		return err_set(e, rc, "signals: %s", strerror(-rc));
 	}
 	loop_on_wake(s->loop, take_wake, s);
-	return listener_new(&settings, s->loop, s->journal, s->ring, &s->listener, e);
+	rc = listener_new(&settings, s->loop, s->journal, s->ring, &s->listener, e);
+	if (rc == 0) {
+		process_each_session(s->process, adopt, s->listener);
+	}
+	return rc;
 }
 
 /* "tls://127.0.0.1:0" with the port that it came to be. */
@@ -380,6 +398,23 @@ tell_ports(const struct service *s, struct err *e)
 	return 0;
 }
 
+/* Into the summary, what each URI for datagrams counted. */
+static void
+sum_up_udp(struct service *s)
+{
+	struct summary *summary = &s->run->summary;
+	unsigned count = s->run->o->listen.count;
+
+	summary->udp = calloc(count, sizeof *summary->udp);
+	for (unsigned i = 0; summary->udp != NULL && i < count; i++) {
+		struct summary_udp *u = &summary->udp[summary->udp_count];
+		if (listener_udp_counts(s->listener, i, &u->counts)) {
+			format_uri(s, i, u->uri, sizeof u->uri);
+			summary->udp_count++;
+		}
+	}
+}
+
 static int
 serve(struct service *s, struct err *e)
 {
@@ -400,6 +435,7 @@ serve(struct service *s, struct err *e)
 		rc = s->result;
 	}
 	listener_counts(s->listener, &s->run->summary.listener);
+	sum_up_udp(s);
 	process_counts(s->process, &s->run->summary.process);
 	s->run->summary.bytes = s->run->summary.listener.bytes;
 	return rc;

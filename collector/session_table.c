@@ -101,7 +101,8 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	const struct origin *o, void *data),
     void *data)
 {
-	static const struct session_identity unknown = {"unknown", "unknown", ""};
+	static const struct session_identity unknown = {
+	    .transport = "unknown", .peer = "unknown"};
 	struct sessions *s = calloc(1, sizeof *s);
 
 	if (s == NULL) {

@@ -81,6 +81,20 @@ text_import(const struct summary *s, FILE *out)
 }
 
 static void
+text_udp(const struct summary_udp *u, FILE *out)
+{
+	const struct udp_door_counts *c = &u->counts;
+
+	line(out, "datagrams", c->datagrams, u->uri);
+	line(out, "  kernel drops", c->kernel_drops,
+	    c->kernel_drops == 0 ? "" : "its buffer was full: see --udp-buffer");
+	line_if(out, "  no IPFIX", c->not_ipfix, "nor NetFlow: refused");
+	line(out, "  sources", c->sources, "");
+	line_if(out, "    silent", c->idle, "ended");
+	line_if(out, "    too many", c->evicted, "the longest idle ended");
+}
+
+static void
 text_live(const struct summary *s, FILE *out)
 {
 	const struct listener_counts *l = &s->listener;
@@ -94,6 +108,9 @@ text_live(const struct summary *s, FILE *out)
 	line_if(out, "  too many", l->refused_full, "refused");
 	line_if(out, "  no IPFIX", l->refused_protocol, "refused");
 	line_if(out, "  silent", l->timed_out, "ended");
+	for (unsigned i = 0; i < s->udp_count; i++) {
+		text_udp(&s->udp[i], out);
+	}
 	line_if(out, "replayed", s->process.replayed, "messages, from the journal");
 	line_if(out, "quarantined", s->process.quarantined, "messages");
 }
@@ -141,6 +158,47 @@ member(FILE *out, const char *name, uint64_t n)
 	fprintf(out, ", \"%s\": %" PRIu64, name, n);
 }
 
+/* URIs come from the command line. */
+static void
+json_text(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c == '"' || c == '\\') {
+			fprintf(out, "\\%c", c);
+		} else if (c < 0x20 || c >= 0x7f) {
+			fprintf(out, "\\u%04x", c);
+		} else {
+			putc(c, out);
+		}
+	}
+	putc('"', out);
+}
+
+static void
+json_udp(const struct summary *s, FILE *out)
+{
+	fputs(", \"udp\": [", out);
+	for (unsigned i = 0; i < s->udp_count; i++) {
+		const struct udp_door_counts *c = &s->udp[i].counts;
+		fputs(i == 0 ? "{\"uri\": " : ", {\"uri\": ", out);
+		json_text(out, s->udp[i].uri);
+		member(out, "datagrams", c->datagrams);
+		member(out, "octets", c->octets);
+		member(out, "messages", c->messages);
+		member(out, "kernel_drops", c->kernel_drops);
+		fprintf(
+		    out, ", \"refused\": {\"not-ipfix\": %" PRIu64 "}", c->not_ipfix);
+		member(out, "sources", c->sources);
+		member(out, "idle", c->idle);
+		member(out, "evicted", c->evicted);
+		member(out, "buffer_bytes", c->buffer_bytes);
+		fputs("}", out);
+	}
+	fputs("]", out);
+}
+
 static void
 json_live(const struct summary *s, FILE *out)
 {
@@ -157,6 +215,7 @@ json_live(const struct summary *s, FILE *out)
 	fprintf(out, ", \"full\": %" PRIu64 ", \"no-ipfix\": %" PRIu64 "}",
 	    l->refused_full, l->refused_protocol);
 	member(out, "timed_out", l->timed_out);
+	json_udp(s, out);
 	member(out, "replayed", s->process.replayed);
 	member(out, "quarantined", s->process.quarantined);
 }

@@ -11,12 +11,19 @@
 #include "collector/process.h"
 #include "collector/tables.h"
 
+struct summary_udp { /* a URI where datagrams are taken */
+	char uri[320];
+	struct udp_door_counts counts;
+};
+
 struct summary {
 	bool is_live;
 	unsigned files, files_already, files_failed; /* imports */
 	uint64_t bytes;                              /* of messages */
 	uint64_t skipped[IMPORT_SKIPS];
 	struct listener_counts listener; /* live */
+	struct summary_udp *udp;         /* the run's */
+	unsigned udp_count;
 	struct process_counts process;
 	struct tables_counts tables;
 	uint64_t cpu_ns, wall_ns, memory_bytes; /* memory: at its highest */

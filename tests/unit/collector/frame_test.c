@@ -15,7 +15,10 @@
 static void
 test_identity_reads_back_as_written(void **state)
 {
-	struct session_identity s = {"tls", "192.0.2.1:5000", "host.example"}, r;
+	struct session_identity r, s = {.transport = "tls",
+				       .peer = "192.0.2.1:5000",
+				       .identity = "host.example",
+				       .port = 4740};
 	char text[SESSION_IDENTITY_TEXT];
 	size_t n = session_identity_write(&s, text, sizeof text);
 
@@ -25,6 +28,7 @@ test_identity_reads_back_as_written(void **state)
 	assert_string_equal(r.transport, "tls");
 	assert_string_equal(r.peer, "192.0.2.1:5000");
 	assert_string_equal(r.identity, "host.example");
+	assert_int_equal(r.port, 4740);
 }
 
 static void
@@ -41,7 +45,9 @@ test_longest_identity_fits(void **state)
 static void
 test_line_break_in_a_certificate_forges_no_key(void **state)
 {
-	struct session_identity s = {"tls", "[::1]:1", "evil\ntransport=udp"}, r;
+	struct session_identity r, s = {.transport = "tls",
+				       .peer = "[::1]:1",
+				       .identity = "evil\ntransport=udp"};
 	char text[SESSION_IDENTITY_TEXT];
 	size_t n = session_identity_write(&s, text, sizeof text);
 

@@ -1,0 +1,40 @@
+/* Who sends datagrams to one socket: a session for each address and port, or for each
+ * address.  A bounded number; in the order in which they were heard last, so that the
+ * longest idle is at hand.
+ * Threads: the receiving thread.  Memory: all of it from udp_sources_new(). */
+#ifndef COLLECTOR_UDP_SOURCE_H
+#define COLLECTOR_UDP_SOURCE_H
+
+#include <stdint.h>
+
+#include "common/address.h"
+
+struct udp_source {
+	struct address address;
+	uint16_t port; /* 0: whatever its port is */
+	uint32_t session;
+	uint64_t seen_ns; /* monotonic */
+	/* The table's. */
+	struct udp_source *newer, *older;
+	struct udp_source *next; /* in its bucket, or among the free */
+};
+
+struct udp_sources;
+
+struct udp_sources *udp_sources_new(unsigned most); /* NULL: no memory */
+void udp_sources_free(struct udp_sources *s);
+unsigned udp_sources_count(const struct udp_sources *s);
+/* NULL: not there. */
+struct udp_source *udp_sources_find(
+    const struct udp_sources *s, const struct address *a, uint16_t port);
+/* One that is not there yet.  NULL: full. */
+struct udp_source *udp_sources_add(struct udp_sources *s, const struct address *a,
+    uint16_t port, uint32_t session, uint64_t now_ns);
+/* It was heard. */
+void udp_sources_touch(
+    struct udp_sources *s, struct udp_source *source, uint64_t now_ns);
+/* The one that was silent for longest; NULL: none is there. */
+struct udp_source *udp_sources_oldest(const struct udp_sources *s);
+void udp_sources_remove(struct udp_sources *s, struct udp_source *source);
+
+#endif
