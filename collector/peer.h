@@ -50,6 +50,7 @@ struct peer {
 	/* The listener's. */
 	struct listener *listener;
 	struct loop_watch watch;
+	struct loop_timer timer; /* of its handshake */
 	bool is_watched, is_waiting_again;
 	uint64_t began_ns, since_ns; /* accepted; last sign of life; monotonic */
 	struct peer_list *list;

@@ -65,6 +65,7 @@ move(struct peer *p, struct peer_list *to)
 static void
 unwatch(struct peer *p)
 {
+	loop_timer_clear(p->listener->loop, &p->timer);
 	if (p->is_watched) {
 		loop_remove(p->listener->loop, &p->watch);
 		p->is_watched = false;
@@ -76,7 +77,14 @@ watch(struct peer *p)
 {
 	struct listener *l = p->listener;
 	uint32_t events = p->transport.ops->want(&p->transport);
+	uint64_t timeout =
+	    p->state == PEER_SHAKING ? transport_timeout(&p->transport) : UINT64_MAX;
 
+	if (timeout != UINT64_MAX) {
+		loop_timer_set(l->loop, &p->timer, clock_monotonic_ns() + timeout);
+	} else {
+		loop_timer_clear(l->loop, &p->timer);
+	}
 	p->watch.fd = p->transport.fd;
 	if (p->is_watched) {
 		loop_change(l->loop, &p->watch, events);
@@ -275,6 +283,16 @@ peer_ready(struct loop_watch *w, uint32_t events)
 	step(p->listener, p);
 }
 
+/* Nothing came, but its handshake has something to say again. */
+static void
+peer_expired(struct loop_timer *t, uint64_t now_ns)
+{
+	struct peer *p = t->data;
+
+	(void)now_ns;
+	step(p->listener, p);
+}
+
 static void
 again_expired(struct loop_timer *t, uint64_t now_ns)
 {
@@ -345,6 +363,7 @@ reception_admit(struct listener *l, struct transport *t)
 	p->listener = l;
 	p->watch.ready = peer_ready;
 	p->watch.data = p;
+	p->timer = (struct loop_timer){.expired = peer_expired, .data = p};
 	l->counts.peers++;
 	append(&l->peers, p);
 	p->began_ns = clock_monotonic_ns();
@@ -421,9 +440,10 @@ take_leave(struct listener *l, struct peer *p, uint64_t due_ns)
 
 	unwatch(p);
 	while (p->state == PEER_OPEN && (next == PEER_STUCK || next == PEER_AGAIN)) {
-		size_t before = p->bytes;
+		size_t before = p->bytes, took;
 		next = peer_step(p, &l->intake, budget, &e);
-		budget -= p->bytes - before;
+		took = p->bytes - before; /* a message may go beyond */
+		budget -= took < budget ? took : budget;
 		if (budget == 0 ||
 		    (next == PEER_STUCK && !reception_wait_unstuck(l, due_ns))) {
 			break;

@@ -424,6 +424,12 @@ transport_unlisten(struct transport_listener *l)
 	*l = (struct transport_listener){.fd = -1};
 }
 
+uint64_t
+transport_timeout(const struct transport *t)
+{
+	return t->ops->timeout == NULL ? UINT64_MAX : t->ops->timeout(t);
+}
+
 enum tls_refusal
 transport_refusal(const struct transport *t)
 {

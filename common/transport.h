@@ -61,7 +61,9 @@ struct transport_ops {
 	const char *scheme; /* "tls" */
 	uint16_t port;      /* default; 0: no port */
 	bool is_secure, is_file, is_message;
-	bool is_unreliable;         /* messages may get lost, unnoticed on this side */
+	bool is_unreliable; /* messages may get lost, unnoticed on this side */
+	bool is_welcoming;  /* a server's handshake ends after its client's: one of ours
+			       sends something to read when it has accepted the client */
 	uint32_t message_max;       /* longest message, bytes */
 	const char *const *options; /* names that URIs may give; NULL: none */
 	/* Whether this machine can do what the URI asks for; NULL: it can. */
@@ -104,6 +106,9 @@ struct transport_ops {
 	int (*finish)(struct transport *t, struct err *e);
 	/* EPOLLIN, EPOLLOUT or both: what -EAGAIN waits for. */
 	uint32_t (*want)(const struct transport *t);
+	/* Nanoseconds after which proceed() is to be called though fd is not ready,
+	 * while the transport is not open; UINT64_MAX: never.  NULL: never. */
+	uint64_t (*timeout)(const struct transport *t);
 	/* More decrypted bytes are buffered inside: read again without waiting. */
 	bool (*pending)(const struct transport *t);
 	/* Why it failed (common/tls.h); NULL: this scheme refuses nobody. */
@@ -132,6 +137,8 @@ int transport_accept(struct transport_listener *l, struct transport *t,
     struct tls_context *tls, struct err *e);
 void transport_unlisten(struct transport_listener *l); /* a zeroed one too */
 
+/* As ops->timeout. */
+uint64_t transport_timeout(const struct transport *t);
 /* TLS_REFUSED_NONE for schemes that refuse nobody. */
 enum tls_refusal transport_refusal(const struct transport *t);
 

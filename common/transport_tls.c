@@ -184,6 +184,7 @@ const struct transport_ops transport_tls = {
     .scheme = "tls",
     .port = TRANSPORT_PORT_SECURE,
     .is_secure = true,
+    .is_welcoming = true,
     .message_max = 65535,
     .listen = secured_listen,
     .accept = transport_accept_socket,

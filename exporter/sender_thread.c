@@ -119,7 +119,11 @@ connect_to_peer(struct sender *s, struct err *e)
 	rc = s->uri.ops->dial(t, &s->uri, s->tls, e);
 	s->is_dialled = rc == 0;
 	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {
-		sleep_until(s, t->ops->want(t), QUEUE_NEVER, due);
+		uint64_t again = transport_timeout(t);
+		if (again != UINT64_MAX) {
+			again += clock_monotonic_ns();
+		}
+		sleep_until(s, t->ops->want(t), QUEUE_NEVER, again < due ? again : due);
 		rc = check_deadline(s, due, "does not answer", e);
 	}
 	return rc;
@@ -342,7 +346,7 @@ open_connection(struct sender *s, struct err *e)
 	const struct transport_ops *ops = s->uri.ops;
 	int rc = ops->is_file ? 0 : connect_to_peer(s, e);
 
-	if (rc == 0 && ops->is_secure) {
+	if (rc == 0 && ops->is_welcoming) {
 		rc = await_word(s, WELCOME_NS, e);
 	}
 	if (rc == 0) {
