@@ -1,6 +1,7 @@
 #include "collector/frame.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,11 +19,29 @@ copy_line(char *out, size_t capacity, const char *text, size_t length)
 	out[n] = '\0';
 }
 
+/* Returns the length of all; capacity or more: it did not fit. */
+static size_t
+write_delivery(const struct session_delivery *d, char *out, size_t capacity, size_t at)
+{
+	char spool[2 * sizeof d->spool + 1];
+	int n;
+
+	for (unsigned i = 0; i < sizeof d->spool; i++) {
+		snprintf(spool + 2 * i, 3, "%02x", d->spool[i]);
+	}
+	n = snprintf(out + at, capacity - at,
+	    "spool=%s\nstart=%" PRIu64 "\npreamble=%" PRIu32 "\nlost_messages=%" PRIu64
+	    "\nlost_records=%" PRIu64 "\n",
+	    spool, d->start, d->preamble, d->lost_messages, d->lost_records);
+	return n < 0 ? capacity : at + (size_t)n;
+}
+
 size_t
 session_identity_write(const struct session_identity *s, char *out, size_t capacity)
 {
 	struct session_identity clean;
 	char port[16] = "";
+	size_t length;
 	int n;
 
 	copy_line(clean.transport, sizeof clean.transport, s->transport,
@@ -35,7 +54,71 @@ session_identity_write(const struct session_identity *s, char *out, size_t capac
 	}
 	n = snprintf(out, capacity, "transport=%s\npeer=%s\nidentity=%s\n%s",
 	    clean.transport, clean.peer, clean.identity, port);
-	return n < 0 || (size_t)n >= capacity ? 0 : (size_t)n;
+	length = n < 0 ? capacity : (size_t)n;
+	if (s->delivery.is_on && length < capacity) {
+		length = write_delivery(&s->delivery, out, capacity, length);
+	}
+	return length < capacity ? length : 0;
+}
+
+/* Digits of a base, and nothing else. */
+static bool
+read_number(const char *text, size_t length, unsigned base, uint64_t *ret)
+{
+	uint64_t v = 0;
+
+	for (size_t i = 0; i < length; i++) {
+		unsigned digit = base;
+		if (text[i] >= '0' && text[i] <= '9') {
+			digit = (unsigned)(text[i] - '0');
+		} else if (text[i] >= 'a' && text[i] <= 'f') {
+			digit = (unsigned)(text[i] - 'a') + 10;
+		}
+		if (digit >= base || v > (UINT64_MAX - digit) / base) {
+			return false;
+		}
+		v = v * base + digit;
+	}
+	*ret = v;
+	return length > 0;
+}
+
+static bool
+read_spool(const char *text, size_t length, struct session_delivery *d)
+{
+	uint64_t byte;
+
+	if (length != 2 * sizeof d->spool) {
+		return false;
+	}
+	for (unsigned i = 0; i < sizeof d->spool; i++) {
+		if (!read_number(text + 2 * i, 2, 16, &byte)) {
+			return false;
+		}
+		d->spool[i] = (uint8_t)byte;
+	}
+	return true;
+}
+
+static void
+read_delivery(const char *key, size_t length, const char *value, size_t n,
+    struct session_delivery *d)
+{
+	uint64_t preamble;
+
+	if (length == 5 && memcmp(key, "spool", length) == 0) {
+		d->is_on = read_spool(value, n, d);
+	} else if (length == 5 && memcmp(key, "start", length) == 0) {
+		(void)read_number(value, n, 10, &d->start);
+	} else if (length == 8 && memcmp(key, "preamble", length) == 0) {
+		if (read_number(value, n, 10, &preamble) && preamble <= UINT32_MAX) {
+			d->preamble = (uint32_t)preamble;
+		}
+	} else if (length == 13 && memcmp(key, "lost_messages", length) == 0) {
+		(void)read_number(value, n, 10, &d->lost_messages);
+	} else if (length == 12 && memcmp(key, "lost_records", length) == 0) {
+		(void)read_number(value, n, 10, &d->lost_records);
+	}
 }
 
 /* 0: no port. */
@@ -75,6 +158,8 @@ read_pair(const char *line, size_t length, struct session_identity *s)
 		copy_line(s->identity, sizeof s->identity, equals + 1, left);
 	} else if (key == 4 && memcmp(line, "port", key) == 0) {
 		s->port = read_port(equals + 1, left);
+	} else {
+		read_delivery(line, key, equals + 1, left, &s->delivery);
 	}
 }
 

@@ -4,6 +4,7 @@
 #ifndef COLLECTOR_FRAME_H
 #define COLLECTOR_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -28,6 +29,8 @@ struct frame {
 	uint64_t end; /* position after the whole frame: where the next one may begin */
 	const uint8_t *payload; /* borrowed until the frame is processed */
 	size_t length;
+	bool is_unsynced; /* replay: the journal could not make it durable then, and
+			     nobody was told that it is */
 };
 
 /* 16 random bytes name a journal; the SHA-256 of the content names a file.  As hex
@@ -36,17 +39,28 @@ struct source_id {
 	char text[65];
 };
 
+/* What an exporter with a spool said in its hello (common/delivery.h). */
+struct session_delivery {
+	bool is_on;
+	uint8_t spool[16];
+	uint64_t start;    /* number of the first message after the preamble */
+	uint32_t preamble; /* messages at the beginning that have no number */
+	uint64_t lost_messages, lost_records;
+};
+
 /* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000,
  * identity=host.example (from the verified certificate; empty: none), port=4739 (of
- * ours, where datagrams go to; 0: not said). */
+ * ours, where datagrams go to; 0: not said).  With a spool also spool=32 hex digits,
+ * start=, preamble=, lost_messages=, lost_records= in decimal. */
 struct session_identity {
 	char transport[16];
 	char peer[128];
 	char identity[256];
 	uint16_t port;
+	struct session_delivery delivery;
 };
 /* Longest text that session_identity_write() makes. */
-#define SESSION_IDENTITY_TEXT 448
+#define SESSION_IDENTITY_TEXT 640
 /* The length written, 0 when capacity is too small.  Control characters become '?'. */
 size_t session_identity_write(
     const struct session_identity *s, char *out, size_t capacity);

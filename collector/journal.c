@@ -129,7 +129,7 @@ journal_open(const struct journal_settings *s, struct journal **ret, struct err 
 	}
 	j->settings = *s;
 	j->settings.directory = j->directory;
-	j->directory_fd = -1;
+	j->directory_fd = j->mark_fd = -1;
 	j->next_session = 1;
 	j->is_direct = true;
 	pthread_mutex_init(&j->sync_lock, NULL);
@@ -145,6 +145,12 @@ journal_open(const struct journal_settings *s, struct journal **ret, struct err 
 		goto out;
 	}
 	rc = journal_recover(j, e);
+	if (rc == 0) {
+		rc = journal_open_mark(j, e);
+	}
+	if (rc == 0) {
+		rc = journal_check_mark(j, e);
+	}
 	if (rc < 0) {
 		goto out;
 	}
@@ -153,6 +159,7 @@ journal_open(const struct journal_settings *s, struct journal **ret, struct err 
 		goto out;
 	}
 	name_source(j);
+	journal_write_mark(j, j->end);
 	for (unsigned i = 0; i < JOURNAL_BUFFERS; i++) {
 		j->buffers[i].seed = j->seed;
 	}
@@ -176,6 +183,9 @@ journal_close(struct journal *j)
 	}
 	for (unsigned i = 0; i < JOURNAL_BUFFERS; i++) {
 		free(j->buffers[i].bytes);
+	}
+	if (j->mark_fd >= 0) {
+		close(j->mark_fd);
 	}
 	if (j->directory_fd >= 0) {
 		close(j->directory_fd);

@@ -3,10 +3,11 @@
  * Written with O_DIRECT from the receive buffer where the file system can, else
  * buffered; group fsync. A frame on disk: magic, kind, session, arrival, payload
  * length, XXH3 of header and payload. Recovery cuts a torn tail at the last whole
- * frame.  The state (sessions, templates, sequence expectations) at the start of each
- * segment lies beside it as <same name>.state, written by the processing thread when it
- * gets there, so that a segment and its state replay alone. Threads: writing: the
- * receiving thread.  journal_sync(): any.  Reading: before start-up ends. */
+ * frame; file `synced` says what must not be missing.  The state (sessions, templates,
+ * sequence expectations) at the start of each segment lies beside it as <same
+ * name>.state, written by the processing thread when it gets there, so that a segment
+ * and its state replay alone. Threads: writing: the receiving thread.  journal_sync():
+ * any.  Reading: before start-up ends. */
 #ifndef COLLECTOR_JOURNAL_H
 #define COLLECTOR_JOURNAL_H
 
@@ -65,6 +66,8 @@ int journal_buffer_next(const struct journal_buffer *b, size_t *at, struct frame
  * the segment is abandoned and nothing more in it counts as durable. */
 int journal_sync(struct journal *j, uint64_t position, struct err *e);
 uint64_t journal_synced(const struct journal *j);
+/* Whether position lies within what a failed sync left behind. */
+bool journal_is_unsynced(const struct journal *j, uint64_t position);
 
 /* Reading for replay, from the segment that holds `position`.  Frames before it are
  * handed out too (the caller reads their templates only).  each() may fail: its code is

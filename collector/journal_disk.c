@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define UNSYNCED " unsynced" /* in a .torn file */
+
 void
 journal_file_name(uint64_t start, const char *suffix, char out[static JOURNAL_NAME])
 {
@@ -142,14 +144,15 @@ journal_open_segment(struct journal *j, struct err *e)
 }
 
 int
-journal_write_torn(
-    struct journal *j, uint64_t start, uint64_t from, uint64_t to, struct err *e)
+journal_write_torn(struct journal *j, uint64_t start, uint64_t from, uint64_t to,
+    bool is_unsynced, struct err *e)
 {
 	char name[JOURNAL_NAME], text[64];
 	int n, fd, rc = 0;
 
 	journal_file_name(start, ".torn", name);
-	n = snprintf(text, sizeof text, "%016" PRIx64 " %016" PRIx64 "\n", from, to);
+	n = snprintf(text, sizeof text, "%016" PRIx64 " %016" PRIx64 "%s\n", from, to,
+	    is_unsynced ? UNSYNCED : "");
 	fd = openat(j->directory_fd, name,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0) {
@@ -163,15 +166,15 @@ journal_write_torn(
 }
 
 int
-journal_read_torn(struct journal *j, uint64_t start, uint64_t *ret_from,
-    uint64_t *ret_to, struct err *e)
+journal_read_torn(
+    struct journal *j, struct journal_segment *s, uint64_t *ret_to, struct err *e)
 {
 	char name[JOURNAL_NAME], text[64];
 	uint64_t from, to;
 	ssize_t n;
 	int fd;
 
-	journal_file_name(start, ".torn", name);
+	journal_file_name(s->start, ".torn", name);
 	fd = openat(j->directory_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0) {
 		return errno == ENOENT ? 0
@@ -185,7 +188,8 @@ journal_read_torn(struct journal *j, uint64_t start, uint64_t *ret_from,
 	if (n < 34 || sscanf(text, "%16" SCNx64 " %16" SCNx64, &from, &to) != 2) {
 		return 0;
 	}
-	*ret_from = from;
+	s->torn_from = from;
+	s->is_unsynced = strstr(text, UNSYNCED) != NULL;
 	*ret_to = to;
 	return 1;
 }

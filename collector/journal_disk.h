@@ -1,6 +1,6 @@
 /* The journal from inside: its segments and buffers, shared by journal.c (opening,
- * writing), journal_sync.c (durability, trimming), journal_disk.c (files) and
- * journal_recover.c (recovery, replay).
+ * writing), journal_sync.c (durability, trimming), journal_disk.c (files),
+ * journal_mark.c and journal_recover.c (recovery, replay).
  *
  * Locks, taken in this order:
  *   sync_lock   one journal_sync() or journal_trim() at a time
@@ -19,6 +19,8 @@
 
 #define JOURNAL_BUFFERS 8
 #define JOURNAL_NAME    32 /* 16 hex digits, a suffix and NUL */
+/* Numbers that may have been given out in a part that cannot be read. */
+#define JOURNAL_SESSIONS_LOST (1u << 16)
 
 struct journal_buffer {
 	uint8_t *bytes; /* JOURNAL_BUFFER, aligned to SEGMENT_BLOCK */
@@ -36,6 +38,8 @@ struct journal_segment {
 	bool has_failed;    /* a write or a sync failed: nothing more goes here */
 	uint64_t torn_from; /* from here on a failed sync may have lost it; else
 			       UINT64_MAX */
+	bool is_unsynced;   /* torn_from is where a sync failed, not where damage was
+			       stepped over */
 };
 
 struct journal {
@@ -59,6 +63,9 @@ struct journal {
 	bool is_direct;                /* under write_lock */
 	uint8_t *block;                /* scratch, aligned */
 	uint64_t skipped;
+
+	int mark_fd;
+	bool has_mark_failed;
 };
 
 void journal_file_name(
@@ -76,15 +83,22 @@ int journal_add_segment(struct journal *j, const struct journal_segment *s);
 int journal_create_segment(struct journal *j, uint64_t start, struct err *e);
 /* Opens the last segment, which holds no frame yet, for writing. */
 int journal_open_segment(struct journal *j, struct err *e);
-/* <start>.torn: a sync failed; [from, to) of this segment may not be on disk, and is
- * settled: a store may hold it all the same. */
-int journal_write_torn(
-    struct journal *j, uint64_t start, uint64_t from, uint64_t to, struct err *e);
-int journal_read_torn(struct journal *j, uint64_t start, uint64_t *ret_from,
-    uint64_t *ret_to, struct err *e);
+/* <start>.torn: [from, to) of this segment may not be on disk, because a sync failed
+ * (is_unsynced) or the operator said to go on without it, and is settled: a store may
+ * hold it all the same. */
+int journal_write_torn(struct journal *j, uint64_t start, uint64_t from, uint64_t to,
+    bool is_unsynced, struct err *e);
+/* 1: it is torn, and *s and *ret_to say where; 0: it is not. */
+int journal_read_torn(
+    struct journal *j, struct journal_segment *s, uint64_t *ret_to, struct err *e);
 /* Opens for reading.  limit as in segment.h. */
 int journal_open_reader(struct journal *j, uint64_t start, uint64_t limit,
     struct segment_reader **ret, struct err *e);
+/* DIR/synced. */
+int journal_open_mark(struct journal *j, struct err *e);
+void journal_write_mark(struct journal *j, uint64_t position);
+/* Whether the journal ends before what was durable; after journal_recover(). */
+int journal_check_mark(struct journal *j, struct err *e);
 /* Fills the list from the directory, cuts the torn tail, finds the end. */
 int journal_recover(struct journal *j, struct err *e);
 

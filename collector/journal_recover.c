@@ -184,7 +184,8 @@ step_over(struct journal *j, struct journal_segment *s, struct segment_reader *r
 
 	if (at < s->torn_from) {
 		s->torn_from = at;
-		rc = journal_write_torn(j, s->start, at, end, e);
+		s->is_unsynced = false;
+		rc = journal_write_torn(j, s->start, at, end, false, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -242,27 +243,46 @@ scan_last(struct journal *j, struct journal_segment *s, struct err *e)
 	return rc;
 }
 
+/* The program may have been killed before it synced what it had written: what is taken
+ * for the journal from here on is made durable before anybody is told that it is. */
+static int
+sync_last(const struct journal *j, const struct journal_segment *s, struct err *e)
+{
+	char name[JOURNAL_NAME];
+	int fd, rc = 0;
+
+	journal_file_name(s->start, SUFFIX, name);
+	fd = openat(j->directory_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || fdatasync(fd) < 0) {
+		rc = err_set(e, -errno, "cannot sync %s/%s: %s", j->directory, name,
+		    strerror(errno));
+	}
+	if (fd >= 0) {
+		close(fd);
+	}
+	return rc;
+}
+
 static int
 recover_last(struct journal *j, struct err *e)
 {
 	struct journal_segment *s = &j->segments[j->count - 1];
-	uint64_t from, to;
+	uint64_t to;
 	int rc, is_torn;
 
-	is_torn = journal_read_torn(j, s->start, &from, &to, e);
+	is_torn = journal_read_torn(j, s, &to, e);
 	if (is_torn < 0) {
 		return is_torn;
 	}
-	if (is_torn > 0) {
-		s->torn_from = from;
-	}
 	rc = scan_last(j, s, e);
+	if (rc == 0) {
+		rc = sync_last(j, s, e);
+	}
 	if (rc < 0) {
 		return rc;
 	}
 	if (is_torn > 0) {
-		/* Numbers that were given out there may not be readable. */
-		j->next_session += 1u << 16;
+		j->next_session += JOURNAL_SESSIONS_LOST;
 	}
 	if (is_torn > 0 && to > s->written) {
 		s->written = to;
@@ -296,7 +316,7 @@ journal_recover(struct journal *j, struct err *e)
 		s->written = s->synced = s[1].start;
 		rc = check_header(j, i, e);
 		if (rc == 0) {
-			rc = journal_read_torn(j, s->start, &s->torn_from, &to, e);
+			rc = journal_read_torn(j, s, &to, e);
 		}
 		if (rc < 0) {
 			break;
@@ -321,6 +341,7 @@ replay_segment(struct journal *j, struct journal_segment *s,
 	for (;;) {
 		rc = segment_reader_next(r, &f, e);
 		if (rc > 0) {
+			f.is_unsynced = s->is_unsynced && f.position > s->torn_from;
 			rc = f.kind == FRAME_PAD ? 0 : each(&f, data);
 			if (rc < 0) {
 				break;

@@ -53,7 +53,7 @@ roll(struct journal *j, bool has_failed, struct err *e)
 	}
 	has_failed = has_failed && s.synced < s.written;
 	if (has_failed) {
-		rc = journal_write_torn(j, s.start, s.synced, s.written, e);
+		rc = journal_write_torn(j, s.start, s.synced, s.written, true, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -65,10 +65,12 @@ roll(struct journal *j, bool has_failed, struct err *e)
 	pthread_mutex_lock(&j->lock);
 	now = &j->segments[j->count - 2];
 	now->torn_from = has_failed ? now->synced : UINT64_MAX;
+	now->is_unsynced = has_failed;
 	now->synced = now->written;
 	now->fd = -1;
 	pthread_mutex_unlock(&j->lock);
 	close(s.fd);
+	journal_write_mark(j, s.written);
 	return 0;
 }
 
@@ -118,10 +120,27 @@ journal_sync(struct journal *j, uint64_t position, struct err *e)
 			pthread_mutex_lock(&j->lock);
 			j->segments[j->count - 1].synced = s.written;
 			pthread_mutex_unlock(&j->lock);
+			journal_write_mark(j, s.written);
 		}
 	}
 	pthread_mutex_unlock(&j->sync_lock);
 	return rc;
+}
+
+bool
+journal_is_unsynced(const struct journal *j, uint64_t position)
+{
+	struct journal *m = (struct journal *)j;
+	bool is_unsynced = false;
+
+	pthread_mutex_lock(&m->lock);
+	for (unsigned i = 0; i < m->count && !is_unsynced; i++) {
+		const struct journal_segment *s = &m->segments[i];
+		is_unsynced =
+		    s->is_unsynced && s->torn_from < position && position < s->written;
+	}
+	pthread_mutex_unlock(&m->lock);
+	return is_unsynced;
 }
 
 uint64_t

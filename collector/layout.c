@@ -42,6 +42,7 @@ static const struct {
 	SESSION_REFUSED_DOMAIN] = {"droppedRefusedDomain", KIND_INTEGER, 8},
     [EXPORTER_DROPPED +
 	SESSION_IGNORED_WITHDRAWAL] = {"ignoredWithdrawals", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED + SESSION_REPEATED] = {"droppedRepeated", KIND_INTEGER, 8},
 };
 _Static_assert(COUNT(exporter_fields) == EXPORTER_DROPPED + SESSION_DROPS,
     "every reason to drop is a field");

@@ -32,7 +32,7 @@ struct options {
 	/* peers */
 	const char *certificate, *key, *ca, *crl;
 	bool insecure_no_client_auth, tls12;
-	uint64_t max_peers, handshake_timeout_ns, idle_timeout_ns;
+	uint64_t max_peers, max_spools, handshake_timeout_ns, idle_timeout_ns;
 	/* datagrams */
 	unsigned udp_sessions;
 	uint64_t udp_sources, udp_idle_ns, udp_buffer_bytes;

@@ -107,6 +107,12 @@ process_complete(const struct process *p)
 	return p->complete;
 }
 
+const struct watermarks *
+process_watermarks(const struct process *p)
+{
+	return sessions_watermarks(p->sessions);
+}
+
 static void
 take_counts(const struct session_counts *c, void *data)
 {
@@ -280,7 +286,10 @@ pass_message(
 		    length, position);
 	}
 	if (rc != 0) {
-		p->counts.quarantined += rc > 0;
+		if (rc > 0) {
+			p->counts.quarantined++;
+			sessions_skip_message(p->sessions, f->session);
+		}
 		return rc < 0 ? rc : 0;
 	}
 	sessions_message(
@@ -331,6 +340,8 @@ handle_message(
 static int
 handle_messages(struct process *p, const struct frame *f, struct err *e)
 {
+	bool is_to_come =
+	    f->is_unsynced && sessions_are_numbered(p->sessions, f->session);
 	size_t at = 0;
 
 	while (at < f->length) {
@@ -339,7 +350,11 @@ handle_messages(struct process *p, const struct frame *f, struct err *e)
 		/* Receivers cut whole messages: anything else is one bad message. */
 		size_t length =
 		    n <= 0 || (size_t)n > f->length - at ? f->length - at : (size_t)n;
-		rc = handle_message(p, f, at, length, e);
+		/* What could not be synced was never acknowledged, so it comes again:
+		 * of it counts only what the store has. */
+		rc = is_to_come && f->position + at + length > p->complete
+			 ? move_to(p, f->position + at + length, e)
+			 : handle_message(p, f, at, length, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -375,6 +390,11 @@ static bool
 is_due(const struct process *p)
 {
 	if (!p->is_dirty || p->pending > p->complete) {
+		return false;
+	}
+	/* After a crash the numbers of messages in there may not be known: the state at
+	 * its end must be on disk before the store has a part of it. */
+	if (p->journal != NULL && journal_is_unsynced(p->journal, p->position)) {
 		return false;
 	}
 	return sessions_are_full(p->sessions) ||

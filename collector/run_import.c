@@ -63,6 +63,7 @@ run_import(struct run *r, struct err *e)
 		.max_domains = MAX_DOMAINS,
 		.max_templates = MAX_TEMPLATES,
 		.max_fields = MAX_FIELDS,
+		.max_spools = 1,
 		.exporter = o->exporter},
 	    .is_stopped = &is_stopped,
 	    .shows_progress =

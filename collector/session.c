@@ -25,6 +25,7 @@ session_drop_name(enum session_drop d)
 	    [SESSION_UNKNOWN_SESSION] = "unknown-session",
 	    [SESSION_REFUSED_DOMAIN] = "refused-domain",
 	    [SESSION_IGNORED_WITHDRAWAL] = "ignored-withdrawal",
+	    [SESSION_REPEATED] = "repeated",
 	};
 	return d < SESSION_DROPS ? names[d] : "unknown";
 }
@@ -38,6 +39,7 @@ struct passage {
 	uint32_t records, options;           /* in the message itself */
 	uint32_t late_records, late_options; /* held until now */
 	bool is_certain;                     /* every record could be counted */
+	bool is_new;                         /* its records are; counters may be */
 	struct template_counts templates;
 	uint64_t dropped[SESSION_DROPS];
 };
@@ -89,10 +91,10 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 		read_options(p, t, set);
 		return;
 	}
-	if (p->s->is_counting) {
+	if (p->is_new) {
 		n = p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);
 	}
-	if (!p->s->is_counting || n < 0) {
+	if (!p->is_new || n < 0) {
 		uint32_t records = record_span_count(t, set, &is_whole);
 		is_whole = is_whole && n >= 0;
 		n = (int)records;
@@ -191,9 +193,11 @@ count_message(struct passage *p, size_t length, const struct sequence_result *r)
 	c->templates +=
 	    p->templates.added + p->templates.repeated + p->templates.redefined;
 	c->option_templates += p->templates.options;
-	c->records += p->records + p->late_records;
-	c->options += p->options + p->late_options;
-	c->lost += r->lost;
+	if (p->is_new) {
+		c->records += p->records + p->late_records;
+		c->options += p->options + p->late_options;
+	}
+	c->lost += r->lost + p->session->lost_in_spool;
 	c->reordered += r->is_late;
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {
 		c->dropped[i] += p->dropped[i];
@@ -267,7 +271,7 @@ void
 sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
     const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position)
 {
-	struct passage p = {.s = s, .is_certain = true};
+	struct passage p = {.s = s, .is_certain = true, .is_new = s->is_counting};
 	struct sequence_result lost = {0};
 	struct envelope e = {0};
 
@@ -277,6 +281,10 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 	p.origin.arrival_ns = arrival_ns;
 	p.origin.position = position;
 	p.origin.is_live = s->settings.is_live;
+	if (p.session != NULL && !session_number_message(s, p.session)) {
+		p.is_new = false;
+		p.dropped[SESSION_REPEATED]++;
+	}
 	if (p.session == NULL) {
 		p.session = s->unknown;
 		p.dropped[SESSION_UNKNOWN_SESSION]++;
@@ -294,6 +302,7 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 	}
 	if (p.domain != NULL) {
 		count_message(&p, length, &lost);
+		p.session->lost_in_spool = 0;
 	}
 }
 

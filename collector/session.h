@@ -17,6 +17,7 @@
 
 #include "collector/envelope.h"
 #include "collector/frame.h"
+#include "collector/watermark.h"
 #include "common/element.h"
 #include "common/template.h"
 
@@ -30,6 +31,7 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_UNKNOWN_SESSION,    /* messages of a session that was never opened */
 	SESSION_REFUSED_DOMAIN,     /* messages of one observation domain too many */
 	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
+	SESSION_REPEATED,           /* messages that a spool sent before */
 	SESSION_DROPS,
 };
 const char *session_drop_name(enum session_drop d); /* "no-template" */
@@ -45,7 +47,9 @@ struct session_counts {
 	uint64_t messages, octets, records, options;
 	uint64_t templates, option_templates; /* templates: of both kinds */
 	uint64_t lost; /* what sequence numbers say is missing: records of version 10,
-			  messages of 9, flows of 5 */
+			  messages of 9, flows of 5; and what a spool dropped before
+			  it was sent, counted once, with the first domain that the
+			  next session shows (0 when it shows none) */
 	uint64_t reordered; /* messages that came late */
 	uint64_t dropped[SESSION_DROPS];
 };
@@ -67,6 +71,7 @@ struct sessions;
 struct sessions_settings {
 	unsigned max_sessions, max_domains; /* domains: of all sessions together */
 	unsigned max_templates, max_fields; /* per domain; per template */
+	unsigned max_spools; /* watermarks kept; more where the source has more */
 	bool is_live; /* no import: what datagrams' sessions knew is kept for later */
 	/* Templates of datagrams are unknown when they were not repeated for so long
 	 * (RFC 7011 section 8.4); 0: never. */
@@ -107,6 +112,13 @@ void sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 
 /* Data sets that wait for their template. */
 unsigned sessions_held(const struct sessions *s);
+/* One message that was set aside: it has its number in its spool all the same. */
+void sessions_skip_message(struct sessions *s, uint32_t session);
+/* Whether its messages have numbers: it is an exporter's with a spool. */
+bool sessions_are_numbered(const struct sessions *s, uint32_t session);
+/* How far the source holds each spool. */
+const struct watermarks *sessions_watermarks(const struct sessions *s);
+
 /* Takes the counters of every domain that counted anything, and clears them. */
 void sessions_take_counts(struct sessions *s,
     void (*each)(const struct session_counts *c, void *data), void *data);

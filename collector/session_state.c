@@ -1,9 +1,10 @@
 /* Snapshots: what is needed to go on decoding from a position of the source: learned
- * elements, open sessions, their domains' templates and sequence numbers, data that
- * waits for its template.  Counters are
- * not in it: what was counted after the last flush is replayed.
+ * elements, the spools' watermarks, open sessions, their domains' templates and
+ * sequence numbers, data that waits for its template.  Counters are not in it: what was
+ * counted after the last flush is replayed.
  *
- * Big-endian: magic, elements, sessions, held data, XXH3 of all before it. */
+ * Big-endian: magic, elements, watermarks, sessions, held data, XXH3 of all before it.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -137,6 +138,9 @@ put_session(struct output *o, const struct session *session)
 	put(o, 4, session->number);
 	put(o, 8, session->used);
 	put(o, 1, session->is_orphan);
+	put(o, 8, session->next_message);
+	put(o, 4, session->preamble_left);
+	put(o, 8, session->lost_in_spool);
 	put_bytes(
 	    o, text, session_identity_write(&session->identity, text, sizeof text));
 	put(o, 4, session->domain_count);
@@ -162,6 +166,19 @@ put_held(struct output *o, const struct held *h)
 }
 
 static void
+put_watermark(const struct watermark *m, void *data)
+{
+	struct output *o = data;
+
+	put_text(o, m->identity);
+	put_bytes(o, m->spool, sizeof m->spool);
+	put(o, 8, m->next);
+	put(o, 8, m->lost_records);
+	put(o, 8, m->lost_messages);
+	put(o, 8, m->seen_ns);
+}
+
+static void
 put_all(struct output *o, const struct sessions *s)
 {
 	put(o, 8, STATE_MAGIC);
@@ -169,6 +186,8 @@ put_all(struct output *o, const struct sessions *s)
 	for (unsigned i = 0; i < s->learned_count; i++) {
 		put_element(o, s->learned[i]);
 	}
+	put(o, 4, watermarks_count(s->marks));
+	watermarks_each(s->marks, put_watermark, o);
 	put(o, 8, s->clock);
 	put(o, 4, s->open);
 	for (unsigned i = 0; i <= s->bucket_mask; i++) {
@@ -380,12 +399,41 @@ get_domain(struct sessions *s, struct session *session, struct cursor *c)
 }
 
 static int
+get_watermark(struct sessions *s, struct cursor *c)
+{
+	char identity[sizeof((struct session_identity *)NULL)->identity];
+	struct watermark *m, seen = {0};
+	struct cursor spool;
+
+	get_text(c, identity, sizeof identity);
+	spool = get_bytes(c);
+	seen.next = get(c, 8);
+	seen.lost_records = get(c, 8);
+	seen.lost_messages = get(c, 8);
+	seen.seen_ns = get(c, 8);
+	if (c->failed || cursor_left(&spool) != sizeof seen.spool ||
+	    watermarks_find(s->marks, identity, spool.at) != NULL) {
+		return -EPROTO;
+	}
+	m = watermarks_restore(s->marks, identity, spool.at, seen.seen_ns);
+	if (m == NULL) {
+		return -ENOMEM;
+	}
+	m->next = seen.next;
+	m->lost_records = seen.lost_records;
+	m->lost_messages = seen.lost_messages;
+	return 0;
+}
+
+static int
 get_session(struct sessions *s, struct cursor *c)
 {
 	struct session_identity identity;
 	struct session *session = NULL;
 	uint32_t number = (uint32_t)get(c, 4);
-	uint64_t used = get(c, 8), is_orphan = get(c, 1), domains;
+	uint64_t used = get(c, 8), is_orphan = get(c, 1), next_message = get(c, 8);
+	uint32_t preamble_left = (uint32_t)get(c, 4);
+	uint64_t lost_in_spool = get(c, 8), domains;
 	struct cursor text = get_bytes(c);
 
 	domains = get(c, 4);
@@ -398,6 +446,9 @@ get_session(struct sessions *s, struct cursor *c)
 		return -ENOMEM;
 	}
 	session->used = used;
+	session->next_message = next_message;
+	session->preamble_left = preamble_left;
+	session->lost_in_spool = lost_in_spool;
 	for (uint64_t i = 0; i < domains; i++) {
 		int rc = get_domain(s, session, c);
 		if (rc < 0) {
@@ -446,6 +497,13 @@ get_all(struct sessions *s, const uint8_t *bytes, size_t n)
 	count = get(&c, 4);
 	for (uint64_t i = 0; i < count && !c.failed; i++) {
 		get_element(s, &c);
+	}
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count; i++) {
+		int rc = get_watermark(s, &c);
+		if (rc < 0) {
+			return rc;
+		}
 	}
 	s->clock = get(&c, 8);
 	count = get(&c, 4);

@@ -7,6 +7,7 @@
 #include "collector/netflow9.h"
 #include "collector/session_table.h"
 #include "common/hash.h"
+#include "common/message.h"
 
 static void
 session_free(struct sessions *s, struct session *session)
@@ -23,6 +24,7 @@ session_free(struct sessions *s, struct session *session)
 		templates_free(d->templates);
 		free(d);
 	}
+	session_leave_spool(s, session);
 	free(session->domains);
 	free(session);
 }
@@ -119,10 +121,12 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	s->seed = hash_seed();
 	s->fields = calloc(settings->max_fields + 1, sizeof(struct cursor));
 	s->learned = calloc(SESSION_LEARNED_MAX, sizeof(struct element *));
+	s->marks = watermarks_new(settings->max_spools);
 	s->rewritten = malloc(NETFLOW9_REWRITE_MAX);
 	s->unknown = session_new(s, 0, &unknown);
 	if (s->buckets == NULL || s->orphans == NULL || s->fields == NULL ||
-	    s->learned == NULL || s->rewritten == NULL || s->unknown == NULL) {
+	    s->learned == NULL || s->marks == NULL || s->rewritten == NULL ||
+	    s->unknown == NULL) {
 		sessions_free(s);
 		return NULL;
 	}
@@ -146,6 +150,7 @@ sessions_free(struct sessions *s)
 	free(s->buckets);
 	free(s->orphans);
 	free(s->fields);
+	watermarks_free(s->marks);
 	free(s->learned);
 	free(s->rewritten);
 	free(s);
@@ -248,6 +253,26 @@ take_orphan(struct sessions *s, const struct session_identity *id)
 	return found;
 }
 
+/* No message came with which it could be counted. */
+static void
+count_lost_in_spool(struct sessions *s, struct session *session)
+{
+	struct domain *d;
+
+	if (session->lost_in_spool == 0 || !s->is_counting) {
+		return;
+	}
+	d = session_domain(s, session, MESSAGE_VERSION, 0);
+	if (d == NULL) {
+		return;
+	}
+	if (d->counts.messages == 0) {
+		d->counts.first_ns = d->counts.last_ns = s->now_ns;
+	}
+	d->counts.lost += session->lost_in_spool;
+	session->lost_in_spool = 0;
+}
+
 /* Templates go at once; counters stay until they are taken. */
 static void
 close_session(struct sessions *s, struct session *session)
@@ -255,6 +280,8 @@ close_session(struct sessions *s, struct session *session)
 	if (session->is_orphan) {
 		(void)take_orphan(s, &session->identity);
 	}
+	count_lost_in_spool(s, session);
+	session_leave_spool(s, session);
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
 		end_sequence(s, d);
@@ -336,6 +363,10 @@ sessions_add(
 	if (session == NULL) {
 		return NULL;
 	}
+	if (!session_attach_spool(s, session)) {
+		session_free(s, session);
+		return NULL;
+	}
 	session->used = s->clock;
 	link_session(s, session, number);
 	s->open++;
@@ -347,7 +378,7 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
     uint64_t arrival_ns)
 {
 	struct session_identity identity;
-	struct session *known;
+	struct session *known, *added;
 
 	s->now_ns = arrival_ns;
 	if (session_identity_read(text, length, &identity) < 0 ||
@@ -356,7 +387,10 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
 	}
 	known = take_orphan(s, &identity);
 	if (known == NULL) {
-		(void)sessions_add(s, session, &identity);
+		added = sessions_add(s, session, &identity);
+		if (added != NULL) {
+			session_begin_spool(s, added);
+		}
 		return;
 	}
 	unlink_session(s, known);

@@ -55,6 +55,11 @@ struct session {
 	bool can_reorder;
 	struct session_identity identity;
 	char exporter[256];
+	/* With a spool: */
+	struct watermark *mark;
+	uint64_t next_message;   /* number of the next after the preamble */
+	uint32_t preamble_left;  /* messages */
+	uint64_t lost_in_spool;  /* records, not yet counted with a domain */
 	struct domain **domains; /* by version and id */
 	unsigned domain_count;
 	struct domain
@@ -80,6 +85,7 @@ struct sessions {
 	uint64_t now_ns; /* arrival of the latest frame */
 	bool is_counting;
 	struct session *unknown; /* counts what belongs to no session */
+	struct watermarks *marks;
 	size_t template_bytes;
 	struct held *held_first, *held_last; /* oldest first */
 	size_t held_bytes;
@@ -89,6 +95,16 @@ struct sessions {
 	const struct element **learned; /* RFC 5610; part of the state */
 	unsigned learned_count;
 };
+
+/* session_delivery.c: the spool of a session; does nothing where it has none.
+ * Attach: its numbers begin; false: no memory. */
+bool session_attach_spool(struct sessions *s, struct session *session);
+/* The frame that opens it is handled: what the spool lost meanwhile is to be counted.
+ */
+void session_begin_spool(struct sessions *s, struct session *session);
+void session_leave_spool(struct sessions *s, struct session *session);
+/* Gives one message its number; false: it was here before. */
+bool session_number_message(struct sessions *s, struct session *session);
 
 struct session *sessions_find(const struct sessions *s, uint32_t number);
 /* Makes room where needed; NULL: no memory. */

@@ -340,7 +340,11 @@ static void
 test_templates_that_came_before_the_description_know_it_afterwards(void **state)
 {
 	struct stage *g = *state;
-	struct sessions_settings s = {4, 4, 8, 32, true, 0, NULL};
+	struct sessions_settings s = {.max_sessions = 4,
+	    .max_domains = 4,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .is_live = true};
 
 	sessions_free(g->sessions);
 	g->sessions = sessions_new(&s, g->elements, see_template, NULL);

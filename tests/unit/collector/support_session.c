@@ -41,6 +41,7 @@ stage_sessions(struct stage *g)
 	    .max_domains = 4,
 	    .max_templates = 8,
 	    .max_fields = 32,
+	    .max_spools = 8,
 	    .is_live = true};
 
 	return sessions_new(&s, g->elements, take_set, g);
