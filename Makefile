@@ -122,7 +122,8 @@ fuzz-build: $(FUZZ_BIN)
 endif
 fuzz: fuzz-build
 	tests/fuzz/run $(SECONDS) $(T)
-build/fuzz/tests/fuzz/%_fuzz: build/fuzz/tests/fuzz/%_fuzz.o $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
+build/fuzz/tests/fuzz/%_fuzz: build/fuzz/tests/fuzz/%_fuzz.o \
+    $(call obj,tests/unit/common/support_certificates.c) $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 bench: all $(BENCH_BIN)

@@ -13,20 +13,21 @@
 #include "common/address.h"
 
 #define SCHEMES                                                                        \
-	"tcp://HOST[:PORT], tls://HOST[:PORT], sctp://HOST[:PORT], udp://HOST[:PORT] " \
-	"and file:PATH"
+	"tcp://HOST[:PORT], tls://HOST[:PORT], sctp://HOST[:PORT], "                   \
+	"udp://HOST[:PORT], "                                                          \
+	"dtls+udp://HOST[:PORT] and file:PATH"
 
-static const struct transport_ops *const schemes[] = {
-    &transport_tcp, &transport_tls, &transport_sctp, &transport_udp, &transport_file};
+static const struct transport_ops *const schemes[] = {&transport_tcp, &transport_tls,
+    &transport_sctp, &transport_udp, &transport_dtls_udp, &transport_file};
 
 /* Known to the design, not to this version: worth another sentence than a typing error.
  */
-static const char *const later[] = {"dtls+sctp", "dtls+udp"};
+static const char *const later[] = {"dtls+sctp"};
 
 static int
 complain_scheme(const char *text, const char *scheme, struct err *e)
 {
-	const char *names[] = {"tcp", "tls", "sctp", "udp", "file"};
+	const char *names[] = {"tcp", "tls", "sctp", "udp", "dtls+udp", "file"};
 	const char *nearest = NULL;
 
 	for (size_t i = 0; i < sizeof later / sizeof *later; i++) {

@@ -154,7 +154,12 @@ void transport_close_listener(struct transport_listener *l); /* closes l->fd */
  */
 void transport_format_peer(const struct sockaddr_storage *from, char out[static 128]);
 
+/* Of a datagram socket: packets that do not fit the path are refused (EMSGSIZE)... */
+void transport_forbid_fragments(int fd);
+/* ... but this one is sent, and counted.  n, or -1 with errno. */
+ssize_t transport_send_fragmented(struct transport *t, const void *message, size_t n);
+
 extern const struct transport_ops transport_tcp, transport_tls, transport_sctp,
-    transport_udp, transport_file;
+    transport_udp, transport_dtls_udp, transport_file;
 
 #endif

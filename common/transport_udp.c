@@ -45,6 +45,12 @@ family_of(int fd)
 	return family;
 }
 
+void
+transport_forbid_fragments(int fd)
+{
+	(void)set_fragments(fd, family_of(fd), false);
+}
+
 /* A connected socket to the first address that there is a route to; negative errno. */
 static int
 connect_to_any(const struct addrinfo *list, char peer[static 128])
@@ -61,7 +67,7 @@ connect_to_any(const struct addrinfo *list, char peer[static 128])
 		}
 		memcpy(&to, a->ai_addr, a->ai_addrlen);
 		transport_format_peer(&to, peer);
-		(void)set_fragments(fd, a->ai_family, false);
+		transport_forbid_fragments(fd);
 		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
 			return fd;
 		}
@@ -183,8 +189,8 @@ udp_read(struct transport *t, void *bytes, size_t n, struct err *e)
 }
 
 /* The message is longer than what the path takes in one packet.  As send(). */
-static ssize_t
-write_fragmented(struct transport *t, const void *message, size_t n)
+ssize_t
+transport_send_fragmented(struct transport *t, const void *message, size_t n)
 {
 	int family = family_of(t->fd), code;
 	ssize_t put;
@@ -213,7 +219,7 @@ udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 	}
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		bool is_longer = code == EMSGSIZE; /* the second time it is this one */
-		ssize_t put = is_longer ? write_fragmented(t, bytes, n)
+		ssize_t put = is_longer ? transport_send_fragmented(t, bytes, n)
 					: send(t->fd, bytes, n, MSG_NOSIGNAL);
 		if (put >= 0) {
 			t->refusals += refusals;

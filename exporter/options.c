@@ -1,10 +1,12 @@
 #include "exporter/options.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stddef.h>
 
 #include "common/clock.h"
 #include "common/message.h"
+#include "common/transport.h"
 #include "exporter/conversation.h"
 
 #define QUEUE_LIVE  ((uint64_t)64 << 20)
@@ -184,8 +186,8 @@ static const struct option table[] = {
 	.standard = "16384",
 	.min = 512,
 	.max = MESSAGE_MAX,
-	.help = "Longest message.  Over UDP at most what fits a packet on the path to "
-		"the collector, and 1472."},
+	.help = "Longest message.  Over DTLS at most 16384; over UDP at most what fits "
+		"a packet on the path to the collector, and 1472."},
     {.name = "statistics-interval",
 	.kind = OPTION_DURATION,
 	AT(statistics_ns),
@@ -230,7 +232,8 @@ static const struct option table[] = {
 	.argument = "URI",
 	.section = "Delivery",
 	.help = "Where the records go: file:PATH, tcp://HOST[:4739], "
-		"tls://HOST[:4740] or sctp://HOST[:4739]."},
+		"tls://HOST[:4740], sctp://HOST[:4739] or dtls+udp://HOST[:4740].  "
+		"Over UDP, what the network loses is lost: the collector counts it."},
     {.name = "certificate",
 	.kind = OPTION_STRING,
 	AT(certificate),
@@ -371,6 +374,28 @@ check_timeouts(const struct options *o, struct err *e)
 	return 0;
 }
 
+static int
+check_target(const struct options *o, struct err *e)
+{
+	struct transport_uri to;
+	int rc;
+
+	if (o->to == NULL) {
+		return err_set(e, -EINVAL,
+		    "nowhere to send records to: give --to file:PATH, --to tcp://HOST "
+		    "or --to tls://HOST");
+	}
+	rc = transport_parse_uri(o->to, &to, e);
+	if (rc == 0 && o->message_size > to.ops->message_max) {
+		rc = err_set(e, -EINVAL,
+		    "--message-size %" PRIu64
+		    " is too long for %s://, whose messages have at most %" PRIu32
+		    " bytes",
+		    o->message_size, to.ops->scheme, to.ops->message_max);
+	}
+	return rc;
+}
+
 int
 options_parse(int argc, char **argv, struct options *ret, struct err *e)
 {
@@ -383,11 +408,8 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 	if (rc == 0) {
 		rc = check_timeouts(ret, e);
 	}
-	if (rc == 0 && ret->to == NULL) {
-		rc = err_set(e, -EINVAL,
-		    "nowhere to send records to: give --to file:PATH, --to tcp://HOST "
-		    "or "
-		    "--to tls://HOST");
+	if (rc == 0) {
+		rc = check_target(ret, e);
 	}
 	if (rc < 0) {
 		options_free(ret);

@@ -103,6 +103,16 @@ list_elements_wants_nothing_else(void **unused)
 	options_free(&parsed);
 }
 
+static void
+messages_are_no_longer_than_the_transport_takes(void **state)
+{
+	(void)state;
+	assert_refused(
+	    PARSE("-r", "x", "--to", "dtls+udp://h", "--message-size", "16385"),
+	    "16385 is too long for dtls+udp://, whose messages have at most 16384 "
+	    "bytes");
+}
+
 int
 main(void)
 {
@@ -113,6 +123,7 @@ main(void)
 	    cmocka_unit_test(a_destination_is_wanted),
 	    cmocka_unit_test(an_idle_time_beyond_the_active_time_is_refused),
 	    cmocka_unit_test(list_elements_wants_nothing_else),
+	    cmocka_unit_test(messages_are_no_longer_than_the_transport_takes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

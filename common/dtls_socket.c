@@ -1,0 +1,574 @@
+#include "common/dtls_socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/hash.h"
+#include "common/transport.h"
+
+#define BUCKETS        4096u
+#define ROUND          256u /* datagrams before others have their turn */
+#define LAST_ROUND     65536u
+#define RECEIVE_BUFFER (8 << 20) /* of the kernel, if it lets us */
+#define LONGEST        65536u    /* datagram */
+#define DISOWNED       100u      /* answers a second to lost sessions */
+#define ID_BYTES       22u       /* address, port, scope */
+#define CONTROL_BYTES  128u
+
+/* Of a DTLS record (RFC 6347 section 4.3.1). */
+#define RECORD_HEADER      13u
+#define RECORD_ALERT       21
+#define RECORD_HANDSHAKE   22
+#define RECORD_APPLICATION 23
+#define CLIENT_HELLO       1
+
+struct datagram {
+	struct datagram *next;
+	size_t length;
+	uint8_t bytes[];
+};
+
+/* Where datagrams come from, and where at our end they came to: answers must come from
+ * there, which a socket bound to every address has to be told. */
+struct route {
+	struct sockaddr_storage peer;
+	socklen_t peer_length;
+	_Alignas(struct cmsghdr) uint8_t local[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	size_t local_length; /* 0: unknown */
+	uint8_t id[ID_BYTES];
+};
+
+struct dtls_sender {
+	struct dtls_socket *socket;
+	struct dtls_sender *next; /* of its bucket */
+	struct route route;
+	struct datagram *first, *last;
+	size_t bytes;
+	int wake; /* eventfd: signalled while there is something to read */
+	bool is_open;
+	bool is_superseded; /* and out of the table */
+};
+
+struct dtls_socket {
+	int fd;
+	bool is_closed;
+	unsigned senders;
+	struct dtls_sender *buckets[BUCKETS];
+	uint64_t seed;
+	size_t bytes; /* of all queues */
+	struct tls_gate *gate;
+	struct dtls_socket_counts counts;
+	uint32_t overflows; /* as the kernel told last */
+	uint64_t disown_ns; /* of the second in which: */
+	unsigned disowned;
+	uint8_t received[LONGEST];
+};
+
+/* The socket. */
+
+static void
+set_options(int fd)
+{
+	int one = 1, bytes = RECEIVE_BUFFER;
+
+	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one) < 0) {
+		(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	}
+}
+
+int
+dtls_socket_new(int fd, struct dtls_socket **ret, struct err *e)
+{
+	struct dtls_socket *s = calloc(1, sizeof *s);
+
+	if (s != NULL) {
+		s->fd = fd;
+		s->seed = hash_seed();
+		s->gate = tls_gate_new();
+	}
+	if (s == NULL || s->gate == NULL) {
+		close(fd);
+		free(s);
+		return err_set(e, -ENOMEM, "no memory to listen");
+	}
+	set_options(fd);
+	*ret = s;
+	return 0;
+}
+
+static void
+free_when_left(struct dtls_socket *s)
+{
+	if (s->is_closed && s->senders == 0) {
+		tls_gate_free(s->gate);
+		close(s->fd);
+		free(s);
+	}
+}
+
+void
+dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *ret)
+{
+	*ret = s->counts;
+}
+
+/* Routes. */
+
+static void
+identify(struct route *r)
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&r->peer;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&r->peer;
+
+	memset(r->id, 0, sizeof r->id);
+	if (r->peer.ss_family == AF_INET6) {
+		memcpy(r->id, &v6->sin6_addr, 16);
+		memcpy(r->id + 16, &v6->sin6_port, 2);
+		memcpy(r->id + 18, &v6->sin6_scope_id, 4);
+	} else {
+		memcpy(r->id, &v4->sin_addr, 4);
+		memcpy(r->id + 16, &v4->sin_port, 2);
+	}
+}
+
+/* Keeps the address that this datagram was sent to, as it is given back to sendmsg():
+ * without the interface, the route decides on that. */
+static void
+note_local(struct route *r, const struct cmsghdr *c)
+{
+	struct in6_pktinfo v6;
+	struct in_pktinfo v4;
+	struct cmsghdr *kept = (struct cmsghdr *)(void *)r->local;
+
+	if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+		memcpy(&v6, CMSG_DATA(c), sizeof v6);
+		v6.ipi6_ifindex = 0;
+		r->local_length = CMSG_SPACE(sizeof v6);
+		memcpy(CMSG_DATA(kept), &v6, sizeof v6);
+	} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+		memcpy(&v4, CMSG_DATA(c), sizeof v4);
+		v4.ipi_spec_dst = v4.ipi_addr;
+		v4.ipi_ifindex = 0;
+		r->local_length = CMSG_SPACE(sizeof v4);
+		memcpy(CMSG_DATA(kept), &v4, sizeof v4);
+	} else {
+		return;
+	}
+	kept->cmsg_level = c->cmsg_level;
+	kept->cmsg_type = c->cmsg_type;
+	kept->cmsg_len = c->cmsg_len;
+}
+
+static void
+note_overflows(struct dtls_socket *s, const struct cmsghdr *c)
+{
+	uint32_t all;
+
+	if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
+		memcpy(&all, CMSG_DATA(c), sizeof all);
+		s->counts.dropped += all - s->overflows;
+		s->overflows = all;
+	}
+}
+
+/* The next datagram: its bytes, in s->received, or a negative errno. */
+static ssize_t
+take_datagram(struct dtls_socket *s, struct route *r)
+{
+	_Alignas(struct cmsghdr) uint8_t control[CONTROL_BYTES];
+	struct iovec part = {.iov_base = s->received, .iov_len = sizeof s->received};
+	struct msghdr m = {
+	    .msg_name = &r->peer,
+	    .msg_namelen = sizeof r->peer,
+	    .msg_iov = &part,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof control,
+	};
+	ssize_t n;
+
+	memset(r, 0, sizeof *r);
+	n = recvmsg(s->fd, &m, MSG_DONTWAIT);
+	if (n < 0) {
+		return -errno;
+	}
+	r->peer_length = m.msg_namelen;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c)) {
+		note_local(r, c);
+		note_overflows(s, c);
+	}
+	identify(r);
+	return n;
+}
+
+/* What cannot be sent at once is lost, as it might be on its way. */
+static void
+send_datagram(
+    const struct dtls_socket *s, const struct route *r, const void *bytes, size_t n)
+{
+	struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
+	struct msghdr m = {
+	    .msg_name = (void *)(uintptr_t)&r->peer,
+	    .msg_namelen = r->peer_length,
+	    .msg_iov = &part,
+	    .msg_iovlen = 1,
+	    .msg_control = r->local_length > 0 ? (void *)(uintptr_t)r->local : NULL,
+	    .msg_controllen = r->local_length,
+	};
+
+	(void)sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+/* Senders. */
+
+static struct dtls_sender **
+bucket_of(struct dtls_socket *s, const struct route *r)
+{
+	return &s->buckets[hash_bytes(r->id, sizeof r->id, s->seed) % BUCKETS];
+}
+
+static struct dtls_sender *
+find(struct dtls_socket *s, const struct route *r)
+{
+	struct dtls_sender *x = *bucket_of(s, r);
+
+	while (x != NULL && memcmp(x->route.id, r->id, sizeof r->id) != 0) {
+		x = x->next;
+	}
+	return x;
+}
+
+static void
+take_out(struct dtls_sender *x)
+{
+	struct dtls_sender **at = bucket_of(x->socket, &x->route);
+
+	while (*at != NULL && *at != x) {
+		at = &(*at)->next;
+	}
+	if (*at == x) {
+		*at = x->next;
+	}
+}
+
+static void
+signal_sender(const struct dtls_sender *x)
+{
+	uint64_t one = 1;
+
+	(void)!write(x->wake, &one, sizeof one);
+}
+
+static void
+push(struct dtls_sender *x, const uint8_t *bytes, size_t n)
+{
+	struct dtls_socket *s = x->socket;
+	size_t size = sizeof(struct datagram) + n;
+	struct datagram *d = NULL;
+
+	if (x->bytes + size <= DTLS_SENDER_BYTES &&
+	    s->bytes + size <= DTLS_SOCKET_BYTES) {
+		d = malloc(size);
+	}
+	if (d == NULL) {
+		s->counts.dropped++;
+		return;
+	}
+	d->next = NULL;
+	d->length = n;
+	memcpy(d->bytes, bytes, n);
+	if (x->first == NULL) {
+		x->first = d;
+		signal_sender(x);
+	} else {
+		x->last->next = d;
+	}
+	x->last = d;
+	x->bytes += size;
+	s->bytes += size;
+}
+
+static void
+pop(struct dtls_sender *x)
+{
+	struct datagram *d = x->first;
+	size_t size = sizeof *d + d->length;
+	uint64_t times;
+
+	x->first = d->next;
+	x->bytes -= size;
+	x->socket->bytes -= size;
+	free(d);
+	if (x->first == NULL && !x->is_superseded) {
+		(void)!read(x->wake, &times, sizeof times);
+	}
+}
+
+static struct dtls_sender *
+admit(struct dtls_socket *s, const struct route *r)
+{
+	struct dtls_sender *x = calloc(1, sizeof *x);
+
+	if (x == NULL) {
+		return NULL;
+	}
+	x->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (x->wake < 0) {
+		free(x);
+		return NULL;
+	}
+	x->socket = s;
+	x->route = *r;
+	x->next = *bucket_of(s, r);
+	*bucket_of(s, r) = x;
+	s->senders++;
+	return x;
+}
+
+static void
+supersede(struct dtls_sender *x)
+{
+	take_out(x);
+	x->is_superseded = true;
+	signal_sender(x);
+}
+
+void
+dtls_sender_leave(struct dtls_sender *x)
+{
+	struct dtls_socket *s = x->socket;
+
+	while (x->first != NULL) {
+		pop(x);
+	}
+	if (!x->is_superseded) {
+		take_out(x);
+	}
+	close(x->wake);
+	free(x);
+	s->senders--;
+	free_when_left(s);
+}
+
+void
+dtls_sender_open(struct dtls_sender *x)
+{
+	x->is_open = true;
+}
+
+int
+dtls_sender_fd(const struct dtls_sender *x)
+{
+	return x->wake;
+}
+
+void
+dtls_sender_name(const struct dtls_sender *x, char out[static 128])
+{
+	transport_format_peer(&x->route.peer, out);
+}
+
+ssize_t
+dtls_sender_read(void *data, void *bytes, size_t n)
+{
+	struct dtls_sender *x = data;
+	size_t length;
+
+	if (x->first == NULL) {
+		return x->is_superseded ? -ECONNRESET : -EAGAIN;
+	}
+	length = x->first->length < n ? x->first->length : n;
+	memcpy(bytes, x->first->bytes, length);
+	pop(x);
+	return (ssize_t)length;
+}
+
+ssize_t
+dtls_sender_write(void *data, const void *bytes, size_t n)
+{
+	struct dtls_sender *x = data;
+
+	send_datagram(x->socket, &x->route, bytes, n);
+	return (ssize_t)n;
+}
+
+/* Those who are not known. */
+
+struct knock {
+	const struct dtls_socket *socket;
+	const struct route *route;
+	const uint8_t *bytes;
+	size_t length; /* 0: read already */
+};
+
+static ssize_t
+knock_read(void *data, void *bytes, size_t n)
+{
+	struct knock *k = data;
+	size_t length = k->length < n ? k->length : n;
+
+	if (length == 0) {
+		return -EAGAIN;
+	}
+	memcpy(bytes, k->bytes, length);
+	k->length = 0;
+	return (ssize_t)length;
+}
+
+static ssize_t
+knock_write(void *data, const void *bytes, size_t n)
+{
+	const struct knock *k = data;
+
+	send_datagram(k->socket, k->route, bytes, n);
+	return (ssize_t)n;
+}
+
+/* Whether a datagram begins with a record of DTLS, and which. */
+static bool
+is_record(const uint8_t *bytes, size_t n)
+{
+	return n > RECORD_HEADER && bytes[1] == 0xfe;
+}
+
+static bool
+is_encrypted(const uint8_t *bytes)
+{
+	return (bytes[3] | bytes[4]) != 0;
+}
+
+static bool
+is_client_hello(const uint8_t *bytes, size_t n)
+{
+	return is_record(bytes, n) && bytes[0] == RECORD_HANDSHAKE &&
+	       !is_encrypted(bytes) && bytes[RECORD_HEADER] == CLIENT_HELLO;
+}
+
+/* We have restarted, or its address has changed on the way: a plain alert tells it to
+ * begin anew, as a reset does in TCP.  It is shorter than what it answers, and there
+ * are few in a second, so that nobody can be flooded by way of us.  Other DTLS
+ * implementations pass it over. */
+static void
+disown(struct dtls_socket *s, const struct route *r, const uint8_t *bytes, size_t n)
+{
+	static const uint8_t alert[] = {RECORD_ALERT, 0xfe, 0xfd, 0, 0, /* epoch 0 */
+	    0, 0, 0, 0, 0, 0, 0, 2, 2 /* fatal */, 10 /* unexpected message */};
+	uint64_t now = clock_monotonic_ns();
+
+	s->counts.foreign++;
+	if (!is_record(bytes, n) || bytes[0] != RECORD_APPLICATION ||
+	    !is_encrypted(bytes) || n <= sizeof alert) {
+		return;
+	}
+	if (now - s->disown_ns >= NS_PER_SECOND) {
+		s->disown_ns = now;
+		s->disowned = 0;
+	}
+	if (s->disowned++ < DISOWNED) {
+		s->counts.disowned++;
+		send_datagram(s, r, alert, sizeof alert);
+	}
+}
+
+/* 0 when a new sender has shown its cookie. */
+static int
+knock(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t n,
+    struct dtls_sender **ret, struct tls **ret_tls)
+{
+	struct knock k = {s, r, s->received, n};
+	struct tls_carrier carrier = {
+	    .is_lossy = true, .read = knock_read, .write = knock_write, .data = &k};
+	struct dtls_sender *former = find(s, r), *x;
+	struct tls *t = NULL;
+
+	if (!tls_gate_knock(
+		s->gate, c, &carrier, r->id, sizeof r->id, clock_monotonic_ns(), &t)) {
+		return -EAGAIN;
+	}
+	if (former != NULL) {
+		supersede(former);
+	}
+	x = admit(s, r);
+	if (x == NULL) {
+		s->counts.dropped++;
+		tls_free(t);
+		return -EAGAIN;
+	}
+	carrier.read = dtls_sender_read;
+	carrier.write = dtls_sender_write;
+	carrier.data = x;
+	tls_carry(t, &carrier);
+	*ret = x;
+	*ret_tls = t;
+	return 0;
+}
+
+/* Sorts the next datagram.  1: done; 0: a new sender has shown its cookie. */
+static int
+sort(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t n,
+    struct dtls_sender **ret, struct tls **ret_tls)
+{
+	struct dtls_sender *x = find(s, r);
+
+	if (n == 0) {
+		s->counts.foreign++; /* and no end of anything */
+	} else if (is_client_hello(s->received, n) && (x == NULL || x->is_open)) {
+		if (c != NULL && knock(s, c, r, n, ret, ret_tls) == 0) {
+			return 0;
+		}
+	} else if (x != NULL) {
+		push(x, s->received, n);
+	} else {
+		disown(s, r, s->received, n);
+	}
+	return 1;
+}
+
+int
+dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
+    struct dtls_sender **ret, struct tls **ret_tls, struct err *e)
+{
+	for (unsigned i = 0; i < ROUND; i++) {
+		struct route r;
+		ssize_t n = take_datagram(s, &r);
+		if (n == -EAGAIN || n == -EINTR) {
+			return -EAGAIN;
+		}
+		if (n < 0) {
+			return err_set(e, (int)n, "cannot receive datagrams: %s",
+			    strerror((int)-n));
+		}
+		if (sort(s, c, &r, (size_t)n, ret, ret_tls) == 0) {
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+void
+dtls_socket_close(struct dtls_socket *s)
+{
+	struct route r;
+	ssize_t n = 0;
+
+	/* What the kernel holds is for those who are there still. */
+	for (unsigned i = 0; i < LAST_ROUND && n >= 0; i++) {
+		n = take_datagram(s, &r);
+		if (n >= 0) {
+			sort(s, NULL, &r, (size_t)n, NULL, NULL);
+		}
+	}
+	s->is_closed = true;
+	free_when_left(s);
+}
