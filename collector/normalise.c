@@ -122,6 +122,16 @@ f64_bits(const uint8_t *p)
 	return real_bits(v);
 }
 
+/* Texts in fields of fixed length are filled up with zeros. */
+static inline size_t
+text_length(const uint8_t *p, size_t n)
+{
+	while (n > 0 && p[n - 1] == 0) {
+		n--;
+	}
+	return n;
+}
+
 static int64_t
 octets_text(struct intern *s, const uint8_t *p, size_t n)
 {
@@ -220,7 +230,7 @@ run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
 		decode_ipv6(p, stride, n, batch_addresses(b, op->column) + first);
 		break;
 	case OP_TEXT:
-		EACH(intern_add(b->intern, p, length));
+		EACH(intern_add(b->intern, p, text_length(p, length)));
 	case OP_OCTETS:
 		EACH(octets_text(b->intern, p, length));
 	default:
@@ -247,6 +257,46 @@ fill(int64_t *out, unsigned n, int64_t v)
 {
 	for (unsigned i = 0; i < n; i++) {
 		out[i] = v;
+	}
+}
+
+/* A time from the other and a duration. */
+static void
+run_span(const struct op *op, const struct batch *b, int64_t *out)
+{
+	bool is_start = op->kind == OP_START;
+	const int64_t *other =
+	    batch_values(b, is_start ? b->layout->end : b->layout->start);
+
+	for (unsigned i = 0; i < b->count; i++) {
+		int64_t span = out[i] * op->constant;
+		out[i] = !is_start         ? other[i] + span
+			 : other[i] > span ? other[i] - span
+					   : 0;
+	}
+}
+
+/* Totals count from the flow's start: those of records that an active timeout ends are
+ * in the next one's. */
+static void
+run_at_end(struct batch *b, int64_t *out)
+{
+	const int64_t *reason = batch_values(b, b->layout->end_reason);
+
+	for (unsigned i = 0; i < b->count; i++) {
+		out[i] = reason[i] == ACTIVE_TIMEOUT ? 0 : out[i];
+	}
+}
+
+/* An integer that was sent in more bytes than its element has. */
+static void
+run_limit(struct batch *b, int64_t *out, int64_t limit)
+{
+	for (unsigned i = 0; i < b->count; i++) {
+		if (out[i] < 0 || out[i] > limit) {
+			out[i] = limit;
+			b->saturated++;
+		}
 	}
 }
 
@@ -277,6 +327,16 @@ run_computed(const struct op *op, struct batch *b)
 		break;
 	case OP_DOMAIN:
 		fill(out, b->count, b->domain);
+		break;
+	case OP_START:
+	case OP_END:
+		run_span(op, b, out);
+		break;
+	case OP_AT_END:
+		run_at_end(b, out);
+		break;
+	case OP_LIMIT:
+		run_limit(b, out, op->constant);
 		break;
 	case OP_FLOWS:
 		reason = batch_values(b, b->layout->end_reason);

@@ -55,7 +55,7 @@ struct plan;
 struct plan *plan_new(const struct layout *l, const struct template *t);
 void plan_free(struct plan *p);
 /* Whether the template is this record at all: it carries what the record requires and
- * is no options template. */
+ * is an options template or not as the record says. */
 bool plan_is_usable(const struct plan *p);
 /* Decodes records from *at on, at most BATCH_ROWS; moves *at behind them.  Returns
  * their number, 0 at the end of the set (what is left is padding), or -EBADMSG when the

@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define TOTAL_COUNTER  2   /* informationElementSemantics */
 #define SYSTEM_INIT_MS 160 /* systemInitTimeMilliseconds */
 
 /* How a field of this type and length is read; false: not at all (RFC 7011 section 6.2:
  * integers may be shorter than their type, float64 may be float32, the rest is exact).
- */
+ * Some send integers longer than their type, too. */
 static bool
 op_for(const struct element *element, uint16_t length, enum op_kind *ret)
 {
@@ -26,7 +27,7 @@ op_for(const struct element *element, uint16_t length, enum op_kind *ret)
 	case ELEMENT_U32:
 	case ELEMENT_U64:
 		*ret = length <= 8 ? by_length[length] : OP_U8;
-		return length >= 1 && length <= element->length && length <= 8;
+		return length >= 1 && length <= 8;
 	case ELEMENT_I8:
 	case ELEMENT_I16:
 	case ELEMENT_I32:
@@ -188,12 +189,73 @@ compile_elements(struct plan *p)
 	}
 }
 
+/* Start or end where the template has only the other and a duration: the duration is
+ * read into the column.  Nanoseconds in its unit, 0: neither needed nor to be had. */
+static int64_t
+compile_span(struct plan *p, int column, int other)
+{
+	struct op op;
+
+	if (column < 0 || other < 0 || !nulls_has(&p->nulls[0], column) ||
+	    nulls_has(&p->nulls[0], other)) {
+		return 0;
+	}
+	if (find_wire_name(p, "flowDurationMilliseconds", column, &op)) {
+		add_op(p, op);
+		return 1000000;
+	}
+	if (find_wire_name(p, "flowDurationMicroseconds", column, &op)) {
+		add_op(p, op);
+		return 1000;
+	}
+	return 0;
+}
+
+/* What is left to do with columns that were read. */
+static void
+compile_corrections(struct plan *p, int64_t start_unit, int64_t end_unit)
+{
+	const struct layout *l = p->layout;
+	unsigned wire = p->op_count;
+
+	for (unsigned i = 0; i < wire; i++) {
+		const struct op read = p->ops[i];
+		const struct layout_field *f = &l->fields[read.column];
+		const struct element *element = p->template->fields[read.field].element;
+		struct op op = {.column = read.column};
+		if (f->source != SOURCE_ELEMENTS || f->kind != KIND_INTEGER) {
+			continue;
+		}
+		if (!f->is_signed && f->width < 8 && read.length > f->width) {
+			op.kind = OP_LIMIT;
+			op.constant = ((int64_t)1 << (8 * f->width)) - 1;
+			add_op(p, op);
+		}
+		if (f->side[0] != '\0' && element->semantics == TOTAL_COUNTER &&
+		    l->end_reason >= 0 && !nulls_has(&p->nulls[0], l->end_reason)) {
+			op.kind = OP_AT_END;
+			add_op(p, op);
+		}
+	}
+	if (start_unit > 0) {
+		add_op(p,
+		    (struct op){
+			.kind = OP_START, .column = l->start, .constant = start_unit});
+	}
+	if (end_unit > 0) {
+		add_op(p, (struct op){
+			      .kind = OP_END, .column = l->end, .constant = end_unit});
+	}
+}
+
 /* Wire operations of what is computed, where the wire says it outright. */
 static void
 compile_sent(struct plan *p, bool sent[static LAYOUT_MAX_FIELDS],
     bool micro[static LAYOUT_MAX_FIELDS])
 {
 	const struct layout *l = p->layout;
+	int64_t start_unit = compile_span(p, l->start, l->end);
+	int64_t end_unit = compile_span(p, l->end, l->start);
 	bool has_span = l->start >= 0 && l->end >= 0 &&
 			!nulls_has(&p->nulls[0], l->start) &&
 			!nulls_has(&p->nulls[0], l->end);
@@ -212,6 +274,14 @@ compile_sent(struct plan *p, bool sent[static LAYOUT_MAX_FIELDS],
 		}
 		if (sent[i]) {
 			add_op(p, op);
+		}
+	}
+	compile_corrections(p, start_unit, end_unit);
+	for (int i = 0; i < 2; i++) {
+		int column = i == 0 ? l->start : l->end;
+		if ((i == 0 ? start_unit : end_unit) > 0) {
+			p->nulls[0].words[column / 64] &=
+			    ~((uint64_t)1 << (column % 64));
 		}
 	}
 }
@@ -299,7 +369,12 @@ compile_undated(struct plan *p)
 {
 	memcpy(p->undated, p->nulls, sizeof p->undated);
 	for (unsigned i = 0; i < p->op_count; i++) {
-		if (p->ops[i].kind == OP_UPTIME) {
+		enum op_kind kind = p->ops[i].kind;
+		int other = kind == OP_START ? p->layout->end
+			    : kind == OP_END ? p->layout->start
+					     : -1;
+		if (kind == OP_UPTIME ||
+		    (other >= 0 && nulls_has(&p->undated[0], other))) {
 			nulls_set(&p->undated[0], p->ops[i].column);
 			nulls_set(&p->undated[1], p->ops[i].column);
 		}
@@ -314,7 +389,7 @@ has_required(const struct plan *p)
 			return false;
 		}
 	}
-	return !p->template->is_options;
+	return p->template->is_options == p->layout->record->is_options;
 }
 
 /* The bounds of every operation rest on this. */
@@ -341,7 +416,7 @@ plan_new(const struct layout *l, const struct template *t)
 	}
 	p->layout = l;
 	p->template = t;
-	p->ops = calloc(2 * (size_t)l->count + 1, sizeof *p->ops);
+	p->ops = calloc(4 * (size_t)l->count + 1, sizeof *p->ops);
 	p->swaps = calloc((size_t)l->count + 1, sizeof *p->swaps);
 	p->starts = calloc((size_t)t->field_count + 1, sizeof(*p->starts));
 	p->lengths = calloc((size_t)t->field_count + 1, sizeof *p->lengths);

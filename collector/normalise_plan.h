@@ -30,6 +30,10 @@ enum op_kind {
 	OP_CONSTANT,
 	OP_EXPORTER,
 	OP_DOMAIN,
+	OP_START,       /* end less what the column holds, in units of constant ns */
+	OP_END,         /* start and what the column holds */
+	OP_AT_END,      /* a total: 0 unless the record ends its flow */
+	OP_LIMIT,       /* at most constant */
 	OP_FLOWS,       /* 1 unless the end reason is active timeout */
 	OP_DURATION,    /* from start and end */
 	OP_MICRO_TO_MS, /* the column itself */

@@ -125,6 +125,7 @@ struct schema_record {
 	const struct yaml_node
 	    *computed; /* map of names to what is computed, or NULL */
 	const struct yaml_node *requires; /* list of field names, or NULL */
+	bool is_options;                  /* options records, else data records */
 };
 
 int schema_table_load(const char *path, struct schema_table **ret, struct err *e);

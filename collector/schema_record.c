@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "collector/schema.h"
+#include "collector/schema_read.h"
 
 #define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
 
@@ -111,8 +112,8 @@ static int
 read_record(struct schema_record *r, struct err *e)
 {
 	static const char *const known[] = {
-	    "record", "fields", "sides", "computed", "requires"};
-	const struct yaml_node *root = yaml_root(r->yaml), *name;
+	    "record", "fields", "sides", "computed", "requires", "options"};
+	const struct yaml_node *root = yaml_root(r->yaml), *name, *options;
 	int rc;
 
 	if (root == NULL || root->kind != YAML_MAP) {
@@ -143,6 +144,13 @@ read_record(struct schema_record *r, struct err *e)
 	if (rc == 0 && r->computed != NULL && r->computed->kind != YAML_MAP) {
 		rc = yaml_complain(
 		    r->yaml, r->computed, e, "'computed' is a map of names");
+	}
+	options = yaml_get(root, "options");
+	if (rc == 0 && options != NULL) {
+		static const char *const words[] = {"false", "true"};
+		rc = schema_choose(r->yaml, options, "options", words, 2, e);
+		r->is_options = rc == 1;
+		rc = rc < 0 ? rc : 0;
 	}
 	r->requires = yaml_get(root, "requires");
 	if (rc == 0 && r->requires != NULL && !is_names(r->requires)) {

@@ -50,6 +50,10 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 	bool is_type = type_record_is(t);
 	int rc;
 
+	/* Tables may want them; they are counted here. */
+	if (p->s->is_counting) {
+		(void)p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);
+	}
 	while ((rc = record_span_next(t, &set, is_type ? p->s->fields : NULL)) > 0) {
 		const struct element *e;
 		p->options++;
@@ -334,7 +338,7 @@ sessions_most_records(
 			return length + (d == NULL ? 0 : d->held_bytes);
 		}
 		t = d == NULL ? NULL : templates_find(d->templates, id);
-		if (t != NULL && !t->is_options) {
+		if (t != NULL) {
 			n += cursor_left(&set) / t->record_length;
 		}
 	}

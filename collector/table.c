@@ -317,7 +317,7 @@ table_file_times(const struct batch *b, bool is_live, int64_t arrival_ns,
 	}
 	/* Times never swap, so one group speaks for both. */
 	if (start < 0 || nulls_has(b->nulls[0], start)) {
-		counts->undated += b->count;
+		counts->undated += start < 0 ? 0 : b->count;
 		return;
 	}
 	memcpy(out, batch_values(b, start), b->count * sizeof *out);

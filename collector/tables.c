@@ -144,7 +144,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 		    template, cursor_of(bytes, length), &is_whole);
 		rc = is_whole ? 0 : -EBADMSG;
 	}
-	t->counts.records += (uint64_t)records;
+	t->counts.records += template->is_options ? 0 : (uint64_t)records;
 	t->last_index += records;
 	return rc < 0 ? rc : records;
 }

@@ -4,10 +4,10 @@ file."""
 
 import csv
 import re
-import struct
 
 import pytest
 
+from netflow_bytes import write_capture
 from stores import Store
 
 COLUMNS = ("messages", "templates", "options_templates", "data_records", "options_records")
@@ -99,23 +99,11 @@ def cases(index):
         yield name, files, rows[0][1]
 
 
-def write_datagrams(path, payloads):
-    """A capture of datagrams from one sender."""
-    with path.open("wb") as f:
-        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101))
-        for number, payload in enumerate(payloads):
-            packet = struct.pack(">BBHHHBBH4s4sHHHH", 0x45, 0, 28 + len(payload), number, 0,
-                                 64, 17, 0, bytes((192, 0, 2, 1)), bytes((192, 0, 2, 2)),
-                                 2055, 2055, 8 + len(payload), 0) + payload
-            f.write(struct.pack("<IIII", 1500000000 + number, 0, len(packet), len(packet))
-                    + packet)
-
-
 def test_data_before_its_template_is_counted_all_the_same(index, programs, run, tmp_path):
     cases_seen = 0
     for number, (name, files, wanted) in enumerate(cases(index)):
         capture = tmp_path / f"{number}.pcap"
-        write_datagrams(capture, (file.read_bytes() for file in reversed(files)))
+        write_capture(capture, (file.read_bytes() for file in reversed(files)))
         got = counted(capture, programs, run, tmp_path / str(number))
         assert got[:3] == wanted[:3], name
         assert got[3:] == wanted[3:], name
@@ -128,7 +116,7 @@ def test_exports_in_several_files_are_counted_as_the_index_counts_them(
     wrong, seen = {}, 0
     for number, (name, files, wanted) in enumerate(cases(index)):
         capture = tmp_path / f"{number}.pcap"
-        write_datagrams(capture, (file.read_bytes() for file in files))
+        write_capture(capture, (file.read_bytes() for file in files))
         got = counted(capture, programs, run, tmp_path / str(number))
         seen += 1
         if got != wanted:

@@ -402,12 +402,14 @@ take_set(const struct template *t, const uint8_t *bytes, size_t length,
 {
 	(void)o;
 	(void)data;
+	if (t->is_options) {
+		return 0; /* descriptions of elements */
+	}
 	const struct shape *s = &judge.shapes[t->id - FIRST_ID];
 	skip_options();
 	unsigned before = judge.received;
 	size_t at = 0;
 	assert_int_equal(t->field_count, s->count);
-	assert_int_equal(t->scope_count, 0);
 	for (unsigned i = 0; i < s->count; i++) {
 		if (t->fields[i].element != s->fields[i].element) {
 			fail_msg("%s became %u/%u", s->fields[i].element->name,

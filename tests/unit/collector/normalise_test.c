@@ -277,6 +277,73 @@ an_uptime_by_itself_is_the_number_that_was_sent(void **state)
 }
 
 static void
+a_start_or_end_may_follow_from_a_duration(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[flowStart, flowEnd, duration_ms]");
+	support_put(&s, EXPORT_NS / 1000000, 8);
+	support_put(&s, 2500, 4);
+	assert_int_equal(
+	    decode(ADDRESSES "flowEndMilliseconds flowDurationMilliseconds", &s), 1);
+	assert_int_equal(value("flowStart", "", 0), EXPORT_NS - 2500000000);
+	assert_false(is_null("flowStart", "", 0));
+	assert_int_equal(value("duration_ms", "", 0), 2500);
+	assert_int_equal(
+	    decode(ADDRESSES "flowStartMilliseconds flowDurationMicroseconds", &s), 1);
+	assert_int_equal(value("flowEnd", "", 0), EXPORT_NS + 2500000);
+	assert_int_equal(value("flowStart", "", 0), EXPORT_NS);
+}
+
+static void
+totals_count_when_the_flow_ends(void **state)
+{
+	(void)state;
+	open_layout("[forward.octets, forward.packets]");
+	for (uint8_t reason = 1; reason <= 5; reason++) {
+		struct support_set s = set_of_addresses();
+		support_put(&s, 5000, 8);
+		support_put(&s, 7, 8);
+		support_put(&s, reason, 1);
+		assert_int_equal(decode(ADDRESSES "octetTotalCount packetDeltaCount "
+						  "flowEndReason",
+				     &s),
+		    1);
+		assert_int_equal(value("octets", "forward", 0), reason == 2 ? 0 : 5000);
+		assert_int_equal(value("packets", "forward", 0), 7);
+	}
+}
+
+static void
+totals_without_an_end_reason_count_as_they_are(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[forward.octets]");
+	support_put(&s, 5000, 8);
+	assert_int_equal(decode(ADDRESSES "octetTotalCount", &s), 1);
+	assert_int_equal(value("octets", "forward", 0), 5000);
+}
+
+static void
+integers_may_be_longer_than_their_type_and_end_at_its_top(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[protocolIdentifier, ipClassOfService]");
+	support_put(&s, 17, 2);
+	support_put(&s, 0x1234, 4);
+	assert_int_equal(
+	    decode(ADDRESSES "protocolIdentifier:2 ipClassOfService:4", &s), 1);
+	assert_int_equal(value("protocolIdentifier", "", 0), 17);
+	assert_int_equal(value("ipClassOfService", "", 0), 255);
+	assert_int_equal(batch.saturated, 1);
+}
+
+static void
 reduced_integers_of_every_length_are_read(void **state)
 {
 	(void)state;
@@ -626,6 +693,10 @@ main(void)
 	    TEST(deltas_count_back_from_the_message),
 	    TEST(an_event_begins_and_ends_when_it_was_observed),
 	    TEST(an_uptime_by_itself_is_the_number_that_was_sent),
+	    TEST(a_start_or_end_may_follow_from_a_duration),
+	    TEST(totals_count_when_the_flow_ends),
+	    TEST(totals_without_an_end_reason_count_as_they_are),
+	    TEST(integers_may_be_longer_than_their_type_and_end_at_its_top),
 	    TEST(reduced_integers_of_every_length_are_read),
 	    TEST(counters_beyond_the_top_saturate_and_are_counted),
 	    TEST(signed_integers_keep_their_sign),

@@ -1,0 +1,108 @@
+"""NetFlow v9 and v5 end to end: captures of exports in, rows out."""
+
+import struct
+
+import pytest
+
+from netflow_bytes import (EXPORT_TIME, UPTIME, flowset, options_template, template, v5,
+                           v5_record, v9, write_capture)
+from stores import Store
+
+HOSTS = bytes((10, 0, 0, 1)), bytes((10, 0, 0, 2))
+FLOW = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (2, 4), (1, 4), (22, 4), (21, 4))
+
+
+def flow(packets, octets, first=UPTIME - 3000, last=UPTIME - 1000, extra=b""):
+    return struct.pack(">4s4sHHBIIII", *HOSTS, 1024, 80, 6, packets, octets, first,
+                       last) + extra
+
+
+@pytest.fixture
+def imported(programs, run, tmp_path):
+    """imported(payload...) imports datagrams; the store."""
+    def begin(*payloads, words=()):
+        capture = write_capture(tmp_path / "f.pcap", payloads)
+        run(programs.collector, "-r", capture, "--store", tmp_path / "store", *words)
+        return Store(programs, run, tmp_path / "store")
+    return begin
+
+
+def ns(seconds_before):
+    return int((EXPORT_TIME - seconds_before) * 1000) * 1000000
+
+
+def test_records_of_version_9_are_conversations(imported):
+    store = imported(v9(template(256, FLOW), flowset(256, flow(3, 1500) + flow(2, 80))))
+    rows = sorted(store.rows("conversations"), key=lambda row: -row["fwd_packets"])
+    assert [(row["src_ip"], row["src_port"], row["dst_ip"], row["dst_port"],
+             row["protocol"], row["fwd_packets"], row["fwd_octets"]) for row in rows] == [
+        ("10.0.0.1", 1024, "10.0.0.2", 80, 6, 3, 1500),
+        ("10.0.0.1", 1024, "10.0.0.2", 80, 6, 2, 80)]
+    assert {(row["start_ns"], row["end_ns"]) for row in rows} == {(ns(3), ns(1))}
+
+
+def test_records_of_version_5_are_conversations(imported):
+    store = imported(v5(v5_record(*HOSTS, 3, 1500), v5_record(*HOSTS, 2, 80), engine=0x103))
+    rows = store.rows("conversations")
+    rows = sorted(rows, key=lambda row: -row["fwd_packets"])
+    assert [(row["src_ip"], row["dst_port"], row["fwd_packets"], row["fwd_octets"],
+             row["fwd_tcp_flags"], row["start_ns"], row["end_ns"]) for row in rows] == [
+        ("10.0.0.1", 80, 3, 1500, 0x1b, ns(3), ns(1)),
+        ("10.0.0.1", 80, 2, 80, 0x1b, ns(3), ns(1))]
+    exporter, = store.rows("exporters")
+    assert (exporter["version"], exporter["domain"]) == (5, 0x103)
+
+
+def test_loss_is_told_in_messages_of_version_9_and_flows_of_version_5(imported):
+    store = imported(
+        v9(template(256, FLOW), sequence=10), v9(flowset(256, flow(1, 40)), sequence=14),
+        v5(v5_record(*HOSTS, 1, 40), sequence=100),
+        v5(v5_record(*HOSTS, 1, 40), sequence=108))
+    assert {row["version"]: row["lost"] for row in store.rows("exporters")} == {9: 3, 5: 7}
+
+
+def test_a_router_that_starts_again_loses_nothing(imported):
+    store = imported(
+        v9(template(256, FLOW), sequence=5000), v9(flowset(256, flow(1, 40)), sequence=5001),
+        v9(template(256, FLOW), sequence=1, uptime=1000),
+        v9(flowset(256, flow(1, 40)), sequence=2, uptime=2000))
+    exporter, = store.rows("exporters")
+    assert (exporter["lost"], exporter["reordered"], exporter["records"]) == (0, 0, 2)
+
+
+def test_totals_count_when_their_flow_ends(imported):
+    fields = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (86, 4), (85, 4), (22, 4), (21, 4),
+              (136, 1))
+    records = b"".join(flow(*totals, extra=bytes((reason,))) for totals, reason in (
+        ((10, 1000), 2), ((25, 2500), 2), ((30, 3000), 3)))
+    store = imported(v9(template(256, fields), flowset(256, records)))
+    pair, = store.rows("pairs")
+    assert (pair["fwd_packets"], pair["fwd_octets"], pair["flows"]) == (30, 3000, 1)
+
+
+def test_names_of_interfaces_fill_their_table(imported):
+    options = options_template(257, ((2, 4),), ((82, 16), (83, 32)))
+    names = b"".join(struct.pack(">I16s32s", *name) for name in (
+        (1, b"Gi0/1", b"to the north"), (2, b"Gi0/2", b"")))
+    later = struct.pack(">I16s32s", 2, b"Gi0/2", b"to the south")
+    store = imported(v9(options, flowset(257, names)),
+                     v9(flowset(257, later), sequence=1))
+    assert [(row["exporter"], row["domain"], row["interface"], row["name"],
+             row["description"]) for row in store.rows("interfaces")] == [
+        ("192.0.2.1", 1, 1, "Gi0/1", "to the north"),
+        ("192.0.2.1", 1, 2, "Gi0/2", "to the south")]
+    exporter, = store.rows("exporters")
+    assert (exporter["option_records"], exporter["records"]) == (3, 0)
+
+
+def test_names_of_applications_and_vrfs_fill_their_tables(imported):
+    store = imported(v9(
+        options_template(257, ((1, 4),), ((95, 4), (96, 8), (94, 16))),
+        flowset(257, struct.pack(">II8s16s", 0, 0x0d000001, b"http", b"the web")),
+        options_template(258, ((1, 4),), ((234, 4), (236, 8))),
+        flowset(258, struct.pack(">II8s", 0, 7, b"blue"))))
+    application, = store.rows("applications")
+    assert (application["application"], application["name"],
+            application["description"]) == ("0d000001", "http", "the web")
+    vrf, = store.rows("vrfs")
+    assert (vrf["vrf"], vrf["name"]) == (7, "blue")
