@@ -38,14 +38,20 @@ ifeq ($(VARIANT),release)
 AR       := gcc-ar
 endif
 
+# SCTP in user space, in UDP packets; only where the library is
+ifeq ($(shell pkg-config --exists usrsctp 2>/dev/null && echo yes),yes)
+CPPFLAGS += -DFLOWPAIR_USRSCTP
+USRSCTP  := -lusrsctp
+endif
+
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
 PKG_LIBS   := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null)
 ALL_CFLAGS  = $(BASE) $(CFLAGS.$(VARIANT)) $(CFLAGS) $(PKG_CFLAGS)
 ALL_LDFLAGS = $(LDBASE) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
-LIBS       := $(PKG_LIBS) -lsctp -lm
+LIBS       := $(PKG_LIBS) -lsctp $(USRSCTP) -lm
 
 PROGRAMS  := flowpair-exporter flowpair-collector flowpair-query
-COMMON    := $(wildcard common/*.c)
+COMMON    := $(filter-out $(if $(USRSCTP),,common/sctp_user.c),$(wildcard common/*.c))
 EXPORTER  := $(filter-out exporter/main.c,$(wildcard exporter/*.c))
 COLLECTOR := $(filter-out collector/main.c,$(wildcard collector/*.c))
 QUERY     := $(filter-out collector/query/main.c,$(wildcard collector/query/*.c))

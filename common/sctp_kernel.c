@@ -11,6 +11,12 @@
 
 #include "common/sctp_stack.h"
 
+#ifdef FLOWPAIR_USRSCTP
+#define OTHERWISE ", or carry SCTP in UDP packets (%s://HOST?encapsulation=udp)"
+#else
+#define OTHERWISE "; a flowpair built with libusrsctp could carry %s in UDP packets"
+#endif
+
 #define CHUNK_DATA        0   /* RFC 9260 section 3.2 */
 #define CHUNK_FORWARD_TSN 192 /* RFC 3758 section 3.2 */
 
@@ -34,8 +40,7 @@ kernel_check(const struct sctp_settings *settings, const struct transport_uri *u
 	}
 	if (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) {
 		return err_set(e, -EINVAL,
-		    "%s: this kernel has no SCTP; load it (modprobe sctp), or carry "
-		    "SCTP in UDP packets (%s://HOST?encapsulation=udp)",
+		    "%s: this kernel has no SCTP; load it (modprobe sctp)" OTHERWISE,
 		    uri->text, uri->ops->scheme);
 	}
 	return err_set(e, -errno, "%s: no SCTP socket: %s", uri->text, strerror(errno));

@@ -169,8 +169,20 @@ choose_stack(const struct transport_uri *uri, struct sctp_settings *s, struct er
 		s->stack = &sctp_kernel;
 		return 0;
 	}
-	return err_set(e, -EINVAL, "\"%s\": encapsulation=%s; none would be right",
-	    uri->text, text);
+	if (strcmp(text, "udp") != 0) {
+		return err_set(e, -EINVAL,
+		    "\"%s\": encapsulation=%s; udp or none would be right", uri->text,
+		    text);
+	}
+#ifdef FLOWPAIR_USRSCTP
+	s->stack = &sctp_user;
+	return 0;
+#else
+	return err_set(e, -EINVAL,
+	    "\"%s\": this flowpair was built without libusrsctp, which carries SCTP in "
+	    "UDP; install libusrsctp-dev and build it again",
+	    uri->text);
+#endif
 }
 
 int

@@ -34,6 +34,7 @@ struct sctp_settings { /* what the URI says */
 	uint32_t heartbeat_ms;
 	uint16_t udp_port;       /* listening: ours; dialling: the peer's */
 	uint16_t local_udp_port; /* dialling: ours; 0: any */
+	bool is_listening;
 	bool has_auth; /* DATA and FORWARD-TSN chunks are authenticated, both ways */
 	unsigned addresses, locals;
 	/* Further ones of the place that is dialled or listened at; ours to dial from.
@@ -108,6 +109,9 @@ struct sctp_stack {
 };
 
 extern const struct sctp_stack sctp_kernel;
+#ifdef FLOWPAIR_USRSCTP /* libusrsctp was there when this was built */
+extern const struct sctp_stack sctp_user;
+#endif
 
 /* Reads the options of the URI.  0, or -EINVAL with a sentence. */
 int sctp_settings_read(

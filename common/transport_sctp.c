@@ -54,12 +54,13 @@ say_broken(const struct transport *t, int code, struct err *e)
 }
 
 static int
-read_settings(const struct transport_uri *uri, uint32_t protocol,
+read_settings(const struct transport_uri *uri, uint32_t protocol, bool is_listening,
     struct sctp_settings *ret, struct err *e)
 {
 	int rc = sctp_settings_read(uri, ret, e);
 
 	ret->has_auth = protocol == PROTOCOL_DTLS;
+	ret->is_listening = is_listening;
 	return rc < 0 ? rc : ret->stack->check(ret, uri, e);
 }
 
@@ -68,8 +69,8 @@ sctp_check_target(const struct transport_uri *uri, struct err *e)
 {
 	struct sctp_settings settings;
 
-	return read_settings(
-	    uri, uri->ops->is_secure ? PROTOCOL_DTLS : PROTOCOL_PLAIN, &settings, e);
+	return read_settings(uri, uri->ops->is_secure ? PROTOCOL_DTLS : PROTOCOL_PLAIN,
+	    false, &settings, e);
 }
 
 /* Connecting. */
@@ -208,7 +209,7 @@ dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
 	a->protocol = protocol;
 	a->socket.fd = -1;
 	memcpy(a->text, uri->text, sizeof a->text);
-	rc = read_settings(uri, protocol, &a->settings, e);
+	rc = read_settings(uri, protocol, false, &a->settings, e);
 	a->stack = rc == 0 ? a->settings.stack : &sctp_kernel;
 	if (rc == 0) {
 		rc = find_host(a, uri, e);
@@ -351,7 +352,7 @@ listen_for(struct transport_listener *l, const struct transport_uri *uri,
 		return err_set(e, -ENOMEM, "no memory to listen at %s", uri->text);
 	}
 	p->protocol = protocol;
-	rc = read_settings(uri, protocol, &p->settings, e);
+	rc = read_settings(uri, protocol, true, &p->settings, e);
 	if (rc < 0) {
 		goto out;
 	}

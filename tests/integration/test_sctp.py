@@ -41,9 +41,12 @@ export_to() { # URI NAME OPTION...
 	"$EXPORTER" --trace-csv "$OUT/trace.csv" --to "$to" --give-up 20s --summary json "$@" \\
 		>"$OUT/$name.json" || exit 1
 }
-finish() {
+stop_collector() {
 	kill -TERM $collector
 	wait $collector || exit 1
+}
+finish() {
+	stop_collector
 	sleep 0.2
 	kill -TERM $tcpdump
 	wait $tcpdump
@@ -128,3 +131,29 @@ finish
         versions.update(packet["ip.version"] + packet["ipv6.version"])
     assert set(protocols) == {"0"}
     assert versions["4"] > 10 and versions["6"] > 10
+
+
+def test_sctp_in_user_space_and_the_kernels_understand_each_other(
+        kernel, run, programs, query, tmp_path):
+    if "libusrsctp" not in run("ldd", programs.exporter).stdout:
+        pytest.skip("the programs were built without libusrsctp")
+    kernel("""
+capture udp port 9899 or udp port 9900
+echo 9899 >/proc/sys/net/sctp/udp_port
+collect --listen 'sctp://*:4739'
+export_to 'sctp://127.0.0.1?encapsulation=udp&streams=4' one
+export_to 'sctp://[::1]?encapsulation=udp' two
+stop_collector
+echo 9900 >/proc/sys/net/sctp/encap_port
+collect --listen 'sctp://*:4739?encapsulation=udp&udp-port=9900'
+export_to 'sctp://127.0.0.1?streams=4' three
+export_to 'sctp://[::1]' four
+finish
+""")
+    peers = query("exporters")
+    assert sorted((row["peer"], row["records"], row["lost"]) for row in peers) == [
+        ("127.0.0.1", 2 * ROWS, 0), ("::1", 2 * ROWS, 0)]
+    seen = run("tshark", "-r", tmp_path / "capture.pcap", "-d", "udp.port==9899,sctp",
+               "-d", "udp.port==9900,sctp", "-T", "fields", "-e", "udp.dstport", "-e",
+               "sctp.chunk_type").stdout
+    assert "9899\t1\n" in seen and "9900\t1\n" in seen  # both directions began by INIT

@@ -110,7 +110,24 @@ what_is_wrong_is_said_with_what_would_be_right(void **state)
 	refuses("sctp://h?addresses=example.org", "\"example.org\" is no address");
 	refuses("sctp://h?addresses=192.0.2.1,", "\"\" is no address");
 	refuses("sctp://h?local=::1,::1,::1,::1,::1,::1,::1,::1,::1", "at most 8");
-	refuses("sctp://h?encapsulation=tcp", "encapsulation=tcp");
+	refuses("sctp://h?encapsulation=tcp", "udp or none would be right");
+}
+
+static void
+encapsulation_is_the_user_space_stacks(void **state)
+{
+	struct sctp_settings s;
+	struct err e = {0};
+	int rc = settings_of("sctp://h?encapsulation=udp", &s, &e);
+
+	(void)state;
+#ifdef FLOWPAIR_USRSCTP
+	assert_int_equal(rc, 0);
+	assert_ptr_equal(s.stack, &sctp_user);
+#else
+	assert_int_equal(rc, -EINVAL);
+	assert_non_null(strstr(e.text, "libusrsctp-dev"));
+#endif
 }
 
 int
@@ -121,6 +138,7 @@ main(void)
 	    cmocka_unit_test(options_are_read),
 	    cmocka_unit_test(
 		further_addresses_of_the_place_have_its_port_and_ours_have_none),
+	    cmocka_unit_test(encapsulation_is_the_user_space_stacks),
 	    cmocka_unit_test(what_is_wrong_is_said_with_what_would_be_right),
 	};
 
