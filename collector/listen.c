@@ -256,25 +256,6 @@ listener_udp_counts(const struct listener *l, unsigned i, struct udp_door_counts
 }
 
 void
-listener_adopt(
-    struct listener *l, uint32_t session, const struct session_identity *identity)
-{
-	static const char reason[] = "the collector was started again";
-	uint64_t now_ns = clock_monotonic_ns();
-
-	for (unsigned i = 0; i < l->door_count; i++) {
-		struct udp_door *d = l->doors[i].udp;
-		if (d != NULL && udp_door_adopt(d, session, identity, now_ns)) {
-			return;
-		}
-	}
-	/* No room: it stays open, and the next start decides. */
-	if (intake_put(&l->intake, FRAME_CLOSE, session, reason, sizeof reason - 1)) {
-		reception_sync_within(l, l->settings.sync_interval_ns);
-	}
-}
-
-void
 listener_free(struct listener *l)
 {
 	if (l == NULL) {

@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector/frame.h"
 #include "collector/journal.h"
 #include "collector/udp_door.h"
 #include "common/err.h"
@@ -43,10 +42,6 @@ uint16_t listener_port(const struct listener *l, unsigned i);
 /* What the i-th URI counted; false: it takes no datagrams. */
 bool listener_udp_counts(
     const struct listener *l, unsigned i, struct udp_door_counts *ret);
-/* A session of a former run, of datagrams, is still open in the journal: goes on with
- * it where its listener is there again, else ends it. */
-void listener_adopt(
-    struct listener *l, uint32_t session, const struct session_identity *identity);
 /* Reads certificates, CAs and revocation lists anew, for peers that connect from now
  * on. Negative with e: what was read before stays. */
 int listener_reload(struct listener *l, struct err *e);

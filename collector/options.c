@@ -245,9 +245,9 @@ static const struct option table[] = {
 	AT(udp_idle_ns),
 	.argument = "TIME",
 	.standard = "30min",
-	.help = "Sessions over UDP end after so much silence, and their templates are "
-		"forgotten; 0: never.  They live on when the collector is started "
-		"again."},
+	.help =
+	    "Sessions over UDP end after so much silence; 0: never.  What was learned "
+	    "from them is kept for when they begin again (--template-lifetime)."},
     {.name = "udp-buffer",
 	.kind = OPTION_SIZE,
 	AT(udp_buffer_bytes),

@@ -521,9 +521,7 @@ close_orphan(uint32_t session, const struct session_identity *identity, void *da
 	size_t room;
 	uint8_t *at = journal_reserve(c->p->journal, &room);
 
-	if (identity->port != 0) {
-		return;
-	}
+	(void)identity;
 	/* No room: the next start closes the rest. */
 	if (at != NULL && room >= sizeof reason) {
 		memcpy(at, reason, sizeof reason - 1);
@@ -534,8 +532,7 @@ close_orphan(uint32_t session, const struct session_identity *identity, void *da
 	}
 }
 
-/* Connections do not outlive the process; sessions of datagrams, which know a port of
- * ours, do (process_each_session()).  Their end is written down like any other, so
+/* Connections do not outlive the process.  Their end is written down like any other, so
  * that every later replay sees it at the same place. */
 static int
 close_orphans(struct process *p, struct err *e)
@@ -553,14 +550,6 @@ close_orphans(struct process *p, struct err *e)
 	}
 	journal_buffer_return(p->journal, b);
 	return rc;
-}
-
-void
-process_each_session(const struct process *p,
-    void (*each)(uint32_t session, const struct session_identity *identity, void *data),
-    void *data)
-{
-	sessions_each_open(p->sessions, each, data);
 }
 
 int

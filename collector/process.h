@@ -40,13 +40,9 @@ void process_free(struct process *p);
 /* Asks the store where it stands.  Then all frames from the source's begin are given to
  * process_frame(). */
 int process_resume(struct process *p, struct err *e);
-/* Resumes, and brings tables and store up to the end of the journal.  Connections that
- * a crash left open are closed in the journal; sessions of datagrams stay open. */
+/* Resumes, and brings tables and store up to the end of the journal.  Sessions that a
+ * crash left open are closed in the journal. */
 int process_replay(struct process *p, struct err *e);
-/* Calls each() for every session that is open. */
-void process_each_session(const struct process *p,
-    void (*each)(uint32_t session, const struct session_identity *identity, void *data),
-    void *data);
 /* Handles one frame; flushes when due.  A store failure is retried for ever when live
  * (the sentence is logged once), and returned when importing. */
 int process_frame(struct process *p, const struct frame *f, struct err *e);

@@ -307,15 +307,6 @@ raise_file_limit(unsigned peers)
 	}
 }
 
-/* Only sessions of datagrams are open still. */
-static void
-adopt(uint32_t session, const struct session_identity *identity, void *data)
-{
-	if (identity->port != 0) {
-		listener_adopt(data, session, identity);
-	}
-}
-
 static int
 open_listener(struct service *s, struct err *e)
 {
@@ -347,11 +338,7 @@ open_listener(struct service *s, struct err *e)
 		return err_set(e, rc, "signals: %s", strerror(-rc));
 	}
 	loop_on_wake(s->loop, take_wake, s);
-	rc = listener_new(&settings, s->loop, s->journal, s->ring, &s->listener, e);
-	if (rc == 0) {
-		process_each_session(s->process, adopt, s->listener);
-	}
-	return rc;
+	return listener_new(&settings, s->loop, s->journal, s->ring, &s->listener, e);
 }
 
 /* "tls://127.0.0.1:0" with the port that it came to be. */

@@ -230,7 +230,7 @@ orphan_bucket(const struct sessions *s, const struct session_identity *id)
 static bool
 is_same_peer(const struct session_identity *a, const struct session_identity *b)
 {
-	return strcmp(a->peer, b->peer) == 0 &&
+	return a->port == b->port && strcmp(a->peer, b->peer) == 0 &&
 	       strcmp(a->transport, b->transport) == 0 &&
 	       strcmp(a->identity, b->identity) == 0;
 }

@@ -106,32 +106,6 @@ format_source(const struct address *a, uint16_t port, char out[static 128])
 	}
 }
 
-/* The reverse.  False: it is none. */
-static bool
-parse_source(const char *text, struct address *ret, uint16_t *ret_port)
-{
-	char host[128], *end;
-	unsigned long port = 0;
-
-	snprintf(host, sizeof host, "%s", text[0] == '[' ? text + 1 : text);
-	end = host + strcspn(host, text[0] == '[' ? "]" : ":");
-	if (*end == ']') {
-		*end++ = '\0';
-	}
-	if (*end == ':') {
-		*end++ = '\0';
-		port = strtoul(end, &end, 10);
-		if (port == 0) {
-			return false;
-		}
-	}
-	if (*end != '\0' || port > UINT16_MAX || address_parse(host, ret) < 0) {
-		return false;
-	}
-	*ret_port = (uint16_t)port;
-	return true;
-}
-
 static bool
 put_open(struct udp_door *d, uint32_t session, const char *peer)
 {
@@ -450,23 +424,6 @@ out:
 	return rc;
 }
 
-bool
-udp_door_adopt(struct udp_door *d, uint32_t session,
-    const struct session_identity *identity, uint64_t now_ns)
-{
-	struct address a;
-	uint16_t port;
-
-	if (identity->port != d->port || !parse_source(identity->peer, &a, &port) ||
-	    (port == 0) != settings(d)->is_by_address ||
-	    udp_sources_find(d->sources, &a, port) != NULL ||
-	    udp_sources_add(d->sources, &a, port, session, now_ns) == NULL) {
-		return false;
-	}
-	d->counts.sources++;
-	return true;
-}
-
 /* Everything the kernel may hold for us, however small the datagrams. */
 void
 udp_door_stop(struct udp_door *d, uint64_t due_ns)
@@ -492,6 +449,10 @@ udp_door_stop(struct udp_door *d, uint64_t due_ns)
 		}
 	}
 	count_drops(d);
+	while (
+	    udp_sources_count(d->sources) > 0 &&
+	    end_session(d, udp_sources_oldest(d->sources), "the collector stopped")) {
+	}
 	d->watch.fd = -1;
 }
 

@@ -7,8 +7,6 @@
  *
  * Back-pressure cannot reach whoever sends: while the intake is stuck, datagrams stay
  * in the kernel's buffer; what that has no room for the kernel drops, and we count.
- * Sessions live on when the collector stops: their exporters do not notice, and their
- * templates come rarely.  The next start adopts them out of the journal.
  * Threads: the receiving thread. */
 #ifndef COLLECTOR_UDP_DOOR_H
 #define COLLECTOR_UDP_DOOR_H
@@ -16,8 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector/frame.h"
-#include "common/address.h"
 #include "common/err.h"
 
 struct udp_door_settings {
@@ -32,7 +28,7 @@ struct udp_door_counts {
 	uint64_t messages;          /* of them: passed on */
 	uint64_t not_ipfix;         /* refused: neither IPFIX nor NetFlow v9 or v5 */
 	uint64_t kernel_drops;      /* datagrams the buffer had no room for */
-	uint64_t sources;           /* sessions begun or adopted */
+	uint64_t sources;           /* sessions begun */
 	uint64_t idle, evicted;     /* sessions ended: of silence; for want of room, the
 				       longest idle */
 	uint64_t buffer_bytes;      /* of the kernel's, as got */
@@ -48,10 +44,8 @@ int udp_door_new(struct listener *l, int fd, uint16_t port, const char *text,
 void udp_door_free(struct udp_door *d);
 /* Once a second: ends idle sessions, counts what the kernel dropped. */
 void udp_door_second(struct udp_door *d, uint64_t now_ns);
-/* Goes on with a session of a former run, when it is this door's. */
-bool udp_door_adopt(struct udp_door *d, uint32_t session,
-    const struct session_identity *identity, uint64_t now_ns);
-/* Takes what the kernel holds, but no more than it can hold; then nothing more. */
+/* Takes what the kernel holds, but no more than it can hold; ends all sessions; then
+ * nothing more. */
 void udp_door_stop(struct udp_door *d, uint64_t due_ns);
 void udp_door_counts(const struct udp_door *d, struct udp_door_counts *ret);
 
