@@ -32,6 +32,16 @@ def test_a_capture_file_becomes_tables(quickstart, tmp_path):
     assert (tmp_path / "kept" / "flowpair.sqlite").exists()
 
 
+def test_other_transports_say_what_they_run_on(quickstart, tmp_path):
+    capture = write_capture(tmp_path / "made.pcap", make_packets(9, 40))
+    shown, said = quickstart("--transport", "sctp", capture)
+    assert re.search(r"transport: sctp, on (the kernel's SCTP|SCTP in user space, carried in "
+                     r"UDP)\n", said)
+    assert re.search(r" sctp +\d+ +\d+ +40 +0\n", shown)
+    _, said = quickstart("--transport", "pigeon", capture, status=2)
+    assert "there is no transport 'pigeon'" in said and "usage" in said
+
+
 def test_live_traffic_becomes_tables(quickstart, programs, run, tmp_path):
     allowed = run(programs.exporter, "-i", "lo", "--duration", "1ms", "--to",
                   f"file:{tmp_path}/x", status=None)
