@@ -8,15 +8,23 @@
 #include "collector/ddl.h"
 #include "common/address.h"
 #include "common/cursor.h"
+#include "common/database_load.h"
 
 #define MEMORY     (48u << 20) /* for rows of all runs that wait to be merged */
 #define ROW_BYTES  256u        /* texts and key of a row, about */
 #define CHUNK_MOST 256u        /* rows of a run that are read at a time */
 #define BATCH      2048u       /* rows that are appended at a time */
 
-/* Rows in memory.  Texts lie in `bytes`; integer of a text's value is where. */
+struct value {
+	enum database_type type;
+	int64_t integer; /* of a text: where it lies in the rows' bytes */
+	double real;
+	size_t length;
+};
+
+/* Rows in memory.  Texts lie in `bytes`. */
 struct rows {
-	struct database_value *values;
+	struct value *values;
 	struct row_key {
 		size_t at, length;
 	} * keys;
@@ -33,10 +41,9 @@ struct cursor_run {
 
 struct merge {
 	const struct table *table;
-	struct database *to;
+	struct database_load *load; /* where merged rows go */
 	struct statement *read;
 	const struct table_column *columns[SCHEMA_MAX_COLUMNS]; /* those stored */
-	char names[SCHEMA_MAX_COLUMNS][96];
 	unsigned column_count;
 	struct cursor_run *runs;
 	size_t run_count;
@@ -71,7 +78,7 @@ rows_clear(struct rows *r)
 	r->length = 0;
 }
 
-static struct database_value *
+static struct value *
 row_values(const struct rows *r, unsigned row)
 {
 	return r->values + (size_t)row * r->columns;
@@ -97,7 +104,7 @@ rows_put(struct rows *r, const void *bytes, size_t n)
 }
 
 static int
-put_text(struct rows *r, struct database_value *v, const void *text, size_t n)
+put_text(struct rows *r, struct value *v, const void *text, size_t n)
 {
 	v->type = DATABASE_TEXT;
 	v->integer = (int64_t)r->length;
@@ -107,7 +114,7 @@ put_text(struct rows *r, struct database_value *v, const void *text, size_t n)
 
 /* Text as bytes that memcmp() orders as the text, whatever follows. */
 static int
-put_key_text(struct rows *r, const struct database_value *v)
+put_key_text(struct rows *r, const struct value *v)
 {
 	static const uint8_t end[2] = {0, 0}, zero[2] = {0, 1};
 	size_t n = v->type == DATABASE_TEXT ? v->length : 0;
@@ -121,7 +128,7 @@ put_key_text(struct rows *r, const struct database_value *v)
 }
 
 static int
-put_key_address(struct rows *r, const struct database_value *v, uint8_t *ret_bits)
+put_key_address(struct rows *r, const struct value *v, uint8_t *ret_bits)
 {
 	struct address a = {.bytes = {0}};
 	char text[ADDRESS_TEXT + 8];
@@ -142,8 +149,7 @@ put_key_address(struct rows *r, const struct database_value *v, uint8_t *ret_bit
 }
 
 static int
-put_key_number(
-    struct rows *r, const struct table_column *c, const struct database_value *v)
+put_key_number(struct rows *r, const struct table_column *c, const struct value *v)
 {
 	uint64_t n = 0;
 	uint8_t bytes[8];
@@ -167,7 +173,7 @@ put_key_number(
 static int
 put_key(const struct merge *m, struct rows *r)
 {
-	const struct database_value *values = row_values(r, r->count);
+	const struct value *values = row_values(r, r->count);
 	uint8_t nulls[SCHEMA_MAX_COLUMNS / 8 + 1] = {0}, bits[SCHEMA_MAX_COLUMNS];
 	unsigned n = m->table->key_count, bit_count = 0;
 	size_t at = r->length;
@@ -205,11 +211,11 @@ put_key(const struct merge *m, struct rows *r)
 static int
 take_row(const struct merge *m, struct rows *r, struct err *e)
 {
-	struct database_value *values = row_values(r, r->count);
+	struct value *values = row_values(r, r->count);
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < m->column_count; i++) {
-		struct database_value *v = &values[i];
+		struct value *v = &values[i];
 		v->type = statement_type(m->read, (int)i);
 		if (v->type == DATABASE_INTEGER) {
 			v->integer = statement_i64(m->read, (int)i);
@@ -302,8 +308,8 @@ sift_down(struct merge *m, size_t i)
 
 /* As SQL compares values of one column. */
 static int
-compare_values(const struct rows *a, const struct database_value *x,
-    const struct rows *b, const struct database_value *y)
+compare_values(const struct rows *a, const struct value *x, const struct rows *b,
+    const struct value *y)
 {
 	size_t n;
 	int order;
@@ -326,8 +332,8 @@ compare_values(const struct rows *a, const struct database_value *x,
 }
 
 static int
-copy_value(struct rows *to, struct database_value *v, const struct rows *from,
-    const struct database_value *w)
+copy_value(
+    struct rows *to, struct value *v, const struct rows *from, const struct value *w)
 {
 	if (w->type == DATABASE_TEXT) {
 		return put_text(to, v, from->bytes + w->integer, w->length);
@@ -340,13 +346,13 @@ copy_value(struct rows *to, struct database_value *v, const struct rows *from,
 static int
 merge_row(const struct merge *m, struct rows *to, const struct rows *from, unsigned row)
 {
-	struct database_value *mine = row_values(to, to->count - 1);
-	const struct database_value *theirs = row_values(from, row);
+	struct value *mine = row_values(to, to->count - 1);
+	const struct value *theirs = row_values(from, row);
 	int rc = 0;
 
 	for (unsigned i = m->table->key_count; rc == 0 && i < m->column_count; i++) {
-		struct database_value *v = &mine[i];
-		const struct database_value *w = &theirs[i];
+		struct value *v = &mine[i];
+		const struct value *w = &theirs[i];
 		enum schema_role role = m->columns[i]->role;
 		if (w->type == DATABASE_NULL) {
 			continue;
@@ -371,8 +377,8 @@ merge_row(const struct merge *m, struct rows *to, const struct rows *from, unsig
 static int
 copy_row(struct rows *to, const struct rows *from, unsigned row)
 {
-	struct database_value *mine = row_values(to, to->count);
-	const struct database_value *theirs = row_values(from, row);
+	struct value *mine = row_values(to, to->count);
+	const struct value *theirs = row_values(from, row);
 	struct row_key key = from->keys[row];
 	int rc = 0;
 
@@ -387,33 +393,46 @@ copy_row(struct rows *to, const struct rows *from, unsigned row)
 	return rc;
 }
 
+/* A value of the rows that go out, into the record that takes them there. */
 static void
-give_column(
-    const struct database_rows *rows, size_t row, unsigned i, struct database_value *v)
+write_value(const struct rows *rows, const struct value *v, struct database_record *to)
 {
-	const struct rows *out = rows->data;
-
-	*v = row_values(out, (unsigned)row)[i];
-	if (v->type == DATABASE_TEXT) {
-		v->text = (const char *)out->bytes + v->integer;
+	switch (v->type) {
+	case DATABASE_INTEGER:
+		record_integer(to, v->integer);
+		break;
+	case DATABASE_REAL:
+		record_real(to, v->real);
+		break;
+	case DATABASE_TEXT:
+		record_text(to, (const char *)rows->bytes + v->integer, v->length);
+		break;
+	case DATABASE_NULL:
+		record_null(to);
+		break;
 	}
 }
 
 static int
 append(struct merge *m, struct err *e)
 {
-	struct database_rows rows = {.count = m->out.count,
-	    .columns = m->column_count,
-	    .column = give_column,
-	    .data = &m->out};
-	const char *names[SCHEMA_MAX_COLUMNS];
-	char stored[80];
+	unsigned columns = database_load_columns(m->load);
+	int rc = 0;
 
-	for (unsigned i = 0; i < m->column_count; i++) {
-		names[i] = m->names[i];
+	for (unsigned row = 0; rc == 0 && row < m->out.count; row++) {
+		const struct value *values = row_values(&m->out, row);
+		struct database_record *record = database_load_record(m->load);
+		for (unsigned i = 0; i < columns; i++) {
+			int from = database_load_order(m->load, i);
+			if (from < 0) {
+				record_null(record);
+			} else {
+				write_value(&m->out, &values[from], record);
+			}
+		}
+		rc = database_load_row(m->load, e);
 	}
-	ddl_stored_name(m->table, stored);
-	return database_append_rows(m->to, stored, names, &rows, e);
+	return rc;
 }
 
 /* The least row of all runs goes out, or into the row that went out last. */
@@ -467,8 +486,10 @@ advance(struct merge *m, struct err *e)
 }
 
 static int
-prepare(struct merge *m, struct database *from, struct err *e)
+prepare(struct merge *m, struct database *from, struct database *to, struct err *e)
 {
+	char columns[SCHEMA_MAX_COLUMNS][96];
+	const char *names[SCHEMA_MAX_COLUMNS];
 	char *sql = NULL, stored[80];
 	size_t length = 0;
 	FILE *out = open_memstream(&sql, &length);
@@ -481,8 +502,9 @@ prepare(struct merge *m, struct database *from, struct err *e)
 	for (unsigned i = 0; i < m->table->column_count; i++) {
 		const struct table_column *c = &m->table->columns[i];
 		if (ddl_is_stored(c)) {
-			char *name = m->names[m->column_count];
+			char *name = columns[m->column_count];
 			ddl_column_name(c, name);
+			names[m->column_count] = name;
 			fprintf(out, "%s\"%s\"", m->column_count > 0 ? ", " : "SELECT ",
 			    name);
 			m->columns[m->column_count++] = c;
@@ -495,13 +517,15 @@ prepare(struct merge *m, struct database *from, struct err *e)
 	}
 	rc = statement_new(from, sql, &m->read, e);
 	free(sql);
-	return rc;
+	return rc < 0 ? rc
+		      : database_load_append(
+			    to, stored, names, m->column_count, &m->load, e);
 }
 
 static int
 start(struct merge *m, const struct compact_run *runs, size_t count, struct err *e)
 {
-	size_t row = m->column_count * sizeof(struct database_value) + ROW_BYTES;
+	size_t row = m->column_count * sizeof(struct value) + ROW_BYTES;
 	size_t chunk = MEMORY / row / count;
 	int rc = 0;
 
@@ -538,8 +562,8 @@ int
 compact_merge(const struct table *t, struct database *from, struct database *to,
     const struct compact_run *runs, size_t count, struct err *e)
 {
-	struct merge m = {.table = t, .to = to};
-	int rc = prepare(&m, from, e);
+	struct merge m = {.table = t};
+	int rc = prepare(&m, from, to, e);
 
 	if (rc == 0) {
 		rc = start(&m, runs, count, e);
@@ -550,9 +574,13 @@ compact_merge(const struct table *t, struct database *from, struct database *to,
 			rc = advance(&m, e);
 		}
 	}
-	if (rc == 0 && m.out.count > 0) {
+	if (rc == 0) {
 		rc = append(&m, e);
 	}
+	if (rc == 0) {
+		rc = database_load_finish(m.load, e);
+	}
+	database_load_free(m.load);
 	statement_free(m.read);
 	for (size_t i = 0; i < m.run_count; i++) {
 		rows_done(&m.runs[i].rows);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "common/database_load.h"
+
 #define TOP "9223372036854775807"
 
 void
@@ -373,7 +375,7 @@ ddl_upsert(const struct table *t, FILE *out)
 		fprintf(out, "%s%s", before, name);
 		before = ", ";
 	}
-	fputs(") SELECT * FROM flowpair_rows", out);
+	fputs(") SELECT * FROM " LOAD_ROWS, out);
 	fputs(" WHERE true ON CONFLICT(", out);
 	write_keys(t, out);
 	fputs(") DO UPDATE SET ", out);

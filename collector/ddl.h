@@ -15,8 +15,8 @@ void ddl_table(const struct table *t, FILE *out);
 void ddl_views(const struct table *t, FILE *out);
 /* ALTER TABLE ... ADD COLUMN for one column. */
 void ddl_add_column(const struct table *t, const struct table_column *c, FILE *out);
-/* INSERT of flowpair_rows into an upsert table: one c<i> for each stored column, in
- * their order; keys that are there merge. */
+/* INSERT of LOAD_ROWS (database_load.h) into an upsert table: one c<i> for each stored
+ * column, in their order; keys that are there merge. */
 void ddl_upsert(const struct table *t, FILE *out);
 /* What a stored column is called in its table, without quotes. */
 void ddl_column_name(const struct table_column *c, char out[static 96]);

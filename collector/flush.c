@@ -18,31 +18,6 @@ write_extent(const struct table *t, struct database *d, struct err *e)
 	    name, name, name);
 }
 
-static int
-write_day(struct writer *w, const struct table *t, struct database *d,
-    const struct source_id *source, uint64_t position, struct err *e)
-{
-	int rc = database_exec_text(d, "BEGIN IMMEDIATE", e);
-
-	if (rc < 0) {
-		return rc;
-	}
-	rc = writer_write(w, d, e);
-	if (rc == 0 && t->schema->storage == STORAGE_RUNS) {
-		rc = write_extent(t, d, e);
-	}
-	if (rc == 0) {
-		rc = store_set_position(d, source, position, e);
-	}
-	if (rc == 0) {
-		rc = database_exec_text(d, "COMMIT", e);
-	}
-	if (rc < 0) {
-		database_exec_text(d, "ROLLBACK", NULL);
-	}
-	return rc;
-}
-
 /* One flush: what is being written and where to. */
 struct flush {
 	struct tables *tables;
@@ -54,6 +29,31 @@ struct flush {
 	char (*files)[128];
 	size_t file_count, file_capacity;
 };
+
+static int
+write_day(const struct flush *f, const struct table *t, const uint32_t *order,
+    size_t count, struct database *d, struct err *e)
+{
+	int rc = database_exec_text(d, "BEGIN IMMEDIATE", e);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = writer_write(t, f->tables->intern, order, count, d, e);
+	if (rc == 0 && t->schema->storage == STORAGE_RUNS) {
+		rc = write_extent(t, d, e);
+	}
+	if (rc == 0) {
+		rc = store_set_position(d, f->source, f->position, e);
+	}
+	if (rc == 0) {
+		rc = database_exec_text(d, "COMMIT", e);
+	}
+	if (rc < 0) {
+		database_exec_text(d, "ROLLBACK", NULL);
+	}
+	return rc;
+}
 
 static int
 note_file(struct flush *f, const char *file, struct err *e)
@@ -77,7 +77,6 @@ flush_day(struct flush *f, const struct table *t, int64_t day, const uint32_t *o
     size_t count, struct err *e)
 {
 	struct database *d = NULL;
-	struct writer *w = NULL;
 	uint64_t stored = 0;
 	char file[128];
 	int rc;
@@ -94,10 +93,7 @@ flush_day(struct flush *f, const struct table *t, int64_t day, const uint32_t *o
 		    (unsigned long long)f->position);
 	}
 	if (rc == 0 && stored < f->position) {
-		w = writer_new(t, f->tables->intern, order, count);
-		rc = w == NULL ? err_set(e, -ENOMEM, "no memory")
-			       : write_day(w, t, d, f->source, f->position, e);
-		writer_free(w);
+		rc = write_day(f, t, order, count, d, e);
 		if (rc == 0) {
 			f->rows += count;
 			database_checkpoint(d);
@@ -158,7 +154,6 @@ static int
 flush_upsert(struct flush *f, const struct table *t, struct err *e)
 {
 	uint64_t count = reduce_count(t->reduce);
-	struct writer *w = NULL;
 	uint32_t *order = NULL;
 	int rc;
 
@@ -166,14 +161,10 @@ flush_upsert(struct flush *f, const struct table *t, struct err *e)
 		return 0;
 	}
 	rc = reduce_sort(t->reduce, f->tables->intern, &order);
-	if (rc == 0) {
-		w = writer_new(t, f->tables->intern, order, count);
-		rc = w == NULL ? -ENOMEM : 0;
-	}
-	rc = rc < 0 ? err_set(e, rc, "no memory to write %llu rows",
-			  (unsigned long long)count)
-		    : writer_write(w, f->store->main, e);
-	writer_free(w);
+	rc = rc < 0
+		 ? err_set(
+		       e, rc, "no memory to sort %llu rows", (unsigned long long)count)
+		 : writer_write(t, f->tables->intern, order, count, f->store->main, e);
 	free(order);
 	f->rows += rc == 0 ? count : 0;
 	return rc;

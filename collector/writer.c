@@ -8,293 +8,362 @@
 #include "collector/ddl.h"
 #include "common/clock.h"
 #include "common/cursor.h"
+#include "common/database_load.h"
 
 #define AHEAD 16 /* rows whose entries are fetched before they are needed */
 
-/* How one stored column is read out of an entry. */
-struct column {
-	const struct table_column *column;
-	char name[96]; /* as stored */
-	char text[ADDRESS_TEXT + 8 + DDL_STATE_PREFIX + 2 * INTERN_MAX];
-	size_t length;
-	uint8_t last[16]; /* the address that `text` is of */
-	bool has_last;
+/* How a value lies in an entry and what is stored of it. */
+enum form {
+	FORM_VALUE,
+	FORM_VALUE_REAL,
+	FORM_VALUE_ORDERED, /* a real that minimize or maximize keeps as an integer */
+	FORM_VALUE_MAC,
+	FORM_VALUE_TEXT,
+	FORM_ADDRESS,
+	FORM_STATE,
+	FORM_KEY, /* a number of column.width bytes, big-endian */
+	FORM_KEY_SIGNED,
+	FORM_KEY_REAL,
+	FORM_KEY_MAC,
+	FORM_KEY_TEXT,
+	FORM_KEY_DATE,
 };
 
-/* Entries order[0..count) of a table as rows for SQLite. */
+/* One stored column, compiled: everything about it that is the same for all rows. */
+struct form_column {
+	enum form form;
+	unsigned offset, width;
+	/* The bit that tells NULL: 1 does for keys, 0 for values. */
+	unsigned null_at, null_bit, null_when;
+	bool is_empty_when_null; /* SQL keys of upsert tables cannot be NULL */
+	const struct table_column *column;
+};
+
+/* A table's rows as one of its databases has them. */
 struct writer {
 	const struct table *table;
 	const struct intern *intern;
-	const uint32_t *order;
-	size_t count;
-	struct column columns[SCHEMA_MAX_COLUMNS];
+	struct form_column columns[RECORD_COLUMNS];
 	unsigned column_count;
 };
 
 static void
-give_text(struct database_value *v, const char *text, size_t length)
-{
-	v->type = DATABASE_TEXT;
-	v->text = text;
-	v->length = length;
-}
-
-static void
-give_integer(struct database_value *v, int64_t n)
-{
-	v->type = DATABASE_INTEGER;
-	v->integer = n;
-}
-
-static void
-give_real(struct database_value *v, int64_t bits)
-{
-	v->type = DATABASE_REAL;
-	memcpy(&v->real, &bits, sizeof v->real);
-}
-
-/* Rows come sorted, so an address often is the one of the row before. */
-static void
-give_address(struct column *o, const uint8_t *bytes, struct database_value *v)
+put_address(
+    const struct form_column *o, const uint8_t *bytes, struct database_record *r)
 {
 	const struct table_column *c = o->column;
+	char *text = record_room(r);
 	struct address a;
+	size_t n;
 
-	if (!o->has_last || memcmp(o->last, bytes, 16) != 0) {
-		memcpy(a.bytes, bytes, 16);
-		o->length = address_format(&a, o->text);
-		if (c->kind == TABLE_PREFIX) {
-			o->length += (size_t)sprintf(o->text + o->length, "/%u",
-			    address_is_ipv4(&a) ? c->ipv4_bits : c->ipv6_bits);
-		}
-		memcpy(o->last, bytes, 16);
-		o->has_last = true;
+	memcpy(a.bytes, bytes, 16);
+	n = address_format(&a, text);
+	if (c->kind == TABLE_PREFIX) {
+		n += (size_t)sprintf(
+		    text + n, "/%u", address_is_ipv4(&a) ? c->ipv4_bits : c->ipv6_bits);
 	}
-	give_text(v, o->text, o->length);
+	record_text_written(r, n);
 }
 
-static void
-give_mac(struct column *o, uint64_t mac, struct database_value *v)
+static size_t
+format_mac(uint64_t mac, char *out)
 {
-	o->length = (size_t)sprintf(o->text, "%02x:%02x:%02x:%02x:%02x:%02x",
+	return (size_t)sprintf(out, "%02x:%02x:%02x:%02x:%02x:%02x",
 	    (unsigned)(mac >> 40 & 255), (unsigned)(mac >> 32 & 255),
 	    (unsigned)(mac >> 24 & 255), (unsigned)(mac >> 16 & 255),
 	    (unsigned)(mac >> 8 & 255), (unsigned)(mac & 255));
-	give_text(v, o->text, o->length);
 }
 
 static void
-give_interned(const struct writer *w, uint32_t id, struct database_value *v)
+put_mac(uint64_t mac, struct database_record *r)
+{
+	record_text_written(r, format_mac(mac, record_room(r)));
+}
+
+static void
+put_interned(const struct writer *w, uint32_t id, struct database_record *r)
 {
 	size_t length = 0;
 	const char *text = intern_text(w->intern, id, &length);
-	give_text(v, text, length);
+
+	record_text(r, text, length);
 }
 
 static void
-give_key(const struct writer *w, struct column *o, const uint8_t *entry,
-    struct database_value *v)
+put_date(uint32_t day, struct database_record *r)
 {
-	const struct table_column *c = o->column;
-	const uint8_t *p = entry + c->offset;
-	uint64_t n;
+	char text[16];
 
-	if ((entry[w->table->null_offset + c->bit / 8] >> c->bit % 8 & 1) != 0) {
-		/* SQL keys cannot be NULL: an upsert key has an empty text there. */
-		if (w->table->schema->storage == STORAGE_UPSERT) {
-			give_text(v, "", 0);
-		} else {
-			v->type = DATABASE_NULL;
-		}
-		return;
-	}
-	switch (c->kind) {
-	case TABLE_ADDRESS:
-	case TABLE_PREFIX:
-		give_address(o, p, v);
-		return;
-	case TABLE_TEXT:
-		give_interned(w, load_u32(p), v);
-		return;
-	case TABLE_DATE:
-		clock_format_day(load_u32(p), o->text);
-		give_text(v, o->text, 10);
-		return;
-	default:
-		break;
-	}
-	n = c->width == 1   ? *p
-	    : c->width == 2 ? load_u16(p)
-	    : c->width == 8 ? load_u64(p)
-			    : load_uint(p, c->width);
-	if (c->kind == TABLE_MAC) {
-		give_mac(o, n, v);
-	} else if (c->kind == TABLE_REAL) {
-		give_real(v, reduce_order_real((int64_t)(n ^ (uint64_t)INT64_MIN)));
-	} else {
-		give_integer(v, (int64_t)(c->is_signed ? n ^ (uint64_t)INT64_MIN : n));
-	}
+	clock_format_day(day, text);
+	record_text(r, text, 10);
 }
 
-/* A value by itself, as columns of storage append and inside states have it. */
-static void
-give_plain(const struct writer *w, struct column *o, const uint8_t *p,
-    struct database_value *v)
+static double
+real_of(int64_t bits)
 {
-	int64_t n;
+	double v;
 
-	memcpy(&n, p, sizeof n);
-	switch (o->column->kind) {
-	case TABLE_ADDRESS:
-		give_address(o, p, v);
-		break;
-	case TABLE_TEXT:
-		give_interned(w, (uint32_t)n, v);
-		break;
-	case TABLE_REAL:
-		give_real(v, n);
-		break;
-	case TABLE_MAC:
-		give_mac(o, (uint64_t)n, v);
-		break;
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
+static inline uint64_t
+number_of(const struct form_column *o, const uint8_t *p)
+{
+	switch (o->width) {
+	case 1:
+		return *p;
+	case 2:
+		return load_u16(p);
+	case 4:
+		return load_u32(p);
+	case 8:
+		return load_u64(p);
 	default:
-		give_integer(v, n);
+		return load_uint(p, o->width);
 	}
 }
 
 /* The state of firstWriteWins and lastWriteWins as a text that sorts by (start, place)
  * and ends with the value: min() and max() merge it. */
 static void
-give_state(const struct writer *w, struct column *o, const uint8_t *p,
-    struct database_value *v)
+put_state(const struct writer *w, const struct table_column *c, const uint8_t *p,
+    struct database_record *r)
 {
-	struct database_value value = {.type = DATABASE_NULL};
-	struct column inner = {.column = o->column};
+	char text[DDL_STATE_PREFIX + INTERN_MAX + 64];
 	struct reduce_timed timed;
+	struct address a;
+	const char *interned;
+	size_t length = 0;
 	int n;
 
 	memcpy(&timed, p, sizeof timed);
-	n = sprintf(o->text, "%016llx%016llx", (unsigned long long)timed.start,
+	n = sprintf(text, "%016llx%016llx", (unsigned long long)timed.start,
 	    (unsigned long long)timed.place);
-	give_plain(w, &inner, (const uint8_t *)timed.value, &value);
-	switch (value.type) {
-	case DATABASE_INTEGER:
-		n += sprintf(o->text + n, "%lld", (long long)value.integer);
+	switch (c->kind) {
+	case TABLE_ADDRESS:
+		memcpy(a.bytes, timed.value, sizeof a.bytes);
+		n += (int)address_format(&a, text + n);
 		break;
-	case DATABASE_REAL:
-		n += sprintf(o->text + n, "%.17g", value.real);
+	case TABLE_TEXT:
+		interned = intern_text(w->intern, (uint32_t)timed.value[0], &length);
+		memcpy(text + n, interned, length);
+		n += (int)length;
 		break;
-	case DATABASE_TEXT:
-		memcpy(o->text + n, value.text, value.length);
-		n += (int)value.length;
+	case TABLE_REAL:
+		n += sprintf(text + n, "%.17g", real_of(timed.value[0]));
 		break;
-	case DATABASE_NULL:
+	case TABLE_MAC:
+		n += (int)format_mac((uint64_t)timed.value[0], text + n);
+		break;
+	default:
+		n += sprintf(text + n, "%lld", (long long)timed.value[0]);
+	}
+	record_text(r, text, (size_t)n);
+}
+
+/* A value at p that is not NULL. */
+static inline void
+put_value(const struct writer *w, const struct form_column *o, const uint8_t *p,
+    struct database_record *r)
+{
+	int64_t n;
+
+	switch (o->form) {
+	case FORM_VALUE:
+		memcpy(&n, p, sizeof n);
+		record_integer(r, n);
+		break;
+	case FORM_VALUE_REAL:
+		memcpy(&n, p, sizeof n);
+		record_real(r, real_of(n));
+		break;
+	case FORM_VALUE_ORDERED:
+		memcpy(&n, p, sizeof n);
+		record_real(r, real_of(reduce_order_real(n)));
+		break;
+	case FORM_VALUE_MAC:
+		memcpy(&n, p, sizeof n);
+		put_mac((uint64_t)n, r);
+		break;
+	case FORM_VALUE_TEXT:
+		memcpy(&n, p, sizeof n);
+		put_interned(w, (uint32_t)n, r);
+		break;
+	case FORM_ADDRESS:
+		put_address(o, p, r);
+		break;
+	case FORM_STATE:
+		put_state(w, o->column, p, r);
+		break;
+	case FORM_KEY:
+		record_integer(r, (int64_t)number_of(o, p));
+		break;
+	case FORM_KEY_SIGNED:
+		record_integer(r, (int64_t)(number_of(o, p) ^ (uint64_t)INT64_MIN));
+		break;
+	case FORM_KEY_REAL:
+		n = (int64_t)(number_of(o, p) ^ (uint64_t)INT64_MIN);
+		record_real(r, real_of(reduce_order_real(n)));
+		break;
+	case FORM_KEY_MAC:
+		put_mac(number_of(o, p), r);
+		break;
+	case FORM_KEY_TEXT:
+		put_interned(w, load_u32(p), r);
+		break;
+	case FORM_KEY_DATE:
+		put_date(load_u32(p), r);
 		break;
 	}
-	give_text(v, o->text, (size_t)n);
+}
+
+/* The row of an entry. */
+static void
+put_entry(const struct writer *w, const uint8_t *entry, struct database_record *r)
+{
+	for (unsigned i = 0; i < w->column_count; i++) {
+		const struct form_column *o = &w->columns[i];
+
+		if ((entry[o->null_at] >> o->null_bit & 1u) != o->null_when) {
+			put_value(w, o, entry + o->offset, r);
+		} else if (o->is_empty_when_null) {
+			record_text(r, "", 0);
+		} else {
+			record_null(r);
+		}
+	}
+}
+
+static enum form
+form_of(const struct table_column *c)
+{
+	bool is_key = c->role == ROLE_KEY;
+
+	if (ddl_is_state(c)) {
+		return FORM_STATE;
+	}
+	switch (c->kind) {
+	case TABLE_ADDRESS:
+	case TABLE_PREFIX:
+		return FORM_ADDRESS;
+	case TABLE_DATE:
+		return is_key ? FORM_KEY_DATE : FORM_VALUE;
+	case TABLE_TEXT:
+		return is_key ? FORM_KEY_TEXT : FORM_VALUE_TEXT;
+	case TABLE_MAC:
+		return is_key ? FORM_KEY_MAC : FORM_VALUE_MAC;
+	case TABLE_REAL:
+		return is_key ? FORM_KEY_REAL
+		       : c->role == ROLE_MINIMIZE || c->role == ROLE_MAXIMIZE
+			   ? FORM_VALUE_ORDERED
+			   : FORM_VALUE_REAL;
+	default:
+		return !is_key ? FORM_VALUE : c->is_signed ? FORM_KEY_SIGNED : FORM_KEY;
+	}
 }
 
 static void
-give_column(
-    const struct database_rows *rows, size_t row, unsigned i, struct database_value *v)
+compile_column(
+    const struct table *t, const struct table_column *c, struct form_column *o)
 {
-	struct writer *w = rows->data;
-	const struct table *t = w->table;
-	const uint8_t *entry = reduce_entry(t->reduce, w->order[row]);
-	struct column *o = &w->columns[i];
-	const struct table_column *c = o->column;
-	const uint8_t *mask = entry + t->shape.header - t->shape.mask_bytes;
+	bool is_key = c->role == ROLE_KEY;
 
-	if (i == 0 && row + AHEAD < w->count) {
-		const uint8_t *next = reduce_entry(t->reduce, w->order[row + AHEAD]);
-		for (size_t k = 0; k < t->shape.entry; k += 64) {
-			__builtin_prefetch(next + k);
-		}
-	}
-	if (c->role == ROLE_KEY) {
-		give_key(w, o, entry, v);
-	} else if ((mask[c->bit / 8] >> c->bit % 8 & 1) == 0) {
-		v->type = DATABASE_NULL;
-	} else if (ddl_is_state(c)) {
-		give_state(w, o, entry + c->offset, v);
-	} else if (c->kind == TABLE_REAL &&
-		   (c->role == ROLE_MINIMIZE || c->role == ROLE_MAXIMIZE)) {
-		int64_t n;
-		memcpy(&n, entry + c->offset, sizeof n);
-		give_real(v, reduce_order_real(n));
-	} else {
-		give_plain(w, o, entry + c->offset, v);
-	}
+	*o = (struct form_column){.form = form_of(c),
+	    .offset = c->offset,
+	    .width = c->width,
+	    .null_at =
+		(is_key ? t->null_offset : t->shape.header - t->shape.mask_bytes) +
+		c->bit / 8,
+	    .null_bit = c->bit % 8,
+	    .null_when = is_key,
+	    .is_empty_when_null = is_key && t->schema->storage == STORAGE_UPSERT,
+	    .column = c};
 }
 
 /* Upsert tables are merged into, row by row; the others grow at their end. */
 static int
-upsert(struct writer *w, struct database *d, const struct database_rows *rows,
-    struct err *e)
+open_load(const struct table *t, struct database *d, const char *const *names,
+    unsigned count, struct database_load **ret, struct err *e)
 {
-	char *sql = NULL;
+	char stored[80], *sql = NULL;
 	size_t length = 0;
-	FILE *out = open_memstream(&sql, &length);
+	FILE *out;
 	int rc;
 
+	ddl_stored_name(t, stored);
+	if (t->schema->storage != STORAGE_UPSERT) {
+		return database_load_append(d, stored, names, count, ret, e);
+	}
+	out = open_memstream(&sql, &length);
 	if (out == NULL) {
 		return err_set(e, -ENOMEM, "no memory");
 	}
-	ddl_upsert(w->table, out);
-	if (fclose(out) != 0) {
-		free(sql);
-		return err_set(e, -ENOMEM, "no memory");
-	}
-	rc = database_insert_rows(d, sql, rows, e);
+	ddl_upsert(t, out);
+	rc = fclose(out) != 0 ? err_set(e, -ENOMEM, "no memory")
+			      : database_load_sql(d, sql, count, ret, e);
 	free(sql);
 	return rc;
 }
 
-int
-writer_write(struct writer *w, struct database *d, struct err *e)
+static int
+compile(struct writer *w, struct database *d, struct database_load **ret, struct err *e)
 {
-	struct database_rows rows = {.count = w->count,
-	    .columns = w->column_count,
-	    .column = give_column,
-	    .data = w};
+	/* The table has a column that the schema does not: a bit beyond a byte is 0. */
+	static const struct form_column always_null = {.null_bit = 8};
+	const struct table *t = w->table;
+	const struct table_column *stored[SCHEMA_MAX_COLUMNS];
+	char columns[SCHEMA_MAX_COLUMNS][96];
 	const char *names[SCHEMA_MAX_COLUMNS];
-	char stored[80];
+	unsigned count = 0;
+	int rc;
 
-	if (w->table->schema->storage == STORAGE_UPSERT) {
-		return upsert(w, d, &rows, e);
-	}
-	for (unsigned i = 0; i < w->column_count; i++) {
-		names[i] = w->columns[i].name;
-	}
-	ddl_stored_name(w->table, stored);
-	return database_append_rows(d, stored, names, &rows, e);
-}
-
-struct writer *
-writer_new(const struct table *table, const struct intern *intern,
-    const uint32_t *order, size_t count)
-{
-	struct writer *w = calloc(1, sizeof *w);
-
-	if (w == NULL) {
-		return NULL;
-	}
-	w->table = table;
-	w->intern = intern;
-	w->order = order;
-	w->count = count;
-	for (unsigned i = 0; i < table->column_count; i++) {
-		if (ddl_is_stored(&table->columns[i])) {
-			struct column *c = &w->columns[w->column_count++];
-			c->column = &table->columns[i];
-			ddl_column_name(c->column, c->name);
+	for (unsigned i = 0; i < t->column_count; i++) {
+		if (ddl_is_stored(&t->columns[i])) {
+			stored[count] = &t->columns[i];
+			ddl_column_name(stored[count], columns[count]);
+			names[count] = columns[count];
+			count++;
 		}
 	}
-	return w;
+	rc = open_load(t, d, names, count, ret, e);
+	if (rc < 0) {
+		return rc;
+	}
+	w->column_count = database_load_columns(*ret);
+	for (unsigned i = 0; i < w->column_count; i++) {
+		int from = database_load_order(*ret, i);
+		if (from >= 0) {
+			compile_column(t, stored[from], &w->columns[i]);
+		} else {
+			w->columns[i] = always_null;
+		}
+	}
+	return 0;
 }
 
-void
-writer_free(struct writer *w)
+int
+writer_write(const struct table *t, const struct intern *intern, const uint32_t *order,
+    size_t count, struct database *d, struct err *e)
 {
-	free(w);
+	struct writer w = {.table = t, .intern = intern};
+	struct database_load *load = NULL;
+	int rc = compile(&w, d, &load, e);
+
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		if (i + AHEAD < count) {
+			const uint8_t *next = reduce_entry(t->reduce, order[i + AHEAD]);
+			for (size_t k = 0; k < t->shape.entry; k += 64) {
+				__builtin_prefetch(next + k);
+			}
+		}
+		put_entry(
+		    &w, reduce_entry(t->reduce, order[i]), database_load_record(load));
+		rc = database_load_row(load, e);
+	}
+	if (rc == 0) {
+		rc = database_load_finish(load, e);
+	}
+	database_load_free(load);
+	return rc;
 }

@@ -6,13 +6,9 @@
 #include "collector/table.h"
 #include "common/database.h"
 
-struct writer;
-
-/* The entries order[0..count); everything is borrowed.  NULL: no memory. */
-struct writer *writer_new(const struct table *table, const struct intern *intern,
-    const uint32_t *order, size_t count);
-void writer_free(struct writer *w);
-/* Writes them into the table that d has for them, in their order. */
-int writer_write(struct writer *w, struct database *d, struct err *e);
+/* Writes the entries order[0..count) of t, in that order, into the table that d has for
+ * them. */
+int writer_write(const struct table *t, const struct intern *intern,
+    const uint32_t *order, size_t count, struct database *d, struct err *e);
 
 #endif

@@ -22,8 +22,7 @@ struct database {
 	sqlite3 *handle;
 	char *path;
 	uint64_t deadline_ns;
-	const struct database_rows *rows; /* while database_insert_rows() runs */
-	bool has_image;                   /* flowpair_image is attached */
+	bool has_image; /* flowpair_image is attached */
 };
 
 struct statement {
@@ -413,186 +412,6 @@ statement_length(const struct statement *s, int i)
 	return (size_t)sqlite3_column_bytes(s->handle, i);
 }
 
-/* The virtual table flowpair_rows: a scan over database_rows in memory.  It exists
- * while database_insert_rows() runs, under its name alone (an eponymous module, no
- * CREATE). */
-struct rows_table {
-	sqlite3_vtab base;
-	const struct database_rows *rows;
-};
-
-struct rows_cursor {
-	sqlite3_vtab_cursor base;
-	const struct database_rows *rows;
-	size_t row;
-};
-
-static int
-rows_connect(sqlite3 *handle, void *data, int argc, const char *const *argv,
-    sqlite3_vtab **ret, char **ret_error)
-{
-	const struct database *d = data;
-	struct rows_table *t = NULL;
-	char *sql = NULL;
-	size_t length = 0;
-	FILE *out;
-	int rc;
-
-	(void)argc;
-	(void)argv;
-	(void)ret_error;
-	if (d->rows == NULL) {
-		return SQLITE_MISUSE;
-	}
-	out = open_memstream(&sql, &length);
-	if (out == NULL) {
-		return SQLITE_NOMEM;
-	}
-	fputs("CREATE TABLE x(", out);
-	for (unsigned i = 0; i < d->rows->columns; i++) {
-		fprintf(out, "%sc%u", i > 0 ? "," : "", i);
-	}
-	fputc(')', out);
-	if (fclose(out) != 0) {
-		free(sql);
-		return SQLITE_NOMEM;
-	}
-	rc = sqlite3_declare_vtab(handle, sql);
-	free(sql);
-	if (rc != SQLITE_OK) {
-		return rc;
-	}
-	t = calloc(1, sizeof *t);
-	if (t == NULL) {
-		return SQLITE_NOMEM;
-	}
-	t->rows = d->rows;
-	*ret = &t->base;
-	return SQLITE_OK;
-}
-
-static int
-rows_disconnect(sqlite3_vtab *t)
-{
-	free(t);
-	return SQLITE_OK;
-}
-
-static int
-rows_best_index(sqlite3_vtab *t, sqlite3_index_info *info)
-{
-	info->estimatedCost = (double)((struct rows_table *)t)->rows->count;
-	info->estimatedRows = (sqlite3_int64)((struct rows_table *)t)->rows->count;
-	return SQLITE_OK;
-}
-
-static int
-rows_open(sqlite3_vtab *t, sqlite3_vtab_cursor **ret)
-{
-	struct rows_cursor *c = calloc(1, sizeof *c);
-
-	if (c == NULL) {
-		return SQLITE_NOMEM;
-	}
-	c->rows = ((struct rows_table *)t)->rows;
-	*ret = &c->base;
-	return SQLITE_OK;
-}
-
-static int
-rows_close(sqlite3_vtab_cursor *c)
-{
-	free(c);
-	return SQLITE_OK;
-}
-
-static int
-rows_filter(
-    sqlite3_vtab_cursor *c, int plan, const char *text, int argc, sqlite3_value **argv)
-{
-	(void)plan;
-	(void)text;
-	(void)argc;
-	(void)argv;
-	((struct rows_cursor *)c)->row = 0;
-	return SQLITE_OK;
-}
-
-static int
-rows_next(sqlite3_vtab_cursor *c)
-{
-	((struct rows_cursor *)c)->row++;
-	return SQLITE_OK;
-}
-
-static int
-rows_eof(sqlite3_vtab_cursor *c)
-{
-	const struct rows_cursor *r = (const struct rows_cursor *)c;
-	return r->row >= r->rows->count;
-}
-
-static int
-rows_column(sqlite3_vtab_cursor *c, sqlite3_context *context, int i)
-{
-	const struct rows_cursor *r = (const struct rows_cursor *)c;
-	struct database_value v = {.type = DATABASE_NULL};
-
-	r->rows->column(r->rows, r->row, (unsigned)i, &v);
-	switch (v.type) {
-	case DATABASE_INTEGER:
-		sqlite3_result_int64(context, v.integer);
-		break;
-	case DATABASE_REAL:
-		sqlite3_result_double(context, v.real);
-		break;
-	case DATABASE_TEXT:
-		sqlite3_result_text(context, v.text, (int)v.length, SQLITE_STATIC);
-		break;
-	case DATABASE_NULL:
-		sqlite3_result_null(context);
-		break;
-	}
-	return SQLITE_OK;
-}
-
-static int
-rows_rowid(sqlite3_vtab_cursor *c, sqlite3_int64 *ret)
-{
-	*ret = (sqlite3_int64)((const struct rows_cursor *)c)->row;
-	return SQLITE_OK;
-}
-
-static const sqlite3_module rows_module = {
-    .iVersion = 1,
-    .xConnect = rows_connect,
-    .xBestIndex = rows_best_index,
-    .xDisconnect = rows_disconnect,
-    .xOpen = rows_open,
-    .xClose = rows_close,
-    .xFilter = rows_filter,
-    .xNext = rows_next,
-    .xEof = rows_eof,
-    .xColumn = rows_column,
-    .xRowid = rows_rowid,
-};
-
-int
-database_insert_rows(struct database *d, const char *sql,
-    const struct database_rows *rows, struct err *e)
-{
-	int rc;
-
-	d->rows = rows;
-	/* Registering again drops the table of the call before, with its columns. */
-	rc =
-	    sqlite3_create_module_v2(d->handle, "flowpair_rows", &rows_module, d, NULL);
-	rc = rc == SQLITE_OK ? database_exec_text(d, sql, e) : failed(d, rc, e);
-	sqlite3_create_module_v2(d->handle, "flowpair_rows", NULL, NULL, NULL);
-	d->rows = NULL;
-	return rc;
-}
-
 int
 database_show_image(
     struct database *d, const uint8_t *bytes, size_t length, struct err *e)
@@ -606,10 +425,14 @@ database_show_image(
 		}
 		d->has_image = true;
 	}
-	/* Not read-only, although nobody writes: BEGIN IMMEDIATE asks every database.
+	/* Not read-only, although nobody writes: BEGIN IMMEDIATE asks every database,
+	 * and an empty one then gets its first page.
 	 */
 	rc = sqlite3_deserialize(d->handle, DATABASE_IMAGE, (unsigned char *)bytes,
-	    (sqlite3_int64)length, (sqlite3_int64)length, 0);
+	    (sqlite3_int64)length, (sqlite3_int64)length,
+	    bytes == NULL
+		? SQLITE_DESERIALIZE_RESIZEABLE | SQLITE_DESERIALIZE_FREEONCLOSE
+		: 0);
 	return rc == SQLITE_OK ? 0 : failed(d, rc, e);
 }
 

@@ -1,6 +1,5 @@
-/* SQLite, and all there is of it: opening, statements, and bulk inserts that read rows
- * from our memory through a virtual table (half the cost of binding a prepared insert
- * row by row). Threads: one per connection. */
+/* SQLite, and all there is of it: opening, statements, functions.  Many rows at once go
+ * in by database_load.h.  Threads: one per connection. */
 #ifndef COMMON_DATABASE_H
 #define COMMON_DATABASE_H
 
@@ -51,33 +50,6 @@ double statement_f64(const struct statement *s, int i);
 const char *statement_text(
     const struct statement *s, int i);                     /* "" for NULL; until step */
 size_t statement_length(const struct statement *s, int i); /* bytes of that text */
-
-/* Rows from memory: column(row, i, out) tells one value. */
-struct database_value {
-	enum database_type type;
-	int64_t integer;
-	double real;
-	const char *text; /* must stay as it is until a column of the next row is asked
-			     for; UTF-8 */
-	size_t length;
-};
-struct database_rows {
-	size_t count;
-	unsigned columns;
-	void (*column)(const struct database_rows *rows, size_t row, unsigned i,
-	    struct database_value *out);
-	void *data;
-};
-/* Runs sql, in which the table `flowpair_rows` with columns c0, c1, ... stands for
- * rows, in their order: INSERT INTO pairs_runs SELECT * FROM flowpair_rows.  One scan;
- * no joins, no sorting. */
-int database_insert_rows(struct database *d, const char *sql,
-    const struct database_rows *rows, struct err *e);
-/* Appends rows to a table without indexes, at a third of the cost: names[i] is where
- * column i of rows goes, columns of the table that are not named get NULL.  In the
- * order of rows, behind what is there. */
-int database_append_rows(struct database *d, const char *table,
-    const char *const *names, const struct database_rows *rows, struct err *e);
 
 /* SQL functions for addresses in queries: registers ip_in_prefix(text, prefix) -> 0/1
  * and ip_order(text) -> blob that sorts as the address does (NULL for non-addresses).

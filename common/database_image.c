@@ -13,7 +13,6 @@
 #define LEAF        13 /* page types */
 #define INTERIOR    5
 #define LEAF_HEADER 8u
-#define MAX_COLUMNS 256u
 /* A longer record would spill over its page (payload above page size - 35). */
 #define MAX_RECORD (PAGE - 35)
 
@@ -25,6 +24,7 @@ struct database_image {
 	unsigned cells;           /* in it */
 	unsigned content;         /* where its cells begin; they grow downwards */
 	uint64_t last[PAGES + 1]; /* rowid of the last row of each leaf */
+	struct database_record schema;
 };
 
 struct database_image *
@@ -109,117 +109,20 @@ varint_length(uint64_t v)
 	return n;
 }
 
-/* Serial type of an integer, and its bytes. */
+/* Types and values of a record, behind the length of its header. */
+static void
+put_record(uint8_t *p, const struct database_record *r, unsigned header)
+{
+	p += put_varint(p, header);
+	p = mempcpy(p, r->types, r->types_length);
+	memcpy(p, r->bytes, r->length);
+}
+
+/* The header's length counts itself. */
 static inline unsigned
-integer_type(int64_t v, unsigned *ret_bytes)
+header_length(const struct database_record *r)
 {
-	static const uint8_t bytes[] = {0, 1, 2, 3, 4, 6, 8, 8, 0, 0};
-	uint64_t magnitude = (uint64_t)(v < 0 ? ~v : v);
-	unsigned type = magnitude < 0x80         ? 1
-			: magnitude < 0x8000     ? 2
-			: magnitude < 0x800000   ? 3
-			: magnitude < 0x80000000 ? 4
-			: magnitude >> 47 == 0   ? 5
-						 : 6;
-
-	if (v == 0 || v == 1) {
-		type = v == 0 ? 8 : 9;
-	}
-	*ret_bytes = bytes[type];
-	return type;
-}
-
-/* The record format: a header of serial types, then the values. */
-struct record {
-	unsigned header, body;
-	uint32_t types[MAX_COLUMNS];
-	uint8_t bytes[MAX_COLUMNS]; /* of integers and reals */
-};
-
-static void
-measure(const struct database_value *values, unsigned n, struct record *r)
-{
-	unsigned width = 0;
-
-	r->body = 0;
-	r->header = 0;
-	for (unsigned i = 0; i < n; i++) {
-		switch (values[i].type) {
-		case DATABASE_INTEGER:
-			r->types[i] = integer_type(values[i].integer, &width);
-			break;
-		case DATABASE_REAL:
-			r->types[i] = 7;
-			width = 8;
-			break;
-		case DATABASE_TEXT:
-			r->types[i] = (uint32_t)(13 + 2 * values[i].length);
-			width = 0;
-			r->body += (unsigned)values[i].length;
-			break;
-		case DATABASE_NULL:
-			r->types[i] = 0;
-			width = 0;
-			break;
-		}
-		r->bytes[i] = (uint8_t)width;
-		r->body += width;
-		r->header += varint_length(r->types[i]);
-	}
-	r->header += r->header + 1 < 128 ? 1 : 2; /* its own length comes first */
-}
-
-/* The low n bytes, big-endian; returns where they end. */
-static inline uint8_t *
-put_number(uint8_t *p, uint64_t v, unsigned n)
-{
-	switch (n) {
-	case 8:
-		store_u64(p, v);
-		break;
-	case 6:
-		store_u16(p, (uint16_t)(v >> 32));
-		store_u32(p + 2, (uint32_t)v);
-		break;
-	case 4:
-		store_u32(p, (uint32_t)v);
-		break;
-	case 3:
-		p[0] = (uint8_t)(v >> 16);
-		store_u16(p + 1, (uint16_t)v);
-		break;
-	case 2:
-		store_u16(p, (uint16_t)v);
-		break;
-	case 1:
-		p[0] = (uint8_t)v;
-		break;
-	default: /* 0 and 1 are serial types without bytes */
-		break;
-	}
-	return p + n;
-}
-
-static void
-put_record(
-    uint8_t *p, const struct database_value *values, unsigned n, const struct record *r)
-{
-	p += put_varint(p, r->header);
-	for (unsigned i = 0; i < n; i++) {
-		p += put_varint(p, r->types[i]);
-	}
-	for (unsigned i = 0; i < n; i++) {
-		uint64_t bits = (uint64_t)values[i].integer;
-		if (values[i].type == DATABASE_TEXT) {
-			memcpy(p, values[i].text, values[i].length);
-			p += values[i].length;
-			continue;
-		}
-		if (values[i].type == DATABASE_REAL) {
-			memcpy(&bits, &values[i].real, sizeof bits);
-		}
-		p = put_number(p, bits, r->bytes[i]);
-	}
+	return r->types_length + (r->types_length + 1 < 128 ? 1 : 2);
 }
 
 /* Header and cell pointers of a page whose cells lie at content and up. */
@@ -241,19 +144,12 @@ end_leaf(struct database_image *s)
 }
 
 int
-database_image_add(
-    struct database_image *s, const struct database_value *values, unsigned n)
+database_image_add(struct database_image *s, const struct database_record *r)
 {
-	struct record r;
-	unsigned record, cell;
+	unsigned header = header_length(r), record = header + r->length, cell;
 	uint8_t *page, *p;
 
-	if (n > MAX_COLUMNS) {
-		return -E2BIG;
-	}
-	measure(values, n, &r);
-	record = r.header + r.body;
-	if (record > MAX_RECORD) {
+	if (r->is_too_long || record > MAX_RECORD) {
 		return -E2BIG;
 	}
 	cell = varint_length(record) + varint_length(s->rows + 1) + record;
@@ -270,7 +166,7 @@ database_image_add(
 	p = page + s->content;
 	p += put_varint(p, record);
 	p += put_varint(p, ++s->rows);
-	put_record(p, values, n, &r);
+	put_record(p, r, header);
 	return 0;
 }
 
@@ -278,19 +174,17 @@ database_image_add(
 static void
 write_schema(struct database_image *s)
 {
-	struct database_value values[] = {
-	    {.type = DATABASE_TEXT, .text = "table", .length = 5},
-	    {.type = DATABASE_TEXT, .text = "t", .length = 1},
-	    {.type = DATABASE_TEXT, .text = "t", .length = 1},
-	    /* A root without keys is no tree: a single leaf is the root itself. */
-	    {.type = DATABASE_INTEGER,
-		.integer = s->leaf == FIRST_LEAF ? FIRST_LEAF : 2},
-	    {.type = DATABASE_TEXT, .text = s->sql, .length = strlen(s->sql)},
-	};
-	struct record r;
+	struct database_record *r = &s->schema;
 	uint8_t *page = page_at(s, 1), *p;
 	unsigned content, record;
 
+	record_clear(r);
+	record_text(r, "table", 5);
+	record_text(r, "t", 1);
+	record_text(r, "t", 1);
+	/* A root without keys is no tree: a single leaf is the root itself. */
+	record_integer(r, s->leaf == FIRST_LEAF ? FIRST_LEAF : 2);
+	record_text(r, s->sql, strlen(s->sql));
 	memset(page, 0, FILE_HEADER + LEAF_HEADER + 2);
 	memcpy(page, "SQLite format 3", 16);
 	store_u16(page + 16, PAGE);
@@ -304,13 +198,12 @@ write_schema(struct database_image *s)
 	store_u32(page + 56, 1); /* UTF-8 */
 	store_u32(page + 92, 1);
 	store_u32(page + 96, 3040001);
-	measure(values, 5, &r);
-	record = r.header + r.body;
+	record = header_length(r) + r->length;
 	content = PAGE - record - varint_length(record) - 1;
 	p = page + content;
 	p += put_varint(p, record);
 	p += put_varint(p, 1);
-	put_record(p, values, 5, &r);
+	put_record(p, r, header_length(r));
 	store_u16(page + FILE_HEADER + LEAF_HEADER, (uint16_t)content);
 	end_page(page, FILE_HEADER, LEAF, 1, content);
 }

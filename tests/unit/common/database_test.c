@@ -14,6 +14,7 @@
 
 #include "common/clock.h"
 #include "common/database.h"
+#include "common/database_load.h"
 
 static char directory[64];
 
@@ -65,48 +66,46 @@ one_i64(struct database *d, const char *sql)
 	return v;
 }
 
-struct numbers {
-	char text[3][16];
-};
-
-static void
-numbers_column(const struct database_rows *rows, size_t row, unsigned i,
-    struct database_value *out)
+/* Rows of (number, text, real, NULL), of which the first columns are taken. */
+static int
+load_numbers(struct database *d, const char *sql, unsigned columns, unsigned count)
 {
-	struct numbers *n = rows->data;
-	switch (i) {
-	case 0:
-		out->type = DATABASE_INTEGER;
-		out->integer = (int64_t)row;
-		break;
-	case 1:
-		out->type = DATABASE_TEXT;
-		out->length = (size_t)sprintf(n->text[0], "t%zu", row);
-		out->text = n->text[0];
-		break;
-	case 2:
-		out->type = DATABASE_REAL;
-		out->real = (double)row / 2;
-		break;
-	default:
-		out->type = DATABASE_NULL;
+	struct database_load *l = NULL;
+	struct err e = {""};
+	char text[16];
+	int rc = database_load_sql(d, sql, columns, &l, &e);
+
+	for (unsigned row = 0; rc == 0 && row < count; row++) {
+		struct database_record *r = database_load_record(l);
+		record_integer(r, row);
+		if (columns > 1) {
+			record_text(r, text, (size_t)sprintf(text, "t%u", row));
+		}
+		if (columns > 2) {
+			record_real(r, (double)row / 2);
+		}
+		if (columns > 3) {
+			record_null(r);
+		}
+		rc = database_load_row(l, &e);
 	}
+	if (rc == 0) {
+		rc = database_load_finish(l, &e);
+	}
+	database_load_free(l);
+	return rc;
 }
 
 static void
 rows_from_memory_are_inserted_in_their_order(void **state)
 {
-	struct numbers n;
-	struct database_rows rows = {
-	    .count = 1000, .columns = 4, .column = numbers_column, .data = &n};
 	struct database *d = open_memory();
 	struct err e = {""};
 
 	(void)state;
 	assert_int_equal(database_exec_text(d, "CREATE TABLE t(a, b, c, d)", &e), 0);
-	assert_int_equal(database_insert_rows(
-			     d, "INSERT INTO t SELECT * FROM flowpair_rows", &rows, &e),
-	    0);
+	assert_int_equal(
+	    load_numbers(d, "INSERT INTO t SELECT * FROM " LOAD_ROWS, 4, 1000), 0);
 	assert_int_equal(
 	    one_i64(d, "SELECT count(*) FROM t WHERE a = rowid - 1 AND b = "
 		       "'t' || a AND c = a / 2.0 AND d IS NULL"),
@@ -117,68 +116,101 @@ rows_from_memory_are_inserted_in_their_order(void **state)
 static void
 rows_with_other_columns_follow_each_other(void **state)
 {
-	struct numbers n;
-	struct database_rows two = {
-	    .count = 2, .columns = 2, .column = numbers_column, .data = &n};
-	struct database_rows three = {
-	    .count = 3, .columns = 3, .column = numbers_column, .data = &n};
 	struct database *d = open_memory();
 	struct err e = {""};
 
 	(void)state;
 	assert_int_equal(
-	    database_exec_text(d, "CREATE TABLE t(a, b); CREATE TABLE u(a, b, c)", &e),
+	    database_exec_text(
+		d, "CREATE TABLE t(a, b); CREATE TABLE u(a, b, c); BEGIN", &e),
 	    0);
-	assert_int_equal(database_insert_rows(
-			     d, "INSERT INTO t SELECT * FROM flowpair_rows", &two, &e),
-	    0);
-	assert_int_equal(database_insert_rows(d,
-			     "INSERT INTO u SELECT * FROM flowpair_rows", &three, &e),
-	    0);
+	assert_int_equal(
+	    load_numbers(d, "INSERT INTO t SELECT * FROM " LOAD_ROWS, 2, 2), 0);
+	assert_int_equal(
+	    load_numbers(d, "INSERT INTO u SELECT * FROM " LOAD_ROWS, 3, 3), 0);
+	assert_int_equal(database_exec_text(d, "COMMIT", &e), 0);
 	assert_int_equal(one_i64(d, "SELECT count(*) FROM t"), 2);
 	assert_int_equal(one_i64(d, "SELECT count(*) FROM u WHERE c = a / 2.0"), 3);
 	database_close(d);
 }
 
-/* Values of every kind and of every length that the record format tells apart. */
+/* Values of every kind and of every length that the record format tells apart, by
+ * SQLite's own hand (s) or by ours (r). */
 static void
-varied_column(const struct database_rows *rows, size_t row, unsigned i,
-    struct database_value *out)
+put_varied(
+    unsigned row, unsigned column, struct statement *s, struct database_record *r)
 {
-	static char texts[4][1024];
 	int64_t magnitude = (int64_t)(UINT64_MAX >> 1 >> (row % 64));
+	int64_t number = row % 2 == 0 ? magnitude : -magnitude - 1;
+	char text[1024] = "";
 
-	(void)rows;
-	switch ((row + i) % 5) {
+	switch ((row + column) % 5) {
 	case 0:
-		out->type = DATABASE_INTEGER;
-		out->integer = row % 2 == 0 ? magnitude : -magnitude - 1;
+	case 3:
+		number = (row + column) % 5 == 3 ? row % 4 : number;
+		if (s != NULL) {
+			statement_bind_i64(s, (int)column + 1, number);
+		} else {
+			record_integer(r, number);
+		}
 		break;
 	case 1:
-		out->type = DATABASE_REAL;
-		out->real = (double)magnitude / 3;
+		if (s != NULL) {
+			statement_bind_f64(s, (int)column + 1, (double)magnitude / 3);
+		} else {
+			record_real(r, (double)magnitude / 3);
+		}
 		break;
 	case 2:
-		out->type = DATABASE_TEXT;
-		out->length = row % 700;
-		out->text = memset(texts[i], 'a' + (int)(row % 26), out->length);
-		break;
-	case 3:
-		out->type = DATABASE_INTEGER;
-		out->integer = (int64_t)(row % 4);
+		memset(text, 'a' + (int)(row % 26), row % 700);
+		if (s != NULL) {
+			statement_bind_text(s, (int)column + 1, text);
+		} else {
+			record_text(r, text, row % 700);
+		}
 		break;
 	default:
-		out->type = DATABASE_NULL;
+		if (s != NULL) {
+			statement_bind_null(s, (int)column + 1);
+		} else {
+			record_null(r);
+		}
 	}
+}
+
+static const char *const varied_names[] = {"a", "b", "c", "d"};
+
+static int
+append_varied(struct database *d, const char *table, unsigned count)
+{
+	struct database_load *l = NULL;
+	struct err e = {""};
+	int rc = database_load_append(d, table, varied_names, 4, &l, &e);
+
+	for (unsigned row = 0; rc == 0 && row < count; row++) {
+		struct database_record *r = database_load_record(l);
+		for (unsigned i = 0; i < database_load_columns(l); i++) {
+			int from = database_load_order(l, i);
+			if (from < 0) {
+				record_null(r);
+			} else {
+				put_varied(row, (unsigned)from, NULL, r);
+			}
+		}
+		rc = database_load_row(l, &e);
+	}
+	if (rc == 0) {
+		rc = database_load_finish(l, &e);
+	}
+	database_load_free(l);
+	return rc;
 }
 
 static void
 appended_rows_are_the_inserted_rows(void **state)
 {
-	static const char *const names[] = {"a", "b", "c", "d"};
-	struct database_rows rows = {
-	    .count = 30000, .columns = 4, .column = varied_column};
 	struct database *d = NULL;
+	struct statement *s = NULL;
 	struct err e = {""};
 
 	(void)state;
@@ -189,14 +221,18 @@ appended_rows_are_the_inserted_rows(void **state)
 		"BEGIN IMMEDIATE",
 		&e),
 	    0);
-	for (unsigned round = 0; round < 2; round++) {
-		assert_int_equal(
-		    database_insert_rows(
-			d, "INSERT INTO t SELECT * FROM flowpair_rows", &rows, &e),
-		    0);
-		if (database_append_rows(d, "u", names, &rows, &e) < 0) {
-			fail_msg("%s", e.text);
+	assert_int_equal(
+	    statement_new(d, "INSERT INTO t VALUES (?, ?, ?, ?)", &s, &e), 0);
+	for (unsigned row = 0; row < 60000; row++) {
+		for (unsigned i = 0; i < 4; i++) {
+			put_varied(row % 30000, i, s, NULL);
 		}
+		assert_int_equal(statement_step(s, &e), 0);
+		statement_reset(s);
+	}
+	statement_free(s);
+	for (unsigned round = 0; round < 2; round++) {
+		assert_int_equal(append_varied(d, "u", 30000), 0);
 	}
 	assert_int_equal(database_exec_text(d, "COMMIT", &e), 0);
 	assert_int_equal(one_i64(d, "SELECT count(*) FROM u WHERE x IS NULL"), 60000);
@@ -214,19 +250,15 @@ appended_rows_are_the_inserted_rows(void **state)
 static void
 appends_of_few_rows_follow_each_other(void **state)
 {
-	static const char *const names[] = {"a", "b", "c", "d"};
-	struct database_rows rows = {.columns = 4, .column = varied_column};
 	struct database *d = open_memory();
 	struct err e = {""};
 	int64_t sum = 0;
 
 	(void)state;
 	assert_int_equal(database_exec_text(d, "CREATE TABLE t(a, b, c, d)", &e), 0);
-	for (rows.count = 0; rows.count < 600; rows.count += 7) {
-		if (database_append_rows(d, "t", names, &rows, &e) < 0) {
-			fail_msg("%s", e.text);
-		}
-		sum += (int64_t)rows.count;
+	for (unsigned count = 0; count < 600; count += 7) {
+		assert_int_equal(append_varied(d, "t", count), 0);
+		sum += count;
 	}
 	assert_int_equal(one_i64(d, "SELECT count(*) FROM t"), sum);
 	assert_int_equal(one_i64(d, "SELECT max(rowid) FROM t"), sum);
@@ -236,31 +268,48 @@ appends_of_few_rows_follow_each_other(void **state)
 static void
 a_failed_append_leaves_the_transaction_to_its_owner(void **state)
 {
-	static const char *const names[] = {"a", "b", "c", "e"};
-	struct database_rows rows = {.count = 3, .columns = 4, .column = varied_column};
 	struct database *d = open_memory();
 	struct err e = {""};
 
 	(void)state;
 	assert_int_equal(database_exec_text(d,
-			     "CREATE TABLE t(a, b, c, d); BEGIN; INSERT INTO t(a) "
+			     "CREATE TABLE t(a, b, c, e); BEGIN; INSERT INTO t(a) "
 			     "VALUES (1)",
 			     &e),
 	    0);
-	assert_int_equal(database_append_rows(d, "t", names, &rows, &e), -EINVAL);
+	assert_int_equal(append_varied(d, "t", 3), -EINVAL);
 	assert_int_equal(database_exec_text(d, "ROLLBACK", &e), 0);
 	assert_int_equal(one_i64(d, "SELECT count(*) FROM t"), 0);
 	database_close(d);
 }
 
 static void
+a_row_that_fits_no_page_is_refused(void **state)
+{
+	static char text[60000];
+	struct database *d = open_memory();
+	struct database_load *l = NULL;
+	struct err e = {""};
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	assert_int_equal(database_load_sql(d, "SELECT 1", 3, &l, &e), 0);
+	for (size_t length = 11000; length <= 50000; length += 39000) {
+		struct database_record *r = database_load_record(l);
+		for (unsigned i = 0; i < 3; i++) {
+			record_text(r, text, length);
+		}
+		assert_int_equal(database_load_row(l, &e), -E2BIG);
+	}
+	database_load_free(l);
+	database_close(d);
+}
+
+static void
 rows_merge_by_upsert(void **state)
 {
-	struct numbers n;
-	struct database_rows rows = {
-	    .count = 10, .columns = 2, .column = numbers_column, .data = &n};
 	const char *sql =
-	    "INSERT INTO t SELECT c0 % 5, c0 FROM flowpair_rows WHERE true "
+	    "INSERT INTO t SELECT c0 % 5, c0 FROM " LOAD_ROWS " WHERE true "
 	    "ON CONFLICT(k) DO UPDATE SET v = v + excluded.v";
 	struct database *d = open_memory();
 	struct err e = {""};
@@ -269,20 +318,27 @@ rows_merge_by_upsert(void **state)
 	assert_int_equal(
 	    database_exec_text(d, "CREATE TABLE t(k PRIMARY KEY, v) WITHOUT ROWID", &e),
 	    0);
-	assert_int_equal(database_insert_rows(d, sql, &rows, &e), 0);
+	assert_int_equal(load_numbers(d, sql, 2, 10), 0);
 	assert_int_equal(one_i64(d, "SELECT v FROM t WHERE k = 3"), 3 + 8);
 	database_close(d);
 }
 
 static void
-the_rows_table_is_gone_afterwards(void **state)
+the_rows_are_gone_afterwards(void **state)
 {
 	struct database *d = open_memory();
 	struct err e = {""};
 
 	(void)state;
+	assert_int_equal(database_exec_text(d, "CREATE TABLE t(a)", &e), 0);
 	assert_int_equal(
-	    database_exec_text(d, "SELECT * FROM flowpair_rows", &e), -EINVAL);
+	    load_numbers(d, "INSERT INTO t SELECT * FROM " LOAD_ROWS, 1, 5), 0);
+	assert_int_equal(
+	    database_exec_text(d, "SELECT * FROM " LOAD_ROWS, &e), -EINVAL);
+	assert_int_equal(database_exec_text(d,
+			     "BEGIN IMMEDIATE; INSERT INTO t VALUES (1); COMMIT", &e),
+	    0);
+	assert_int_equal(one_i64(d, "SELECT count(*) FROM t"), 6);
 	database_close(d);
 }
 
@@ -425,8 +481,9 @@ main(void)
 	    cmocka_unit_test(appended_rows_are_the_inserted_rows),
 	    cmocka_unit_test(appends_of_few_rows_follow_each_other),
 	    cmocka_unit_test(a_failed_append_leaves_the_transaction_to_its_owner),
+	    cmocka_unit_test(a_row_that_fits_no_page_is_refused),
 	    cmocka_unit_test(rows_merge_by_upsert),
-	    cmocka_unit_test(the_rows_table_is_gone_afterwards),
+	    cmocka_unit_test(the_rows_are_gone_afterwards),
 	    cmocka_unit_test(a_written_file_is_wal_with_8k_pages_and_group_readable),
 	    cmocka_unit_test(a_reader_sees_what_is_committed_while_a_writer_is_busy),
 	    cmocka_unit_test(a_missing_file_is_named),
