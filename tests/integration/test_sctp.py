@@ -157,3 +157,34 @@ finish
                "-d", "udp.port==9900,sctp", "-T", "fields", "-e", "udp.dstport", "-e",
                "sctp.chunk_type").stdout
     assert "9899\t1\n" in seen and "9900\t1\n" in seen  # both directions began by INIT
+
+
+def test_a_path_that_breaks_is_left_for_the_other_address(kernel, query, tmp_path):
+    kernel("""
+ip netns add there
+for path in 1 2; do
+	ip link add "near$path" type veth peer name "far$path" netns there
+	ip addr add "10.$path.0.2/24" dev "near$path"
+	ip link set "near$path" up
+	ip -n there addr add "10.$path.0.1/24" dev "far$path"
+	ip -n there link set "far$path" up
+done
+mkfifo /run/rows
+ip netns exec there "$COLLECTOR" --store "$OUT/store" \
+	--listen 'sctp://10.1.0.1?addresses=10.2.0.1' 2>"$OUT/collector.log" &
+collector=$!
+wait_for "$OUT/collector.log" 'listening on'
+"$EXPORTER" --trace-csv /run/rows --to sctp://10.1.0.1 --give-up 40s --summary none \
+	2>"$OUT/exporter.log" &
+exporter=$!
+exec 3>/run/rows
+head -n 1501 "$OUT/trace.csv" >&3
+wait_for "$OUT/exporter.log" 'connected to'
+ip -n there link set far1 down
+tail -n 1500 "$OUT/trace.csv" >&3
+exec 3>&-
+wait $exporter || exit 1
+stop_collector
+""")
+    assert [(row["peer"], row["records"], row["lost"]) for row in query("exporters")] == [
+        ("10.1.0.2", ROWS, 0)]
