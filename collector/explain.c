@@ -16,6 +16,8 @@ explain_field(const struct layout *l, const struct layout_field *f, FILE *out)
 	    [SOURCE_DURATION] = "end - start",
 	    [SOURCE_EXPORTER] = "who sent it",
 	    [SOURCE_DOMAIN] = "from the message header",
+	    [SOURCE_SCALED] = "times the sampling rate",
+	    [SOURCE_RATE] = "packets for each one that was sampled",
 	    [SOURCE_GIVEN] = "session counters"};
 
 	fprintf(

@@ -1,4 +1,4 @@
-#include "collector/layout.h"
+#include "collector/layout_state.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -67,8 +67,8 @@ layout_kind_name(enum layout_kind k)
 	return names[k];
 }
 
-static int
-new_field(struct layout *l, const char *name, const char *side, struct err *e)
+int
+layout_new_field(struct layout *l, const char *name, const char *side, struct err *e)
 {
 	if (l->count == LAYOUT_MAX_FIELDS) {
 		return err_set(e, -E2BIG,
@@ -257,8 +257,8 @@ feed_all(struct layout *l, int index, const struct yaml *y,
 	return index;
 }
 
-static int
-add_side(
+int
+layout_add_side(
     struct layout *l, const struct schema_field *side, bool is_reverse, struct err *e)
 {
 	const char *name = is_reverse ? "reverse" : "forward";
@@ -268,12 +268,12 @@ add_side(
 		return index;
 	}
 	if (is_reverse && side->has_one_way) {
-		forward = add_side(l, side, false, e);
+		forward = layout_add_side(l, side, false, e);
 		if (forward < 0) {
 			return forward;
 		}
 	}
-	index = new_field(l, side->name, name, e);
+	index = layout_new_field(l, side->name, name, e);
 	if (index < 0) {
 		return index;
 	}
@@ -284,16 +284,16 @@ add_side(
 	    is_reverse ? side->reverse : side->from, NULL, e);
 }
 
-static int
-add_element(struct layout *l, const struct element *element, const struct yaml *y,
-    const struct yaml_node *node, struct err *e)
+int
+layout_add_element(struct layout *l, const struct element *element,
+    const struct yaml *y, const struct yaml_node *node, struct err *e)
 {
 	int rc, index = find_field(l, element->name, "");
 
 	if (index >= 0) {
 		return index;
 	}
-	index = new_field(l, element->name, "", e);
+	index = layout_new_field(l, element->name, "", e);
 	if (index < 0) {
 		return index;
 	}
@@ -307,8 +307,8 @@ add_element(struct layout *l, const struct element *element, const struct yaml *
 
 /* A field of the record's own by name: declared, computed or given.  -ENOENT without a
  * sentence when there is none. */
-static int
-add_own(struct layout *l, const char *name, struct err *e)
+int
+layout_add_own(struct layout *l, const char *name, struct err *e)
 {
 	const struct schema_record *r = l->record;
 	const struct yaml_node *what;
@@ -319,7 +319,7 @@ add_own(struct layout *l, const char *name, struct err *e)
 	}
 	for (unsigned i = 0; r != NULL && i < r->field_count; i++) {
 		if (strcmp(r->fields[i].name, name) == 0) {
-			index = new_field(l, r->fields[i].name, "", e);
+			index = layout_new_field(l, r->fields[i].name, "", e);
 			return index < 0 ? index
 					 : feed_all(l, index, r->yaml,
 					       r->fields[i].from, r->fields[i].type, e);
@@ -334,7 +334,7 @@ add_own(struct layout *l, const char *name, struct err *e)
 		    strcmp(computed_fields[i].name, what->text) != 0) {
 			continue;
 		}
-		index = new_field(l, what->text, "", e);
+		index = layout_new_field(l, what->text, "", e);
 		if (index >= 0) {
 			l->fields[index].source = computed_fields[i].source;
 			l->fields[index].kind = computed_fields[i].kind;
@@ -348,8 +348,8 @@ add_own(struct layout *l, const char *name, struct err *e)
 	    what->kind == YAML_SCALAR ? what->text : "");
 }
 
-static const struct schema_field *
-find_side(const struct layout *l, const char *name)
+const struct schema_field *
+layout_find_side(const struct layout *l, const char *name)
 {
 	for (unsigned i = 0; l->record != NULL && i < l->record->side_count; i++) {
 		if (strcmp(l->record->sides[i].name, name) == 0) {
@@ -406,7 +406,8 @@ layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *nam
 {
 	const char *dot = strchr(name->text, '.');
 	size_t n = dot != NULL ? (size_t)(dot - name->text) : 0;
-	const struct schema_field *s = dot != NULL ? find_side(l, dot + 1) : NULL;
+	const struct schema_field *s =
+	    dot != NULL ? layout_find_side(l, dot + 1) : NULL;
 	const struct element *element = NULL;
 	int rc = -ENOENT;
 
@@ -416,16 +417,18 @@ layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *nam
 			    "'%s' needs an 'emit' that says side: forward or reverse",
 			    name->text);
 		}
-		rc = add_side(l, s, side == SIDE_REVERSE, e);
+		rc = layout_add_side(l, s, side == SIDE_REVERSE, e);
 	} else if (s != NULL && n == 7 && memcmp(name->text, "forward", n) == 0) {
-		rc = add_side(l, s, false, e);
+		rc = layout_add_side(l, s, false, e);
 	} else if (s != NULL && n == 7 && memcmp(name->text, "reverse", n) == 0) {
-		rc = add_side(l, s, true, e);
+		rc = layout_add_side(l, s, true, e);
 	} else if (dot == NULL) {
-		rc = add_own(l, name->text, e);
+		rc = layout_add_own(l, name->text, e);
 		if (rc == -ENOENT && l->record != NULL) {
 			element = elements_find_name(l->elements, name->text);
-			rc = element == NULL ? rc : add_element(l, element, y, name, e);
+			rc = element == NULL
+				 ? rc
+				 : layout_add_element(l, element, y, name, e);
 		}
 	}
 	if (rc == -ENOENT) {
@@ -435,6 +438,47 @@ layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *nam
 		return rc;
 	}
 	*ret = rc;
+	return 0;
+}
+
+/* The field that is another one times the rate, made on first use. */
+int
+layout_add_scaled(struct layout *l, int of, struct err *e)
+{
+	int index;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		if (l->fields[i].source == SOURCE_SCALED &&
+		    l->fields[i].scaled_of == of) {
+			return (int)i;
+		}
+	}
+	index = layout_new_field(l, l->fields[of].name, l->fields[of].side, e);
+	if (index >= 0) {
+		l->fields[index].source = SOURCE_SCALED;
+		l->fields[index].kind = KIND_INTEGER;
+		l->fields[index].width = 8;
+		l->fields[index].scaled_of = of;
+		l->is_scaling = true;
+	}
+	return index;
+}
+
+int
+layout_scaled(struct layout *l, const struct yaml *y, const struct yaml_node *node,
+    int *field, struct err *e)
+{
+	int rc;
+
+	if (l->record == NULL || l->fields[*field].kind != KIND_INTEGER) {
+		return yaml_complain(
+		    y, node, e, "'%s' is no counter: it cannot be scaled", node->text);
+	}
+	rc = layout_add_scaled(l, *field, e);
+	if (rc < 0) {
+		return rc;
+	}
+	*field = rc;
 	return 0;
 }
 
@@ -498,6 +542,10 @@ layout_new(const struct schema_record *record, const struct elements *elements,
 	l->record = record;
 	l->elements = elements;
 	l->start = l->end = l->end_reason = l->direction = -1;
+	l->rate = l->sampler = l->selector = l->ingress = l->egress = -1;
+	for (unsigned i = 0; i < SAMPLING_INPUTS; i++) {
+		l->rate_inputs[i] = -1;
+	}
 	if (record != NULL) {
 		rc = learn_reverse(l, e);
 		if (rc == 0) {
@@ -505,7 +553,7 @@ layout_new(const struct schema_record *record, const struct elements *elements,
 		}
 	} else {
 		for (unsigned i = 0; i < COUNT(exporter_fields); i++) {
-			int k = new_field(l, exporter_fields[i].name, "", e);
+			int k = layout_new_field(l, exporter_fields[i].name, "", e);
 			l->fields[k].source = SOURCE_GIVEN;
 			l->fields[k].kind = exporter_fields[i].kind;
 			l->fields[k].width = exporter_fields[i].width;
@@ -530,171 +578,4 @@ layout_free(struct layout *l)
 		free(l->reverse);
 		free(l);
 	}
-}
-
-/* "sourceAddress" <-> "destinationAddress", "X" <-> "reverseX": the name of the same
- * thing at the other end, or false. */
-static bool
-other_end(const char *name, char out[static 160])
-{
-	static const char *const ends[][2] = {{"source", "destination"},
-	    {"destination", "source"}, {"Source", "Destination"},
-	    {"Destination", "Source"}};
-
-	if (strlen(name) > 120) {
-		return false;
-	}
-	for (unsigned i = 0; i < COUNT(ends); i++) {
-		const char *at = strstr(name, ends[i][0]);
-		bool is_first = i < 2;
-		if (at != NULL && (is_first == (at == name))) {
-			*(char *)mempcpy(out, name, (size_t)(at - name)) = '\0';
-			strcat(out, ends[i][1]);
-			strcat(out, at + strlen(ends[i][0]));
-			return true;
-		}
-	}
-	return false;
-}
-
-/* X of reverseX, or reverseX of X (RFC 5103). */
-static const struct element *
-reverse_element(const struct layout *l, const struct element *element)
-{
-	const struct element *found;
-
-	if (!element->is_reverse) {
-		return elements_reverse(l->elements, element);
-	}
-	for (size_t i = 0; i < elements_count(l->elements); i++) {
-		found = elements_at(l->elements, i);
-		if (!found->is_reverse &&
-		    elements_reverse(l->elements, found) == element) {
-			return found;
-		}
-	}
-	return NULL;
-}
-
-/* Finds or adds the field that this one is swapped with; -ENOENT: none, else negative
- * with e.  Sides, and sources with destinations, always swap.  A plain element swaps
- * with its reverse only where both are sent: alone it speaks of both directions (RFC
- * 5103 section 3).  Times and what the layout computes with stay. */
-static int
-find_partner(struct layout *l, unsigned i, struct err *e)
-{
-	const struct layout_field f = l->fields[i];
-	const struct element *element = NULL;
-	char name[160];
-	int rc = -ENOENT;
-
-	if (f.side[0] != '\0') {
-		return add_side(l, find_side(l, f.name), f.side[0] == 'f', e);
-	}
-	if (f.source != SOURCE_ELEMENTS) {
-		return -ENOENT;
-	}
-	if (other_end(f.name, name)) {
-		rc = add_own(l, name, e);
-		if (rc != -ENOENT) {
-			return rc;
-		}
-		element = elements_find_name(l->elements, name);
-	} else if (f.kind != KIND_TIME && strcmp(f.name, f.from[0]->name) == 0 &&
-		   (int)i != l->direction && (int)i != l->end_reason) {
-		element = reverse_element(l, f.from[0]);
-		l->fields[i].swaps_if_both = true;
-	}
-	if (element == NULL ||
-	    elements_find_name(l->elements, element->name) != element) {
-		return -ENOENT;
-	}
-	rc = add_element(l, element, NULL, NULL, e);
-	if (rc >= 0 && l->fields[rc].kind != f.kind) {
-		return -ENOENT;
-	}
-	return rc;
-}
-
-static int
-find_partners(struct layout *l, struct err *e)
-{
-	for (unsigned i = 0; i < l->count; i++) {
-		int k;
-		if (l->fields[i].partner >= 0) {
-			continue;
-		}
-		k = find_partner(l, i, e);
-		if (k < 0 && k != -ENOENT) {
-			return k;
-		}
-		if (k >= 0 && k != (int)i && l->fields[k].partner < 0) {
-			l->fields[i].partner = k;
-			l->fields[k].partner = (int)i;
-			l->fields[k].swaps_if_both = l->fields[i].swaps_if_both;
-		}
-	}
-	return 0;
-}
-
-static int
-add_named(struct layout *l, const char *name, struct err *e)
-{
-	const struct element *element;
-	int rc = add_own(l, name, e);
-
-	if (rc == -ENOENT) {
-		element = elements_find_name(l->elements, name);
-		rc = element == NULL ? rc : add_element(l, element, NULL, NULL, e);
-	}
-	return rc;
-}
-
-/* The number of a field with a meaning of its own; -1 where the record has none. */
-static int
-learn_meaning(
-    struct layout *l, const char *name, enum layout_kind kind, int *ret, struct err *e)
-{
-	int rc = add_named(l, name, e);
-
-	if (rc < 0 && rc != -ENOENT) {
-		return rc;
-	}
-	*ret = rc >= 0 && l->fields[rc].kind == kind ? rc : -1;
-	return 0;
-}
-
-int
-layout_finish(struct layout *l, struct err *e)
-{
-	int rc = 0;
-
-	if (l->record != NULL) {
-		rc = learn_meaning(l, "flowStart", KIND_TIME, &l->start, e);
-		if (rc == 0) {
-			rc = learn_meaning(l, "flowEnd", KIND_TIME, &l->end, e);
-		}
-		if (rc == 0) {
-			rc = learn_meaning(
-			    l, "flowEndReason", KIND_INTEGER, &l->end_reason, e);
-		}
-		if (rc == 0) {
-			rc = learn_meaning(
-			    l, "biflowDirection", KIND_INTEGER, &l->direction, e);
-		}
-		if (rc == 0) {
-			rc = find_partners(l, e);
-		}
-	}
-	if (rc < 0) {
-		return rc;
-	}
-	l->bytes = 0;
-	for (unsigned i = 0; i < l->count; i++) {
-		struct layout_field *f = &l->fields[i];
-		f->offset = l->bytes;
-		l->bytes += (size_t)BATCH_ROWS *
-			    (f->kind == KIND_ADDRESS ? sizeof(struct address) : 8);
-	}
-	return 0;
 }

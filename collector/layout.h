@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/sampling.h"
 #include "collector/schema.h"
 #include "common/address.h"
 #include "common/element.h"
@@ -36,7 +37,9 @@ enum layout_source {
 	SOURCE_DURATION, /* end - start in ms, else flowDurationMilliseconds */
 	SOURCE_EXPORTER,
 	SOURCE_DOMAIN,
-	SOURCE_GIVEN, /* the caller fills the column (session counters) */
+	SOURCE_SCALED, /* another field times the sampling rate */
+	SOURCE_RATE,   /* of sampling: a real, 1 where nothing is known */
+	SOURCE_GIVEN,  /* the caller fills the column (session counters) */
 };
 
 struct layout_field {
@@ -50,8 +53,9 @@ struct layout_field {
 	unsigned from_count;
 	bool has_one_way; /* a reverse side's value when nothing reverse is sent */
 	int64_t one_way;
-	int forward; /* of a reverse side: its forward field, else -1 */
-	int partner; /* swapped with this one where biflowDirection is 2, else -1 */
+	int scaled_of; /* SOURCE_SCALED */
+	int forward;   /* of a reverse side: its forward field, else -1 */
+	int partner;   /* swapped with this one where biflowDirection is 2, else -1 */
 	bool swaps_if_both; /* only where a template carries both */
 	size_t offset;      /* of the column in a batch */
 };
@@ -64,6 +68,10 @@ struct layout {
 	size_t bytes; /* of a batch */
 	/* Fields with a meaning of their own; -1: not there. */
 	int start, end, end_reason, direction;
+	/* Where something is scaled, else -1: the rate, and what tells it. */
+	bool is_scaling;
+	int rate, rate_inputs[SAMPLING_INPUTS];
+	int sampler, selector, ingress, egress;
 	/* A template with none of these is one-way. */
 	const struct element **reverse;
 	unsigned reverse_count;
@@ -99,6 +107,10 @@ void layout_free(struct layout *l);
  * node with the nearest name. */
 int layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *name,
     enum schema_side side, int *ret, struct err *e);
+/* Replaces *field, a number, by what it is times the sampling rate.  Complains at node.
+ */
+int layout_scaled(struct layout *l, const struct yaml *y, const struct yaml_node *node,
+    int *field, struct err *e);
 /* No more fields: adds what computing and swapping need, and places the columns. */
 int layout_finish(struct layout *l, struct err *e);
 const char *layout_kind_name(enum layout_kind k);

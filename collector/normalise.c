@@ -300,6 +300,67 @@ run_limit(struct batch *b, int64_t *out, int64_t limit)
 	}
 }
 
+/* What a record says of its own sampling, else what is known of its sampler, selector
+ * or interface, else of its domain; 1 where nothing is known. */
+static double
+rate_of_row(const struct batch *b, unsigned row)
+{
+	const struct layout *l = b->layout;
+	const struct {
+		int column;
+		enum sampling_of of;
+	} keys[] = {{l->sampler, SAMPLING_SAMPLER}, {l->selector, SAMPLING_SELECTOR},
+	    {l->ingress, SAMPLING_INTERFACE}, {l->egress, SAMPLING_INTERFACE}};
+	int64_t inputs[SAMPLING_INPUTS] = {0};
+	double rate;
+
+	for (unsigned i = 0; i < SAMPLING_INPUTS; i++) {
+		int column = l->rate_inputs[i];
+		if (column >= 0 && !nulls_has(b->nulls[0], column)) {
+			inputs[i] = batch_values(b, column)[row];
+		}
+	}
+	rate = sampling_rate_of(inputs);
+	for (unsigned i = 0; rate <= 0 && b->sampling != NULL && i < 4; i++) {
+		if (keys[i].column >= 0 && !nulls_has(b->nulls[0], keys[i].column)) {
+			rate = sampling_find(b->sampling, keys[i].of,
+			    (uint64_t)batch_values(b, keys[i].column)[row]);
+		}
+	}
+	if (rate <= 0) {
+		rate = sampling_find(b->sampling, SAMPLING_DOMAIN, 0);
+	}
+	return rate > 0 ? rate : 1;
+}
+
+static void
+run_rate(const struct plan *p, struct batch *b, int64_t *out)
+{
+	b->nulls[0] = &p->nulls[0];
+	for (unsigned i = 0; i < b->count; i++) {
+		double rate = rate_of_row(b, i);
+		memcpy(&out[i], &rate, sizeof rate);
+	}
+}
+
+static void
+run_scaled(struct batch *b, const int64_t *from, int64_t *out)
+{
+	const int64_t *rates = batch_values(b, b->layout->rate);
+
+	for (unsigned i = 0; i < b->count; i++) {
+		double rate, product;
+		memcpy(&rate, &rates[i], sizeof rate);
+		product = (double)from[i] * rate;
+		if (rate == floor(rate) &&
+		    !__builtin_mul_overflow(from[i], (int64_t)rate, &out[i])) {
+			continue; /* exact */
+		}
+		out[i] = product < 0x1p63 ? llround(product) : INT64_MAX;
+		b->saturated += product >= 0x1p63;
+	}
+}
+
 static void
 run_duration(const struct batch *b, int64_t *out, unsigned n)
 {
@@ -313,7 +374,7 @@ run_duration(const struct batch *b, int64_t *out, unsigned n)
 
 /* Operations that read no wire bytes. */
 static void
-run_computed(const struct op *op, struct batch *b)
+run_computed(const struct plan *p, const struct op *op, struct batch *b)
 {
 	int64_t *out = batch_values(b, op->column);
 	const int64_t *reason;
@@ -331,6 +392,12 @@ run_computed(const struct op *op, struct batch *b)
 	case OP_START:
 	case OP_END:
 		run_span(op, b, out);
+		break;
+	case OP_RATE:
+		run_rate(p, b, out);
+		break;
+	case OP_SCALED:
+		run_scaled(b, batch_values(b, (int)op->constant), out);
 		break;
 	case OP_AT_END:
 		run_at_end(b, out);
@@ -491,7 +558,7 @@ plan_decode(const struct plan *p, const uint8_t *bytes, size_t length, size_t *a
 	b->count = (unsigned)n;
 	for (unsigned i = 0; i < p->op_count; i++) {
 		if (p->ops[i].kind >= OP_CONSTANT) {
-			run_computed(&p->ops[i], b);
+			run_computed(p, &p->ops[i], b);
 		}
 	}
 	group_rows(p, b);

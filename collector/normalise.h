@@ -31,6 +31,7 @@ struct batch {
 	/* Of the rows to come: set before decoding. */
 	int64_t exporter, domain;
 	struct envelope_clock clock;
+	const struct sampling *sampling; /* may be NULL */
 };
 
 int batch_init(struct batch *b, const struct layout *l, struct intern *intern);

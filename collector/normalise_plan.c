@@ -292,6 +292,9 @@ compile_computed(struct plan *p, const bool *sent, const bool *micro)
 	const struct layout *l = p->layout;
 	bool one_way = !has_reverse(p);
 
+	if (l->rate >= 0) {
+		add_op(p, (struct op){.kind = OP_RATE, .column = l->rate});
+	}
 	for (unsigned i = 0; i < l->count; i++) {
 		const struct layout_field *f = &l->fields[i];
 		struct op op = {.kind = OP_CONSTANT, .column = (int)i, .constant = 1};
@@ -323,6 +326,14 @@ compile_computed(struct plan *p, const bool *sent, const bool *micro)
 		case SOURCE_DOMAIN:
 			op.kind = OP_DOMAIN;
 			break;
+		case SOURCE_SCALED:
+			if (nulls_has(&p->nulls[0], f->scaled_of)) {
+				continue;
+			}
+			op.kind = OP_SCALED;
+			op.constant = f->scaled_of;
+			break;
+		case SOURCE_RATE:
 		case SOURCE_GIVEN:
 			continue;
 		}

@@ -34,6 +34,8 @@ enum op_kind {
 	OP_END,         /* start and what the column holds */
 	OP_AT_END,      /* a total: 0 unless the record ends its flow */
 	OP_LIMIT,       /* at most constant */
+	OP_RATE,        /* of sampling */
+	OP_SCALED,      /* column `constant` times the rate */
 	OP_FLOWS,       /* 1 unless the end reason is active timeout */
 	OP_DURATION,    /* from start and end */
 	OP_MICRO_TO_MS, /* the column itself */

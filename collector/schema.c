@@ -278,9 +278,19 @@ read_value(struct schema_table *t, const struct yaml_node *name,
 		c->field = value;
 		return 0;
 	}
-	if (value->kind != YAML_MAP || value->count != 1) {
+	if (value->kind != YAML_MAP || value->count == 0 || value->count > 2 ||
+	    (value->count == 2 && strcmp(value->keys[1]->text, "scaled") != 0)) {
 		return yaml_complain(t->yaml, value, e,
-		    "a value is { strategy: field } with one strategy");
+		    "a value is { strategy: field } with one strategy, or "
+		    "{ strategy: field, scaled: true }");
+	}
+	if (value->count == 2) {
+		static const char *const words[] = {"false", "true"};
+		i = schema_choose(t->yaml, value->items[1], "scaled", words, 2, e);
+		if (i < 0) {
+			return i;
+		}
+		c->is_scaled = i == 1;
 	}
 	i = schema_choose(
 	    t->yaml, value->keys[0], "strategy", strategies, COUNT(strategies), e);
@@ -288,6 +298,11 @@ read_value(struct schema_table *t, const struct yaml_node *name,
 		return i;
 	}
 	if (i >= (int)COUNT(roles)) {
+		if (c->is_scaled) {
+			return yaml_complain(t->yaml, value, e,
+			    "'%s' is computed from columns: let these be scaled",
+			    c->name);
+		}
 		c->computed = i == (int)COUNT(roles) ? COMPUTED_MEAN : COMPUTED_STDDEV;
 		return read_computed(t, c, value->items[0], e);
 	}

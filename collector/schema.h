@@ -50,6 +50,7 @@ struct schema_column {
 	enum schema_role role;
 	/* Key or stored value: the field it comes from. */
 	const struct yaml_node *field;
+	bool is_scaled; /* by what the exporter says of its sampling */
 	enum schema_function function;
 	unsigned ipv4_bits, ipv6_bits; /* FUNCTION_PREFIX */
 	/* ROLE_COMPUTED: other columns of this table by index; n is count less `less`

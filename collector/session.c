@@ -10,8 +10,9 @@
 #include "collector/type_record.h"
 #include "common/message.h"
 
-#define RESTART_MS 60000u   /* an uptime that is less by this: a restart */
-#define WRAP_MS    3600000u /* before and after the uptime's end */
+#define SYSTEM_INIT_MS 160      /* systemInitTimeMilliseconds */
+#define RESTART_MS     60000u   /* an uptime that is less by this: a restart */
+#define WRAP_MS        3600000u /* before and after the uptime's end */
 
 const char *
 session_drop_name(enum session_drop d)
@@ -44,19 +45,38 @@ struct passage {
 	uint64_t dropped[SESSION_DROPS];
 };
 
+/* Where options say when the exporter started, in milliseconds since 1970; or -1. */
+static int
+find_started(const struct template *t)
+{
+	for (unsigned i = 0; i < t->field_count; i++) {
+		if (t->fields[i].pen == 0 && t->fields[i].id == SYSTEM_INIT_MS) {
+			return (int)i;
+		}
+	}
+	return -1;
+}
+
 static void
 read_options(struct passage *p, const struct template *t, struct cursor set)
 {
-	bool is_type = type_record_is(t);
-	int rc;
+	bool is_type = type_record_is(t), is_sampling = sampling_is(t);
+	int started = find_started(t), rc;
+	bool is_read = is_type || is_sampling || started >= 0;
 
 	/* Tables may want them; they are counted here. */
 	if (p->s->is_counting) {
 		(void)p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);
 	}
-	while ((rc = record_span_next(t, &set, is_type ? p->s->fields : NULL)) > 0) {
+	while ((rc = record_span_next(t, &set, is_read ? p->s->fields : NULL)) > 0) {
 		const struct element *e;
 		p->options++;
+		if (is_sampling) {
+			sampling_learn(&p->domain->sampling, t, p->s->fields);
+		}
+		if (started >= 0 && cursor_left(&p->s->fields[started]) == 8) {
+			p->domain->started_ms = load_u64(p->s->fields[started].at);
+		}
 		if (is_type && p->s->learned_count < SESSION_LEARNED_MAX &&
 		    type_record_learn(t, p->s->fields, p->s->elements, &e) == 0) {
 			sessions_learned(p->s, e);
@@ -96,6 +116,7 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 		return;
 	}
 	if (p->is_new) {
+		p->origin.sampling = p->domain->sampling;
 		n = p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);
 	}
 	if (!p->is_new || n < 0) {
@@ -235,6 +256,30 @@ has_restarted(struct domain *d, const struct envelope_clock *clock)
 	return now < before && !(before > UINT32_MAX - WRAP_MS && now < WRAP_MS);
 }
 
+/* IPFIX has no uptime in its header; options may say when the exporter started. */
+static struct envelope_clock
+clock_of(const struct domain *d, const struct envelope *e)
+{
+	struct envelope_clock c = e->clock;
+
+	if (!c.has_uptime && d->started_ms > 0) {
+		c.has_uptime = true;
+		c.uptime_ms = (uint32_t)(c.export_ns / 1000000 - d->started_ms);
+	}
+	return c;
+}
+
+/* The header's two bits of mode matter less than that the interval is there. */
+static void
+learn_netflow5(struct domain *d, uint16_t header)
+{
+	uint16_t interval = header & 0x3fff;
+
+	if (interval > 1 || d->sampling != NULL) {
+		sampling_set(&d->sampling, SAMPLING_DOMAIN, 0, interval);
+	}
+}
+
 /* What the sequence numbers of this version count. */
 static uint32_t
 counted_by_sequence(const struct passage *p)
@@ -253,8 +298,9 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	p->origin.exporter = p->session->exporter;
 	p->origin.is_proved = p->session->identity.identity[0] != '\0';
 	p->origin.domain = e->domain;
-	p->origin.clock = e->clock;
+	p->origin.clock = clock_of(p->domain, e);
 	if (e->version == NETFLOW5_VERSION) {
+		learn_netflow5(p->domain, e->sampling);
 		read_data(p, NETFLOW5_TEMPLATE, e->body);
 	} else {
 		read_sets(p, e->body);

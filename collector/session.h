@@ -17,6 +17,7 @@
 
 #include "collector/envelope.h"
 #include "collector/frame.h"
+#include "collector/sampling.h"
 #include "collector/watermark.h"
 #include "common/element.h"
 #include "common/template.h"
@@ -62,6 +63,7 @@ struct origin {
 	uint64_t arrival_ns;
 	uint64_t position; /* of the message */
 	struct envelope_clock clock;
+	const struct sampling *sampling; /* of the domain; NULL: nothing is known */
 	bool is_live;   /* records far from their arrival are filed under it */
 	bool is_proved; /* by its certificate: it may send records of any age, as an
 			   exporter does that reads captures of long ago */

@@ -116,11 +116,26 @@ put_sequence(struct output *o, uint16_t stream, const struct sequence *q)
 }
 
 static void
+put_sampling(struct output *o, const struct sampling *s)
+{
+	put(o, 4, s == NULL ? 0 : s->count);
+	for (unsigned i = 0; s != NULL && i < s->count; i++) {
+		uint64_t bits;
+		memcpy(&bits, &s->rates[i].rate, sizeof bits);
+		put(o, 1, s->rates[i].of);
+		put(o, 8, s->rates[i].id);
+		put(o, 8, bits);
+	}
+}
+
+static void
 put_domain(struct output *o, const struct domain *d)
 {
 	put(o, 2, d->version);
 	put(o, 4, d->id);
 	put(o, 4, d->uptime_ms);
+	put(o, 8, d->started_ms);
+	put_sampling(o, d->sampling);
 	put(o, 2, 1 + d->stream_count);
 	put_sequence(o, 0, &d->sequence);
 	for (unsigned i = 0; i < d->stream_count; i++) {
@@ -364,17 +379,37 @@ get_sequence(struct sequence *q, struct cursor *c)
 	}
 }
 
+/* d may be NULL. */
+static void
+get_sampling(struct domain *d, struct cursor *c)
+{
+	uint64_t count = get(c, 4);
+
+	for (uint64_t i = 0; i < count && !c->failed; i++) {
+		enum sampling_of of = (enum sampling_of)get(c, 1);
+		uint64_t id = get(c, 8), bits = get(c, 8);
+		double rate;
+		memcpy(&rate, &bits, sizeof rate);
+		if (d != NULL && !c->failed && of <= SAMPLING_INTERFACE) {
+			sampling_set(&d->sampling, of, id, rate);
+		}
+	}
+}
+
 static int
 get_domain(struct sessions *s, struct session *session, struct cursor *c)
 {
 	uint16_t version = (uint16_t)get(c, 2);
 	struct domain *d = session_domain(s, session, version, (uint32_t)get(c, 4));
 	uint32_t uptime_ms = (uint32_t)get(c, 4);
+	uint64_t started_ms = get(c, 8);
 	uint64_t streams, templates;
 
 	if (d != NULL) {
 		d->uptime_ms = uptime_ms;
+		d->started_ms = started_ms;
 	}
+	get_sampling(d, c);
 	streams = get(c, 2);
 	for (uint64_t i = 0; i < streams && !c->failed; i++) {
 		uint16_t stream = (uint16_t)get(c, 2);

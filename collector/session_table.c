@@ -22,6 +22,7 @@ session_free(struct sessions *s, struct session *session)
 		s->domains--;
 		(void)domain_end_sequences(s, d);
 		templates_free(d->templates);
+		free(d->sampling);
 		free(d);
 	}
 	session_leave_spool(s, session);

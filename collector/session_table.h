@@ -42,7 +42,9 @@ struct domain {
 	struct sequence sequence; /* of stream 0 */
 	struct stream *streams;   /* the others, by number */
 	unsigned stream_count;
-	uint32_t uptime_ms; /* of the latest message, where the version has it */
+	struct sampling *sampling;
+	uint64_t started_ms; /* since 1970, as options say; 0: unknown */
+	uint32_t uptime_ms;  /* of the latest message, where the version has it */
 	struct session_counts counts;
 };
 

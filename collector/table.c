@@ -105,6 +105,10 @@ compile_column(struct table *t, struct layout *l, unsigned i, struct err *e)
 	}
 	for (unsigned k = 0; rc == 0 && k < t->schema->emit_count; k++) {
 		rc = resolve(t, l, s->field, k, &c->fields[k], e);
+		if (rc == 0 && s->is_scaled) {
+			rc = layout_scaled(
+			    l, t->schema->yaml, s->field, &c->fields[k], e);
+		}
 	}
 	return rc < 0 ? rc : kind_of_column(t, c, l, e);
 }

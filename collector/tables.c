@@ -103,6 +103,7 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 	s->batch.exporter = intern_add(t->intern, o->exporter, strlen(o->exporter));
 	s->batch.domain = o->domain;
 	s->batch.clock = o->clock;
+	s->batch.sampling = o->sampling;
 	for (;;) {
 		n = plan_decode(p, bytes, length, &at, &s->batch);
 		if (n <= 0) {

@@ -1,5 +1,6 @@
 """NetFlow v9 and v5 end to end: captures of exports in, rows out."""
 
+import shutil
 import struct
 
 import pytest
@@ -78,6 +79,73 @@ def test_totals_count_when_their_flow_ends(imported):
     store = imported(v9(template(256, fields), flowset(256, records)))
     pair, = store.rows("pairs")
     assert (pair["fwd_packets"], pair["fwd_octets"], pair["flows"]) == (30, 3000, 1)
+
+
+@pytest.fixture
+def scaling(repository, tmp_path):
+    """The words for schemas with a table of raw and scaled counters."""
+    shutil.copytree(repository / "schemas", tmp_path / "schemas")
+    (tmp_path / "schemas" / "tables" / "volumes.yaml").write_text(
+        "table: volumes\nfrom: conversation\npartition: none\nstorage: upsert\n"
+        "key: { src_port: sourceTransportPort }\n"
+        "values:\n"
+        "  packets: { sum: forward.packets }\n"
+        "  packets_scaled: { sum: forward.packets, scaled: true }\n"
+        "  octets_scaled: { sum: forward.octets, scaled: true }\n"
+        "  back_scaled: { sum: reverse.octets, scaled: true }\n")
+    return ("--schemas", tmp_path / "schemas")
+
+
+def volumes(store):
+    return [(row["src_port"], row["packets"], row["packets_scaled"], row["octets_scaled"])
+            for row in store.rows("volumes")]
+
+
+def test_the_header_of_version_5_scales(imported, scaling):
+    store = imported(v5(v5_record(*HOSTS, 3, 1500), sampling=1 << 14 | 100),
+                     v5(v5_record(*HOSTS, 1, 40), sampling=0, sequence=1), words=scaling)
+    assert volumes(store) == [(1024, 4, 301, 150040)]
+
+
+def test_a_sampler_scales_what_it_sampled(imported, scaling):
+    sampled = (*FLOW, (48, 1))
+    store = imported(
+        v9(template(256, sampled),
+           options_template(257, ((1, 4),), ((48, 1), (49, 1), (50, 4)))),
+        v9(flowset(257, struct.pack(">IBBI", 0, 1, 2, 10)
+                   + struct.pack(">IBBI", 0, 2, 2, 1000)), sequence=1),
+        v9(flowset(256, flow(3, 1500, extra=b"\1") + flow(2, 80, extra=b"\2")
+                   + flow(1, 1, extra=b"\3")), sequence=2), words=scaling)
+    assert volumes(store) == [(1024, 6, 30 + 2000 + 1, 15000 + 80000 + 1)]
+
+
+def test_a_rate_of_the_domain_or_the_interface_scales(imported, scaling):
+    store = imported(
+        v9(template(256, (*FLOW, (10, 4))),
+           options_template(257, ((1, 4),), ((34, 4), (35, 1))),
+           options_template(258, ((2, 4),), ((34, 4),))),
+        v9(flowset(257, struct.pack(">IIB", 0, 50, 1)),
+           flowset(258, struct.pack(">II", 7, 4)), sequence=1),
+        v9(flowset(256, flow(1, 10, extra=struct.pack(">I", 7))
+                   + flow(1, 10, extra=struct.pack(">I", 8))), sequence=2), words=scaling)
+    assert volumes(store) == [(1024, 2, 54, 540)]
+
+
+def test_a_record_that_says_its_rate_is_scaled_by_it(imported, scaling):
+    store = imported(v9(template(256, (*FLOW, (34, 4))),
+                        flowset(256, flow(2, 80, extra=struct.pack(">I", 8)))),
+                     words=scaling)
+    assert volumes(store) == [(1024, 2, 16, 640)]
+    assert store.rows("volumes")[0]["back_scaled"] == 0
+
+
+def test_scaled_sides_are_swapped_with_their_ends(imported, scaling):
+    fields = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (298, 4), (299, 4), (231, 4), (232, 4),
+              (239, 1), (34, 4))
+    record = struct.pack(">4s4sHHBIIIIBI", *HOSTS, 1024, 80, 6, 1, 2, 10, 20, 2, 3)
+    store = imported(v9(template(256, fields), flowset(256, record)), words=scaling)
+    assert volumes(store) == [(80, 2, 6, 60)]
+    assert store.rows("volumes")[0]["back_scaled"] == 30
 
 
 def test_names_of_interfaces_fill_their_table(imported):

@@ -7,6 +7,9 @@
 
 #include <cmocka.h>
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include "common/cursor.h"
 #include "tests/unit/collector/support_session.h"
 
@@ -156,6 +159,34 @@ test_zeros_at_the_end_of_a_message_are_padding(void **state)
 	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 0);
 }
 
+static void
+a_snapshot_knows_rates_and_when_exporters_started(void **state)
+{
+	char path[] = "/tmp/session_netflow_test_XXXXXX";
+	struct stage *g = *state;
+	struct err e;
+
+	stage_open(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	/* scope observationDomainId; samplingInterval, systemInitTimeMilliseconds */
+	SEND(g, 1, 0, 7, 3, 257, 3, 1, 149, 4, 34, 2, 160, 8);
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	assert_true(g->rate == 0);
+	assert_false(g->clock.has_uptime);
+	SEND(g, 1, 1, 7, 257, 0, 7, 100, 0, 0, 0, 60000);
+	close(mkstemp(path));
+	assert_int_equal(sessions_save(g->sessions, path, &e), 0);
+	sessions_free(g->sessions);
+	g->sessions = stage_sessions(g);
+	assert_int_equal(sessions_load(g->sessions, path, &e), 0);
+	unlink(path);
+	SEND(g, 1, 2, 7, 256, 1, 2);
+	assert_true(g->rate == 100);
+	assert_true(g->clock.has_uptime);
+	/* exported 1000 s after 1970, started 60 s after */
+	assert_int_equal(g->clock.uptime_ms, 940000);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -168,6 +199,7 @@ main(void)
 	    CASE(test_an_uptime_that_begins_again_is_a_restart_and_no_loss),
 	    CASE(test_an_uptime_that_passes_its_end_is_no_restart),
 	    CASE(test_withdrawals_over_udp_are_ignored_and_counted),
+	    CASE(a_snapshot_knows_rates_and_when_exporters_started),
 	    CASE(test_zeros_at_the_end_of_a_message_are_padding),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,6 +18,8 @@ take_set(const struct template *t, const uint8_t *bytes, size_t length,
 	g->records += (unsigned)n;
 	g->position = o->position;
 	g->arrival_ns = o->arrival_ns;
+	g->rate = sampling_find(o->sampling, SAMPLING_DOMAIN, 0);
+	g->clock = o->clock;
 	snprintf(g->exporter, sizeof g->exporter, "%s", o->exporter);
 	return g->answer < 0 ? g->answer : n;
 }
