@@ -36,6 +36,22 @@ write_delivery(const struct session_delivery *d, char *out, size_t capacity, siz
 	return n < 0 ? capacity : at + (size_t)n;
 }
 
+/* As above. */
+static size_t
+write_roster(const struct session_identity *s, char *out, size_t capacity, size_t at)
+{
+	char name[sizeof s->name], domains[sizeof s->domains];
+	int n;
+
+	copy_line(name, sizeof name, s->name, sizeof s->name - 1);
+	copy_line(domains, sizeof domains, s->domains, sizeof s->domains - 1);
+	n = snprintf(out + at, capacity - at, "%s%s%s%s%s%s",
+	    name[0] == '\0' ? "" : "name=", name, name[0] == '\0' ? "" : "\n",
+	    domains[0] == '\0' ? "" : "domains=", domains,
+	    domains[0] == '\0' ? "" : "\n");
+	return n < 0 ? capacity : at + (size_t)n;
+}
+
 size_t
 session_identity_write(const struct session_identity *s, char *out, size_t capacity)
 {
@@ -57,6 +73,9 @@ session_identity_write(const struct session_identity *s, char *out, size_t capac
 	length = n < 0 ? capacity : (size_t)n;
 	if (s->delivery.is_on && length < capacity) {
 		length = write_delivery(&s->delivery, out, capacity, length);
+	}
+	if (length < capacity) {
+		length = write_roster(s, out, capacity, length);
 	}
 	return length < capacity ? length : 0;
 }
@@ -156,6 +175,10 @@ read_pair(const char *line, size_t length, struct session_identity *s)
 		copy_line(s->peer, sizeof s->peer, equals + 1, left);
 	} else if (key == 8 && memcmp(line, "identity", key) == 0) {
 		copy_line(s->identity, sizeof s->identity, equals + 1, left);
+	} else if (key == 4 && memcmp(line, "name", key) == 0) {
+		copy_line(s->name, sizeof s->name, equals + 1, left);
+	} else if (key == 7 && memcmp(line, "domains", key) == 0) {
+		copy_line(s->domains, sizeof s->domains, equals + 1, left);
 	} else if (key == 4 && memcmp(line, "port", key) == 0) {
 		s->port = read_port(equals + 1, left);
 	} else {

@@ -51,16 +51,19 @@ struct session_delivery {
 /* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000,
  * identity=host.example (from the verified certificate; empty: none), port=4739 (of
  * ours, where datagrams go to; 0: not said).  With a spool also spool=32 hex digits,
- * start=, preamble=, lost_messages=, lost_records= in decimal. */
+ * start=, preamble=, lost_messages=, lost_records= in decimal.  What the roster says of
+ * it: name= (of its exporter), domains=1,5-9 (that it may use; not said: all). */
 struct session_identity {
 	char transport[16];
 	char peer[128];
 	char identity[256];
 	uint16_t port;
 	struct session_delivery delivery;
+	char name[128];
+	char domains[256]; /* as domain_ranges_parse() reads them */
 };
 /* Longest text that session_identity_write() makes. */
-#define SESSION_IDENTITY_TEXT 640
+#define SESSION_IDENTITY_TEXT 1056
 /* The length written, 0 when capacity is too small.  Control characters become '?'. */
 size_t session_identity_write(
     const struct session_identity *s, char *out, size_t capacity);

@@ -41,6 +41,8 @@ static const struct {
     [EXPORTER_DROPPED +
 	SESSION_REFUSED_DOMAIN] = {"droppedRefusedDomain", KIND_INTEGER, 8},
     [EXPORTER_DROPPED +
+	SESSION_FORBIDDEN_DOMAIN] = {"droppedForbiddenDomain", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED +
 	SESSION_IGNORED_WITHDRAWAL] = {"ignoredWithdrawals", KIND_INTEGER, 8},
     [EXPORTER_DROPPED + SESSION_REPEATED] = {"droppedRepeated", KIND_INTEGER, 8},
 };

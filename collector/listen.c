@@ -137,7 +137,7 @@ second_expired(struct loop_timer *t, uint64_t now_ns)
 		log_warning("%" PRIu64 " more peers came or went", l->untold);
 	}
 	l->untold = l->told = l->noted = 0;
-	reception_time_out(l, now_ns);
+	admission_time_out(l, now_ns);
 	for (unsigned i = 0; i < l->door_count; i++) {
 		struct door *d = &l->doors[i];
 		if (!d->is_watched && d->watch.fd >= 0) {
@@ -151,6 +151,44 @@ second_expired(struct loop_timer *t, uint64_t now_ns)
 }
 
 /* Making and ending. */
+
+const char *
+listener_end_name(enum listener_end e)
+{
+	static const char *const names[LISTENER_ENDS] = {
+	    [LISTENER_FULL] = "full",
+	    [LISTENER_ADDRESS_FULL] = "address-full",
+	    [LISTENER_HALF_OPEN] = "half-open",
+	    [LISTENER_NO_HANDSHAKE] = "no-handshake",
+	    [LISTENER_IDLE] = "idle",
+	    [LISTENER_SLOW] = "slow",
+	    [LISTENER_ERRORS] = "errors",
+	    [LISTENER_NO_IPFIX] = "no-ipfix",
+	    [LISTENER_NO_LONGER] = "no-longer-permitted",
+	    [LISTENER_NO_MEMORY] = "no-memory",
+	};
+
+	return (unsigned)e < LISTENER_ENDS ? names[e] : "unknown";
+}
+
+static bool
+has_identity(const char *identity, void *data)
+{
+	const struct listener *l = data;
+
+	return roster_has_identity(l->roster, identity);
+}
+
+static int
+open_roster(struct listener *l, struct err *e)
+{
+	if (l->settings.roster_file == NULL) {
+		return 0;
+	}
+	l->settings.tls.is_permitted = has_identity;
+	l->settings.tls.permission = l;
+	return roster_load(l->settings.roster_file, &l->roster, e);
+}
 
 int
 listener_new(const struct listener_settings *settings, struct loop *loop,
@@ -172,7 +210,7 @@ listener_new(const struct listener_settings *settings, struct loop *loop,
 	l->intake.out = out;
 	l->second_timer = (struct loop_timer){.expired = second_expired, .data = l};
 	reception_init(l);
-	rc = 0;
+	rc = open_roster(l, e);
 	for (unsigned i = 0; i < settings->uri_count && rc == 0; i++) {
 		l->door_count = i + 1;
 		rc = open_door(l, &l->doors[i], settings->uris[i], e);
@@ -198,16 +236,29 @@ int
 listener_reload(struct listener *l, struct err *e)
 {
 	struct tls_context *fresh = NULL;
+	struct roster *roster = NULL;
 	int rc = 0;
 
 	if (l->tls != NULL) {
 		rc = tls_context_new(&l->settings.tls, true, &fresh, e);
 	}
+	if (rc == 0 && l->roster != NULL) {
+		rc = roster_load(l->settings.roster_file, &roster, e);
+	}
+	if (rc < 0) {
+		tls_context_free(fresh);
+		return rc;
+	}
 	if (fresh != NULL) {
 		tls_context_free(l->tls); /* connections keep theirs */
 		l->tls = fresh;
 	}
-	return rc;
+	if (roster != NULL) {
+		roster_free(l->roster);
+		l->roster = roster;
+		admission_judge_anew(l);
+	}
+	return 0;
 }
 
 void
@@ -233,6 +284,7 @@ listener_counts(const struct listener *l, struct listener_counts *ret)
 	*ret = l->counts;
 	ret->bytes = l->bytes;
 	ret->messages = l->messages;
+	add_list(&l->half_open, ret);
 	add_list(&l->peers, ret);
 	add_list(&l->stuck, ret);
 	add_list(&l->ended, ret);
@@ -273,6 +325,7 @@ listener_free(struct listener *l)
 		reception_done(l);
 	}
 	tls_context_free(l->tls);
+	roster_free(l->roster);
 	free(l->doors);
 	free(l);
 }

@@ -17,18 +17,35 @@
 #include "common/tls.h"
 
 struct listener_settings {
+	const char *roster_file; /* who may send; NULL: everybody whom TLS lets in */
 	const char *const *uris;
 	unsigned uri_count;
 	struct tls_settings tls;
-	unsigned max_peers;
+	unsigned max_peers, max_peers_per_address;
+	unsigned max_half_open; /* peers that have proved nothing yet */
 	uint64_t handshake_timeout_ns, idle_timeout_ns;
+	uint64_t message_timeout_ns; /* from a message's first byte to its last */
 	uint64_t sync_interval_ns; /* how often the journal is written and handed on */
 	struct udp_door_settings udp;
 };
 
+enum listener_end {    /* why a peer was not taken in, or was sent away */
+	LISTENER_FULL, /* too many peers */
+	LISTENER_ADDRESS_FULL,
+	LISTENER_HALF_OPEN,    /* many others came while it had proved nothing */
+	LISTENER_NO_HANDSHAKE, /* in time */
+	LISTENER_IDLE,
+	LISTENER_SLOW,   /* a message begun was not whole in time */
+	LISTENER_ERRORS, /* too many of its messages were wrong */
+	LISTENER_NO_IPFIX,
+	LISTENER_NO_LONGER, /* certificates or the roster were read anew */
+	LISTENER_NO_MEMORY,
+	LISTENER_ENDS,
+};
+const char *listener_end_name(enum listener_end e); /* "address-full" */
+
 struct listener_counts {
-	uint64_t accepted, refused[TLS_REFUSALS], refused_full, refused_protocol,
-	    timed_out;
+	uint64_t accepted, refused[TLS_REFUSALS], ended[LISTENER_ENDS];
 	uint64_t bytes, messages;
 	unsigned peers;
 };

@@ -190,6 +190,12 @@ static const struct option table[] = {
 	.kind = OPTION_FLAG,
 	AT(tls12),
 	.help = "Also speak TLS 1.2, with exporters that have nothing newer."},
+    {.name = "peers",
+	.kind = OPTION_STRING,
+	AT(peers),
+	.argument = "FILE",
+	.help = "Who may send, as which exporter, in which observation domains: see "
+		"PEERS.  Without it everybody may whom certificates let in."},
     {.name = "max-peers",
 	.kind = OPTION_NUMBER,
 	AT(max_peers),
@@ -198,6 +204,22 @@ static const struct option table[] = {
 	.min = 1,
 	.max = 100000,
 	.help = "Connections at a time."},
+    {.name = "max-peers-per-address",
+	.kind = OPTION_NUMBER,
+	AT(max_peers_per_address),
+	.argument = "N",
+	.standard = "256",
+	.max = 100000,
+	.help = "Connections at a time from one address; 0: as many as from all."},
+    {.name = "max-handshakes",
+	.kind = OPTION_NUMBER,
+	AT(max_half_open),
+	.argument = "N",
+	.standard = "256",
+	.max = 100000,
+	.help = "Connections at a time whose handshake is not done or, where there is "
+		"no certificate, that have not sent a message yet.  When there is no "
+		"room for one more, the oldest of them goes; 0: no bound of its own."},
     {.name = "max-spools",
 	.kind = OPTION_NUMBER,
 	AT(max_spools),
@@ -214,6 +236,13 @@ static const struct option table[] = {
 	.standard = "10s",
 	.min = 1000000,
 	.help = "How long a TLS handshake may take."},
+    {.name = "message-timeout",
+	.kind = OPTION_DURATION,
+	AT(message_timeout_ns),
+	.argument = "TIME",
+	.standard = "30s",
+	.min = 1000000,
+	.help = "How long a message may take from its first byte to its last."},
     {.name = "idle-timeout",
 	.kind = OPTION_DURATION,
 	AT(idle_timeout_ns),
@@ -314,8 +343,31 @@ static const struct option_program program = {
 	"command goes on from there: every message in the journal is counted exactly "
 	"once.\n\n"
 	"SIGINT and SIGTERM end it in order: what peers have sent is taken, everything "
-	"stored, and the summary printed.  SIGHUP reads certificate, key, authorities "
-	"and revocation lists anew, for peers that connect from then on.\n\n"
+	"stored, and the summary printed.  SIGHUP reads certificate, key, authorities, "
+	"revocation lists and the peers' file anew, for peers that connect from then "
+	"on.\n\n"
+	"# PEERS\n\n"
+	"The file of --peers lists who may send.  An identity is what the verified "
+	"certificate says (the first DNS name of its subject alternative names, else "
+	"its URI, address, or common name), exactly, or with a wildcard for the first "
+	"label.  Whoever has a certificate is judged by its identity alone, whoever "
+	"has "
+	"none (tcp, udp, sctp, --insecure-no-client-auth) by its address; the exact "
+	"name and the longest prefix win.  name: what tables call the exporter; "
+	"domains: the observation domains that it may use, all without it.\n\n"
+	"\tpeers:\n"
+	"\t  - identity: tap1.example\n"
+	"\t    name: tap1\n"
+	"\t    domains: [1, 5-9]\n"
+	"\t  - identity: '*.edge.example'\n"
+	"\t  - address: 192.0.2.0/24\n\n"
+	"Who is not in it is refused (counted as identity); messages of other domains "
+	"are counted (forbidden-domain) and not stored.  The journal keeps what "
+	"applied "
+	"when a session began, so a replay decides the same.  SIGHUP reads the file "
+	"anew; sessions stay, except of those whom it no longer has, or has with "
+	"another name or other domains: they end, and may come again on their new "
+	"terms.\n\n"
 	"# FILES\n\n"
 	"In the directory of --store: flowpair.sqlite holds the small tables and the "
 	"catalog, TABLE-YYYY-MM-DD.sqlite one day of a large one, which is compacted "

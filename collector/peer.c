@@ -247,8 +247,9 @@ peer_end(struct peer *p, struct intake *intake, const char *reason)
 	return p->state == PEER_ENDING ? put_close(p, intake) : PEER_GONE;
 }
 
-static bool
-put_open(struct peer *p, struct intake *intake)
+/* 0, -EBUSY: no room; -EACCES: it may not come in. */
+static int
+put_open(struct peer *p, struct intake *intake, struct err *e)
 {
 	struct session_identity identity = {0};
 	char text[SESSION_IDENTITY_TEXT];
@@ -258,13 +259,17 @@ put_open(struct peer *p, struct intake *intake)
 	    p->transport.ops->scheme);
 	memcpy(identity.peer, p->transport.peer, sizeof identity.peer);
 	memcpy(identity.identity, p->transport.identity, sizeof identity.identity);
+	if (p->introduce != NULL && !p->introduce(p, &identity)) {
+		return err_set(e, -EACCES, "%s is not among the peers permitted here",
+		    p->transport.peer);
+	}
 	n = session_identity_write(&identity, text, sizeof text);
 	p->session = journal_new_session(intake->journal);
 	if (!intake_put(intake, FRAME_OPEN, p->session, text, n)) {
-		return false;
+		return -EBUSY;
 	}
 	p->state = PEER_OPEN;
-	return true;
+	return 0;
 }
 
 /* The handshake failed.  The alert that tells the peer why must not be overtaken by a
@@ -323,8 +328,11 @@ peer_step(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 		}
 		p->state = PEER_OPENING;
 	}
-	if (p->state == PEER_OPENING && !put_open(p, intake)) {
-		return PEER_STUCK;
+	if (p->state == PEER_OPENING) {
+		rc = put_open(p, intake, e);
+		if (rc < 0) {
+			return rc == -EBUSY ? PEER_STUCK : refuse(p);
+		}
 	}
 	if (p->state == PEER_OPEN) {
 		return step_open(p, intake, budget, e);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "collector/intake.h"
+#include "common/address.h"
 #include "common/err.h"
 #include "common/loop.h"
 #include "common/transport.h"
@@ -47,18 +48,29 @@ struct peer {
 	char reason[256]; /* of FRAME_CLOSE; "": in order */
 	uint64_t messages, bytes;
 
+	/* Completes what FRAME_OPEN says; false: it may not come in.  NULL: all may. */
+	bool (*introduce)(struct peer *p, struct session_identity *who);
+
 	/* The listener's. */
 	struct listener *listener;
 	struct loop_watch watch;
 	struct loop_timer timer; /* of its handshake */
 	bool is_watched, is_waiting_again;
 	uint64_t began_ns, since_ns; /* accepted; last sign of life; monotonic */
+	uint64_t
+	    partial_ns; /* since when a message is begun and not whole; 0: none is */
+	uint64_t partial_after; /* messages before that one */
+	uint64_t terms;         /* on which it was let in */
+	struct address address;
+	bool has_address;
+	struct peer *neighbour; /* from addresses of the same bucket */
 	struct peer_list *list;
 	struct peer *next, *previous;
 };
 
 struct peer_list {
 	struct peer *first, *last;
+	unsigned count;
 };
 
 /* Takes the accepted transport over; NULL (and it is closed): no memory. */

@@ -43,6 +43,7 @@ append(struct peer_list *list, struct peer *p)
 		list->first = p;
 	}
 	list->last = p;
+	list->count++;
 }
 
 static void
@@ -53,6 +54,7 @@ take_out(struct peer *p)
 	*(p->previous != NULL ? &p->previous->next : &list->first) = p->next;
 	*(p->next != NULL ? &p->next->previous : &list->last) = p->previous;
 	p->list = NULL;
+	list->count--;
 }
 
 static void
@@ -99,6 +101,7 @@ forget(struct listener *l, struct peer *p)
 {
 	unwatch(p);
 	take_out(p);
+	crowd_leave(&l->crowd, p);
 	l->bytes += p->bytes;
 	l->messages += p->messages;
 	l->counts.peers--;
@@ -202,7 +205,7 @@ static void
 tell_gone(struct listener *l, const struct peer *p)
 {
 	if (p->is_foreign) {
-		l->counts.refused_protocol++;
+		l->counts.ended[LISTENER_NO_IPFIX]++;
 	}
 	if (p->reason[0] == '\0' || !reception_may_tell(l)) {
 		return;
@@ -241,6 +244,9 @@ follow(struct listener *l, struct peer *p, enum peer_next next, const struct err
 		return;
 	case PEER_REFUSED:
 		why = transport_refusal(&p->transport);
+		if (why == TLS_REFUSED_NONE) {
+			why = TLS_REFUSED_IDENTITY; /* by its address */
+		}
 		l->counts.refused[why]++;
 		tell_refused(l, p->transport.ops->scheme, p->transport.peer,
 		    tls_refusal_name(why), e->text);
@@ -252,19 +258,43 @@ follow(struct listener *l, struct peer *p, enum peer_next next, const struct err
 	forget(l, p);
 }
 
+/* Where a peer belongs that waits for nothing but its socket. */
+static struct peer_list *
+place_of(struct listener *l, const struct peer *p)
+{
+	bool is_half_open = p->transport.identity[0] == '\0' && p->messages == 0;
+
+	return is_half_open ? &l->half_open : &l->peers;
+}
+
+/* Since when a message is begun.  While the peer was not read it is we who were late.
+ */
+static void
+note_partial(struct peer *p, bool was_stuck)
+{
+	if (p->carried == 0) {
+		p->partial_ns = 0;
+	} else if (p->partial_ns == 0 || was_stuck || p->partial_after != p->messages) {
+		p->partial_ns = p->since_ns;
+		p->partial_after = p->messages;
+	}
+}
+
 static void
 step(struct listener *l, struct peer *p)
 {
+	bool was_stuck = p->list == &l->stuck;
 	bool was_open = p->state >= PEER_OPEN;
 	struct err e = {0};
 	enum peer_next next;
 
 	p->is_waiting_again = false;
-	if (p->list == &l->stuck) {
-		move(p, &l->peers);
-	}
 	p->since_ns = clock_monotonic_ns();
 	next = peer_step(p, &l->intake, ROUND_BYTES, &e);
+	if (p->list != place_of(l, p)) {
+		move(p, place_of(l, p));
+	}
+	note_partial(p, was_stuck);
 	if (!was_open && p->state >= PEER_OPEN && next != PEER_REFUSED) {
 		tell_open(l, p);
 	}
@@ -337,21 +367,41 @@ reception_tell_short(struct listener *l, const struct transport *t)
 	struct err e = {0};
 
 	err_set(&e, -ENOMEM, "%s: no memory for one more peer", t->peer);
+	l->counts.ended[LISTENER_NO_MEMORY]++;
 	tell_refused(l, t->ops->scheme, t->peer, "no-memory", e.text);
+}
+
+void
+reception_end(
+    struct listener *l, struct peer *p, enum listener_end why, const char *sentence)
+{
+	struct err e = {0};
+
+	l->counts.ended[why]++;
+	if (p->state == PEER_SHAKING || p->state == PEER_OPENING) {
+		err_set(&e, -ECONNABORTED, "%s: %s", p->transport.peer, sentence);
+		tell_refused(l, p->transport.ops->scheme, p->transport.peer,
+		    listener_end_name(why), e.text);
+		forget(l, p);
+		return;
+	}
+	err_set(&e, -ECONNABORTED, "%s", sentence);
+	follow(l, p, peer_end(p, &l->intake, e.text), &e);
 }
 
 void
 reception_admit(struct listener *l, struct transport *t)
 {
-	struct err e = {0};
+	struct err e = {0}, full;
+	enum listener_end why;
 	struct peer *p;
 
 	l->counts.accepted++;
-	if (l->counts.peers >= l->settings.max_peers) {
-		l->counts.refused_full++;
-		err_set(&e, -EMFILE, "%s: %u peers are connected already", t->peer,
-		    l->counts.peers);
-		tell_refused(l, t->ops->scheme, t->peer, "too-many-peers", e.text);
+	if (admission_check(l, t, &why, &e) < 0) {
+		l->counts.ended[why]++;
+		err_set(&full, -EBUSY, "%s: %.400s", t->peer, e.text);
+		tell_refused(
+		    l, t->ops->scheme, t->peer, listener_end_name(why), full.text);
 		t->ops->close(t);
 		return;
 	}
@@ -361,56 +411,21 @@ reception_admit(struct listener *l, struct transport *t)
 		return;
 	}
 	p->listener = l;
+	p->introduce = admission_introduce;
 	p->watch.ready = peer_ready;
 	p->watch.data = p;
 	p->timer = (struct loop_timer){.expired = peer_expired, .data = p};
 	l->counts.peers++;
-	append(&l->peers, p);
+	append(&l->half_open, p);
+	crowd_join(&l->crowd, p);
 	p->began_ns = clock_monotonic_ns();
 	step(l, p);
-}
-
-static void
-time_out(struct listener *l, struct peer *p, uint64_t now_ns)
-{
-	bool is_shaking = p->state == PEER_SHAKING;
-	uint64_t limit =
-	    is_shaking ? l->settings.handshake_timeout_ns : l->settings.idle_timeout_ns;
-	uint64_t since = is_shaking ? p->began_ns : p->since_ns;
-	struct err e = {0};
-
-	if (limit == 0 || now_ns - since < limit) {
-		return;
-	}
-	l->counts.timed_out++;
-	if (is_shaking) {
-		err_set(&e, -ETIMEDOUT, "%s: no handshake within %" PRIu64 " s",
-		    p->transport.peer, (uint64_t)(limit / NS_PER_SECOND));
-		tell_refused(
-		    l, p->transport.ops->scheme, p->transport.peer, "timeout", e.text);
-		forget(l, p);
-		return;
-	}
-	err_set(&e, -ETIMEDOUT, "silent for %" PRIu64 " s",
-	    (uint64_t)(limit / NS_PER_SECOND));
-	follow(l, p, peer_end(p, &l->intake, e.text), &e);
-}
-
-/* Only those who are being read: for the others it is we who are late. */
-void
-reception_time_out(struct listener *l, uint64_t now_ns)
-{
-	struct peer *next;
-
-	for (struct peer *p = l->peers.first; p != NULL; p = next) {
-		next = p->next;
-		time_out(l, p, now_ns);
-	}
 }
 
 void
 reception_init(struct listener *l)
 {
+	crowd_init(&l->crowd);
 	l->sync_timer = (struct loop_timer){.expired = sync_expired, .data = l};
 	l->retry_timer = (struct loop_timer){.expired = retry_expired, .data = l};
 	l->again_timer = (struct loop_timer){.expired = again_expired, .data = l};
@@ -462,6 +477,9 @@ reception_stop(struct listener *l)
 	uint64_t due = clock_monotonic_ns() + STOP_NS;
 	int rc;
 
+	while (l->half_open.first != NULL) {
+		take_leave(l, l->half_open.first, due);
+	}
 	while (l->peers.first != NULL) {
 		take_leave(l, l->peers.first, due);
 	}
@@ -479,6 +497,9 @@ reception_stop(struct listener *l)
 void
 reception_done(struct listener *l)
 {
+	while (l->half_open.first != NULL) {
+		forget(l, l->half_open.first);
+	}
 	while (l->peers.first != NULL) {
 		forget(l, l->peers.first);
 	}

@@ -6,9 +6,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "collector/crowd.h"
 #include "collector/intake.h"
 #include "collector/listen.h"
 #include "collector/peer.h"
+#include "collector/roster.h"
 #include "common/transport.h"
 
 #define MS 1000000ULL
@@ -27,12 +29,15 @@ struct listener {
 	struct loop *loop;
 	struct intake intake;
 	struct tls_context *tls;
+	struct roster *roster; /* NULL: none was given */
+	struct crowd crowd;
 	struct door *doors;
 	unsigned door_count;
-	/* Every peer is in one of these: watched or waiting for its turn; waiting for
-	 * room, first come first served; ended in order, until what it sent is durable.
-	 */
-	struct peer_list peers, stuck, ended;
+	/* Every peer is in one of these: half-open, those that have neither a proved
+	 * identity nor sent a whole message; watched or waiting for its turn; waiting
+	 * for room, first come first served; ended in order, until what it sent is
+	 * durable. */
+	struct peer_list half_open, peers, stuck, ended;
 	struct loop_timer sync_timer, second_timer, retry_timer, again_timer;
 	uint64_t synced_frames;   /* intake.added at the last sync */
 	uint64_t told_frames;     /* intake.added at the last second */
@@ -49,8 +54,9 @@ bool reception_may_tell(struct listener *l);
 void reception_admit(struct listener *l, struct transport *t);
 /* One that came could not be served for want of memory. */
 void reception_tell_short(struct listener *l, const struct transport *t);
-/* Ends what has been silent for too long. */
-void reception_time_out(struct listener *l, uint64_t now_ns);
+/* Sends a peer away, for a counted reason; the sentence follows its name. */
+void reception_end(
+    struct listener *l, struct peer *p, enum listener_end why, const char *sentence);
 /* The intake is stuck: it will be asked again soon, on behalf of whoever waits. */
 void reception_wait_for_room(struct listener *l);
 /* Waits, at most until due_ns, until the intake takes frames again. */
@@ -63,5 +69,17 @@ void reception_init(struct listener *l);
 void reception_stop(struct listener *l);
 /* Closes whatever is left, at once. */
 void reception_done(struct listener *l);
+
+/* What admission.c decides.  Whether there is room for one more, which is made where
+ * half-open ones have it: 0, or -EBUSY with the reason and the sentence. */
+int admission_check(struct listener *l, const struct transport *t,
+    enum listener_end *ret_why, struct err *e);
+/* A peer's introduce(). */
+bool admission_introduce(struct peer *p, struct session_identity *who);
+/* The roster was read anew: ends the sessions of whom it has no longer, or on other
+ * terms. */
+void admission_judge_anew(struct listener *l);
+/* Ends what has been silent or slow for too long. */
+void admission_time_out(struct listener *l, uint64_t now_ns);
 
 #endif

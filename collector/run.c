@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "collector/roster.h"
 #include "collector/run_state.h"
 #include "common/clock.h"
 #include "common/share.h"
@@ -105,7 +106,15 @@ run_check(struct run *r, struct err *e)
 {
 	struct tls_settings s;
 	struct tls_context *c = NULL;
+	struct roster *roster;
 
+	if (r->o->peers != NULL) {
+		int rc = roster_load(r->o->peers, &roster, e);
+		if (rc < 0) {
+			return rc;
+		}
+		roster_free(roster);
+	}
 	if (r->o->certificate != NULL) {
 		int rc;
 		run_tls_settings(r->o, &s);

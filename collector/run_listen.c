@@ -147,9 +147,9 @@ take_signal(int number, void *data)
 	if (number != SIGHUP) {
 		stop(s);
 	} else if (listener_reload(s->listener, &e) < 0) {
-		log_error("%s; certificates stay as they were", e.text);
+		log_error("%s; certificates and peers stay as they were", e.text);
 	} else {
-		log_info("certificates and revocation lists are read anew");
+		log_info("certificates, revocation lists and peers are read anew");
 	}
 }
 
@@ -316,6 +316,10 @@ open_listener(struct service *s, struct err *e)
 	    .uris = o->listen.items,
 	    .uri_count = o->listen.count,
 	    .max_peers = (unsigned)o->max_peers,
+	    .roster_file = o->peers,
+	    .max_peers_per_address = (unsigned)o->max_peers_per_address,
+	    .max_half_open = (unsigned)o->max_half_open,
+	    .message_timeout_ns = o->message_timeout_ns,
 	    .handshake_timeout_ns = o->handshake_timeout_ns,
 	    .idle_timeout_ns = o->idle_timeout_ns,
 	    .sync_interval_ns = o->sync_interval_ns,

@@ -25,6 +25,7 @@ session_drop_name(enum session_drop d)
 	    [SESSION_REFUSED_TEMPLATE] = "refused-template",
 	    [SESSION_UNKNOWN_SESSION] = "unknown-session",
 	    [SESSION_REFUSED_DOMAIN] = "refused-domain",
+	    [SESSION_FORBIDDEN_DOMAIN] = "forbidden-domain",
 	    [SESSION_IGNORED_WITHDRAWAL] = "ignored-withdrawal",
 	    [SESSION_REPEATED] = "repeated",
 	};
@@ -340,6 +341,8 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 		p.dropped[SESSION_UNKNOWN_SESSION]++;
 	} else if (envelope_read(bytes, length, &e) < 0) {
 		p.dropped[SESSION_BAD_MESSAGE]++;
+	} else if (!domain_ranges_have(&p.session->permitted, e.domain)) {
+		p.dropped[SESSION_FORBIDDEN_DOMAIN]++;
 	} else if ((p.domain = session_domain(s, p.session, e.version, e.domain)) ==
 		   NULL) {
 		p.dropped[SESSION_REFUSED_DOMAIN]++;

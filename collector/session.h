@@ -31,6 +31,7 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_REFUSED_TEMPLATE,   /* over the bound */
 	SESSION_UNKNOWN_SESSION,    /* messages of a session that was never opened */
 	SESSION_REFUSED_DOMAIN,     /* messages of one observation domain too many */
+	SESSION_FORBIDDEN_DOMAIN,   /* messages of a domain that the peer may not use */
 	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
 	SESSION_REPEATED,           /* messages that a spool sent before */
 	SESSION_DROPS,

@@ -30,7 +30,8 @@ session_free(struct sessions *s, struct session *session)
 	free(session);
 }
 
-/* Who a record came from: the certificate's name, else the address without the port. */
+/* Who a record came from: the roster's name for it, else the certificate's, else the
+ * address without the port. */
 static void
 name_exporter(const struct sessions *s, struct session *session)
 {
@@ -40,6 +41,9 @@ name_exporter(const struct sessions *s, struct session *session)
 
 	if (s->settings.exporter != NULL) {
 		from = s->settings.exporter;
+		n = strlen(from);
+	} else if (id->name[0] != '\0') {
+		from = id->name;
 		n = strlen(from);
 	} else if (id->identity[0] != '\0') {
 		from = id->identity;
@@ -83,6 +87,7 @@ session_new(
 	/* Over SCTP messages may be sent unordered (RFC 7011 section 10.2.4). */
 	session->can_reorder =
 	    session->is_datagrams || strcmp(id->transport, "sctp") == 0;
+	(void)domain_ranges_parse(id->domains, &session->permitted); /* else none */
 	name_exporter(s, session);
 	return session;
 }
@@ -394,6 +399,10 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
 		}
 		return;
 	}
+	memcpy(known->identity.name, identity.name, sizeof identity.name);
+	memcpy(known->identity.domains, identity.domains, sizeof identity.domains);
+	(void)domain_ranges_parse(identity.domains, &known->permitted); /* else none */
+	name_exporter(s, known);
 	unlink_session(s, known);
 	link_session(s, known, session);
 	known->used = s->clock;

@@ -3,6 +3,7 @@
 #ifndef COLLECTOR_SESSION_TABLE_H
 #define COLLECTOR_SESSION_TABLE_H
 
+#include "collector/domain_range.h"
 #include "collector/sequence.h"
 #include "collector/session.h"
 
@@ -56,6 +57,7 @@ struct session {
 	bool is_datagrams; /* templates may be missing and are not withdrawn */
 	bool can_reorder;
 	struct session_identity identity;
+	struct domain_ranges permitted;
 	char exporter[256];
 	/* With a spool: */
 	struct watermark *mark;

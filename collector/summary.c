@@ -89,6 +89,7 @@ text_udp(const struct summary_udp *u, FILE *out)
 	line(out, "  kernel drops", c->kernel_drops,
 	    c->kernel_drops == 0 ? "" : "its buffer was full: see --udp-buffer");
 	line_if(out, "  no IPFIX", c->not_ipfix, "nor NetFlow: refused");
+	line_if(out, "  identity", c->not_permitted, "address not permitted: refused");
 	line(out, "  sources", c->sources, "");
 	line_if(out, "    silent", c->idle, "ended");
 	line_if(out, "    too many", c->evicted, "the longest idle ended");
@@ -105,9 +106,11 @@ text_live(const struct summary *s, FILE *out)
 		(void)snprintf(label, sizeof label, "  %s", tls_refusal_name(i));
 		line_if(out, label, l->refused[i], "refused");
 	}
-	line_if(out, "  too many", l->refused_full, "refused");
-	line_if(out, "  no IPFIX", l->refused_protocol, "refused");
-	line_if(out, "  silent", l->timed_out, "ended");
+	for (unsigned i = 0; i < LISTENER_ENDS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", listener_end_name(i));
+		line_if(out, label, l->ended[i], "refused or ended");
+	}
 	for (unsigned i = 0; i < s->udp_count; i++) {
 		text_udp(&s->udp[i], out);
 	}
@@ -188,8 +191,10 @@ json_udp(const struct summary *s, FILE *out)
 		member(out, "octets", c->octets);
 		member(out, "messages", c->messages);
 		member(out, "kernel_drops", c->kernel_drops);
-		fprintf(
-		    out, ", \"refused\": {\"not-ipfix\": %" PRIu64 "}", c->not_ipfix);
+		fprintf(out,
+		    ", \"refused\": {\"not-ipfix\": %" PRIu64 ", \"identity\": %" PRIu64
+		    "}",
+		    c->not_ipfix, c->not_permitted);
 		member(out, "sources", c->sources);
 		member(out, "idle", c->idle);
 		member(out, "evicted", c->evicted);
@@ -212,9 +217,10 @@ json_live(const struct summary *s, FILE *out)
 		    l->refused[i]);
 		separator = ", ";
 	}
-	fprintf(out, ", \"full\": %" PRIu64 ", \"no-ipfix\": %" PRIu64 "}",
-	    l->refused_full, l->refused_protocol);
-	member(out, "timed_out", l->timed_out);
+	for (unsigned i = 0; i < LISTENER_ENDS; i++) {
+		member(out, listener_end_name(i), l->ended[i]);
+	}
+	fputs("}", out);
 	json_udp(s, out);
 	member(out, "replayed", s->process.replayed);
 	member(out, "quarantined", s->process.quarantined);

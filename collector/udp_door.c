@@ -114,6 +114,7 @@ put_open(struct udp_door *d, uint32_t session, const char *peer)
 	size_t n;
 
 	snprintf(identity.peer, sizeof identity.peer, "%s", peer);
+	(void)roster_introduce(d->listener->roster, &identity);
 	n = session_identity_write(&identity, text, sizeof text);
 	return intake_put(&d->listener->intake, FRAME_OPEN, session, text, n);
 }
@@ -208,6 +209,17 @@ may_follow(struct udp_door *d, unsigned i, const struct udp_source *source, size
 	return is_exact(head, n) && n <= room && find_source(d, i, &a, &port) == source;
 }
 
+/* Who has a session is. */
+static bool
+is_permitted(struct udp_door *d, unsigned i)
+{
+	struct address a;
+	uint16_t port;
+
+	return d->listener->roster == NULL || find_source(d, i, &a, &port) != NULL ||
+	       roster_has_address(d->listener->roster, &a);
+}
+
 /* Makes a frame of the datagram at d->at and of those after it that may share it.
  * False: no room in the intake. */
 static bool
@@ -255,6 +267,9 @@ pass_batch(struct udp_door *d)
 		size_t n = udp_batch_length(d->batch, d->at, &head);
 		if (!is_flow_export(head, n)) {
 			d->counts.not_ipfix++;
+			d->at++;
+		} else if (!is_permitted(d, d->at)) {
+			d->counts.not_permitted++;
 			d->at++;
 		} else if (!pass_frame(d)) {
 			return false;

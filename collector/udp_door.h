@@ -27,6 +27,7 @@ struct udp_door_counts {
 	uint64_t datagrams, octets; /* received, those refused too */
 	uint64_t messages;          /* of them: passed on */
 	uint64_t not_ipfix;         /* refused: neither IPFIX nor NetFlow v9 or v5 */
+	uint64_t not_permitted;     /* refused: of an address not on the roster */
 	uint64_t kernel_drops;      /* datagrams the buffer had no room for */
 	uint64_t sources;           /* sessions begun */
 	uint64_t idle, evicted;     /* sessions ended: of silence; for want of room, the

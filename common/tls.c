@@ -123,6 +123,8 @@ tls_make(struct tls_context *c, SSL_CTX *ssl, BIO *bio, struct tls **ret)
 	if (t != NULL) {
 		t->fd = -1;
 		memcpy(t->alpn, c->alpn, sizeof t->alpn);
+		t->is_permitted = c->is_permitted;
+		t->permission = c->permission;
 		t->ssl = SSL_new(ssl);
 	}
 	if (t == NULL || t->ssl == NULL || bio == NULL) {

@@ -24,6 +24,9 @@ struct tls_settings {
 	    *crl; /* PEM bundle; NULL: none; then every chain member is checked */
 	bool insecure_no_client_auth; /* server: ask nobody for a certificate */
 	bool tls12; /* also TLS 1.2, for peers that need it; DTLS has 1.2 anyhow */
+	/* server: whether a certificate that is good so far may come in; NULL: yes */
+	bool (*is_permitted)(const char *identity, void *data);
+	void *permission; /* data; outlives context and connections */
 	const char *alpn; /* protocol that a client offers and a server picks when it is
 			     offered; NULL: none.  That the other end knows it not is no
 			     error: plain RFC 7011 */
@@ -36,6 +39,7 @@ enum tls_refusal {
 	TLS_REFUSED_EXPIRED, /* or not yet valid */
 	TLS_REFUSED_REVOKED,
 	TLS_REFUSED_NAME,        /* the certificate is for somebody else */
+	TLS_REFUSED_IDENTITY,    /* of a good certificate: not permitted here */
 	TLS_REFUSED_CERTIFICATE, /* unfit otherwise: purpose, weak key, no CRL of its CA
 				  */
 	TLS_REFUSED_BY_PEER,     /* an alert came: the peer did not like us */

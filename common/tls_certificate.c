@@ -17,6 +17,7 @@ tls_refusal_name(enum tls_refusal r)
 	    [TLS_REFUSED_EXPIRED] = "expired",
 	    [TLS_REFUSED_REVOKED] = "revoked",
 	    [TLS_REFUSED_NAME] = "name",
+	    [TLS_REFUSED_IDENTITY] = "identity",
 	    [TLS_REFUSED_CERTIFICATE] = "certificate",
 	    [TLS_REFUSED_BY_PEER] = "by-peer",
 	    [TLS_REFUSED_PROTOCOL] = "protocol",
@@ -220,6 +221,24 @@ explain(struct tls *t, const X509 *x, int code)
 	}
 }
 
+/* The peer's own certificate is good; whether it is welcome. */
+static int
+judge_identity(struct tls *t, const X509 *x, X509_STORE_CTX *store)
+{
+	char name[256];
+
+	tls_certificate_name(x, name, sizeof name);
+	if (t->is_permitted(name, t->permission)) {
+		return 1;
+	}
+	t->refusal = TLS_REFUSED_IDENTITY;
+	snprintf(t->reason, sizeof t->reason,
+	    "the certificate is good, but %.255s is not among the peers permitted here",
+	    name[0] == '\0' ? "its nameless owner" : name);
+	X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+	return 0;
+}
+
 int
 tls_certificate_verify(int ok, X509_STORE_CTX *store)
 {
@@ -232,6 +251,10 @@ tls_certificate_verify(int ok, X509_STORE_CTX *store)
 	if (!ok && t != NULL && x != NULL) {
 		t->refusal = refusal_of(code);
 		explain(t, x, code);
+	}
+	if (ok && t != NULL && t->is_permitted != NULL && x != NULL &&
+	    X509_STORE_CTX_get_error_depth(store) == 0) {
+		return judge_identity(t, x, store);
 	}
 	return ok;
 }

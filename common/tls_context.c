@@ -265,6 +265,8 @@ tls_context_new(const struct tls_settings *settings, bool is_server,
 		goto out;
 	}
 	c->is_server = is_server;
+	c->is_permitted = settings->is_permitted;
+	c->permission = settings->permission;
 	if (settings->alpn != NULL) {
 		strcpy(c->alpn, settings->alpn);
 	}

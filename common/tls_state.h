@@ -12,6 +12,8 @@
 struct tls_context {
 	SSL_CTX *stream, *datagram; /* TLS, DTLS */
 	bool is_server;
+	bool (*is_permitted)(const char *identity, void *data); /* or NULL */
+	void *permission;
 	char alpn[TLS_PROTOCOL];
 };
 
@@ -28,6 +30,8 @@ struct tls {
 	bool is_broken;   /* nothing more may be sent */
 	bool is_open;
 	uint32_t want;
+	bool (*is_permitted)(const char *identity, void *data); /* or NULL */
+	void *permission;
 	enum tls_refusal refusal;
 	char alpn[TLS_PROTOCOL];
 	char name[256];   /* expected of the server */

@@ -73,6 +73,26 @@ test_a_spool_reads_back_as_written(void **state)
 }
 
 static void
+test_what_the_roster_says_is_kept(void **state)
+{
+	struct session_identity s = {.transport = "tls",
+				    .peer = "192.0.2.1:5000",
+				    .name = "tap",
+				    .domains = "1,5-9"},
+				back;
+	char text[SESSION_IDENTITY_TEXT];
+	size_t n;
+
+	(void)state;
+	memset(s.identity, 'i', sizeof s.identity - 1);
+	memset(s.name + 3, 'n', sizeof s.name - 4);
+	n = session_identity_write(&s, text, sizeof text);
+	assert_int_equal(session_identity_read((uint8_t *)text, n, &back), 0);
+	assert_string_equal(back.name, s.name);
+	assert_string_equal(back.domains, "1,5-9");
+}
+
+static void
 test_a_spool_that_is_no_hex_is_none(void **state)
 {
 	static const char *const spools[] = {"", "00",
@@ -140,6 +160,7 @@ main(void)
 	    cmocka_unit_test(test_identity_reads_back_as_written),
 	    cmocka_unit_test(test_longest_identity_fits),
 	    cmocka_unit_test(test_a_spool_reads_back_as_written),
+	    cmocka_unit_test(test_what_the_roster_says_is_kept),
 	    cmocka_unit_test(test_a_spool_that_is_no_hex_is_none),
 	    cmocka_unit_test(test_line_break_in_a_certificate_forges_no_key),
 	    cmocka_unit_test(test_identity_without_peer_is_refused),

@@ -517,7 +517,7 @@ a_stream_that_is_no_ipfix_is_closed_and_counted(void **state)
 	expect_stream(&b, session_of(&b, 0), 3);
 	find_frame(&b, FRAME_CLOSE, 0, text);
 	expect_text(text, "no IPFIX: a message cannot begin with 4745 5420");
-	assert_int_equal(counts.refused_protocol, 1);
+	assert_int_equal(counts.ended[LISTENER_NO_IPFIX], 1);
 	free(stream);
 	bench_done(&b);
 }
@@ -692,7 +692,7 @@ half_open_peers_cost_an_honest_one_nothing_and_time_out(void **state)
 		close(fds[i]);
 	}
 	bench_stop(&b, &counts);
-	assert_int_equal(counts.timed_out, 200);
+	assert_int_equal(counts.ended[LISTENER_NO_HANDSHAKE], 200);
 	expect_stream(&b, session_of(&b, 0), 1000);
 	free(stream);
 	bench_done(&b);
@@ -704,24 +704,129 @@ one_peer_too_many_is_turned_away(void **state)
 	struct listener_counts counts;
 	struct bench b;
 	char text[512];
+	uint8_t *stream;
+	size_t n;
 	int fds[4];
 
 	(void)state;
 	bench_init(&b);
 	b.settings.max_peers = 3;
 	bench_start(&b);
-	for (unsigned i = 0; i < 4; i++) {
+	stream = make_stream(1, 1, &n);
+	for (unsigned i = 0; i < 3; i++) {
 		fds[i] = connect_plain(b.ports[0]);
+		send_all(fds[i], stream, n);
+		wait_frames(&b, FRAME_MESSAGES, i + 1);
 	}
+	free(stream);
+	fds[3] = connect_plain(b.ports[0]);
 	assert_true(is_closed(fds[3]));
 	wait_frames(&b, FRAME_REFUSED, 1);
 	for (unsigned i = 0; i < 4; i++) {
 		close(fds[i]);
 	}
 	bench_stop(&b, &counts);
-	assert_int_equal(counts.refused_full, 1);
+	assert_int_equal(counts.ended[LISTENER_FULL], 1);
 	find_frame(&b, FRAME_REFUSED, 0, text);
-	expect_text(text, "reason=too-many-peers");
+	expect_text(text, "reason=full");
+	bench_done(&b);
+}
+
+static void
+the_oldest_that_has_proved_nothing_makes_room(void **state)
+{
+	struct listener_counts counts;
+	struct bench b;
+	uint8_t *stream;
+	size_t n;
+	int fds[4];
+
+	(void)state;
+	bench_init(&b);
+	b.settings.max_half_open = 2;
+	bench_start(&b);
+	stream = make_stream(1, 1, &n);
+	fds[0] = connect_plain(b.ports[0]);
+	send_all(fds[0], stream, n);
+	wait_frames(&b, FRAME_MESSAGES, 1);
+	for (unsigned i = 1; i < 4; i++) {
+		fds[i] = connect_plain(b.ports[0]);
+		wait_frames(&b, FRAME_OPEN, i + 1);
+	}
+	assert_true(is_closed(fds[1]));
+	send_all(fds[0], stream, n);
+	send_all(fds[2], stream, n);
+	send_all(fds[3], stream, n);
+	wait_frames(&b, FRAME_MESSAGES, 4);
+	for (unsigned i = 0; i < 4; i++) {
+		close(fds[i]);
+	}
+	free(stream);
+	bench_stop(&b, &counts);
+	assert_int_equal(counts.ended[LISTENER_HALF_OPEN], 1);
+	bench_done(&b);
+}
+
+static void
+an_address_has_no_more_than_its_share(void **state)
+{
+	struct listener_counts counts;
+	struct bench b;
+	char text[512];
+	uint8_t *stream;
+	size_t n;
+	int fds[3];
+
+	(void)state;
+	bench_init(&b);
+	b.settings.max_peers_per_address = 2;
+	bench_start(&b);
+	stream = make_stream(1, 1, &n);
+	for (unsigned i = 0; i < 2; i++) {
+		fds[i] = connect_plain(b.ports[0]);
+		send_all(fds[i], stream, n);
+		wait_frames(&b, FRAME_MESSAGES, i + 1);
+	}
+	free(stream);
+	fds[2] = connect_plain(b.ports[0]);
+	assert_true(is_closed(fds[2]));
+	close(fds[0]);
+	wait_frames(&b, FRAME_CLOSE, 1);
+	close(fds[1]);
+	close(fds[2]);
+	bench_stop(&b, &counts);
+	assert_int_equal(counts.ended[LISTENER_ADDRESS_FULL], 1);
+	find_frame(&b, FRAME_REFUSED, 0, text);
+	expect_text(text, "reason=address-full");
+	bench_done(&b);
+}
+
+static void
+a_peer_that_drips_a_message_is_closed_after_the_message_timeout(void **state)
+{
+	struct listener_counts counts;
+	struct bench b;
+	char text[512];
+	uint8_t *stream;
+	size_t n;
+	int fd;
+
+	(void)state;
+	bench_init(&b);
+	b.settings.message_timeout_ns = NS_PER_SECOND;
+	bench_start(&b);
+	stream = make_stream(1, 1, &n);
+	fd = connect_plain(b.ports[0]);
+	send_all(fd, stream, n);
+	send_all(fd, stream, n - 1);
+	free(stream);
+	assert_true(is_closed(fd));
+	close(fd);
+	wait_frames(&b, FRAME_CLOSE, 1);
+	bench_stop(&b, &counts);
+	find_frame(&b, FRAME_CLOSE, 0, text);
+	assert_string_equal(text, "a message that it began was not whole within 1 s");
+	assert_int_equal(counts.ended[LISTENER_SLOW], 1);
 	bench_done(&b);
 }
 
@@ -877,7 +982,7 @@ a_silent_peer_is_closed_after_the_idle_timeout(void **state)
 	bench_stop(&b, &counts);
 	find_frame(&b, FRAME_CLOSE, 0, text);
 	assert_string_equal(text, "silent for 1 s");
-	assert_int_equal(counts.timed_out, 1);
+	assert_int_equal(counts.ended[LISTENER_IDLE], 1);
 	bench_done(&b);
 }
 
@@ -935,6 +1040,10 @@ main(void)
 	    cmocka_unit_test(every_refusal_has_its_reason),
 	    cmocka_unit_test(half_open_peers_cost_an_honest_one_nothing_and_time_out),
 	    cmocka_unit_test(one_peer_too_many_is_turned_away),
+	    cmocka_unit_test(the_oldest_that_has_proved_nothing_makes_room),
+	    cmocka_unit_test(an_address_has_no_more_than_its_share),
+	    cmocka_unit_test(
+		a_peer_that_drips_a_message_is_closed_after_the_message_timeout),
 	    cmocka_unit_test(
 		a_slow_processing_thread_holds_peers_up_and_nothing_is_lost),
 	    cmocka_unit_test(a_full_journal_stops_reading_until_there_is_room),

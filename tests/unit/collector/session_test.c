@@ -55,6 +55,37 @@ test_ipv6_peers_are_named_without_port_and_files_as_they_are(void **state)
 }
 
 static void
+test_the_rosters_name_and_domains_hold_for_what_the_session_sends(void **state)
+{
+	static const char text[] = "transport=tls\npeer=192.0.2.1:5000\n"
+				   "identity=tap.example\nname=tap\ndomains=7-8\n";
+	struct stage *g = *state;
+
+	sessions_open(g->sessions, 1, (const uint8_t *)text, sizeof text - 1, 1);
+	SEND(g, 1, 0, 9, 2, PORTS(256));
+	SEND(g, 1, 0, 9, 256, 1, 2);
+	assert_int_equal(g->sets, 0);
+	stage_counts(g);
+	assert_int_equal(g->counts.dropped[SESSION_FORBIDDEN_DOMAIN], 2);
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	assert_int_equal(g->sets, 1);
+	assert_string_equal(g->exporter, "tap");
+}
+
+static void
+test_domains_that_are_unreadable_permit_none(void **state)
+{
+	static const char text[] = "transport=tls\npeer=192.0.2.1:5000\ndomains=7-\n";
+	struct stage *g = *state;
+
+	sessions_open(g->sessions, 1, (const uint8_t *)text, sizeof text - 1, 1);
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	assert_int_equal(g->sets, 0);
+}
+
+static void
 test_templates_belong_to_their_session_and_domain(void **state)
 {
 	struct stage *g = *state;
@@ -469,6 +500,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(test_data_sets_with_a_template_come_out),
 	    CASE(test_ipv6_peers_are_named_without_port_and_files_as_they_are),
+	    CASE(test_the_rosters_name_and_domains_hold_for_what_the_session_sends),
+	    CASE(test_domains_that_are_unreadable_permit_none),
 	    CASE(test_templates_belong_to_their_session_and_domain),
 	    CASE(test_a_set_without_template_is_counted_and_not_taken_for_loss),
 	    CASE(test_lost_counts_data_and_options_records),

@@ -1,0 +1,171 @@
+/* Who comes in, and who has to go: the listener's bounds.
+ *
+ * Half-open is who has neither proved an identity nor sent a whole message.  Such a one
+ * never keeps anybody out: where there is no room, the oldest half-open one goes, of
+ * the same address where that address has too many.  So who does not stay half-open for
+ * long gets in, however many do nothing but connect. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/reception.h"
+#include "common/clock.h"
+#include "common/hash.h"
+
+static void
+make_room(struct listener *l, struct peer *p)
+{
+	struct err e = {0};
+
+	err_set(&e, -EBUSY,
+	    "others came while it had proved nothing for %" PRIu64 " ms",
+	    (uint64_t)((clock_monotonic_ns() - p->began_ns) / MS));
+	reception_end(l, p, LISTENER_HALF_OPEN, e.text);
+}
+
+/* 0, or -EBUSY with *ret_why and the sentence. */
+static int
+bound_address(struct listener *l, const struct transport *t, enum listener_end *ret_why,
+    struct err *e)
+{
+	struct peer *oldest;
+	unsigned n = crowd_count(&l->crowd, t, &l->half_open, &oldest);
+
+	if (l->settings.max_peers_per_address == 0 ||
+	    n < l->settings.max_peers_per_address) {
+		return 0;
+	}
+	if (oldest != NULL) {
+		make_room(l, oldest);
+		return 0;
+	}
+	*ret_why = LISTENER_ADDRESS_FULL;
+	return err_set(e, -EBUSY, "%u peers of its address are connected already", n);
+}
+
+int
+admission_check(struct listener *l, const struct transport *t,
+    enum listener_end *ret_why, struct err *e)
+{
+	int rc = bound_address(l, t, ret_why, e);
+
+	if (rc < 0) {
+		return rc;
+	}
+	if (l->half_open.count > 0 &&
+	    (l->counts.peers >= l->settings.max_peers ||
+		(l->settings.max_half_open != 0 &&
+		    l->half_open.count >= l->settings.max_half_open))) {
+		make_room(l, l->half_open.first);
+	}
+	if (l->counts.peers >= l->settings.max_peers) {
+		*ret_why = LISTENER_FULL;
+		return err_set(
+		    e, -EBUSY, "%u peers are connected already", l->counts.peers);
+	}
+	return 0;
+}
+
+/* What the roster says of a peer, to see whether it still does. */
+static uint64_t
+terms_of(const struct session_identity *who)
+{
+	return hash_bytes(who->name, strlen(who->name),
+	    hash_bytes(who->domains, strlen(who->domains), 0));
+}
+
+bool
+admission_introduce(struct peer *p, struct session_identity *who)
+{
+	if (!roster_introduce(p->listener->roster, who)) {
+		return false;
+	}
+	p->terms = terms_of(who);
+	return true;
+}
+
+static bool
+has_same_terms(const struct listener *l, const struct peer *p)
+{
+	struct session_identity who = {0};
+
+	memcpy(who.peer, p->transport.peer, sizeof who.peer);
+	memcpy(who.identity, p->transport.identity, sizeof who.identity);
+	return p->state != PEER_OPEN ||
+	       (roster_introduce(l->roster, &who) && terms_of(&who) == p->terms);
+}
+
+static void
+judge_list(struct listener *l, struct peer_list *list)
+{
+	struct peer *last = list->last, *next;
+	bool is_last = false;
+
+	/* Who cannot end for want of room goes to the end of the stuck. */
+	for (struct peer *p = list->first; p != NULL && !is_last; p = next) {
+		next = p->next;
+		is_last = p == last;
+		if (!has_same_terms(l, p)) {
+			reception_end(l, p, LISTENER_NO_LONGER,
+			    "what the peers' file says of it has changed");
+		}
+	}
+}
+
+void
+admission_judge_anew(struct listener *l)
+{
+	judge_list(l, &l->half_open);
+	judge_list(l, &l->peers);
+	judge_list(l, &l->stuck);
+}
+
+/* Time. */
+
+static void
+time_out(struct listener *l, struct peer *p, uint64_t now_ns)
+{
+	const struct listener_settings *s = &l->settings;
+	const struct {
+		bool is_meant;
+		uint64_t since, limit;
+		enum listener_end why;
+		const char *sentence;
+	} bounds[] = {
+	    {p->state == PEER_SHAKING, p->began_ns, s->handshake_timeout_ns,
+		LISTENER_NO_HANDSHAKE, "no handshake within"},
+	    {p->state != PEER_SHAKING && p->partial_ns != 0, p->partial_ns,
+		s->message_timeout_ns, LISTENER_SLOW,
+		"a message that it began was not whole within"},
+	    {p->state != PEER_SHAKING, p->since_ns, s->idle_timeout_ns, LISTENER_IDLE,
+		"silent for"},
+	};
+	struct err e = {0};
+
+	for (unsigned i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+		if (!bounds[i].is_meant || bounds[i].limit == 0 ||
+		    now_ns < bounds[i].since + bounds[i].limit) {
+			continue;
+		}
+		err_set(&e, -ETIMEDOUT, "%s %g s", bounds[i].sentence,
+		    (double)bounds[i].limit / (double)NS_PER_SECOND);
+		reception_end(l, p, bounds[i].why, e.text);
+		return;
+	}
+}
+
+/* Only those who are being read: for the others it is we who are late. */
+void
+admission_time_out(struct listener *l, uint64_t now_ns)
+{
+	struct peer_list *const lists[] = {&l->half_open, &l->peers};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer *next;
+		for (struct peer *p = lists[i]->first; p != NULL; p = next) {
+			next = p->next;
+			time_out(l, p, now_ns);
+		}
+	}
+}

@@ -1,0 +1,26 @@
+/* Connected peers by the address that they came from, to bound how many of one there
+ * are.
+ * Threads: the receiving thread.  Memory: a fixed table; chains go through the peers.
+ */
+#ifndef COLLECTOR_CROWD_H
+#define COLLECTOR_CROWD_H
+
+#include "collector/peer.h"
+
+#define CROWD_BUCKETS 1024u
+
+struct crowd {
+	uint64_t seed;
+	struct peer *buckets[CROWD_BUCKETS];
+};
+
+void crowd_init(struct crowd *c);
+/* Sets p->address.  A peer whose address is unknown belongs to no crowd. */
+void crowd_join(struct crowd *c, struct peer *p);
+void crowd_leave(struct crowd *c, struct peer *p);
+/* How many come from the address of this transport's peer; of those that are in `list`,
+ * *ret_oldest is the one that began first (NULL: none is). */
+unsigned crowd_count(const struct crowd *c, const struct transport *t,
+    const struct peer_list *list, struct peer **ret_oldest);
+
+#endif
