@@ -1,6 +1,8 @@
 /* flowpair-exporter: wires options to a run. */
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/log.h"
 #include "exporter/options.h"
@@ -22,13 +24,49 @@ list_elements(const struct options *o, struct err *e)
 	return rc;
 }
 
+/* Of the spool, or of those inside, which several collectors have. */
+static int
+print_spools(const struct options *o, struct err *e)
+{
+	char inner[PATH_MAX];
+	struct spool_counts c;
+	bool is_json = o->summary == SUMMARY_JSON;
+	unsigned n = 0;
+	int rc;
+
+	for (;; n++) {
+		(void)snprintf(inner, sizeof inner, "%s/%u", o->spool, n + 1);
+		if (access(inner, F_OK) != 0) {
+			break;
+		}
+		rc = spool_status(inner, &c, e);
+		if (rc < 0) {
+			return rc;
+		}
+		summary_print_spool(inner, &c, is_json, stdout);
+	}
+	if (n > 0) {
+		return 0;
+	}
+	rc = spool_status(o->spool, &c, e);
+	if (rc == 0) {
+		summary_print_spool(o->spool, &c, is_json, stdout);
+	}
+	return rc;
+}
+
 static void
 print_summary(struct run *r, const struct options *o)
 {
-	bool is_taken =
-	    strcmp(o->to, "file:-") == 0 || strcmp(o->to, "file:/dev/stdout") == 0;
-	FILE *out = is_taken ? stderr : stdout;
+	FILE *out = stdout;
 	struct summary s;
+
+	for (unsigned i = 0; i < o->to.count; i++) {
+		if (strcmp(o->to.items[i], "file:-") == 0 ||
+		    strcmp(o->to.items[i], "file:/dev/stdout") == 0) {
+			out = stderr;
+		}
+	}
 
 	run_summary(r, &s);
 	if (o->summary == SUMMARY_TEXT) {
@@ -70,8 +108,8 @@ main(int argc, char **argv)
 
 	log_set_program("flowpair-exporter");
 	rc = options_parse(argc, argv, &o, &e);
-	if (rc == 0 && o.list_elements) {
-		rc = list_elements(&o, &e);
+	if (rc == 0 && (o.list_elements || o.spool_status)) {
+		rc = o.list_elements ? list_elements(&o, &e) : print_spools(&o, &e);
 		options_free(&o);
 	} else if (rc == 0) {
 		status = export_all(&o, &e);

@@ -8,12 +8,14 @@
 #include "common/message.h"
 #include "common/transport.h"
 #include "exporter/conversation.h"
+#include "exporter/spool.h"
 
 #define QUEUE_LIVE  ((uint64_t)64 << 20)
 #define QUEUE_FILES ((uint64_t)2 << 20)
 
 static const char *const units[] = {"ms", "us", "s", NULL};
 static const char *const summaries[] = {"text", "json", "none", NULL};
+static const char *const deliveries[] = {"failover", "duplicate", NULL};
 static const char *const progresses[] = {"auto", "always", "never", NULL};
 
 #define AT(field) .offset = offsetof(struct options, field)
@@ -227,13 +229,58 @@ static const struct option table[] = {
 
     {.name = "to",
 	.letter = 't',
-	.kind = OPTION_STRING,
+	.kind = OPTION_LIST,
 	AT(to),
 	.argument = "URI",
 	.section = "Delivery",
 	.help = "Where the records go: file:PATH, tcp://HOST[:4739], "
 		"tls://HOST[:4740], sctp://HOST[:4739] or dtls+udp://HOST[:4740].  "
-		"Over UDP, what the network loses is lost: the collector counts it."},
+		"Over UDP, what the network loses is lost: the collector counts it.  "
+		"May be repeated: see --delivery."},
+    {.name = "delivery",
+	.kind = OPTION_CHOICE,
+	AT(delivery),
+	.argument = "HOW",
+	.standard = "failover",
+	.choices = deliveries,
+	.help = "With several --to: failover sends to one of them, in the order given, "
+		"and goes on with the next as failover-after says; duplicate sends "
+		"everything to each."},
+    {.name = "failover-after",
+	.kind = OPTION_DURATION,
+	AT(failover_after_ns),
+	.argument = "TIME",
+	.help = "Go on with the next collector when one has taken nothing for so long "
+		"and cannot be reached; 0: wait for it, however long.  What was sent "
+		"and not acknowledged goes to the next too, and is counted as possibly "
+		"duplicate."},
+    {.name = "spool",
+	.kind = OPTION_STRING,
+	AT(spool),
+	.argument = "DIR",
+	.help = "Keep messages in this directory until a collector has them for good: "
+		"they survive the exporter, and what is left is delivered by the next "
+		"run that names the directory.  Without it, they are kept in memory.  "
+		"With --delivery duplicate each collector has a spool in DIR/1, DIR/2 "
+		"and so on."},
+    {.name = "spool-size",
+	.kind = OPTION_SIZE,
+	AT(spool_bytes),
+	.argument = "BYTES",
+	.standard = "1GiB",
+	.min = SPOOL_LEAST,
+	.help =
+	    "How large the directory may grow.  Then reading files waits, and a live "
+	    "capture drops the oldest that was never sent, and counts."},
+    {.name = "deliver-only",
+	.kind = OPTION_FLAG,
+	AT(deliver_only),
+	.help = "Read nothing: deliver what the spool holds, and end."},
+    {.name = "spool-status",
+	.kind = OPTION_FLAG,
+	AT(spool_status),
+	.help = "Print the account of the spool (by --summary, as text or JSON), and "
+		"exit.  Somebody may be using it."},
     {.name = "certificate",
 	.kind = OPTION_STRING,
 	AT(certificate),
@@ -264,15 +311,19 @@ static const struct option table[] = {
 	AT(queue_bytes),
 	.argument = "BYTES",
 	.min = 1 << 20,
-	.help = "Messages kept while the collector is slow or away; 64MiB live, 2MiB "
-		"when reading files.  When they are more, reading files waits, and a "
-		"live capture drops and counts."},
+	.help =
+	    "Messages kept in memory while the collector is slow or away, or has not "
+	    "acknowledged them; 64MiB live and over secured transports, else 2MiB.  "
+	    "When they are more and not on disk (--spool), reading files waits, and "
+	    "a live capture drops and counts."},
     {.name = "give-up",
 	.kind = OPTION_DURATION,
 	AT(give_up_ns),
 	.argument = "TIME",
 	.standard = "60s",
-	.help = "At the end, how long to try to deliver what is queued; 0: for ever."},
+	.help =
+	    "At the end, how long to try to deliver what is held; 0: for ever.  What "
+	    "is left then stays in the spool, if there is one."},
 
     {.name = "summary",
 	.kind = OPTION_CHOICE,
@@ -298,7 +349,9 @@ static const struct option_program program = {
     .summary = "turn packets into bidirectional conversation records (IPFIX)",
     .synopsis = "-i NAME [-i NAME ...] --to URI [option ...]\n"
 		"-r FILE [-r FILE ...] --to URI [option ...]\n"
-		"--trace-csv FILE --to URI [option ...]",
+		"--trace-csv FILE --to URI [option ...]\n"
+		"--deliver-only --spool DIR --to URI [option ...]\n"
+		"--spool-status --spool DIR",
     .manual =
 	"Watches packets on interfaces or in captures, follows the conversations in "
 	"them, and sends one IPFIX record (RFC 7011, RFC 5103) for each: packets, "
@@ -311,7 +364,26 @@ static const struct option_program program = {
 	"\tflowpair-exporter -r day.pcap.gz --to file:day.ipfix\n\n"
 	"An interface to a collector, with mutual certificates:\n\n"
 	"\tflowpair-exporter -i eth0 --to tls://collector.example.net \\\n"
-	"\t    --certificate tap1.pem --key tap1.key --ca ca.pem --user nobody\n",
+	"\t    --certificate tap1.pem --key tap1.key --ca ca.pem --user nobody\n\n"
+	"The same, losing nothing while the collector is away:\n\n"
+	"\tflowpair-exporter -i eth0 --to tls://collector.example.net \\\n"
+	"\t    --certificate tap1.pem --key tap1.key --ca ca.pem \\\n"
+	"\t    --spool /var/spool/flowpair\n\n"
+	"# DELIVERY\n\n"
+	"A collector of ours, reached over a secured stream, acknowledges messages "
+	"when "
+	"they are durable in its journal.  Until then the exporter keeps them, in "
+	"memory "
+	"or in the directory of --spool, and sends them again after a reconnect; what "
+	"came twice the collector counts once.  To any other collector a message is "
+	"delivered when the transport has taken it.\n\n"
+	"A spool has one user at a time and a random id.  The collector refuses a "
+	"second "
+	"connection with the same id (a copy).  If it knows messages that this spool "
+	"never sent (an old state was restored), what the spool brought along is taken "
+	"for delivered and new messages go under a new id.\n\n"
+	"After a crash the live conversations are lost, and the next run says so; what "
+	"was handed over to the spool is not.\n",
     .options = table,
     .count = sizeof table / sizeof *table,
 };
@@ -328,6 +400,14 @@ check_input(const struct options *o, struct err *e)
 	unsigned kinds =
 	    (o->interfaces.count > 0) + (o->files.count > 0) + (o->trace_csv != NULL);
 
+	if (o->deliver_only) {
+		return kinds == 0 && o->spool != NULL
+			   ? 0
+			   : err_set(e, -EINVAL,
+				 "--deliver-only sends what a spool holds: give "
+				 "--spool "
+				 "DIR, and nothing to read");
+	}
 	if (kinds != 1) {
 		return err_set(e, -EINVAL,
 		    kinds == 0
@@ -375,17 +455,11 @@ check_timeouts(const struct options *o, struct err *e)
 }
 
 static int
-check_target(const struct options *o, struct err *e)
+check_target(const struct options *o, const char *text, struct err *e)
 {
 	struct transport_uri to;
-	int rc;
+	int rc = transport_parse_uri(text, &to, e);
 
-	if (o->to == NULL) {
-		return err_set(e, -EINVAL,
-		    "nowhere to send records to: give --to file:PATH, --to tcp://HOST "
-		    "or --to tls://HOST");
-	}
-	rc = transport_parse_uri(o->to, &to, e);
 	if (rc == 0 && o->message_size > to.ops->message_max) {
 		rc = err_set(e, -EINVAL,
 		    "--message-size %" PRIu64
@@ -396,6 +470,44 @@ check_target(const struct options *o, struct err *e)
 	return rc;
 }
 
+static int
+check_delivery(const struct options *o, struct err *e)
+{
+	int rc = 0;
+
+	if (o->to.count == 0) {
+		return err_set(e, -EINVAL,
+		    "nowhere to send records to: give --to file:PATH, --to tcp://HOST "
+		    "or --to tls://HOST");
+	}
+	if (o->failover_after_ns != 0 &&
+	    (o->to.count < 2 || o->delivery != DELIVERY_FAILOVER)) {
+		return err_set(e, -EINVAL,
+		    "--failover-after needs another collector to go to: give --to "
+		    "twice, and --delivery failover");
+	}
+	for (unsigned i = 0; i < o->to.count && rc == 0; i++) {
+		rc = check_target(o, o->to.items[i], e);
+	}
+	return rc;
+}
+
+/* Acknowledgements come a fraction of a second after the messages: so much must find
+ * room until then. */
+static uint64_t
+standard_queue(const struct options *o)
+{
+	struct transport_uri uri;
+
+	for (unsigned i = 0; i < o->to.count; i++) {
+		if (transport_parse_uri(o->to.items[i], &uri, NULL) == 0 &&
+		    uri.ops->is_secure) {
+			return QUEUE_LIVE;
+		}
+	}
+	return options_is_live(o) ? QUEUE_LIVE : QUEUE_FILES;
+}
+
 int
 options_parse(int argc, char **argv, struct options *ret, struct err *e)
 {
@@ -404,19 +516,25 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 	if (rc != 0 || ret->list_elements) {
 		return rc;
 	}
-	rc = check_input(ret, e);
-	if (rc == 0) {
-		rc = check_timeouts(ret, e);
-	}
-	if (rc == 0) {
-		rc = check_target(ret, e);
+	if (ret->spool_status) {
+		rc = ret->spool != NULL
+			 ? 0
+			 : err_set(e, -EINVAL, "--spool-status needs --spool DIR");
+	} else {
+		rc = check_input(ret, e);
+		if (rc == 0) {
+			rc = check_timeouts(ret, e);
+		}
+		if (rc == 0) {
+			rc = check_delivery(ret, e);
+		}
 	}
 	if (rc < 0) {
 		options_free(ret);
 		return rc;
 	}
 	if (ret->queue_bytes == 0) {
-		ret->queue_bytes = options_is_live(ret) ? QUEUE_LIVE : QUEUE_FILES;
+		ret->queue_bytes = standard_queue(ret);
 	}
 	return 0;
 }

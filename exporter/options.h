@@ -10,6 +10,7 @@
 
 enum options_unit { UNIT_MS, UNIT_US, UNIT_S };
 enum options_summary { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
+enum options_delivery { DELIVERY_FAILOVER, DELIVERY_DUPLICATE };
 enum options_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct options {
@@ -32,7 +33,12 @@ struct options {
 	const char *templates, *schemas;
 	bool list_elements;
 	/* delivery */
-	const char *to, *certificate, *key, *ca, *crl;
+	struct option_list to;
+	unsigned delivery; /* enum options_delivery */
+	uint64_t failover_after_ns, spool_bytes;
+	const char *spool;
+	bool deliver_only, spool_status;
+	const char *certificate, *key, *ca, *crl;
 	bool tls12;
 	uint64_t queue_bytes, give_up_ns;
 	/* report */

@@ -12,29 +12,29 @@
 #include <unistd.h>
 
 #include "common/cursor.h"
-#include "common/message.h"
 
-#define IN_FLIGHT   4096u /* messages numbered but not yet taken; a power of two */
-#define SEQUENCE_AT 8     /* in the message header */
+#define BYTES_PER_SLOT 256u /* of the ring; shorter messages fill the slots first */
+#define SLOTS_LEAST    4096u
+
+struct slot {
+	uint64_t position, total;
+	uint32_t records, data;
+};
 
 /* The bytes are mapped twice in a row, so that every message and every gather is
- * contiguous.  Messages lie back to back and know their lengths.  While one waits, its
- * sequence number field holds its count of records; that is replaced when the message
- * is numbered for a connection, and put back when the connection breaks. */
+ * contiguous.  What is known of each message lies in a ring of slots. */
 struct queue {
 	uint8_t *bytes;
 	size_t capacity;
+	struct slot *slots;
+	uint64_t slot_count;
+	uint64_t total; /* the pusher's: data records */
 	int fd;
-	_Atomic uint64_t head, tail; /* bytes ever taken out and put in */
-	_Atomic uint64_t wake_at;    /* the taker sleeps until so many; 0: awake */
+	_Atomic uint64_t head, tail; /* bytes ever let go and pushed */
+	_Atomic uint64_t first, end; /* the same in messages */
+	_Atomic uint64_t wake_at; /* the taker sleeps until so many bytes; 0: awake */
 	_Atomic uint32_t space_turn; /* futex of a waiting push */
 	_Atomic bool wants_space, is_hurried, is_over;
-
-	/* The taker's own. */
-	uint32_t sequence;
-	size_t numbered, taken; /* bytes after head: with sequence numbers; written */
-	unsigned first, end;    /* of in_flight */
-	uint32_t in_flight[IN_FLIGHT]; /* records of each numbered message */
 };
 
 /* Maps the same memory twice in a row; NULL: errno. */
@@ -80,7 +80,9 @@ queue_new(uint64_t capacity)
 	}
 	q->capacity = ((size_t)capacity + page - 1) / page * page;
 	q->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (q->fd >= 0) {
+	q->slot_count = q->capacity / BYTES_PER_SLOT + SLOTS_LEAST;
+	q->slots = calloc(q->slot_count, sizeof *q->slots);
+	if (q->fd >= 0 && q->slots != NULL) {
 		q->bytes = map_twice(q->capacity);
 	}
 	if (q->bytes == NULL) {
@@ -104,6 +106,7 @@ queue_free(struct queue *q)
 	if (q->fd >= 0) {
 		close(q->fd);
 	}
+	free(q->slots);
 	free(q);
 }
 
@@ -117,12 +120,6 @@ static uint8_t *
 at(const struct queue *q, uint64_t position)
 {
 	return q->bytes + position % q->capacity;
-}
-
-static size_t
-length_at(const struct queue *q, uint64_t position)
-{
-	return load_u16(at(q, position) + 2);
 }
 
 uint64_t
@@ -153,9 +150,16 @@ wake_pusher(struct queue *q)
 /* Pushing. */
 
 static bool
+has_room(struct queue *q, size_t length)
+{
+	return q->capacity - queue_bytes(q) >= length &&
+	       atomic_load(&q->end) - atomic_load(&q->first) < q->slot_count;
+}
+
+static bool
 is_full(struct queue *q, size_t length)
 {
-	return q->capacity - queue_bytes(q) < length && !atomic_load(&q->is_hurried) &&
+	return !has_room(q, length) && !atomic_load(&q->is_hurried) &&
 	       !atomic_load(&q->is_over);
 }
 
@@ -177,24 +181,25 @@ wait_for_room(struct queue *q, size_t length)
 
 bool
 queue_push(struct queue *q, const uint8_t *message, size_t length, uint32_t records,
-    bool (*may_wait)(void *data), void *data)
+    uint32_t data, bool (*may_wait)(void *arg), void *arg)
 {
 	uint64_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
+	uint64_t end = atomic_load_explicit(&q->end, memory_order_relaxed);
 	uint64_t wake;
-	uint8_t *to;
 
-	while (is_full(q, length) && may_wait != NULL && may_wait(data)) {
+	while (is_full(q, length) && may_wait != NULL && may_wait(arg)) {
 		wait_for_room(q, length);
 	}
-	if (atomic_load(&q->is_over) || q->capacity - queue_bytes(q) < length) {
+	if (atomic_load(&q->is_over) || !has_room(q, length)) {
 		return false;
 	}
-	to = at(q, tail);
-	memcpy(to, message, length);
-	store_u32(to + SEQUENCE_AT, records);
+	memcpy(at(q, tail), message, length);
+	q->slots[end % q->slot_count] = (struct slot){tail, q->total, records, data};
+	q->total += data;
 	atomic_store(&q->tail, tail + length);
+	atomic_store(&q->end, end + 1);
 	wake = atomic_load(&q->wake_at);
-	if (wake != 0 && queue_bytes(q) >= wake &&
+	if (wake != 0 && tail + length >= wake &&
 	    atomic_exchange(&q->wake_at, 0) != 0) {
 		queue_wake(q);
 	}
@@ -230,89 +235,61 @@ queue_is_over(struct queue *q)
 
 /* Taking. */
 
-void
-queue_begin(struct queue *q, uint32_t sequence)
+uint64_t
+queue_first(struct queue *q)
 {
-	q->sequence = sequence;
+	return atomic_load_explicit(&q->first, memory_order_relaxed);
 }
 
-size_t
-queue_gather(struct queue *q, const uint8_t **ret)
+uint64_t
+queue_end_index(struct queue *q)
 {
-	uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
-	uint64_t tail = atomic_load_explicit(&q->tail, memory_order_acquire);
-
-	while (head + q->numbered < tail && q->numbered - q->taken < QUEUE_GATHER &&
-	       q->end - q->first < IN_FLIGHT) {
-		uint8_t *message = at(q, head + q->numbered);
-		uint32_t records = load_u32(message + SEQUENCE_AT);
-		message_set_sequence(message, q->sequence);
-		q->sequence += records;
-		q->in_flight[q->end++ % IN_FLIGHT] = records;
-		q->numbered += length_at(q, head + q->numbered);
-	}
-	*ret = at(q, head + q->taken);
-	return q->numbered - q->taken;
-}
-
-bool
-queue_is_cut(const struct queue *q)
-{
-	return q->taken > 0;
+	return atomic_load_explicit(&q->end, memory_order_acquire);
 }
 
 void
-queue_take(struct queue *q, size_t n, struct queue_taken *ret)
+queue_look(struct queue *q, uint64_t i, struct queue_message *ret)
 {
-	uint64_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
-	uint64_t before = head;
+	const struct slot *s = &q->slots[i % q->slot_count];
+	uint8_t *bytes = at(q, s->position);
 
-	q->taken += n;
-	while (q->first != q->end && length_at(q, head) <= q->taken) {
-		size_t length = length_at(q, head);
-		ret->messages++;
-		ret->bytes += length;
-		ret->records += q->in_flight[q->first++ % IN_FLIGHT];
-		q->taken -= length;
-		q->numbered -= length;
-		head += length;
-	}
-	if (head == before) {
+	*ret = (struct queue_message){
+	    .bytes = bytes,
+	    .length = load_u16(bytes + 2),
+	    .position = s->position,
+	    .records = s->records,
+	    .data = s->data,
+	    .total = s->total,
+	};
+}
+
+uint64_t
+queue_pushed(struct queue *q)
+{
+	return atomic_load_explicit(&q->tail, memory_order_acquire);
+}
+
+/* Where message i - 1 ends. */
+static uint64_t
+end_position(struct queue *q, uint64_t i)
+{
+	uint64_t position = q->slots[(i - 1) % q->slot_count].position;
+
+	return position + load_u16(at(q, position) + 2);
+}
+
+void
+queue_release(struct queue *q, uint64_t i)
+{
+	if (i == queue_first(q)) {
 		return;
 	}
-	atomic_store(&q->head, head);
+	atomic_store(&q->head, end_position(q, i));
+	atomic_store(&q->first, i);
 	/* Half empty, lest the two sides wake each other for every message. */
 	if (atomic_load(&q->wants_space) && queue_bytes(q) <= q->capacity / 2) {
 		wake_pusher(q);
 	}
-}
-
-void
-queue_put_back(struct queue *q)
-{
-	uint64_t position = atomic_load_explicit(&q->head, memory_order_relaxed);
-
-	while (q->first != q->end) {
-		message_set_sequence(
-		    at(q, position), q->in_flight[q->first++ % IN_FLIGHT]);
-		position += length_at(q, position);
-	}
-	q->numbered = q->taken = 0;
-}
-
-void
-queue_drop(struct queue *q, struct queue_taken *ret)
-{
-	uint64_t head = atomic_load(&q->head);
-	uint64_t tail = atomic_load(&q->tail);
-
-	queue_put_back(q);
-	for (; head < tail; head += length_at(q, head)) {
-		ret->messages++;
-		ret->bytes += length_at(q, head);
-		ret->records += load_u32(at(q, head) + SEQUENCE_AT);
-	}
-	atomic_store(&q->head, head);
 }
 
 /* Sleeping. */
@@ -324,10 +301,10 @@ queue_fd(const struct queue *q)
 }
 
 bool
-queue_doze(struct queue *q, uint64_t wake)
+queue_doze(struct queue *q, uint64_t pushed)
 {
-	atomic_store(&q->wake_at, wake);
-	return queue_bytes(q) < wake;
+	atomic_store(&q->wake_at, pushed);
+	return queue_pushed(q) < pushed;
 }
 
 void

@@ -1,7 +1,7 @@
 /* Messages on their way to the collector: a bounded ring of bytes between the capture
- * thread, which pushes, and the export thread, which gathers, numbers (RFC 7011 section
- * 3.1) and takes them.  A message stays inside until it was taken whole; a broken
- * connection puts the rest back.
+ * thread, which pushes, and the export thread, which looks at messages wherever they
+ * lie and lets go of the oldest when it needs them no more.  Messages lie back to back,
+ * so that many go out by one write; they are known by their index, from 0 on.
  * Back-pressure: a push that may wait sleeps while the queue is full, else it fails.
  * Neither side polls: pushes wake by futex and eventfd, and only whoever sleeps.
  * Memory: all of it from queue_new(); nothing is allocated per message. */
@@ -17,8 +17,13 @@
 
 struct queue;
 
-struct queue_taken { /* what left the queue */
-	uint64_t messages, bytes, records;
+struct queue_message {
+	uint8_t *bytes; /* the taking thread may number it (RFC 7011 section 3.1) */
+	size_t length;
+	uint64_t position; /* bytes pushed before it */
+	uint32_t records;  /* data and options records: what sequence numbers count */
+	uint32_t data;     /* data records */
+	uint64_t total;    /* data records of all messages before it */
 };
 
 /* At least four gathers large.  NULL: errno. */
@@ -28,10 +33,10 @@ size_t queue_capacity(const struct queue *q);
 uint64_t queue_bytes(struct queue *q); /* inside now; any thread */
 
 /* The pushing thread.  False: full and may not wait, or hurried, or over.  While it is
- * full, may_wait(data) is asked every second and after every signal; NULL: never wait.
+ * full, may_wait(arg) is asked every second and after every signal; NULL: never wait.
  */
 bool queue_push(struct queue *q, const uint8_t *message, size_t length,
-    uint32_t records, bool (*may_wait)(void *data), void *data);
+    uint32_t records, uint32_t data, bool (*may_wait)(void *arg), void *arg);
 /* Any thread, signal handlers too: pushes wait no longer. */
 void queue_hurry(struct queue *q);
 bool queue_is_hurried(struct queue *q);
@@ -41,25 +46,19 @@ bool queue_is_over(struct queue *q);
 /* Any thread, signal handlers too: makes queue_fd() readable. */
 void queue_wake(struct queue *q);
 
-/* The taking thread.  Every connection begins by queue_begin() with the sequence number
- * that its first message gets. */
-void queue_begin(struct queue *q, uint32_t sequence);
-/* Numbers messages up to a gather.  How many numbered bytes lie untaken at *ret. */
-size_t queue_gather(struct queue *q, const uint8_t **ret);
-/* Whether the first of them is the rest of a message that was taken in part. */
-bool queue_is_cut(const struct queue *q);
-/* The first n bytes of the gather were taken; adds what left the queue to *ret. */
-void queue_take(struct queue *q, size_t n, struct queue_taken *ret);
-/* What was not taken whole is unnumbered again. */
-void queue_put_back(struct queue *q);
-/* Throws the rest away and adds it to *ret. */
-void queue_drop(struct queue *q, struct queue_taken *ret);
+/* The taking thread.  Messages first <= i < end are inside, side by side. */
+uint64_t queue_first(struct queue *q);
+uint64_t queue_end_index(struct queue *q);
+void queue_look(struct queue *q, uint64_t i, struct queue_message *ret);
+uint64_t queue_pushed(struct queue *q); /* bytes ever */
+/* Lets go of every message before i (first <= i <= end). */
+void queue_release(struct queue *q, uint64_t i);
 
 /* Sleeping: queue_doze(), poll queue_fd(), queue_rise().  From doze to rise the fd
- * becomes readable as soon as `wake` bytes are inside (QUEUE_NEVER: only by
- * queue_wake()).  False: so many are there already. */
+ * becomes readable as soon as so many bytes were ever pushed (QUEUE_NEVER: only by
+ * queue_wake()).  False: so many were already. */
 int queue_fd(const struct queue *q);
-bool queue_doze(struct queue *q, uint64_t wake);
+bool queue_doze(struct queue *q, uint64_t pushed);
 void queue_rise(struct queue *q);
 
 #endif

@@ -16,16 +16,14 @@
 #include "exporter/run_state.h"
 #include "exporter/stop.h"
 
-#define RETRY_MIN_NS   (NS_PER_SECOND / 2)
-#define RETRY_MAX_NS   (30 * NS_PER_SECOND)
 #define CLOSE_GRACE_NS (2 * NS_PER_SECOND)
 
 static void
 send_message(const uint8_t *message, size_t length, uint32_t records, void *data)
 {
-	const struct run *r = data;
+	struct run *r = data;
 
-	sender_push(r->sender, message, length, records);
+	run_push(r, message, length, records);
 }
 
 static void
@@ -67,6 +65,22 @@ out:
 	return rc;
 }
 
+/* What every target can carry. */
+static int
+fit_message_size(const struct options *o, uint32_t *size, struct err *e)
+{
+	*size = (uint32_t)o->message_size;
+	for (unsigned i = 0; i < o->to.count; i++) {
+		struct transport_uri to;
+		int rc = transport_parse_uri(o->to.items[i], &to, e);
+		if (rc < 0) {
+			return rc;
+		}
+		*size = transport_message_size(&to, *size);
+	}
+	return 0;
+}
+
 static int
 open_export(struct run *r, struct err *e)
 {
@@ -75,15 +89,13 @@ open_export(struct run *r, struct err *e)
 	    .templates_file = o->templates,
 	    .domain = (uint32_t)o->domain,
 	};
-	struct transport_uri to;
 	char directory[PATH_MAX], path[PATH_MAX + 32];
 	int rc;
 
-	rc = transport_parse_uri(o->to, &to, e);
+	rc = fit_message_size(o, &s.message_size, e);
 	if (rc < 0) {
 		return rc;
 	}
-	s.message_size = transport_message_size(&to, (uint32_t)o->message_size);
 	if (s.templates_file == NULL) {
 		rc = share_directory(o->schemas, directory, e);
 		if (rc < 0) {
@@ -121,29 +133,14 @@ name_interfaces(struct run *r, struct err *e)
 }
 
 static int
-open_sender(struct run *r, struct err *e)
+open_senders(struct run *r, struct err *e)
 {
-	const struct options *o = r->o;
-	struct sender_settings s = {
-	    .uri = o->to,
-	    .tls = {.certificate = o->certificate,
-		.key = o->key,
-		.ca = o->ca,
-		.crl = o->crl,
-		.tls12 = o->tls12},
-	    .queue_bytes = o->queue_bytes,
-	    .may_wait = !options_is_live(o),
-	    .is_stopping = stop_is_asked,
-	    .retry_min_ns = RETRY_MIN_NS,
-	    .retry_max_ns = RETRY_MAX_NS,
-	    .give_up_ns = o->give_up_ns,
-	};
 	const struct export_preamble *preamble = export_preamble(r->export, r->now_ns);
 
 	if (preamble == NULL) {
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	return sender_new(&s, preamble, &r->sender, e);
+	return run_open_senders(r, preamble, e);
 }
 
 static int
@@ -286,9 +283,21 @@ open_input(struct run *r, struct err *e)
 static void
 hurry(void *data)
 {
-	const struct run *r = data;
+	run_hurry(data);
+}
 
-	sender_hurry(r->sender);
+/* What turns packets into messages, and where they go. */
+static int
+open_all(struct run *r, struct err *e)
+{
+	int rc;
+
+	if ((rc = run_read_elements(r->o, &r->elements, e)) < 0 ||
+	    (rc = open_export(r, e)) < 0 || (rc = name_interfaces(r, e)) < 0 ||
+	    (rc = open_input(r, e)) < 0) {
+		return rc;
+	}
+	return open_senders(r, e);
 }
 
 int
@@ -303,10 +312,12 @@ run_new(const struct options *o, struct run **ret, struct err *e)
 	r->o = o;
 	r->begin_ns = clock_monotonic_ns();
 	r->begin_wall_ns = r->now_ns = clock_realtime_ns();
-	if ((rc = run_read_elements(o, &r->elements, e)) < 0 ||
-	    (rc = open_export(r, e)) < 0 || (rc = name_interfaces(r, e)) < 0 ||
-	    (rc = open_input(r, e)) < 0 || (rc = open_sender(r, e)) < 0 ||
-	    (rc = privileges_drop(o->user, e)) < 0) {
+	rc = o->deliver_only
+		 ? run_open_senders(
+		       r, &(struct export_preamble){.bytes = (const uint8_t *)""}, e)
+		 : open_all(r, e);
+	if (rc < 0 || (rc = privileges_drop(o->user, e)) < 0 ||
+	    (rc = run_start_senders(r, e)) < 0) {
 		goto out;
 	}
 	*ret = r;
@@ -335,7 +346,7 @@ run_free(struct run *r)
 	free(r->pipelines);
 	free(r->captures);
 	trace_close(r->trace);
-	sender_free(r->sender);
+	run_free_senders(r);
 	export_free(r->export);
 	elements_free(r->elements);
 	free(r);
@@ -357,13 +368,7 @@ run_packets_read(const struct run *r)
 bool
 run_is_stopped(const struct run *r)
 {
-	struct sender_counts c;
-
-	if (stop_is_asked()) {
-		return true;
-	}
-	sender_counts(r->sender, &c);
-	return c.is_over;
+	return stop_is_asked() || run_is_over(r);
 }
 
 static void
@@ -375,7 +380,9 @@ send_statistics(struct run *r)
 	run_summary(r, &s);
 	x.packets = s.packets_read;
 	x.octets = s.conversations.octets;
-	x.not_sent_records = s.sender.dropped_records;
+	for (unsigned i = 0; i < s.delivery_count; i++) {
+		x.not_sent_records += s.deliveries[i].counts.dropped_records;
+	}
 	x.dropped_packets = s.dropped[PACKET_TABLE_FULL];
 	for (unsigned i = 0; i < s.capture_count; i++) {
 		x.dropped_packets += s.captures[i].counts.kernel_dropped +
@@ -404,6 +411,9 @@ run_input(struct run *r)
 {
 	int rc;
 
+	if (r->o->deliver_only) {
+		return 0;
+	}
 	if (r->trace != NULL) {
 		return run_trace(r);
 	}
@@ -418,9 +428,11 @@ int
 run_finish(struct run *r, struct err *e)
 {
 	r->now_ns = clock_realtime_ns();
-	send_statistics(r);
-	export_flush(r->export, r->now_ns);
-	return sender_finish(r->sender, e);
+	if (r->export != NULL) {
+		send_statistics(r);
+		export_flush(r->export, r->now_ns);
+	}
+	return run_finish_senders(r, e);
 }
 
 static void
@@ -447,8 +459,10 @@ run_summary(struct run *r, struct summary *ret)
 	    .is_trace = r->trace != NULL,
 	    .captures = r->captures,
 	    .capture_count = r->capture_count,
-	    .records = export_records(r->export),
-	    .to = r->o->to,
+	    .is_delivery = r->o->deliver_only,
+	    .records = r->export == NULL ? 0 : export_records(r->export),
+	    .deliveries = r->deliveries,
+	    .delivery_count = r->sender_count,
 	    .cpu_ns = clock_cpu_ns(),
 	    .wall_ns = clock_monotonic_ns() - r->begin_ns,
 	};
@@ -467,7 +481,7 @@ run_summary(struct run *r, struct summary *ret)
 	if (r->trace != NULL) {
 		trace_counts(r->trace, &ret->trace);
 	}
-	sender_counts(r->sender, &ret->sender);
+	run_count_senders(r);
 	if (getrusage(RUSAGE_SELF, &usage) == 0) {
 		ret->memory_bytes = (uint64_t)usage.ru_maxrss * 1024;
 	}

@@ -1,5 +1,6 @@
 /* What the files of a run share: run.c opens, finishes and counts, run_files.c and
- * run_live.c and run_trace.c are the loops. */
+ * run_live.c and run_trace.c
+ * are the loops, run_delivery.c has the senders. */
 #ifndef EXPORTER_RUN_STATE_H
 #define EXPORTER_RUN_STATE_H
 
@@ -17,7 +18,10 @@ struct run {
 	const struct options *o;
 	struct elements *elements;
 	struct export *export;
-	struct sender *sender;
+	struct sender **senders; /* one, or one per collector */
+	struct summary_delivery *deliveries;
+	unsigned sender_count;
+	uint64_t pushed_records; /* data records in messages so far */
 	struct trace *trace;
 	/* One pipeline per interface; files share the first. */
 	struct pipeline **pipelines;
@@ -45,5 +49,19 @@ bool run_is_stopped(const struct run *r);
 uint64_t run_packets_read(const struct run *r);
 /* Sends statistics when their interval of input time has passed. */
 void run_statistics(struct run *r, uint64_t input_ns);
+
+/* Opens senders, as the user that the run goes on as; the preamble is copied. */
+int run_open_senders(
+    struct run *r, const struct export_preamble *preamble, struct err *e);
+int run_start_senders(struct run *r, struct err *e);
+/* To every collector that gets everything. */
+void run_push(struct run *r, const uint8_t *message, size_t length, uint32_t records);
+void run_hurry(struct run *r);
+/* A sender can deliver no more. */
+bool run_is_over(const struct run *r);
+/* 0, or the first trouble of any sender, each logged but the last, which is in e. */
+int run_finish_senders(struct run *r, struct err *e);
+void run_count_senders(struct run *r);
+void run_free_senders(struct run *r);
 
 #endif

@@ -1,12 +1,12 @@
 #include "exporter/sender.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/privileges.h"
 #include "exporter/sender_state.h"
 
 static bool
@@ -25,61 +25,87 @@ may_wait(void *data)
 }
 
 void
-sender_push(struct sender *s, const uint8_t *message, size_t length, uint32_t records)
+sender_push(struct sender *s, const uint8_t *message, size_t length, uint32_t records,
+    uint32_t data)
 {
-	if (!queue_push(s->queue, message, length, records,
+	if (!queue_push(s->queue, message, length, records, data,
 		s->settings.may_wait ? may_wait : NULL, s)) {
-		sender_bump(&s->dropped_messages, 1);
-		sender_bump(&s->dropped_records, records);
+		sender_bump(&s->queue_full_messages, 1);
+		sender_bump(&s->queue_full_records, data);
 	}
 }
 
 /* Making and ending. */
 
 static int
-open_target(struct sender *s, struct err *e)
+open_target(struct sender *s, struct sender_target *t, const char *uri, struct err *e)
 {
-	int rc = transport_parse_uri(s->settings.uri, &s->uri, e);
+	int rc = transport_parse_uri(uri, &t->uri, e);
 
 	if (rc == 0) {
-		rc = transport_check_target(&s->uri, e);
+		rc = transport_check_target(&t->uri, e);
 	}
-	if (rc == 0 && s->uri.ops->is_secure) {
-		rc = tls_context_new(&s->settings.tls, false, &s->tls, e);
+	if (rc == 0 && t->uri.ops->is_secure) {
+		struct tls_settings tls = s->settings.tls;
+		tls.alpn = DELIVERY_ALPN;
+		rc = tls_context_new(&tls, false, &t->tls, e);
 	}
-	if (rc == 0 && s->uri.ops->is_file) {
-		rc = s->uri.ops->dial(&s->transport, &s->uri, NULL, e);
+	if (rc == 0 && t->uri.ops->is_file && s->target_count > 1) {
+		rc = err_set(e, -EINVAL, "%s: a file cannot stand in for a collector",
+		    t->uri.text);
+	}
+	if (rc == 0 && t->uri.ops->is_file && s->settings.spool_directory != NULL) {
+		rc = err_set(e, -EINVAL,
+		    "%s: a spool is for collectors; a file needs none", t->uri.text);
+	}
+	if (rc == 0 && t->uri.ops->is_file) {
+		rc = t->uri.ops->dial(&s->transport, &t->uri, NULL, e);
 		s->is_dialled = rc == 0;
 	}
 	return rc;
 }
 
-/* Signals are for the program's main thread. */
 static int
-start_thread(struct sender *s)
+open_targets(struct sender *s, struct err *e)
 {
-	sigset_t all, before;
-	int rc;
+	int rc = 0;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&s->thread, NULL, sender_run, s);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	s->is_running = rc == 0;
-	return -rc;
+	s->targets = calloc(s->settings.uri_count, sizeof *s->targets);
+	if (s->targets == NULL) {
+		return err_set(e, -ENOMEM, "no memory for the export thread");
+	}
+	s->target_count = s->settings.uri_count;
+	for (unsigned i = 0; i < s->target_count && rc == 0; i++) {
+		rc = open_target(s, &s->targets[i], s->settings.uris[i], e);
+	}
+	return rc;
 }
 
 static int
-copy_preamble(struct sender *s, const struct export_preamble *preamble)
+open_outbox(struct sender *s, const struct export_preamble *preamble, struct err *e)
 {
-	s->preamble = malloc(preamble->length + 1);
-	if (s->preamble == NULL) {
-		return -ENOMEM;
+	struct spool_settings spool = {
+	    .directory = s->settings.spool_directory,
+	    .max_bytes = s->settings.spool_bytes,
+	    .may_wait = s->settings.may_wait,
+	    .preamble = preamble,
+	};
+	const char *user = spool.directory == NULL ? NULL : s->settings.user;
+	int rc = user == NULL ? 0 : privileges_lower(user, e);
+
+	if (rc == 0) {
+		rc = outbox_new(&spool, s->settings.queue_bytes, &s->outbox, e);
 	}
-	memcpy(s->preamble, preamble->bytes, preamble->length);
-	s->preamble_length = preamble->length;
-	s->preamble_records = preamble->records;
-	return 0;
+	if (rc == 0 && user != NULL) {
+		rc = privileges_raise(e);
+	}
+	if (rc == 0) {
+		s->queue = outbox_queue(s->outbox);
+		s->spool = outbox_spool(s->outbox);
+		spool_counts(s->spool, &s->opened);
+		sender_publish(s);
+	}
+	return rc;
 }
 
 int
@@ -87,52 +113,79 @@ sender_new(const struct sender_settings *settings,
     const struct export_preamble *preamble, struct sender **ret, struct err *e)
 {
 	struct sender *s = calloc(1, sizeof *s);
-	int rc = -ENOMEM;
+	int rc;
 
 	if (s == NULL) {
-		return err_set(e, rc, "no memory for the export thread");
+		return err_set(e, -ENOMEM, "no memory for the export thread");
 	}
 	s->settings = *settings;
 	s->is_proven = true; /* so the first delay is the least */
 	s->transport.fd = -1;
-	pthread_mutex_init(&s->error_lock, NULL);
-	rc = open_target(s, e);
-	if (rc < 0) {
-		goto out;
-	}
-	rc = copy_preamble(s, preamble);
+	pthread_mutex_init(&s->lock, NULL);
+	rc = open_targets(s, e);
 	if (rc == 0) {
-		s->queue = queue_new(settings->queue_bytes);
-		rc = s->queue == NULL ? -errno : start_thread(s);
+		rc = open_outbox(s, preamble, e);
 	}
-	if (rc < 0) {
-		err_set(e, rc,
-		    "cannot start the export thread with a queue of %" PRIu64
-		    " bytes: %s",
-		    settings->queue_bytes, strerror(-rc));
-		goto out;
+	if (rc == 0) {
+		*ret = s;
+		s = NULL;
 	}
-	*ret = s;
-	s = NULL;
-out:
 	sender_free(s);
 	return rc;
+}
+
+/* Signals are for the program's main thread. */
+int
+sender_start(struct sender *s, struct err *e)
+{
+	sigset_t all, before;
+	int code;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	code = pthread_create(&s->thread, NULL, sender_run, s);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (code != 0) {
+		return err_set(
+		    e, -code, "cannot start the export thread: %s", strerror(code));
+	}
+	s->is_running = true;
+	return 0;
+}
+
+/* What the spool did not take any more: its disk, or its bound, had no room. */
+static void
+drop_queued(struct sender *s)
+{
+	struct queue_message m;
+	uint64_t i = queue_end_index(s->queue) - outbox_unstowed_messages(s->outbox);
+
+	for (; i < queue_end_index(s->queue); i++) {
+		queue_look(s->queue, i, &m);
+		sender_bump(&s->queue_full_messages, 1);
+		sender_bump(&s->queue_full_records, m.data);
+	}
+}
+
+void
+sender_end(struct sender *s)
+{
+	if (!atomic_load(&s->is_finishing)) {
+		s->finish_ns = clock_monotonic_ns();
+		atomic_store(&s->is_finishing, true);
+		queue_wake(s->queue);
+	}
 }
 
 int
 sender_finish(struct sender *s, struct err *e)
 {
-	struct queue_taken dropped = {0};
-
 	if (s->is_running) {
-		s->finish_ns = clock_monotonic_ns();
-		atomic_store(&s->is_finishing, true);
-		queue_wake(s->queue);
+		sender_end(s);
 		pthread_join(s->thread, NULL);
 		s->is_running = false;
-		queue_drop(s->queue, &dropped);
-		sender_bump(&s->dropped_messages, dropped.messages);
-		sender_bump(&s->dropped_records, dropped.records);
+		s->is_finished = true;
+		drop_queued(s);
 	}
 	if (s->result < 0 && e != NULL) {
 		*e = s->result_err;
@@ -146,24 +199,62 @@ sender_hurry(struct sender *s)
 	queue_hurry(s->queue);
 }
 
+bool
+sender_is_over(struct sender *s)
+{
+	return queue_is_over(s->queue);
+}
+
+/* What the account of the spool says of this run. */
+static void
+count_spool(struct sender *s, struct sender_counts *ret)
+{
+	const struct spool_counts *now = &ret->spool, *then = &s->opened;
+
+	ret->messages = now->acknowledged_messages - then->acknowledged_messages;
+	ret->records = now->acknowledged_records - then->acknowledged_records;
+	ret->held_messages = now->held_messages;
+	ret->held_records = now->held_records;
+	ret->spool_full_messages =
+	    now->lost_messages - then->lost_messages - ret->too_long_messages;
+	ret->spool_full_records =
+	    now->lost_records - then->lost_records - ret->too_long_records;
+	if (s->is_finished && !ret->is_kept) {
+		ret->given_up_messages = now->held_messages;
+		ret->given_up_records = now->held_records;
+		ret->held_messages = ret->held_records = 0;
+	}
+}
+
 void
 sender_counts(struct sender *s, struct sender_counts *ret)
 {
 	*ret = (struct sender_counts){
-	    .messages = atomic_load(&s->messages),
+	    .sent_messages = atomic_load(&s->sent_messages),
 	    .bytes = atomic_load(&s->bytes),
-	    .records = atomic_load(&s->records),
-	    .dropped_messages = atomic_load(&s->dropped_messages),
-	    .dropped_records = atomic_load(&s->dropped_records),
-	    .too_long_messages = atomic_load(&s->too_long_messages),
+	    .queue_full_messages = atomic_load(&s->queue_full_messages),
+	    .queue_full_records = atomic_load(&s->queue_full_records),
+	    .duplicate_messages = atomic_load(&s->duplicate_messages),
+	    .duplicate_records = atomic_load(&s->duplicate_records),
 	    .connects = atomic_load(&s->connects),
 	    .failures = atomic_load(&s->failures),
+	    .failovers = atomic_load(&s->failovers),
+	    .refreshes = atomic_load(&s->refreshes),
 	    .queued_bytes = queue_bytes(s->queue),
 	    .is_over = queue_is_over(s->queue),
+	    .is_kept = s->settings.spool_directory != NULL,
 	};
-	pthread_mutex_lock(&s->error_lock);
+	pthread_mutex_lock(&s->lock);
+	ret->too_long_messages = atomic_load(&s->too_long_messages);
+	ret->too_long_records = atomic_load(&s->too_long_records);
+	ret->spool = s->counts;
 	memcpy(ret->last_error, s->last_error, sizeof ret->last_error);
-	pthread_mutex_unlock(&s->error_lock);
+	pthread_mutex_unlock(&s->lock);
+	count_spool(s, ret);
+	ret->dropped_messages = ret->queue_full_messages + ret->spool_full_messages +
+				ret->too_long_messages + ret->given_up_messages;
+	ret->dropped_records = ret->queue_full_records + ret->spool_full_records +
+			       ret->too_long_records + ret->given_up_records;
 }
 
 void
@@ -177,9 +268,11 @@ sender_free(struct sender *s)
 		sender_finish(s, NULL);
 	}
 	sender_hang_up(s);
-	queue_free(s->queue);
-	tls_context_free(s->tls);
-	pthread_mutex_destroy(&s->error_lock);
-	free(s->preamble);
+	outbox_free(s->outbox, s->is_finished);
+	for (unsigned i = 0; i < s->target_count; i++) {
+		tls_context_free(s->targets[i].tls);
+	}
+	free(s->targets);
+	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -1,5 +1,5 @@
 #include <errno.h>
-#include <poll.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,208 +8,92 @@
 #include "common/clock.h"
 #include "common/cursor.h"
 #include "common/log.h"
-#include "common/message.h"
 #include "exporter/sender_state.h"
 
-#define MS             1000000ULL
-#define LINGER_NS      (50 * MS) /* a smaller gather waits so long for company */
 #define ATTEMPT_NS     (30 * NS_PER_SECOND) /* connect and handshake */
-#define WELCOME_NS     NS_PER_SECOND
-#define PROBATION_NS   (250 * MS)
-#define GOODBYE_NS     (30 * NS_PER_SECOND)
-#define HURRY_NS       (2 * NS_PER_SECOND)
-#define RETRY_LEAST_NS (10 * MS)
-#define UNASKED        65536u /* a message transport may bring so much at once */
+#define PROBATION_NS   (250 * SENDER_MS)
+#define RETRY_LEAST_NS (10 * SENDER_MS)
+#define WORDS_EVERY    16u /* writes; a collector that is slow to be read waits for us */
 
-/* Waiting. */
-
-/* When the thread must have given up; QUEUE_NEVER while there is no hurry. */
-static uint64_t
-deadline(struct sender *s)
+void
+sender_publish(struct sender *s)
 {
-	uint64_t due = QUEUE_NEVER;
-
-	if (!atomic_load(&s->is_finishing)) {
-		return QUEUE_NEVER;
-	}
-	if (s->settings.give_up_ns != 0) {
-		due = s->finish_ns + s->settings.give_up_ns;
-	}
-	if (queue_is_hurried(s->queue)) {
-		if (s->hurry_ns == 0) {
-			s->hurry_ns = clock_monotonic_ns();
-		}
-		if (s->hurry_ns + HURRY_NS < due) {
-			due = s->hurry_ns + HURRY_NS;
-		}
-	}
-	return due;
-}
-
-/* Sleeps until the transport is ready for events (0: do not look), wake bytes are
- * queued (QUEUE_NEVER: however many), somebody wants something, or it is due_ns.  The
- * ready events. */
-static uint32_t
-sleep_until(struct sender *s, uint32_t events, uint64_t wake, uint64_t due_ns)
-{
-	bool looks = events != 0 && s->is_dialled && !s->uri.ops->is_file;
-	struct pollfd p[2] = {
-	    {.fd = queue_fd(s->queue), .events = POLLIN},
-	    {.fd = looks ? s->transport.fd : -1},
-	};
-	uint64_t now = clock_monotonic_ns(), limit = deadline(s), left;
-	struct timespec t;
-	int n;
-
-	due_ns = limit < due_ns ? limit : due_ns;
-	left = due_ns > now ? due_ns - now : 0;
-	t.tv_sec = (time_t)(left / NS_PER_SECOND);
-	t.tv_nsec = (long)(left % NS_PER_SECOND);
-	p[1].events = (short)(((events & EPOLLIN) != 0 ? POLLIN : 0) |
-			      ((events & EPOLLOUT) != 0 ? POLLOUT : 0));
-	if (!queue_doze(s->queue, wake)) {
-		t = (struct timespec){0};
-	}
-	n = ppoll(p, 2, &t, NULL);
-	queue_rise(s->queue);
-	if (n <= 0 || p[1].revents == 0) {
-		return 0;
-	}
-	return ((p[1].revents & POLLOUT) != 0 ? EPOLLOUT : 0) |
-	       ((p[1].revents & ~POLLOUT) != 0 ? EPOLLIN : 0);
-}
-
-static int
-check_deadline(struct sender *s, uint64_t due_ns, const char *what, struct err *e)
-{
-	uint64_t now = clock_monotonic_ns();
-
-	if (now < due_ns && now < deadline(s)) {
-		return 0;
-	}
-	return err_set(e, -ETIMEDOUT, "%s: %s", s->uri.text, what);
+	pthread_mutex_lock(&s->lock);
+	spool_counts(s->spool, &s->counts);
+	pthread_mutex_unlock(&s->lock);
 }
 
 /* One connection. */
-
-/* A collector sends nothing; reading tells when it closes or refuses us.  0 when it is
- * still there. */
-static int
-listen_to_peer(struct sender *s, struct err *e)
-{
-	char unasked[UNASKED];
-	ssize_t got = 1;
-
-	for (int i = 0; i < 64 && got > 0; i++) {
-		got = s->transport.ops->read(&s->transport, unasked, sizeof unasked, e);
-	}
-	if (got == 0) {
-		return err_set(e, -ECONNRESET, "%s closed the connection", s->uri.text);
-	}
-	return got > 0 || got == -EAGAIN ? 0 : (int)got;
-}
 
 static int
 connect_to_peer(struct sender *s, struct err *e)
 {
 	uint64_t due = clock_monotonic_ns() + ATTEMPT_NS;
+	struct sender_target *target = &s->targets[s->at];
 	struct transport *t = &s->transport;
 	int rc;
 
-	rc = s->uri.ops->dial(t, &s->uri, s->tls, e);
+	rc = target->uri.ops->dial(t, &target->uri, target->tls, e);
 	s->is_dialled = rc == 0;
 	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {
 		uint64_t again = transport_timeout(t);
 		if (again != UINT64_MAX) {
 			again += clock_monotonic_ns();
 		}
-		sleep_until(s, t->ops->want(t), QUEUE_NEVER, again < due ? again : due);
-		rc = check_deadline(s, due, "does not answer", e);
+		sender_sleep(s, t->ops->want(t), again < due ? again : due);
+		rc = sender_check(s, due, "does not answer", e);
 	}
 	return rc;
 }
 
-/* Waits up to ns for a word of the collector: its welcome, its refusal or its close. */
-static int
-await_word(struct sender *s, uint64_t ns, struct err *e)
-{
-	uint64_t due = clock_monotonic_ns() + ns;
-	struct transport *t = &s->transport;
-
-	while (!t->ops->pending(t) &&
-	       (sleep_until(s, EPOLLIN, QUEUE_NEVER, due) & EPOLLIN) == 0) {
-		if (check_deadline(s, due, "", NULL) < 0) {
-			return 0;
-		}
-	}
-	return listen_to_peer(s, e);
-}
-
-/* What one write is given of the messages here: a message transport takes one by each.
- */
+/* The bytes that one write is given: a message transport takes one message by each. */
 static size_t
 portion(const struct sender *s, const uint8_t *bytes, size_t length)
 {
-	return s->uri.ops->is_message ? load_u16(bytes + 2) : length;
+	return s->transport.ops->is_message ? load_u16(bytes + 2) : length;
 }
 
-/* Writes all of it; only the preamble goes this way. */
-static int
-write_all(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
-{
-	struct transport *t = &s->transport;
-	size_t done = 0;
-	ssize_t n;
-	int rc;
-
-	t->stream = 0;
-	while (done < length) {
-		n = t->ops->write(
-		    t, bytes + done, portion(s, bytes + done, length - done), e);
-		if (n > 0) {
-			done += (size_t)n;
-			continue;
-		}
-		if (n != -EAGAIN) {
-			return (int)n;
-		}
-		sleep_until(s, t->ops->want(t) | EPOLLOUT, QUEUE_NEVER, QUEUE_NEVER);
-		rc = check_deadline(s, QUEUE_NEVER, "takes nothing", e);
-		if (rc < 0) {
-			return rc;
-		}
-	}
-	return 0;
-}
-
-/* The first n bytes of the gather are with the transport. */
+/* The first n bytes of the gather are with the transport; where nobody acknowledges,
+ * they are delivered. */
 static void
 take(struct sender *s, size_t n)
 {
-	struct queue_taken taken = {0};
+	struct outbox_taken taken = {0};
 
-	queue_take(s->queue, n, &taken);
-	sender_bump(&s->messages, taken.messages);
+	outbox_take(s->outbox, n, &taken);
+	sender_bump(&s->sent_messages, taken.messages);
 	sender_bump(&s->bytes, taken.bytes);
-	sender_bump(&s->records, taken.records);
+	s->refreshed_messages += taken.messages;
 	s->is_proven = true;
+	if (!s->is_acknowledged && taken.messages > 0) {
+		s->contact_ns = clock_monotonic_ns();
+		(void)outbox_acknowledge(s->outbox, outbox_position(s->outbox));
+		sender_publish(s);
+	}
 }
 
-/* The first message of the gather is longer than this transport can ever carry. */
-static void
-drop_long(struct sender *s, size_t length, const struct err *e)
+/* The first message of the gather is longer than this transport can ever carry.  Where
+ * messages are numbered by counting, what comes behind it needs another connection. */
+static int
+drop_long(struct sender *s, const struct err *e)
 {
-	struct queue_taken dropped = {0};
+	struct spool_counts before, after;
 
+	if (spool_first(s->spool) < outbox_position(s->outbox)) {
+		return -ENODATA; /* first what went before it */
+	}
 	if (atomic_load(&s->too_long_messages) == 0) {
 		log_warning("%s; such messages are dropped and counted, a smaller "
 			    "--message-size avoids them",
 		    e->text);
 	}
-	queue_take(s->queue, length, &dropped);
-	sender_bump(&s->too_long_messages, dropped.messages);
-	sender_bump(&s->dropped_messages, dropped.messages);
-	sender_bump(&s->dropped_records, dropped.records);
+	spool_counts(s->spool, &before);
+	outbox_lose(s->outbox);
+	spool_counts(s->spool, &after);
+	sender_bump(&s->too_long_messages, after.lost_messages - before.lost_messages);
+	sender_bump(&s->too_long_records, after.lost_records - before.lost_records);
+	sender_publish(s);
+	return s->is_acknowledged ? -ENODATA : 0;
 }
 
 /* Writes some of the gather, or waits until it could. */
@@ -217,162 +101,156 @@ static int
 write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 {
 	struct transport *t = &s->transport;
-	size_t n_bytes = portion(s, bytes, length);
+	size_t size = portion(s, bytes, length);
 	uint32_t ready;
 	ssize_t n;
 	int rc = 0;
 
 	t->stream = 0;
-	n = t->ops->write(t, bytes, n_bytes, e);
+	n = t->ops->write(t, bytes, size, e);
 	if (n >= 0) {
 		take(s, (size_t)n);
 		return 0;
 	}
 	if (n == -EMSGSIZE) {
-		drop_long(s, n_bytes, e);
-		return 0;
+		return drop_long(s, e);
 	}
 	if (n != -EAGAIN) {
 		return (int)n;
 	}
-	ready = sleep_until(
-	    s, t->ops->want(t) | EPOLLIN | EPOLLOUT, QUEUE_NEVER, QUEUE_NEVER);
+	ready = sender_sleep(s, t->ops->want(t) | EPOLLIN | EPOLLOUT, QUEUE_NEVER);
 	if ((ready & EPOLLIN) != 0) {
-		rc = listen_to_peer(s, e);
+		rc = sender_hear(s, e);
 	}
-	return rc < 0 ? rc : check_deadline(s, QUEUE_NEVER, "takes nothing", e);
+	return rc < 0 ? rc : sender_check(s, QUEUE_NEVER, "takes nothing", e);
 }
 
-/* Sends what is queued, until the end of input or a failure.  A small gather waits a
- * little for more, so that neither side wakes for every message. */
+/* Who may miss messages unnoticed is told the templates again now and then. */
+static int
+refresh(struct sender *s, struct err *e)
+{
+	const struct sender_settings *x = &s->settings;
+	uint32_t records = s->preamble->records;
+
+	if (!s->transport.ops->is_unreliable || outbox_is_cut(s->outbox)) {
+		return 0;
+	}
+	if ((x->refresh_messages == 0 || s->refreshed_messages < x->refresh_messages) &&
+	    (x->refresh_ns == 0 ||
+		clock_monotonic_ns() - s->refreshed_ns < x->refresh_ns)) {
+		return 0;
+	}
+	sender_bump(&s->refreshes, 1);
+	return sender_send_preamble(s, outbox_insert(s->outbox, records), e);
+}
+
+/* Sends what there is until the end of input, a failure, or until what comes next needs
+ * a connection of its own. */
 static int
 deliver(struct sender *s, struct err *e)
 {
-	bool has_lingered = false;
+	unsigned writes = 0;
 	int rc = 0;
 
 	while (rc == 0) {
 		/* Read before the queue: what was pushed before the end is seen. */
 		bool is_finishing = atomic_load(&s->is_finishing);
-		uint64_t due = QUEUE_NEVER, wake = 1;
 		const uint8_t *bytes;
-		size_t n = queue_gather(s->queue, &bytes);
-		if (n == 0 && is_finishing) {
-			return 0;
-		}
-		if (n >= QUEUE_GATHER || (n > 0 && (is_finishing || has_lingered ||
-						       queue_is_cut(s->queue)))) {
-			rc = write_some(s, bytes, n, e);
-			has_lingered = false;
-			continue;
-		}
-		if (n > 0) {
-			due = clock_monotonic_ns() + LINGER_NS;
-			wake = QUEUE_GATHER;
-		}
-		if ((sleep_until(s, EPOLLIN, wake, due) & EPOLLIN) != 0) {
-			rc = listen_to_peer(s, e);
-		}
-		has_lingered = n > 0;
-	}
-	return rc;
-}
-
-/* Ends the stream and waits for the peer to end its own. */
-static int
-say_goodbye(struct sender *s, struct err *e)
-{
-	uint64_t due = clock_monotonic_ns() + GOODBYE_NS;
-	struct transport *t = &s->transport;
-	char unasked[UNASKED];
-	ssize_t got;
-	int rc;
-
-	while ((rc = t->ops->finish(t, e)) == -EAGAIN) {
-		sleep_until(s, t->ops->want(t) | EPOLLOUT, QUEUE_NEVER, due);
-		rc = check_deadline(s, due, "takes no end", e);
+		size_t n;
+		(void)sender_tend(s);
+		rc = refresh(s, e);
 		if (rc < 0) {
 			return rc;
 		}
-	}
-	while (rc == 0 && !t->ops->is_file) {
-		got = t->ops->read(t, unasked, sizeof unasked, e);
-		if (got == -ECONNABORTED) { /* Many implementations do just that. */
-			log_warning("%s ended without a TLS goodbye: if it crashed, "
-				    "the last messages may be lost",
-			    s->uri.text);
-		}
-		if (got == 0 || got == -ECONNABORTED) {
+		rc = outbox_gather(s->outbox, &bytes, &n);
+		if (rc == -ENODATA) {
 			return 0;
 		}
-		if (got < 0 && got != -EAGAIN) {
-			return err_prefix(e, (int)got,
-			    "the end was not confirmed, the last messages may be lost");
+		if (rc < 0) {
+			return err_set(
+			    e, rc, "cannot read the spool: %s", strerror(-rc));
 		}
-		if (got == -EAGAIN) {
-			sleep_until(s, EPOLLIN, QUEUE_NEVER, due);
-			rc = check_deadline(s, due,
-			    "does not confirm the end; the last messages may be lost",
-			    e);
+		if (n > 0) {
+			rc = write_some(s, bytes, n, e);
+			if (rc == -ENODATA) {
+				return 0;
+			}
+			if (rc == 0 && s->is_acknowledged &&
+			    ++writes % WORDS_EVERY == 0) {
+				rc = sender_hear(s, e);
+			}
+		} else if (is_finishing && outbox_unstowed(s->outbox) == 0) {
+			return 0;
+		} else if ((sender_sleep(s, EPOLLIN, QUEUE_NEVER) & EPOLLIN) != 0) {
+			rc = sender_hear(s, e);
+		} else {
+			rc = sender_check(s, QUEUE_NEVER, "takes nothing", e);
 		}
 	}
 	return rc;
 }
 
-/* What every connection sees first.  Over the network it is dated anew; in a file it
- * has the time of the packets. */
+/* Plain TCP has no sign of welcome, but whoever does not like what it sees (a TLS port,
+ * a proxy whose collector is away) closes soon after the preamble. */
 static int
-send_preamble(struct sender *s, struct err *e)
+probation(struct sender *s, struct err *e)
 {
-	uint32_t now = (uint32_t)(clock_realtime_ns() / NS_PER_SECOND);
+	uint64_t due = clock_monotonic_ns() + PROBATION_NS;
 
-	for (size_t i = 0; i < s->preamble_length && !s->uri.ops->is_file;
-	     i += load_u16(s->preamble + i + 2)) {
-		message_set_export_time(s->preamble + i, now);
+	while ((sender_sleep(s, EPOLLIN, due) & EPOLLIN) == 0) {
+		if (sender_check(s, due, "", NULL) < 0) {
+			return 0;
+		}
 	}
-	queue_begin(s->queue, s->preamble_records);
-	return write_all(s, s->preamble, s->preamble_length, e);
+	return sender_hear(s, e);
 }
 
 /* Connects and makes sure, as far as can be, that somebody is there who takes messages:
- * what goes out to one who does not is lost.  With TLS 1.3 our handshake ends before
- * the collector has judged us: it welcomes us by a ticket (one that sends none is
- * trusted after a while).  Plain TCP has no such sign, but whoever does not like what
- * it sees (a TLS port, a proxy whose collector is away) closes soon after the preamble.
- */
+ * what goes out to one who does not is lost where nobody acknowledges. */
 static int
 open_connection(struct sender *s, struct err *e)
 {
-	const struct transport_ops *ops = s->uri.ops;
+	const struct transport_ops *ops = sender_uri(s)->ops;
 	int rc = ops->is_file ? 0 : connect_to_peer(s, e);
 
-	if (rc == 0 && ops->is_welcoming) {
-		rc = await_word(s, WELCOME_NS, e);
+	if (rc == 0) {
+		rc = sender_greet(s, e);
 	}
 	if (rc == 0) {
-		rc = send_preamble(s, e);
+		rc = sender_send_preamble(s, 0, e);
 	}
-	if (rc == 0 && !ops->is_secure && !ops->is_file) {
-		rc = await_word(s, PROBATION_NS, e);
+	if (rc == 0 && !ops->is_secure && !ops->is_file && !ops->is_unreliable) {
+		rc = probation(s, e);
 	}
 	if (rc == 0 && !ops->is_file) {
-		log_info("connected to %s (%s)", s->uri.text, s->transport.peer);
+		log_info("connected to %s (%s)%s", sender_uri(s)->text,
+		    s->transport.peer,
+		    s->is_acknowledged ? "; it acknowledges what is durable" : "");
 	}
 	return rc;
 }
 
+/* From connecting to the goodbye of both sides. */
 static int
 run_connection(struct sender *s, struct err *e)
 {
-	int rc = open_connection(s, e);
+	int rc;
 
+	s->is_ending = false;
+	rc = open_connection(s, e);
 	if (rc == 0) {
 		sender_bump(&s->connects, 1);
 		s->is_told = false;
 		rc = deliver(s, e);
 	}
+	if (rc == 0) {
+		s->is_ending = true;
+		rc = sender_say_goodbye(s, e);
+	}
 	return rc;
 }
+
+/* Failures. */
 
 /* Notes and reports a failure; the same sentence again is no news. */
 static void
@@ -381,12 +259,12 @@ report(struct sender *s, const struct err *e)
 	bool is_news = !s->is_told;
 
 	sender_bump(&s->failures, 1);
-	pthread_mutex_lock(&s->error_lock);
+	pthread_mutex_lock(&s->lock);
 	is_news |= strncmp(s->last_error, e->text, sizeof s->last_error - 1) != 0;
-	snprintf(s->last_error, sizeof s->last_error, "%.*s",
+	(void)snprintf(s->last_error, sizeof s->last_error, "%.*s",
 	    (int)sizeof s->last_error - 1, e->text);
-	pthread_mutex_unlock(&s->error_lock);
-	if (is_news && !s->uri.ops->is_file) {
+	pthread_mutex_unlock(&s->lock);
+	if (is_news && !sender_uri(s)->ops->is_file) {
 		log_warning("%s; going on trying", e->text);
 		s->is_told = true;
 	}
@@ -409,14 +287,33 @@ back_off(struct sender *s)
 	s->is_proven = false;
 	half = s->delay_ns / 2;
 	due = clock_monotonic_ns() + half +
-	      arc4random_uniform((uint32_t)(half / MS) + 1) * MS;
+	      arc4random_uniform((uint32_t)(half / SENDER_MS) + 1) * SENDER_MS;
 	while (clock_monotonic_ns() < due) {
-		if (check_deadline(s, QUEUE_NEVER, "", NULL) < 0) {
+		if (sender_check(s, QUEUE_NEVER, "", NULL) < 0) {
 			return false;
 		}
-		sleep_until(s, 0, QUEUE_NEVER, due);
+		sender_sleep(s, 0, due);
 	}
 	return true;
+}
+
+/* Another collector is tried when this one has taken nothing for so long. */
+static void
+consider_failover(struct sender *s)
+{
+	uint64_t now = clock_monotonic_ns(), after = s->settings.failover_after_ns;
+	const char *before = sender_uri(s)->text;
+
+	if (s->target_count < 2 || after == 0 || now - s->contact_ns < after) {
+		return;
+	}
+	s->at = (s->at + 1) % s->target_count;
+	s->contact_ns = now;
+	s->is_proven = true;
+	s->is_told = false;
+	sender_bump(&s->failovers, 1);
+	log_warning("%s has taken nothing for %.1f s; going on with %s", before,
+	    (double)after / NS_PER_SECOND, sender_uri(s)->text);
 }
 
 void
@@ -428,35 +325,71 @@ sender_hang_up(struct sender *s)
 	}
 }
 
+/* Nothing more will come, and all is delivered. */
+static bool
+has_everything_gone(struct sender *s)
+{
+	return atomic_load(&s->is_finishing) && outbox_unstowed(s->outbox) == 0 &&
+	       spool_first(s->spool) == spool_next(s->spool);
+}
+
+/* Delivers until everything has gone.  0, or why some did not. */
+static int
+deliver_all(struct sender *s, struct err *e)
+{
+	int rc;
+
+	for (;;) {
+		rc = run_connection(s, e);
+		if (s->is_ending && has_everything_gone(s)) {
+			return s->is_acknowledged ? 0 : rc;
+		}
+		sender_hang_up(s);
+		if (rc == 0) {
+			continue; /* the rest wants another connection */
+		}
+		report(s, e);
+		if (sender_uri(s)->ops->is_file) {
+			return rc;
+		}
+		consider_failover(s);
+		if (!back_off(s)) {
+			struct err last = *e;
+			return err_set(e, -ETIMEDOUT,
+			    "gave up delivering to %s: %.300s", sender_uri(s)->text,
+			    last.text);
+		}
+	}
+}
+
+/* Waits for the end of input; then, whether nothing is to be delivered. */
+static bool
+is_idle_to_the_end(struct sender *s)
+{
+	while (!atomic_load(&s->is_finishing)) {
+		sender_sleep(s, 0, QUEUE_NEVER);
+	}
+	(void)sender_tend(s);
+	return has_everything_gone(s);
+}
+
 void *
 sender_run(void *data)
 {
 	struct sender *s = data;
 	struct err e = {0};
-	int rc;
+	int rc = 0;
 
-	for (;;) {
-		rc = run_connection(s, &e);
-		if (rc == 0) {
-			rc = say_goodbye(s, &e);
-			break;
-		}
-		report(s, &e);
-		queue_put_back(s->queue);
-		if (s->uri.ops->is_file) {
-			break;
-		}
-		sender_hang_up(s);
-		if (!back_off(s)) {
-			rc = err_set(&s->result_err, -ETIMEDOUT,
-			    "gave up delivering to %s: %.300s", s->uri.text, e.text);
-			break;
-		}
-	}
-	if (rc < 0 && s->result_err.text[0] == '\0') {
-		s->result_err = e;
+	s->contact_ns = clock_monotonic_ns();
+	if (!s->settings.only_delivers || !is_idle_to_the_end(s)) {
+		rc = deliver_all(s, &e);
 	}
 	sender_hang_up(s);
+	outbox_stow(s->outbox, clock_monotonic_ns());
+	sender_publish(s);
+	if (rc < 0) {
+		s->result_err = e;
+	}
 	s->result = rc;
 	queue_end(s->queue);
 	return NULL;

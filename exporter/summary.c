@@ -147,6 +147,75 @@ text_trace(const struct summary *s, FILE *out)
 	}
 }
 
+static void
+text_if(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	if (n > 0) {
+		line(out, label, n, note);
+	}
+}
+
+static void
+text_delivery(const struct summary_delivery *d, FILE *out)
+{
+	const struct sender_counts *c = &d->counts;
+	bool is_held = c->held_records > 0 || c->held_messages > 0;
+
+	line(out, "delivered", c->records, d->to);
+	line(out, "  messages", c->messages, "");
+	line(out, "  octets", c->bytes, c->sent_messages > c->messages ? "sent" : "");
+	if (is_held) {
+		line(out, "  kept", c->held_records,
+		    c->is_kept ? "records, for the next run"
+			       : "records, not yet "
+				 "delivered");
+	}
+	text_if(out, "  not delivered", c->dropped_records, c->last_error);
+	text_if(out, "    queue full", c->queue_full_records, "");
+	text_if(out, "    spool full", c->spool_full_records, "or damaged");
+	text_if(out, "    too long", c->too_long_records, "");
+	text_if(out, "    given up", c->given_up_records, "");
+	text_if(out, "  perhaps twice", c->duplicate_records,
+	    "sent to one collector, acknowledged by another");
+	text_if(out, "  failovers", c->failovers, "");
+	text_if(out, "  failures", c->failures, c->last_error);
+}
+
+static void
+format_id(const uint8_t id[static 16], char out[static 33])
+{
+	for (unsigned i = 0; i < 16; i++) {
+		(void)snprintf(out + (size_t)2 * i, 3, "%02x", id[i]);
+	}
+}
+
+static void
+text_spool(const char *name, const struct spool_counts *c, FILE *out)
+{
+	char id[33], note[64];
+
+	format_id(c->id, id);
+	fprintf(out, "%-*s %s  %s\n", LABEL, "spool", id, name);
+	(void)snprintf(
+	    note, sizeof note, "records in %" PRIu64 " messages", c->messages);
+	line(out, "handed over", c->records, note);
+	(void)snprintf(note, sizeof note, "records in %" PRIu64 " messages",
+	    c->acknowledged_messages);
+	line(out, "acknowledged", c->acknowledged_records, note);
+	(void)snprintf(
+	    note, sizeof note, "records in %" PRIu64 " messages", c->held_messages);
+	line(out, "held", c->held_records, note);
+	(void)snprintf(
+	    note, sizeof note, "records in %" PRIu64 " messages", c->lost_messages);
+	line(out, "lost", c->lost_records, note);
+	line(out, "first", c->first, "number of the oldest message held");
+	line(out, "next", c->next, "number of the next message");
+	line(out, "octets", c->bytes, "on disk");
+	if (c->is_running) {
+		fputs("in use, or its last run ended without totals\n", out);
+	}
+}
+
 void
 summary_print_text(const struct summary *s, FILE *out)
 {
@@ -154,19 +223,15 @@ summary_print_text(const struct summary *s, FILE *out)
 
 	if (s->is_trace) {
 		text_trace(s, out);
-	} else {
+	} else if (!s->is_delivery) {
 		text_packets(s, out);
 		text_conversations(s, out);
 	}
-	line(out, "records", s->records, s->to);
-	line(out, "  messages", s->sender.messages, "");
-	line(out, "  octets", s->sender.bytes, "");
-	if (s->sender.dropped_records > 0) {
-		line(out, "  not delivered", s->sender.dropped_records,
-		    s->sender.last_error);
+	if (!s->is_delivery) {
+		line(out, "records", s->records, "");
 	}
-	if (s->sender.failures > 0) {
-		line(out, "  failures", s->sender.failures, s->sender.last_error);
+	for (unsigned i = 0; i < s->delivery_count; i++) {
+		text_delivery(&s->deliveries[i], out);
 	}
 	fprintf(out, "%-*s %19.3f  s of CPU; %.3f s in all; %s of memory\n", LABEL,
 	    "time", (double)s->cpu_ns / NS_PER_SECOND,
@@ -242,30 +307,100 @@ json_trace(const struct summary *s, FILE *out)
 	putc('}', out);
 }
 
+/* Records are data records; drops by reason are parts of "dropped". */
+static void
+json_delivery(const struct summary_delivery *d, FILE *out)
+{
+	const struct sender_counts *c = &d->counts;
+	char id[33];
+
+	format_id(c->spool.id, id);
+	fputs("{\"to\":", out);
+	json_text(out, d->to);
+	json_number(out, "messages", c->messages);
+	json_number(out, "records", c->records);
+	json_number(out, "sent_messages", c->sent_messages);
+	json_number(out, "bytes", c->bytes);
+	json_number(out, "held_messages", c->held_messages);
+	json_number(out, "held_records", c->held_records);
+	fprintf(out, ",\"kept\":%s", c->is_kept ? "true" : "false");
+	json_number(out, "dropped_messages", c->dropped_messages);
+	json_number(out, "dropped_records", c->dropped_records);
+	json_number(out, "queue_full_messages", c->queue_full_messages);
+	json_number(out, "queue_full_records", c->queue_full_records);
+	json_number(out, "spool_full_messages", c->spool_full_messages);
+	json_number(out, "spool_full_records", c->spool_full_records);
+	json_number(out, "too_long_messages", c->too_long_messages);
+	json_number(out, "too_long_records", c->too_long_records);
+	json_number(out, "given_up_messages", c->given_up_messages);
+	json_number(out, "given_up_records", c->given_up_records);
+	json_number(out, "duplicate_messages", c->duplicate_messages);
+	json_number(out, "duplicate_records", c->duplicate_records);
+	json_number(out, "connects", c->connects);
+	json_number(out, "failures", c->failures);
+	json_number(out, "failovers", c->failovers);
+	json_number(out, "template_refreshes", c->refreshes);
+	json_number(out, "disk_failures", c->spool.disk_failures);
+	fprintf(out, ",\"spool\":\"%s\",\"last_error\":", id);
+	json_text(out, c->last_error);
+	putc('}', out);
+}
+
+static void
+json_spool(const char *name, const struct spool_counts *c, FILE *out)
+{
+	char id[33];
+
+	format_id(c->id, id);
+	fputs("{\"directory\":", out);
+	json_text(out, name);
+	fprintf(out, ",\"id\":\"%s\"", id);
+	json_number(out, "messages", c->messages);
+	json_number(out, "records", c->records);
+	json_number(out, "acknowledged_messages", c->acknowledged_messages);
+	json_number(out, "acknowledged_records", c->acknowledged_records);
+	json_number(out, "held_messages", c->held_messages);
+	json_number(out, "held_records", c->held_records);
+	json_number(out, "lost_messages", c->lost_messages);
+	json_number(out, "lost_records", c->lost_records);
+	json_number(out, "first", c->first);
+	json_number(out, "next", c->next);
+	json_number(out, "bytes", c->bytes);
+	fprintf(out, ",\"running\":%s}\n", c->is_running ? "true" : "false");
+}
+
+void
+summary_print_spool(
+    const char *name, const struct spool_counts *c, bool is_json, FILE *out)
+{
+	if (is_json) {
+		json_spool(name, c, out);
+	} else {
+		text_spool(name, c, out);
+	}
+}
+
 void
 summary_print_json(const struct summary *s, FILE *out)
 {
 	putc('{', out);
 	if (s->is_trace) {
 		json_trace(s, out);
-	} else {
+	} else if (!s->is_delivery) {
 		json_packets(s, out);
 	}
-	json_number(out, "records", s->records);
-	fputs(",\"sender\":{\"to\":", out);
-	json_text(out, s->to);
-	json_number(out, "messages", s->sender.messages);
-	json_number(out, "bytes", s->sender.bytes);
-	json_number(out, "records", s->sender.records);
-	json_number(out, "dropped_messages", s->sender.dropped_messages);
-	json_number(out, "dropped_records", s->sender.dropped_records);
-	json_number(out, "too_long_messages", s->sender.too_long_messages);
-	json_number(out, "connects", s->sender.connects);
-	json_number(out, "failures", s->sender.failures);
-	fputs(",\"last_error\":", out);
-	json_text(out, s->sender.last_error);
+	fprintf(out, "%s\"records\":%" PRIu64, s->is_delivery ? "" : ",", s->records);
+	fputs(",\"sender\":", out);
+	json_delivery(&s->deliveries[0], out);
+	for (unsigned i = 0; i < s->delivery_count && s->delivery_count > 1; i++) {
+		fputs(i == 0 ? ",\"senders\":[" : ",", out);
+		json_delivery(&s->deliveries[i], out);
+	}
+	if (s->delivery_count > 1) {
+		putc(']', out);
+	}
 	fprintf(out,
-	    "},\"cpu_seconds\":%.3f,\"wall_seconds\":%.3f,\"memory_bytes\":%" PRIu64
+	    ",\"cpu_seconds\":%.3f,\"wall_seconds\":%.3f,\"memory_bytes\":%" PRIu64
 	    "}\n",
 	    (double)s->cpu_ns / NS_PER_SECOND, (double)s->wall_ns / NS_PER_SECOND,
 	    s->memory_bytes);

@@ -25,6 +25,8 @@ print(const struct summary *s, void (*how)(const struct summary *, FILE *))
 	return text;
 }
 
+static struct summary_delivery delivery = {.to = "file:x"};
+
 static struct summary
 example(struct summary_capture *capture)
 {
@@ -33,7 +35,8 @@ example(struct summary_capture *capture)
 	    .captures = capture,
 	    .capture_count = 1,
 	    .records = 3,
-	    .to = "file:x",
+	    .deliveries = &delivery,
+	    .delivery_count = 1,
 	};
 	s.dropped[PACKET_IP_BAD] = 62;
 	s.conversations.octets = 1050000000;
@@ -105,7 +108,8 @@ json_escapes_strange_names(void **unused)
 static void
 a_trace_has_rows_instead_of_packets(void **unused)
 {
-	struct summary s = {.is_trace = true, .to = "file:x"};
+	struct summary s = {
+	    .is_trace = true, .deliveries = &delivery, .delivery_count = 1};
 	char *text;
 	(void)unused;
 	s.trace.rows = 8;

@@ -1,0 +1,161 @@
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "exporter/run_state.h"
+#include "exporter/stop.h"
+
+/* A collector that was restarted is found soon; one that stays away is left in peace.
+ */
+#define RETRY_MIN_NS (NS_PER_SECOND / 10)
+#define RETRY_MAX_NS (30 * NS_PER_SECOND)
+
+/* Opens sender i of those that get everything: its spool is DIR, or DIR/1, DIR/2, ...
+ */
+static int
+open_sender(
+    struct run *r, unsigned i, const struct export_preamble *preamble, struct err *e)
+{
+	const struct options *o = r->o;
+	bool is_one_of_many = o->delivery == DELIVERY_DUPLICATE && o->to.count > 1;
+	char directory[PATH_MAX];
+	struct sender_settings s = {
+	    .uris = o->to.items + i,
+	    .uri_count = is_one_of_many ? 1 : o->to.count,
+	    .failover_after_ns = o->failover_after_ns,
+	    .tls = {.certificate = o->certificate,
+		.key = o->key,
+		.ca = o->ca,
+		.crl = o->crl,
+		.tls12 = o->tls12},
+	    .queue_bytes = o->queue_bytes,
+	    .spool_directory = o->spool,
+	    .spool_bytes = o->spool_bytes,
+	    .user = o->user,
+	    .may_wait = !options_is_live(o),
+	    .only_delivers = o->deliver_only,
+	    .is_stopping = stop_is_asked,
+	    .retry_min_ns = RETRY_MIN_NS,
+	    .retry_max_ns = RETRY_MAX_NS,
+	    .give_up_ns = o->give_up_ns,
+	};
+
+	if (o->spool != NULL && is_one_of_many) {
+		(void)mkdir(o->spool, 0700); /* what is wrong shows one level down */
+		if (snprintf(directory, sizeof directory, "%s/%u", o->spool, i + 1) >=
+		    (int)sizeof directory) {
+			return err_set(
+			    e, -ENAMETOOLONG, "--spool: %s is too long", o->spool);
+		}
+		s.spool_directory = directory;
+	}
+	r->deliveries[i].to = is_one_of_many ? o->to.items[i] : o->to.items[0];
+	return sender_new(&s, preamble, &r->senders[i], e);
+}
+
+int
+run_open_senders(struct run *r, const struct export_preamble *preamble, struct err *e)
+{
+	const struct options *o = r->o;
+	unsigned n = o->delivery == DELIVERY_DUPLICATE ? o->to.count : 1;
+	int rc = 0;
+
+	r->senders = calloc(n, sizeof(struct sender *));
+	r->deliveries = calloc(n, sizeof *r->deliveries);
+	if (r->senders == NULL || r->deliveries == NULL) {
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	r->sender_count = n;
+	for (unsigned i = 0; i < n && rc == 0; i++) {
+		rc = open_sender(r, i, preamble, e);
+	}
+	return rc;
+}
+
+int
+run_start_senders(struct run *r, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; i < r->sender_count && rc == 0; i++) {
+		rc = sender_start(r->senders[i], e);
+	}
+	return rc;
+}
+
+/* Messages are finished before the next record is counted: what was counted since the
+ * last one is in this. */
+void
+run_push(struct run *r, const uint8_t *message, size_t length, uint32_t records)
+{
+	uint64_t all = export_records(r->export);
+	uint32_t data = (uint32_t)(all - r->pushed_records);
+
+	r->pushed_records = all;
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		sender_push(r->senders[i], message, length, records, data);
+	}
+}
+
+void
+run_hurry(struct run *r)
+{
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		sender_hurry(r->senders[i]);
+	}
+}
+
+bool
+run_is_over(const struct run *r)
+{
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		if (sender_is_over(r->senders[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+int
+run_finish_senders(struct run *r, struct err *e)
+{
+	int worst = 0;
+
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		sender_end(r->senders[i]);
+	}
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		struct err own;
+		int rc = sender_finish(r->senders[i], &own);
+		if (rc < 0 && worst < 0) {
+			log_error("%s", e->text);
+		}
+		if (rc < 0) {
+			*e = own;
+			worst = rc;
+		}
+	}
+	return worst;
+}
+
+void
+run_count_senders(struct run *r)
+{
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		sender_counts(r->senders[i], &r->deliveries[i].counts);
+	}
+}
+
+void
+run_free_senders(struct run *r)
+{
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		sender_free(r->senders[i]);
+	}
+	free(r->senders);
+	free(r->deliveries);
+}
