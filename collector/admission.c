@@ -135,10 +135,14 @@ time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 	} bounds[] = {
 	    {p->state == PEER_SHAKING, p->began_ns, s->handshake_timeout_ns,
 		LISTENER_NO_HANDSHAKE, "no handshake within"},
-	    {p->state != PEER_SHAKING && p->partial_ns != 0, p->partial_ns,
+	    {p->state == PEER_GREETING, p->began_ns, s->handshake_timeout_ns,
+		LISTENER_NO_HELLO, "no hello within"},
+	    {p->mute_ns != 0, p->mute_ns, ANSWER_MUTE_NS, LISTENER_MUTE,
+		"it read nothing of what was acknowledged for"},
+	    {p->state > PEER_GREETING && p->partial_ns != 0, p->partial_ns,
 		s->message_timeout_ns, LISTENER_SLOW,
 		"a message that it began was not whole within"},
-	    {p->state != PEER_SHAKING, p->since_ns, s->idle_timeout_ns, LISTENER_IDLE,
+	    {p->state > PEER_GREETING, p->since_ns, s->idle_timeout_ns, LISTENER_IDLE,
 		"silent for"},
 	};
 	struct err e = {0};
@@ -161,6 +165,7 @@ admission_time_out(struct listener *l, uint64_t now_ns)
 {
 	struct peer_list *const lists[] = {&l->half_open, &l->peers};
 
+	answer_time_out(l, now_ns);
 	for (unsigned i = 0; i < 2; i++) {
 		struct peer *next;
 		for (struct peer *p = lists[i]->first; p != NULL; p = next) {

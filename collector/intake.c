@@ -82,6 +82,7 @@ int
 intake_sync(struct intake *i)
 {
 	struct err e = {0};
+	uint64_t failed;
 	int rc;
 
 	intake_pass(i);
@@ -91,6 +92,14 @@ intake_sync(struct intake *i)
 	rc = journal_sync(i->journal, journal_end(i->journal), &e);
 	if (rc < 0) {
 		log_error("%s", e.text);
+	}
+	failed = journal_failed_syncs(i->journal);
+	if (failed != i->failed_syncs) {
+		i->failed_syncs = failed;
+		rc = rc < 0 ? rc : -EIO;
+	}
+	if (i->marks != NULL) {
+		watermarks_settle(i->marks, rc == 0);
 	}
 	return rc;
 }

@@ -3,6 +3,8 @@
  * Back-pressure: when every buffer is with the processing thread, the ring is full or
  * the journal refuses (full disk), the intake is stuck: nothing is taken until
  * intake_pass() succeeds again.
+ * Also holds what is known of exporters' spools (watermark.h): how far their messages
+ * were added, and how far they are durable.
  * Threads: the receiving thread. */
 #ifndef COLLECTOR_INTAKE_H
 #define COLLECTOR_INTAKE_H
@@ -13,16 +15,19 @@
 
 #include "collector/frame.h"
 #include "collector/journal.h"
+#include "collector/watermark.h"
 #include "common/ring.h"
 
 struct intake {
 	struct journal *journal;
 	struct ring *out;
+	struct watermarks *marks;    /* NULL: no peer has a spool */
 	struct journal_buffer *held; /* written, but the ring had no room */
 	bool is_stuck;
-	bool is_written; /* everything added is in the journal's file */
-	bool is_refused; /* by the journal: its sentence was logged */
-	uint64_t added;  /* frames so far */
+	bool is_written;       /* everything added is in the journal's file */
+	bool is_refused;       /* by the journal: its sentence was logged */
+	uint64_t added;        /* frames so far */
+	uint64_t failed_syncs; /* journal_failed_syncs() at the last sync */
 };
 
 /* Where the next frame's payload may be received: at least 65536 bytes; NULL: stuck. */
@@ -36,7 +41,8 @@ bool intake_put(struct intake *i, enum frame_kind kind, uint32_t session,
 /* Writes what was added and hands it on.  False: stuck. */
 bool intake_pass(struct intake *i);
 /* Passes and makes durable: 0: everything added so far is; -EAGAIN: stuck; else the
- * disk failed, and what was added since the last success may not be. */
+ * disk failed, in this thread or another, and what was added since the last success may
+ * not be. */
 int intake_sync(struct intake *i);
 
 #endif

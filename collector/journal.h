@@ -66,6 +66,8 @@ int journal_buffer_next(const struct journal_buffer *b, size_t *at, struct frame
  * the segment is abandoned and nothing more in it counts as durable. */
 int journal_sync(struct journal *j, uint64_t position, struct err *e);
 uint64_t journal_synced(const struct journal *j);
+/* How often that failed since the start, in whatever thread. */
+uint64_t journal_failed_syncs(const struct journal *j);
 /* Whether position lies within what a failed sync left behind. */
 bool journal_is_unsynced(const struct journal *j, uint64_t position);
 

@@ -63,6 +63,7 @@ struct journal {
 	bool is_direct;                /* under write_lock */
 	uint8_t *block;                /* scratch, aligned */
 	uint64_t skipped;
+	_Atomic uint64_t failed_syncs;
 
 	int mark_fd;
 	bool has_mark_failed;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,7 @@ roll(struct journal *j, bool has_failed, struct err *e)
 	}
 	has_failed = has_failed && s.synced < s.written;
 	if (has_failed) {
+		atomic_fetch_add(&j->failed_syncs, 1);
 		rc = journal_write_torn(j, s.start, s.synced, s.written, true, e);
 		if (rc < 0) {
 			return rc;
@@ -90,6 +92,7 @@ journal_roll(struct journal *j, struct err *e)
 static int
 sync_failed(struct journal *j, const struct journal_segment *s, int code, struct err *e)
 {
+	atomic_fetch_add(&j->failed_syncs, 1);
 	pthread_mutex_lock(&j->lock);
 	j->segments[j->count - 1].has_failed = true;
 	pthread_mutex_unlock(&j->lock);
@@ -125,6 +128,12 @@ journal_sync(struct journal *j, uint64_t position, struct err *e)
 	}
 	pthread_mutex_unlock(&j->sync_lock);
 	return rc;
+}
+
+uint64_t
+journal_failed_syncs(const struct journal *j)
+{
+	return atomic_load(&j->failed_syncs);
 }
 
 bool

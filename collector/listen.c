@@ -166,6 +166,11 @@ listener_end_name(enum listener_end e)
 	    [LISTENER_NO_IPFIX] = "no-ipfix",
 	    [LISTENER_NO_LONGER] = "no-longer-permitted",
 	    [LISTENER_NO_MEMORY] = "no-memory",
+	    [LISTENER_NO_HELLO] = "no-hello",
+	    [LISTENER_BAD_HELLO] = "bad-hello",
+	    [LISTENER_CLONE] = "clone",
+	    [LISTENER_NO_SPOOL] = "too-many-spools",
+	    [LISTENER_MUTE] = "words-unread",
 	};
 
 	return (unsigned)e < LISTENER_ENDS ? names[e] : "unknown";
@@ -190,6 +195,21 @@ open_roster(struct listener *l, struct err *e)
 	return roster_load(l->settings.roster_file, &l->roster, e);
 }
 
+static int
+make_marks(struct listener *l, struct err *e)
+{
+	int rc = -ENOMEM;
+
+	l->intake.marks = watermarks_new(l->settings.max_spools);
+	if (l->intake.marks != NULL) {
+		rc = l->settings.marks == NULL
+			 ? 0
+			 : watermarks_copy(l->intake.marks, l->settings.marks);
+	}
+	l->settings.marks = NULL; /* the processing side goes on with it */
+	return rc < 0 ? err_set(e, rc, "no memory for what spools are known") : 0;
+}
+
 int
 listener_new(const struct listener_settings *settings, struct loop *loop,
     struct journal *journal, struct ring *out, struct listener **ret, struct err *e)
@@ -208,9 +228,13 @@ listener_new(const struct listener_settings *settings, struct loop *loop,
 	l->loop = loop;
 	l->intake.journal = journal;
 	l->intake.out = out;
+	l->settings.tls.alpn = DELIVERY_ALPN;
 	l->second_timer = (struct loop_timer){.expired = second_expired, .data = l};
 	reception_init(l);
 	rc = open_roster(l, e);
+	if (rc == 0) {
+		rc = make_marks(l, e);
+	}
 	for (unsigned i = 0; i < settings->uri_count && rc == 0; i++) {
 		l->door_count = i + 1;
 		rc = open_door(l, &l->doors[i], settings->uris[i], e);
@@ -326,6 +350,7 @@ listener_free(struct listener *l)
 	}
 	tls_context_free(l->tls);
 	roster_free(l->roster);
+	watermarks_free(l->intake.marks);
 	free(l->doors);
 	free(l);
 }

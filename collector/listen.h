@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "collector/journal.h"
+#include "collector/peer.h"
 #include "collector/udp_door.h"
 #include "common/err.h"
 #include "common/loop.h"
@@ -23,6 +24,8 @@ struct listener_settings {
 	struct tls_settings tls;
 	unsigned max_peers, max_peers_per_address;
 	unsigned max_half_open; /* peers that have proved nothing yet */
+	unsigned max_spools;
+	const struct watermarks *marks; /* what the journal knows; NULL: nothing */
 	uint64_t handshake_timeout_ns, idle_timeout_ns;
 	uint64_t message_timeout_ns; /* from a message's first byte to its last */
 	uint64_t sync_interval_ns; /* how often the journal is written and handed on */
@@ -40,6 +43,12 @@ enum listener_end {    /* why a peer was not taken in, or was sent away */
 	LISTENER_NO_IPFIX,
 	LISTENER_NO_LONGER, /* certificates or the roster were read anew */
 	LISTENER_NO_MEMORY,
+	/* With flowpair/1: */
+	LISTENER_NO_HELLO,  /* in time */
+	LISTENER_BAD_HELLO, /* what it said was none */
+	LISTENER_CLONE,     /* another connection has its spool */
+	LISTENER_NO_SPOOL,  /* as many spools are known as may be */
+	LISTENER_MUTE,      /* it did not read what was acknowledged */
 	LISTENER_ENDS,
 };
 const char *listener_end_name(enum listener_end e); /* "address-full" */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/clock.h"
 #include "common/message.h"
 
 struct peer *
@@ -89,12 +90,33 @@ cut(struct peer *p, const uint8_t *bytes, size_t n, int *ret_rc)
 	return at;
 }
 
+/* A message that is in the journal already never gets there again: the exporter began
+ * with the number that was wanted. */
+static int
+out_of_step(struct err *e)
+{
+	return err_set(e, -EPROTO, "its messages' numbers do not follow each other");
+}
+
+static int
+add_frame(struct peer *p, struct intake *intake, uint16_t stream, size_t length,
+    uint64_t messages)
+{
+	if (!peer_is_in_step(p)) {
+		return -EPROTO;
+	}
+	intake_add(intake, FRAME_MESSAGES, p->session, stream, length);
+	peer_number(p, intake, messages);
+	return 0;
+}
+
 /* `got` bytes lie in the room behind space for the carried ones.  Makes a frame of the
  * whole messages.  Negative: the stream is no IPFIX, or memory is short; e says so. */
 static int
 take_in(struct peer *p, struct intake *intake, uint8_t *room, size_t got, struct err *e)
 {
 	size_t whole, all = p->carried + got;
+	uint64_t before = p->messages;
 	int rc;
 
 	if (p->carried >= 4 && got < wanting(p)) {
@@ -118,8 +140,8 @@ take_in(struct peer *p, struct intake *intake, uint8_t *room, size_t got, struct
 		    "%02x%02x",
 		    room[whole], room[whole + 1], room[whole + 2], room[whole + 3]);
 	}
-	if (whole > 0) {
-		intake_add(intake, FRAME_MESSAGES, p->session, 0, whole);
+	if (whole > 0 && add_frame(p, intake, 0, whole, p->messages - before) < 0) {
+		return out_of_step(e);
 	}
 	return rc;
 }
@@ -187,6 +209,7 @@ receive_messages(struct peer *p, struct intake *intake, size_t *budget, struct e
 	size_t room_n, got = p->carried;
 	uint8_t *room = intake_room(intake, &room_n);
 	uint16_t stream = p->stream;
+	uint64_t messages = got > 0;
 	int rc = 1;
 
 	if (room == NULL) {
@@ -206,18 +229,20 @@ receive_messages(struct peer *p, struct intake *intake, size_t *budget, struct e
 		*budget -= (size_t)n < *budget ? (size_t)n : *budget;
 		if (message_length(room + got, (size_t)n) != n) {
 			rc = complain_message(p, room + got, (size_t)n, e);
-		} else if (got > 0 && t->stream != stream) {
-			p->messages++;
+			break;
+		}
+		p->messages++;
+		if (got > 0 && t->stream != stream) {
 			rc = set_aside(p, room + got, (size_t)n, e);
 			break;
 		} else {
-			p->messages++;
+			messages++;
 			stream = t->stream;
 			got += (size_t)n;
 		}
 	}
-	if (got > 0) {
-		intake_add(intake, FRAME_MESSAGES, p->session, stream, got);
+	if (got > 0 && add_frame(p, intake, stream, got, messages) < 0) {
+		return out_of_step(e);
 	}
 	return rc;
 }
@@ -236,7 +261,7 @@ put_close(struct peer *p, struct intake *intake)
 enum peer_next
 peer_end(struct peer *p, struct intake *intake, const char *reason)
 {
-	if (p->state == PEER_SHAKING || p->state == PEER_OPENING) {
+	if (p->state < PEER_OPEN) {
 		p->state = PEER_ENDED;
 		return PEER_GONE;
 	}
@@ -259,6 +284,7 @@ put_open(struct peer *p, struct intake *intake, struct err *e)
 	    p->transport.ops->scheme);
 	memcpy(identity.peer, p->transport.peer, sizeof identity.peer);
 	memcpy(identity.identity, p->transport.identity, sizeof identity.identity);
+	identity.delivery = p->delivery;
 	if (p->introduce != NULL && !p->introduce(p, &identity)) {
 		return err_set(e, -EACCES, "%s is not among the peers permitted here",
 		    p->transport.peer);
@@ -272,8 +298,8 @@ put_open(struct peer *p, struct intake *intake, struct err *e)
 	return 0;
 }
 
-/* The handshake failed.  The alert that tells the peer why must not be overtaken by a
- * reset, which closing with unread bytes would cause. */
+/* Handshake or hello failed.  The alert (or word) that tells the peer why must not be
+ * overtaken by a reset, which closing with unread bytes would cause. */
 static enum peer_next
 refuse(struct peer *p)
 {
@@ -326,6 +352,17 @@ peer_step(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 		if (rc < 0) {
 			return refuse(p);
 		}
+		p->state = strcmp(p->transport.protocol, DELIVERY_ALPN) == 0
+			       ? PEER_GREETING
+			       : PEER_OPENING;
+	}
+	if (p->state == PEER_GREETING) {
+		rc = peer_greet(p, intake, clock_realtime_ns(), e);
+		if (rc < 0) {
+			return rc == -EAGAIN  ? PEER_WAITS
+			       : rc == -EBUSY ? PEER_STUCK
+					      : refuse(p);
+		}
 		p->state = PEER_OPENING;
 	}
 	if (p->state == PEER_OPENING) {
@@ -335,6 +372,7 @@ peer_step(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 		}
 	}
 	if (p->state == PEER_OPEN) {
+		(void)peer_acknowledge(p);
 		return step_open(p, intake, budget, e);
 	}
 	return peer_end(p, intake, "");

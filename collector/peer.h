@@ -1,4 +1,5 @@
-/* One peer of the collector: handshake, then its stream received into the intake's room
+/* One peer of the collector: handshake, with flowpair/1 its hello (common/delivery.h),
+ * then its stream received into the intake's room
  * and cut into whole messages, then its end.  Decodes nothing and trusts no length.
  * Owned by the listener, which watches its socket and decides how long it may take.
  * A message transport's peer sends whole messages, each on a stream (SCTP): what is one
@@ -13,7 +14,9 @@
 #include <stdint.h>
 
 #include "collector/intake.h"
+#include "collector/watermark.h"
 #include "common/address.h"
+#include "common/delivery.h"
 #include "common/err.h"
 #include "common/loop.h"
 #include "common/transport.h"
@@ -21,8 +24,9 @@
 struct listener;
 
 enum peer_state {
-	PEER_SHAKING, /* TLS handshake */
-	PEER_OPENING, /* its FRAME_OPEN waits for room */
+	PEER_SHAKING,  /* TLS handshake */
+	PEER_GREETING, /* its hello is to come */
+	PEER_OPENING,  /* its FRAME_OPEN waits for room */
 	PEER_OPEN,
 	PEER_ENDING, /* its FRAME_CLOSE waits for room */
 	PEER_ENDED,  /* everything of it is in the intake */
@@ -35,6 +39,13 @@ enum peer_next {     /* what the peer needs for its next step */
 	PEER_SYNCED, /* PEER_ENDED in order: to be closed when all that is durable */
 	PEER_GONE,   /* PEER_ENDED, broken or refused: to be closed now */
 	PEER_REFUSED /* no session: the sentence is in e; to be closed now */
+};
+
+enum peer_turn { /* how its hello was answered */
+	PEER_WELCOME,
+	PEER_BAD_HELLO,
+	PEER_CLONE,    /* another connection has its spool */
+	PEER_NO_SPOOL, /* as many spools are known as may be */
 };
 
 struct peer {
@@ -50,12 +61,28 @@ struct peer {
 
 	/* Completes what FRAME_OPEN says; false: it may not come in.  NULL: all may. */
 	bool (*introduce)(struct peer *p, struct session_identity *who);
+	/* Of an exporter with a spool (peer_delivery.c). */
+	uint8_t hello[DELIVERY_HELLO];
+	unsigned hello_length; /* received */
+	enum peer_turn turn;
+	struct session_delivery delivery;
+	struct watermark *mark;  /* NULL: it has no spool, or is not welcomed yet */
+	struct watermark *rival; /* PEER_CLONE: whose holder is to be probed */
+	uint64_t number;         /* of its next message */
+	uint32_t preamble_left;
+	uint64_t lost_records; /* that its spool dropped since it was here last */
+	uint64_t told;         /* number in the last word */
+	uint8_t word[DELIVERY_WORD];
+	unsigned word_left; /* bytes of it to be sent */
+	bool is_broken;     /* no word can be sent any more */
 
 	/* The listener's. */
 	struct listener *listener;
 	struct loop_watch watch;
 	struct loop_timer timer; /* of its handshake */
 	bool is_watched, is_waiting_again;
+	bool is_settled;  /* ended, and all it sent is durable */
+	uint64_t mute_ns; /* since when a word waits to be read; 0: it does not */
 	uint64_t began_ns, since_ns; /* accepted; last sign of life; monotonic */
 	uint64_t
 	    partial_ns; /* since when a message is begun and not whole; 0: none is */
@@ -86,5 +113,22 @@ enum peer_next peer_end(struct peer *p, struct intake *intake, const char *reaso
 void peer_confirm(struct peer *p);
 /* After PEER_SYNCED: says the contrary; peer_free() will reset the connection. */
 void peer_abort(struct peer *p);
+
+/* peer_delivery.c. */
+/* 0: it is welcomed, with p->mark; -EAGAIN; -EBUSY: no room; else the sentence is in e,
+ * and it was turned away where p->turn says so. */
+int peer_greet(struct peer *p, struct intake *intake, uint64_t now_ns, struct err *e);
+/* Whether its messages have the numbers that the journal expects of its spool. */
+bool peer_is_in_step(const struct peer *p);
+/* So many messages of it were added. */
+void peer_number(struct peer *p, struct intake *intake, uint64_t messages);
+/* Tells what is durable, if that is news; 0: told.  -EAGAIN: a word waits until its
+ * socket is writable; others: it is broken. */
+int peer_acknowledge(struct peer *p);
+bool peer_has_word(const struct peer *p);
+/* Says the last word again: if the other end is gone, it shows. */
+void peer_probe(struct peer *p);
+/* Lets go of its spool. */
+void peer_leave(struct peer *p, uint64_t now_ns);
 
 #endif

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -74,8 +75,8 @@ unwatch(struct peer *p)
 	}
 }
 
-static void
-watch(struct peer *p)
+void
+reception_watch(struct peer *p)
 {
 	struct listener *l = p->listener;
 	uint32_t events = p->transport.ops->want(&p->transport);
@@ -87,6 +88,9 @@ watch(struct peer *p)
 	} else {
 		loop_timer_clear(l->loop, &p->timer);
 	}
+	if (peer_has_word(p) && !p->is_broken) {
+		events |= EPOLLIN | EPOLLOUT;
+	}
 	p->watch.fd = p->transport.fd;
 	if (p->is_watched) {
 		loop_change(l->loop, &p->watch, events);
@@ -96,8 +100,8 @@ watch(struct peer *p)
 	}
 }
 
-static void
-forget(struct listener *l, struct peer *p)
+void
+reception_forget(struct listener *l, struct peer *p)
 {
 	unwatch(p);
 	take_out(p);
@@ -105,6 +109,7 @@ forget(struct listener *l, struct peer *p)
 	l->bytes += p->bytes;
 	l->messages += p->messages;
 	l->counts.peers--;
+	peer_leave(p, clock_realtime_ns());
 	peer_free(p);
 }
 
@@ -117,23 +122,6 @@ reception_sync_within(struct listener *l, uint64_t ns)
 
 	if (l->sync_timer.due_ns == 0 || l->sync_timer.due_ns > due) {
 		loop_timer_set(l->loop, &l->sync_timer, due);
-	}
-}
-
-/* Everything up to now is durable (rc 0), or the disk failed: whoever waits to hear so
- * is told, or cut off, which says that its last messages may be lost. */
-static void
-answer_ended(struct listener *l, int rc)
-{
-	struct peer *p;
-
-	while ((p = l->ended.first) != NULL) {
-		if (rc == 0) {
-			peer_confirm(p);
-		} else {
-			peer_abort(p);
-		}
-		forget(l, p);
 	}
 }
 
@@ -158,7 +146,11 @@ sync_now(struct listener *l)
 		return;
 	}
 	l->synced_frames = l->intake.added;
-	answer_ended(l, rc);
+	answer_ended(l, rc, false);
+	answer_spools(l, rc);
+	if (l->intake.added != l->synced_frames) {
+		reception_sync_within(l, l->settings.sync_interval_ns);
+	}
 	if (l->intake.is_stuck) {
 		reception_wait_for_room(l);
 	}
@@ -199,6 +191,11 @@ tell_open(struct listener *l, const struct peer *p)
 		    p->transport.identity[0] != '\0' ? ")" : "",
 		    p->transport.ops->scheme);
 	}
+	if (p->lost_records > 0 && reception_may_tell(l)) {
+		log_warning("%s dropped %" PRIu64
+			    " records before it could send them: its spool was full",
+		    p->transport.peer, p->lost_records);
+	}
 }
 
 static void
@@ -214,15 +211,40 @@ tell_gone(struct listener *l, const struct peer *p)
 	    p->messages, p->reason);
 }
 
-/* What the last step of p asks for. */
 static void
-follow(struct listener *l, struct peer *p, enum peer_next next, const struct err *e)
+tell_turned(struct listener *l, struct peer *p, const struct err *e)
 {
-	enum tls_refusal why;
+	static const enum listener_end turns[] = {
+	    [PEER_BAD_HELLO] = LISTENER_BAD_HELLO,
+	    [PEER_CLONE] = LISTENER_CLONE,
+	    [PEER_NO_SPOOL] = LISTENER_NO_SPOOL,
+	};
+	enum tls_refusal why = transport_refusal(&p->transport);
+	const char *name;
 
+	if (p->turn == PEER_WELCOME) {
+		if (why == TLS_REFUSED_NONE) {
+			why = TLS_REFUSED_IDENTITY; /* by its address */
+		}
+		l->counts.refused[why]++;
+		name = tls_refusal_name(why);
+	} else {
+		l->counts.ended[turns[p->turn]]++;
+		name = listener_end_name(turns[p->turn]);
+	}
+	tell_refused(l, p->transport.ops->scheme, p->transport.peer, name, e->text);
+	if (p->turn == PEER_CLONE) {
+		answer_probe(l, p->rival);
+	}
+}
+
+void
+reception_follow(
+    struct listener *l, struct peer *p, enum peer_next next, const struct err *e)
+{
 	switch (next) {
 	case PEER_WAITS:
-		watch(p);
+		reception_watch(p);
 		return;
 	case PEER_AGAIN:
 		p->is_waiting_again = true;
@@ -243,19 +265,13 @@ follow(struct listener *l, struct peer *p, enum peer_next next, const struct err
 		reception_sync_within(l, CONFIRM_NS);
 		return;
 	case PEER_REFUSED:
-		why = transport_refusal(&p->transport);
-		if (why == TLS_REFUSED_NONE) {
-			why = TLS_REFUSED_IDENTITY; /* by its address */
-		}
-		l->counts.refused[why]++;
-		tell_refused(l, p->transport.ops->scheme, p->transport.peer,
-		    tls_refusal_name(why), e->text);
+		tell_turned(l, p, e);
 		break;
 	case PEER_GONE:
 		tell_gone(l, p);
 		break;
 	}
-	forget(l, p);
+	reception_forget(l, p);
 }
 
 /* Where a peer belongs that waits for nothing but its socket. */
@@ -298,7 +314,7 @@ step(struct listener *l, struct peer *p)
 	if (!was_open && p->state >= PEER_OPEN && next != PEER_REFUSED) {
 		tell_open(l, p);
 	}
-	follow(l, p, next, &e);
+	reception_follow(l, p, next, &e);
 	if (l->intake.added != l->synced_frames) {
 		reception_sync_within(l, l->settings.sync_interval_ns);
 	}
@@ -310,6 +326,10 @@ peer_ready(struct loop_watch *w, uint32_t events)
 	struct peer *p = w->data;
 
 	(void)events;
+	if (p->is_settled) {
+		answer_again(p->listener, p);
+		return;
+	}
 	step(p->listener, p);
 }
 
@@ -378,15 +398,15 @@ reception_end(
 	struct err e = {0};
 
 	l->counts.ended[why]++;
-	if (p->state == PEER_SHAKING || p->state == PEER_OPENING) {
+	if (p->state < PEER_OPEN) {
 		err_set(&e, -ECONNABORTED, "%s: %s", p->transport.peer, sentence);
 		tell_refused(l, p->transport.ops->scheme, p->transport.peer,
 		    listener_end_name(why), e.text);
-		forget(l, p);
+		reception_forget(l, p);
 		return;
 	}
 	err_set(&e, -ECONNABORTED, "%s", sentence);
-	follow(l, p, peer_end(p, &l->intake, e.text), &e);
+	reception_follow(l, p, peer_end(p, &l->intake, e.text), &e);
 }
 
 void
@@ -488,7 +508,7 @@ reception_stop(struct listener *l)
 	}
 	reception_wait_unstuck(l, due);
 	rc = intake_sync(&l->intake);
-	answer_ended(l, rc);
+	answer_ended(l, rc, true);
 	if (rc == -EAGAIN) {
 		log_error("stopped before everything received was in the journal");
 	}
@@ -498,15 +518,15 @@ void
 reception_done(struct listener *l)
 {
 	while (l->half_open.first != NULL) {
-		forget(l, l->half_open.first);
+		reception_forget(l, l->half_open.first);
 	}
 	while (l->peers.first != NULL) {
-		forget(l, l->peers.first);
+		reception_forget(l, l->peers.first);
 	}
 	while (l->stuck.first != NULL) {
-		forget(l, l->stuck.first);
+		reception_forget(l, l->stuck.first);
 	}
-	answer_ended(l, -EIO);
+	answer_ended(l, -EIO, true);
 	loop_timer_clear(l->loop, &l->sync_timer);
 	loop_timer_clear(l->loop, &l->retry_timer);
 	loop_timer_clear(l->loop, &l->again_timer);

@@ -82,4 +82,27 @@ void admission_judge_anew(struct listener *l);
 /* Ends what has been silent or slow for too long. */
 void admission_time_out(struct listener *l, uint64_t now_ns);
 
+/* What the last step of p asks for. */
+void reception_follow(
+    struct listener *l, struct peer *p, enum peer_next next, const struct err *e);
+/* Its next step is when its socket is ready. */
+void reception_watch(struct peer *p);
+/* It is gone: closes and frees it. */
+void reception_forget(struct listener *l, struct peer *p);
+
+/* answer.c: what peers hear.
+ * Everything up to now is durable (rc 0), or the disk failed: whoever ended in order
+ * and waits to hear so is told, or cut off, which says that its last messages may be
+ * lost.  is_last: now or never. */
+void answer_ended(struct listener *l, int rc, bool is_last);
+/* So are exporters with a spool. */
+void answer_spools(struct listener *l, int rc);
+/* An ended one's socket is ready for its last word. */
+void answer_again(struct listener *l, struct peer *p);
+/* Asks the holder of a spool, which somebody else asked for, whether it is there. */
+void answer_probe(struct listener *l, const struct watermark *m);
+/* Since when each has not read its words; those who ended go when it is too long. */
+void answer_time_out(struct listener *l, uint64_t now_ns);
+#define ANSWER_MUTE_NS (30 * NS_PER_SECOND) /* too long */
+
 #endif

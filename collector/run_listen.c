@@ -320,6 +320,8 @@ open_listener(struct service *s, struct err *e)
 	    .max_peers_per_address = (unsigned)o->max_peers_per_address,
 	    .max_half_open = (unsigned)o->max_half_open,
 	    .message_timeout_ns = o->message_timeout_ns,
+	    .max_spools = (unsigned)o->max_spools,
+	    .marks = process_watermarks(s->process),
 	    .handshake_timeout_ns = o->handshake_timeout_ns,
 	    .idle_timeout_ns = o->idle_timeout_ns,
 	    .sync_interval_ns = o->sync_interval_ns,

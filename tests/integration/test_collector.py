@@ -336,8 +336,10 @@ def test_an_older_copy_of_the_journal_is_refused(live, programs, run, tmp_path):
     collector = live()
     collector.send(*messages(10))
     collector.stop()
-    for path in (tmp_path / "store/journal").glob("*.journal"):
+    journal = tmp_path / "store/journal"
+    for path in journal.glob("*.journal"):
         os.truncate(path, 4096)
+    (journal / "synced").unlink()
     done = run(programs.collector, "--listen", "tcp://127.0.0.1:0", "--store",
                tmp_path / "store", "--summary", "none", status=1)
     assert "older copy" in done.stderr
