@@ -31,6 +31,7 @@
 
 struct user {
 	struct socket *so;
+	int bell;
 	size_t slot;
 };
 
@@ -38,7 +39,7 @@ struct user {
  * signal while the socket is closed. */
 struct slot {
 	uint32_t turn;
-	int fd; /* -1: free */
+	int bell; /* -1: free */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -75,20 +76,20 @@ something_happened(struct socket *so, void *arg, int flags)
 	(void)so;
 	(void)flags;
 	pthread_mutex_lock(&lock);
-	if (slot < slot_count && slots[slot].turn == turn && slots[slot].fd >= 0) {
-		ring(slots[slot].fd);
+	if (slot < slot_count && slots[slot].turn == turn && slots[slot].bell >= 0) {
+		ring(slots[slot].bell);
 	}
 	pthread_mutex_unlock(&lock);
 }
 
 static int
-take_slot(int fd, size_t *ret)
+take_slot(int bell, size_t *ret)
 {
 	size_t i = 0;
 	int rc = 0;
 
 	pthread_mutex_lock(&lock);
-	while (i < slot_count && slots[i].fd >= 0) {
+	while (i < slot_count && slots[i].bell >= 0) {
 		i++;
 	}
 	if (i == slot_count) {
@@ -96,7 +97,7 @@ take_slot(int fd, size_t *ret)
 		struct slot *larger = reallocarray(slots, more, sizeof *slots);
 		rc = larger == NULL ? -ENOMEM : 0;
 		for (size_t k = slot_count; rc == 0 && k < more; k++) {
-			larger[k] = (struct slot){.fd = -1};
+			larger[k] = (struct slot){.bell = -1};
 		}
 		if (rc == 0) {
 			slots = larger;
@@ -104,7 +105,7 @@ take_slot(int fd, size_t *ret)
 		}
 	}
 	if (rc == 0) {
-		slots[i].fd = fd;
+		slots[i].bell = bell;
 		slots[i].turn++;
 		*ret = i;
 	}
@@ -116,8 +117,8 @@ static void
 leave_slot(size_t slot)
 {
 	pthread_mutex_lock(&lock);
-	close(slots[slot].fd);
-	slots[slot].fd = -1;
+	close(slots[slot].bell);
+	slots[slot].bell = -1;
 	pthread_mutex_unlock(&lock);
 }
 
@@ -289,33 +290,56 @@ set_up(struct socket *so, const struct sctp_settings *settings)
 	return rc;
 }
 
+static int
+epoll_of(int bell)
+{
+	struct epoll_event when = {.events = EPOLLIN};
+	int fd = epoll_create1(EPOLL_CLOEXEC), rc;
+
+	if (fd < 0) {
+		return -errno;
+	}
+	if (epoll_ctl(fd, EPOLL_CTL_ADD, bell, &when) < 0) {
+		rc = -errno;
+		close(fd);
+		return rc;
+	}
+	return fd;
+}
+
 /* Takes so over, also on failure. */
 static int
 adopt(struct socket *so, struct sctp_socket *s)
 {
 	struct user *u = calloc(1, sizeof *u);
-	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), rc = -ENOMEM;
+	int bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC), fd = -1, rc = -ENOMEM;
 
-	if (fd < 0) {
+	if (bell < 0) {
 		rc = -errno;
 		goto out;
 	}
-	if (u == NULL || (rc = take_slot(fd, &u->slot)) < 0) {
-		close(fd);
+	fd = epoll_of(bell);
+	if (fd < 0) {
+		rc = fd;
 		goto out;
 	}
-	u->so = so;
-	so = NULL;
-	usrsctp_set_upcall(u->so, something_happened, ticket(u->slot));
-	ring(fd); /* for what happened before */
+	if (u == NULL || (rc = take_slot(bell, &u->slot)) < 0) {
+		goto out;
+	}
+	*u = (struct user){.so = so, .bell = bell, .slot = u->slot};
+	usrsctp_set_upcall(so, something_happened, ticket(u->slot));
+	ring(bell); /* for what happened before */
 	*s = (struct sctp_socket){.fd = fd, .state = u};
-	u = NULL;
-	rc = 0;
+	return 0;
 out:
 	free(u);
-	if (so != NULL) {
-		usrsctp_close(so);
+	if (fd >= 0) {
+		close(fd);
 	}
+	if (bell >= 0) {
+		close(bell);
+	}
+	usrsctp_close(so);
 	return rc;
 }
 
@@ -401,7 +425,7 @@ user_accept(struct sctp_socket *from, struct sctp_socket *ret,
 			return -errno;
 		}
 		if (so == NULL && i == 0) {
-			quieten(from->fd);
+			quieten(u->bell);
 		}
 	}
 	if (so == NULL) {
@@ -433,7 +457,7 @@ user_connected(struct sctp_socket *s)
 	int events, error = 0;
 	socklen_t n = sizeof error;
 
-	quieten(s->fd);
+	quieten(u->bell);
 	events = usrsctp_get_events(u->so);
 	if ((events & SCTP_EVENT_ERROR) != 0) {
 		usrsctp_getsockopt(u->so, SOL_SOCKET, SO_ERROR, &error, &n);
@@ -511,7 +535,7 @@ user_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *re
 			return -errno;
 		}
 		if (got < 0 && i == 0) {
-			quieten(s->fd);
+			quieten(u->bell);
 		}
 	}
 	if (got <= 0) {
@@ -559,11 +583,11 @@ user_send(
 			return -errno;
 		}
 		if (i == 0) {
-			quieten(s->fd);
+			quieten(u->bell);
 		}
 	}
 	if ((usrsctp_get_events(u->so) & (SCTP_EVENT_READ | SCTP_EVENT_ERROR)) != 0) {
-		ring(s->fd);
+		ring(u->bell);
 	}
 	return -EAGAIN;
 }
@@ -643,7 +667,7 @@ user_wants(const struct sctp_socket *s, bool to_read, bool to_write)
 	(void)s;
 	(void)to_read;
 	(void)to_write;
-	return EPOLLIN; /* the eventfd, whatever happens */
+	return EPOLLIN; /* the bell, whatever happens */
 }
 
 static void
@@ -655,6 +679,7 @@ user_close(struct sctp_socket *s)
 		usrsctp_set_upcall(u->so, NULL, NULL);
 		usrsctp_close(u->so);
 		leave_slot(u->slot);
+		close(s->fd);
 		free(u);
 	}
 	*s = (struct sctp_socket){.fd = -1};
