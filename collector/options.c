@@ -23,8 +23,9 @@ static const struct option table[] = {
 	.section = "Input",
 	.help =
 	    "Take IPFIX messages here: tls://HOST[:4740], tcp://HOST[:4739], "
-	    "sctp://HOST[:4739], dtls+udp://HOST[:4740] or udp://HOST[:4739], which "
-	    "takes NetFlow v9 and v5 too.  HOST * is every address of this host, port "
+	    "sctp://HOST[:4739], dtls+sctp://HOST[:4740], dtls+udp://HOST[:4740] or "
+	    "udp://HOST[:4739], which takes NetFlow v9 and v5 too.  HOST * is every "
+	    "address of this host, port "
 	    "0 any free one.  May be "
 	    "repeated."},
     {.name = "read",

@@ -17,6 +17,8 @@
 
 #define SCTP_CARRIED 18445u /* RFC 6083 section 3.2: 2^14 + 2048 + 13 */
 
+/* Options of the URI: there is one ordered stream, all of it reliable. */
+extern const char *const sctp_secure_option_names[];
 /* The check of struct transport_ops. */
 int sctp_check_target(const struct transport_uri *uri, struct err *e);
 /* As the dial and listen of transport_sctp.  What is accepted from such a listener by

@@ -331,27 +331,43 @@ kernel_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *
 	return 1;
 }
 
+static void
+put_control(struct msghdr *m, int type, const void *value, size_t n)
+{
+	struct cmsghdr *c =
+	    (struct cmsghdr *)(void *)((uint8_t *)m->msg_control + m->msg_controllen);
+
+	c->cmsg_level = IPPROTO_SCTP;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), value, n);
+	m->msg_controllen += CMSG_SPACE(n);
+}
+
+/* Not by sctp_sendv(), which forgets MSG_NOSIGNAL. */
 static int
 kernel_send(
     struct sctp_socket *s, const void *bytes, size_t n, const struct sctp_send *how)
 {
-	struct iovec v = {.iov_len = n};
-	struct sctp_sendv_spa spa = {
-	    .sendv_flags = SCTP_SEND_SNDINFO_VALID,
-	    .sendv_sndinfo = {.snd_sid = how->stream, .snd_ppid = htonl(how->protocol)},
+	_Alignas(struct cmsghdr)
+	    uint8_t control[CMSG_SPACE(sizeof(struct sctp_sndinfo)) +
+			    CMSG_SPACE(sizeof(struct sctp_prinfo))] = {0};
+	struct sctp_sndinfo info = {
+	    .snd_sid = how->stream, .snd_ppid = htonl(how->protocol)};
+	struct sctp_prinfo given_up = {
+	    .pr_policy =
+		how->reliability == SCTP_TIMED ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX,
+	    .pr_value = how->limit,
 	};
+	struct iovec v = {.iov_len = n};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control};
 
 	memcpy(&v.iov_base, &bytes, sizeof bytes); /* which it does not write to */
+	put_control(&m, SCTP_SNDINFO, &info, sizeof info);
 	if (how->reliability != SCTP_FULL) {
-		spa.sendv_flags |= SCTP_SEND_PRINFO_VALID;
-		spa.sendv_prinfo = (struct sctp_prinfo){
-		    .pr_policy = how->reliability == SCTP_TIMED ? SCTP_PR_SCTP_TTL
-								: SCTP_PR_SCTP_RTX,
-		    .pr_value = how->limit,
-		};
+		put_control(&m, SCTP_PRINFO, &given_up, sizeof given_up);
 	}
-	if (sctp_sendv(s->fd, &v, 1, NULL, 0, &spa, sizeof spa, SCTP_SENDV_SPA,
-		MSG_NOSIGNAL) >= 0) {
+	if (sendmsg(s->fd, &m, MSG_NOSIGNAL) >= 0) {
 		return 0;
 	}
 	return errno == EINTR ? -EAGAIN : -errno;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sctp.h"
 #include "common/sctp_stack.h"
 
 #define HEARTBEAT_S 15

@@ -116,8 +116,7 @@ extern const struct sctp_stack sctp_user;
 /* Reads the options of the URI.  0, or -EINVAL with a sentence. */
 int sctp_settings_read(
     const struct transport_uri *uri, struct sctp_settings *ret, struct err *e);
-/* Names of these options, for struct transport_ops; the secured scheme has one ordered
- * stream, all of it reliable. */
-extern const char *const sctp_option_names[], *const sctp_secure_option_names[];
+/* Names of these options, for struct transport_ops. */
+extern const char *const sctp_option_names[];
 
 #endif

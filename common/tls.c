@@ -217,6 +217,13 @@ alert_text(int alert)
 	}
 }
 
+static int
+explain_alert(struct tls *t, int alert, struct err *e)
+{
+	t->refusal = TLS_REFUSED_BY_PEER;
+	return err_set(e, -EACCES, "the peer refused us: %s", alert_text(alert));
+}
+
 /* The protocol went wrong, as OpenSSL's queue tells. */
 static int
 explain_protocol(struct tls *t, struct err *e)
@@ -225,9 +232,7 @@ explain_protocol(struct tls *t, struct err *e)
 	int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
 
 	if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {
-		t->refusal = TLS_REFUSED_BY_PEER;
-		return err_set(e, -EACCES, "the peer refused us: %s",
-		    alert_text(reason - SSL_AD_REASON_OFFSET));
+		return explain_alert(t, reason - SSL_AD_REASON_OFFSET, e);
 	}
 	if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
 		t->refusal = TLS_REFUSED_NO_CERTIFICATE;
@@ -270,6 +275,8 @@ fail(struct tls *t, int rc, struct err *e)
 	t->is_broken = true;
 	if (t->reason[0] != '\0') {
 		rc = err_set(e, -EACCES, "%s", t->reason);
+	} else if (t->alert != 0) {
+		rc = explain_alert(t, t->alert, e);
 	} else if (kind == SSL_ERROR_SYSCALL || ERR_peek_error() == 0) {
 		int code = t->socket_error != 0 ? t->socket_error : EPIPE;
 		t->refusal = TLS_REFUSED_PROTOCOL;

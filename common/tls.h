@@ -80,7 +80,7 @@ struct tls_carrier {
 	ssize_t (*write)(void *data, const void *bytes, size_t n);
 	/* RFC 6083 section 4.8, or NULL.  The key for what follows the handshake: to be
 	 * accepted from now on; to be used from now on, before our Finished.  0 or a
-	 * negative errno. */
+	 * negative errno; the latter -EAGAIN too. */
 	int (*add_key)(void *data, const uint8_t *key, size_t n);
 	int (*use_key)(void *data);
 	void *data;

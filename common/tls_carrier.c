@@ -9,6 +9,8 @@
 #include "common/tls_state.h"
 
 #define RECORD_HEADER 13 /* type, version, epoch, sequence number, length */
+#define RECORD_MOST   18445
+#define RECORD_ALERT  21
 
 /* UDP payload that every path takes without fragments: the least MTU of IPv6 less its
  * header and UDP's. */
@@ -114,6 +116,24 @@ write_records(struct tls *t, const uint8_t *bytes, size_t n)
 	return done > 0 ? (ssize_t)done : put;
 }
 
+/* The handshake cannot go on because the peer has gone, while OpenSSL was writing. What
+ * it said before, which may be why it refused us, waits to be read: a plain alert. */
+static void
+hear_alert(struct tls *t)
+{
+	uint8_t record[RECORD_MOST];
+	ssize_t got = 1;
+
+	for (int i = 0; i < 16 && got > 0 && t->alert == 0; i++) {
+		got = t->carrier.read(t->carrier.data, record, sizeof record);
+		if (got > RECORD_HEADER + 1 && record[0] == RECORD_ALERT &&
+		    (record[3] | record[4]) == 0 &&
+		    record[RECORD_HEADER] == SSL3_AL_FATAL) {
+			t->alert = record[RECORD_HEADER + 1];
+		}
+	}
+}
+
 static int
 carrier_write(BIO *b, const char *bytes, int n)
 {
@@ -124,6 +144,9 @@ carrier_write(BIO *b, const char *bytes, int n)
 		put = t->carrier.write(t->carrier.data, bytes, (size_t)n);
 	} else {
 		put = write_records(t, (const uint8_t *)bytes, (size_t)n);
+		if (put < 0 && put != -EAGAIN && !t->is_open) {
+			hear_alert(t);
+		}
 	}
 	return report(b, t, put, false);
 }

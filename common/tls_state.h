@@ -21,6 +21,7 @@ struct tls {
 	SSL *ssl;
 	int fd;                     /* of TLS over a socket; else -1 */
 	struct tls_carrier carrier; /* of DTLS; else without operations */
+	int alert;                  /* the last word of a peer that has gone; 0: none */
 	bool has_key, is_keyed;     /* the carrier: knows it, uses it (RFC 6083) */
 	struct tls_gate *gate;      /* while it judges a cookie, and whose: */
 	uint8_t sender[TLS_SENDER];

@@ -14,30 +14,23 @@
 
 #define SCHEMES                                                                        \
 	"tcp://HOST[:PORT], tls://HOST[:PORT], sctp://HOST[:PORT], "                   \
-	"udp://HOST[:PORT], "                                                          \
-	"dtls+udp://HOST[:PORT] and file:PATH"
+	"dtls+sctp://HOST[:PORT], udp://HOST[:PORT], dtls+udp://HOST[:PORT] and "      \
+	"file:PATH"
 
 static const struct transport_ops *const schemes[] = {&transport_tcp, &transport_tls,
-    &transport_sctp, &transport_udp, &transport_dtls_udp, &transport_file};
-
-/* Known to the design, not to this version: worth another sentence than a typing error.
- */
-static const char *const later[] = {"dtls+sctp"};
+    &transport_sctp, &transport_dtls_sctp, &transport_udp, &transport_dtls_udp,
+    &transport_file};
+#define COUNT (sizeof schemes / sizeof *schemes)
 
 static int
 complain_scheme(const char *text, const char *scheme, struct err *e)
 {
-	const char *names[] = {"tcp", "tls", "sctp", "udp", "dtls+udp", "file"};
-	const char *nearest = NULL;
+	const char *names[COUNT], *nearest;
 
-	for (size_t i = 0; i < sizeof later / sizeof *later; i++) {
-		if (strcasecmp(scheme, later[i]) == 0) {
-			return err_set(e, -EINVAL,
-			    "\"%s\": %s is not in this version; it has " SCHEMES, text,
-			    later[i]);
-		}
+	for (size_t i = 0; i < COUNT; i++) {
+		names[i] = schemes[i]->scheme;
 	}
-	nearest = err_nearest(scheme, names, sizeof names / sizeof *names);
+	nearest = err_nearest(scheme, names, COUNT);
 	if (nearest != NULL) {
 		return err_set(e, -EINVAL,
 		    "\"%s\": there is no transport \"%s\", did you mean \"%s\"?  There "
@@ -196,7 +189,7 @@ transport_parse_uri(const char *text, struct transport_uri *ret, struct err *e)
 		    e, -EINVAL, "\"%s\" names no transport; there are " SCHEMES, text);
 	}
 	snprintf(scheme, sizeof scheme, "%.*s", (int)n, text);
-	for (size_t i = 0; i < sizeof schemes / sizeof *schemes; i++) {
+	for (size_t i = 0; i < COUNT; i++) {
 		if (strcasecmp(scheme, schemes[i]->scheme) == 0) {
 			u.ops = schemes[i];
 		}

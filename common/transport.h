@@ -5,7 +5,7 @@
  * URIs: scheme://host:port?name=value&name=value and file:path (ports default 4739
  * plain, 4740 secured; [::1]:4740 for IPv6).  Threads: one at a time per connection.
  * Each scheme is one file: transport_tcp.c, transport_tls.c, transport_sctp.c,
- * transport_udp.c, transport_file.c. */
+ * transport_dtls_sctp.c, transport_udp.c, transport_dtls_udp.c, transport_file.c. */
 #ifndef COMMON_TRANSPORT_H
 #define COMMON_TRANSPORT_H
 
@@ -160,6 +160,6 @@ void transport_forbid_fragments(int fd);
 ssize_t transport_send_fragmented(struct transport *t, const void *message, size_t n);
 
 extern const struct transport_ops transport_tcp, transport_tls, transport_sctp,
-    transport_udp, transport_dtls_udp, transport_file;
+    transport_dtls_sctp, transport_udp, transport_dtls_udp, transport_file;
 
 #endif

@@ -46,7 +46,7 @@ is_carrier(const struct association *a)
 static int
 say_broken(const struct transport *t, int code, struct err *e)
 {
-	if (code == -ENOTCONN || code == -EPIPE) {
+	if (code == -ENOTCONN || code == -EPIPE || code == -ENOENT) {
 		code = -ECONNRESET;
 	}
 	return err_set(

@@ -233,10 +233,11 @@ static const struct option table[] = {
 	AT(to),
 	.argument = "URI",
 	.section = "Delivery",
-	.help = "Where the records go: file:PATH, tcp://HOST[:4739], "
-		"tls://HOST[:4740], sctp://HOST[:4739] or dtls+udp://HOST[:4740].  "
-		"Over UDP, what the network loses is lost: the collector counts it.  "
-		"May be repeated: see --delivery."},
+	.help =
+	    "Where the records go: file:PATH, tcp://HOST[:4739], "
+	    "tls://HOST[:4740], sctp://HOST[:4739], dtls+sctp://HOST[:4740] or "
+	    "dtls+udp://HOST[:4740].  Over UDP, what the network loses is lost: the "
+	    "collector counts it.  May be repeated: see --delivery."},
     {.name = "delivery",
 	.kind = OPTION_CHOICE,
 	AT(delivery),

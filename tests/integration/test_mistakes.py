@@ -103,7 +103,6 @@ COLLECTOR = [
     ("-r good.pcap --store s --tables pair", "no table 'pair', did you mean 'pairs'"),
     ("-r good.pcap --listen tcp://127.0.0.1:0 --store s", "exclude each other"),
     ("--listen tcp://127.0.0.1:99999 --store s", "\"99999\" is no port"),
-    ("--listen dtls+sctp://127.0.0.1:4740 --store s", r"dtls\+sctp is not in this version"),
     ("--listen tcp://192.0.2.1:4739 --store s", "cannot listen at tcp://192.0.2.1:4739"),
     (LISTEN_TLS, "needs --certificate and --key"),
     (LISTEN_TLS + " --certificate c.pem --key k.pem", "needs --ca"),

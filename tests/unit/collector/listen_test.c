@@ -1009,7 +1009,6 @@ places_that_cannot_be_listened_at_are_told(void **state)
 
 	(void)state;
 	expect_complaint("file:x", "read a file with -r");
-	expect_complaint("dtls+sctp://*", "not in this version");
 	expect_complaint("tls://*:0", "needs a certificate");
 	expect_complaint("tcp://192.0.2.1:0", "cannot listen at tcp://192.0.2.1:0");
 	assert_int_equal(transport_listen(&any, &place, NULL), 0);

@@ -93,13 +93,6 @@ unknown_schemes_are_told_which_exist(void **state)
 }
 
 static void
-schemes_of_later_versions_are_named_as_such(void **state)
-{
-	(void)state;
-	expect_complaint("dtls+sctp://x", "dtls+sctp is not in this version");
-}
-
-static void
 impossible_ports_are_refused(void **state)
 {
 	(void)state;
@@ -156,7 +149,6 @@ main(void)
 	    cmocka_unit_test(ipv6_addresses_stand_in_brackets),
 	    cmocka_unit_test(files_keep_their_path_as_it_is),
 	    cmocka_unit_test(unknown_schemes_are_told_which_exist),
-	    cmocka_unit_test(schemes_of_later_versions_are_named_as_such),
 	    cmocka_unit_test(impossible_ports_are_refused),
 	    cmocka_unit_test(what_a_uri_has_beyond_host_and_port_is_refused),
 	    cmocka_unit_test(options_of_a_uri_are_those_its_scheme_knows),
