@@ -24,7 +24,7 @@
 #include "common/ring.h"
 #include "common/transport.h"
 
-#define RING          16u /* more than the journal has buffers: a push never waits */
+#define RING          128u /* more than the journal has buffers: a push never waits */
 #define MAX_TEMPLATES 4096u
 #define MAX_FIELDS    2048u
 #define SPARE_FILES   128u                 /* beside one for each peer */
