@@ -74,8 +74,10 @@ def wait_for(path, daemon):
 
 
 def send(load, kind, port, records, ratio, window, rate):
-    subprocess.run([load, kind, str(port), str(records), str(ratio), str(window),
-                    str(rate)], check=True, timeout=200)
+    """The records a second that came of it."""
+    done = subprocess.run([load, kind, str(port), str(records), str(ratio), str(window),
+                           str(rate)], check=True, timeout=200, stdout=subprocess.PIPE)
+    return float(done.stdout)
 
 
 def stored_flows(store):

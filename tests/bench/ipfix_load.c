@@ -3,7 +3,8 @@
  * RECORDS of 54 bytes, 26 a message, prebuilt.  Each 5-tuple comes exactly RATIO times;
  * WINDOW of them are alive at a time and come in turn, so that one repeats only after
  * all the others: the worst locality.  RATE: records a second, 0: as fast as they are
- * taken. Destinations are 7168 services, of which 70 % have ports below 1024. */
+ * taken. Destinations are 7168 services, of which 70 % have ports below 1024.
+ * Prints how many records a second it sent. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <stdint.h>
@@ -205,6 +206,7 @@ main(int argc, char **argv)
 			pace(begin, i + n, rate);
 		}
 	}
+	printf("%.0f\n", (double)records / (now() - begin));
 	if (is_tcp) {
 		shutdown(fd, SHUT_WR);
 		while (recv(fd, template, sizeof template, 0) > 0) {

@@ -4,6 +4,7 @@ record."""
 import contextlib
 import json
 import os
+import pathlib
 import random
 import shutil
 import signal
@@ -18,6 +19,7 @@ from test_crash import FIRST_DAY, message, random_record, template
 
 scapy = pytest.importorskip("scapy.all")
 
+HERE = pathlib.Path(__file__).parent
 RECORDS = 10  # of a message
 
 
@@ -242,3 +244,190 @@ def test_what_softflowd_exports_adds_up(listen, run, tmp_path, words, scheme):
     for what, sent in (("packets", packets), ("octets", octets)):
         assert sum((row[f"fwd_{what}"] or 0) + (row[f"bwd_{what}"] or 0)
                    for row in rows) == sent
+
+
+@pytest.mark.parametrize("scheme", ("udp", "tcp"))
+def test_what_libfixbuf_exports_adds_up(listen, run, tmp_path, scheme):
+    if None in (shutil.which("gcc"), shutil.which("pkg-config")):
+        pytest.skip("no compiler")
+    flags = run("pkg-config", "--cflags", "--libs", "libfixbuf").stdout.split()
+    run("gcc", "-o", tmp_path / "fixbuf_send", HERE / "fixbuf_send.c", *flags)
+    collector = listen(f"{scheme}://127.0.0.1:0")
+    run(tmp_path / "fixbuf_send", scheme, collector.port, 1000)
+    summary = collector.stop()
+    assert summary["records"] == 1000
+    assert summary["lost"] == 0
+    assert all(n == 0 for n in summary["dropped"].values()), summary["dropped"]
+    rows = collector.store.rows("pairs", "--columns", "src_ip,fwd_packets,fwd_octets")
+    assert {(row["src_ip"], row["fwd_packets"], row["fwd_octets"]) for row in rows} == {
+        (f"10.0.{i >> 8}.{i & 255}", i, 100 * i) for i in range(1, 1001)}
+
+
+# --- our exporter ---
+
+EXPORTER = ("--summary", "json")
+
+
+def export(programs, run, capture, uri, *more):
+    done = run(programs.exporter, "-r", capture, "--to", uri, *EXPORTER, *more)
+    return json.loads(done.stdout), done.stderr
+
+
+@pytest.mark.parametrize("host", ("127.0.0.1", "[::1]"))
+def test_our_exporter_to_our_collector_is_as_by_a_file(
+        programs, run, listen, tmp_path, host):
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 400)
+    export(programs, run, capture, f"file:{tmp_path / 'records.ipfix'}")
+    by_file = Store(programs, run, tmp_path / "by_file")
+    run(programs.collector, "-r", tmp_path / "records.ipfix", "--store", by_file.folder,
+        "--exporter", "tap")
+    collector = listen(f"udp://{host}:0", more=("--exporter", "tap"))
+    said, _ = export(programs, run, capture, f"udp://{host}:{collector.port}")
+    summary = collector.stop()
+    assert summary["lost"] == 0
+    assert summary["records"] - 1 <= said["records"] <= summary["records"]
+    for table in ("pairs", "services", "conversations"):
+        assert collector.store.rows(table) == by_file.rows(table) != []
+
+
+class Receiver:
+    """A socket that keeps datagrams, as if a collector were there."""
+
+    def __init__(self, host="127.0.0.1"):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
+        self.socket.bind((host, 0))
+        self.socket.settimeout(0.5)
+        self.port = self.socket.getsockname()[1]
+
+    def take(self):
+        """Everything that has come."""
+        taken = []
+        try:
+            while True:
+                taken.append(self.socket.recv(65536))
+        except TimeoutError:
+            return taken
+
+
+@pytest.fixture
+def receiver():
+    r = Receiver()
+    yield r
+    r.socket.close()
+
+
+def test_messages_fit_a_packet(programs, run, tmp_path, receiver):
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 400)
+    export(programs, run, capture, f"udp://127.0.0.1:{receiver.port}")
+    lengths = [len(each) for each in receiver.take()]
+    assert max(lengths) <= 1472
+    assert sorted(lengths)[len(lengths) // 2] > 1200
+    export(programs, run, capture, f"udp://127.0.0.1:{receiver.port}", "--message-size",
+           "700")
+    assert max(len(each) for each in receiver.take()) <= 700
+
+
+def test_nfcapd_reads_our_exporter(programs, run, start, tmp_path, wait_for):
+    if shutil.which("nfcapd") is None or shutil.which("nfdump") is None:
+        pytest.skip("nfdump is not installed")
+    capture = tmp_path / "packets.pcap"
+    packets, octets = write_packets(capture, 300)
+    (tmp_path / "nf").mkdir()
+    port = free_udp_port()
+    nfcapd = start("nfcapd", "-b", "127.0.0.1", "-p", port, "-w", tmp_path / "nf", "-t", 3600)
+    wait_for(lambda: is_bound(port), "nfcapd's socket")
+    export(programs, run, capture, f"udp://127.0.0.1:{port}")
+    wait_for(lambda: not has_queued(port), "nfcapd's reading")
+    nfcapd.stop(status=None)
+    file = next((tmp_path / "nf").glob("nfcapd.*"))
+    said = dict(line.split(": ") for line in
+                run("nfdump", "-r", file, "-I").stdout.splitlines() if ": " in line)
+    assert int(said["Flows"]) == 300
+    assert int(said["Packets"]) == packets
+    assert int(said["Bytes"]) == octets
+    assert int(said["Sequence failures"]) == 0
+
+
+def test_nfacctd_reads_our_exporter(programs, run, start, tmp_path, wait_for):
+    """It does not know of reverse directions (RFC 5103): of these it takes the forward."""
+    if shutil.which("nfacctd") is None:
+        pytest.skip("nfacctd is not installed")
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 300)
+    port = free_udp_port()
+    (tmp_path / "nfacctd.conf").write_text(
+        f"daemonize: false\nnfacctd_ip: 127.0.0.1\nnfacctd_port: {port}\n"
+        "plugins: print[x]\naggregate[x]: src_host,dst_host,src_port,dst_port,proto,flows\n"
+        f"print_output[x]: csv\nprint_output_file[x]: {tmp_path / 'out.csv'}\n"
+        "print_refresh_time[x]: 3600\n")
+    nfacctd = start("nfacctd", "-f", tmp_path / "nfacctd.conf")
+    wait_for(lambda: is_bound(port), "nfacctd's socket")
+    export(programs, run, capture, f"udp://127.0.0.1:{port}")
+    export(programs, run, capture, f"file:{tmp_path / 'records.ipfix'}")
+    wait_for(lambda: not has_queued(port), "nfacctd's reading")
+    time.sleep(0.5)  # from its core to its plugin
+    nfacctd.stop(signal.SIGINT, status=None)
+    lines = wait_for(lambda: (tmp_path / "out.csv").exists() and
+                     (tmp_path / "out.csv").read_text().splitlines(), "its output")
+    ours = Store(programs, run, tmp_path / "ours")
+    ours.read_ipfix(tmp_path / "records.ipfix")
+    rows = ours.rows("pairs", "--columns", "src_ip,dst_ip,src_port,dst_port,fwd_packets,"
+                     "flows,fwd_octets")
+    theirs = [line.split(",") for line in lines[1:]]
+    assert sorted((a, b, int(p), int(q), int(n), int(f), int(o))
+                  for a, b, p, q, _, n, f, o in theirs) == sorted(
+                      tuple(row.values()) for row in rows)
+
+
+def udp_line(port):
+    with open("/proc/net/udp") as f:
+        for line in f:
+            if line.split()[1].endswith(f":{port:04X}"):
+                return line.split()
+    return None
+
+
+def is_bound(port):
+    return udp_line(port) is not None
+
+
+def has_queued(port):
+    return udp_line(port)[4].endswith(":00000000") is False
+
+
+def free_udp_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def test_a_path_that_takes_less_has_shorter_messages(programs, run, tmp_path):
+    """In a network of its own, whose loopback takes 1000 bytes at a time; and less while
+    the exporter runs: then it sends fragments and says so."""
+    alone = ("unshare", "--user", "--map-root-user", "--net")
+    if run(*alone, "ip", "link", "set", "lo", "up", status=None).returncode != 0:
+        pytest.skip("no network namespaces here")
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 100)
+    script = tmp_path / "script"
+    script.write_text(
+        "import socket, subprocess, sys\n"
+        "subprocess.run('ip link set lo mtu 1000 up', shell=True, check=True)\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)\n"
+        "s.bind(('127.0.0.1', 0))\n"
+        "s.settimeout(0.5)\n"
+        "subprocess.run([sys.argv[1], '-r', sys.argv[2], '--to',\n"
+        "                'udp://127.0.0.1:%d' % s.getsockname()[1], '--summary', 'none'],\n"
+        "               check=True)\n"
+        "try:\n"
+        "    while True:\n"
+        "        print(len(s.recv(65536)))\n"
+        "except TimeoutError:\n"
+        "    pass\n")
+    out = run(*alone, "/usr/bin/python3", script, programs.exporter, capture).stdout
+    lengths = [int(line) for line in out.split()]
+    assert 800 < max(lengths) <= 1000 - 28
