@@ -17,9 +17,10 @@
 #include "collector/journal.h"
 #include "collector/segment.h"
 
-/* With all of them the processing thread, in a flush or short of a core, may be a second
- * behind at a million records a second, and datagrams still be read.  Memory of those
- * that are never needed is never touched: the free one that was used last goes first. */
+/* With all of them the processing thread, in a flush or short of a core, may be a
+ * second behind at a million records a second, and datagrams still be read.  Memory of
+ * those that are never needed is never touched: the free one that was used last goes
+ * first. */
 #define JOURNAL_BUFFERS 64
 #define JOURNAL_NAME    32 /* 16 hex digits, a suffix and NUL */
 /* Numbers that may have been given out in a part that cannot be read. */

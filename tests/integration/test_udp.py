@@ -113,7 +113,7 @@ def test_what_is_no_export_is_counted_and_not_logged(listen):
             s.send(b"\0\0\0\5" + bytes(24))
     lines = len(collector.process.lines)
     summary = collector.stop()
-    assert summary["udp"][0]["refused"] == {"not-ipfix": 600}
+    assert summary["udp"][0]["refused"]["not-ipfix"] == 600
     assert summary["udp"][0]["sources"] == 0
     assert summary["messages"] == 0
     assert lines <= 4, collector.process.stderr
