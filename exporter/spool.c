@@ -557,7 +557,7 @@ spool_welcome(struct spool *s, uint64_t wanted)
 	uint64_t known = s->opened_next > s->sent_next ? s->opened_next : s->sent_next;
 	uint64_t total = s->total, held = s->held_messages;
 
-	if (wanted <= known) {
+	if (wanted <= known || wanted <= spool_first(s)) {
 		return true;
 	}
 	if (spool_total(s, s->opened_next, &total) == 0) {
