@@ -331,8 +331,14 @@ settle(struct outbox *o, uint64_t number, bool is_delivered)
 {
 	uint64_t total, first;
 
-	if (number <= spool_first(o->spool) || outbox_total(o, number, &total) < 0) {
+	if (number <= spool_first(o->spool)) {
 		return;
+	}
+	if (outbox_total(o, number, &total) < 0) {
+		if (spool_reach(o->spool, number) > number) {
+			return;
+		}
+		total = 0; /* in a gap: no run of messages has its end inside */
 	}
 	spool_release(o->spool, number, total, is_delivered);
 	first = spool_first(o->spool);

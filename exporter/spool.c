@@ -330,9 +330,10 @@ disk_failed(struct spool *s, int code, uint64_t now_ns)
 	s->disk_failures++;
 	s->retry_ns = now_ns + RETRY_NS;
 	if (!s->is_failing) {
-		log_warning("cannot write to %s: %s; new messages are held in memory "
-			    "alone until that is over",
-		    s->directory, strerror(-code));
+		log_warning("cannot write to %s: %s; until that is over, %s",
+		    s->directory, strerror(-code),
+		    s->may_wait ? "reading waits"
+				: "new messages are held in memory alone");
 	}
 	s->is_failing = true;
 }
@@ -402,6 +403,9 @@ spool_append(
 		} else {
 			disk_failed(s, rc, now_ns);
 		}
+	}
+	if (!is_written && s->directory != NULL && s->may_wait) {
+		return 0;
 	}
 	if (!is_written && need_memory_part(s) < 0) {
 		return 0;

@@ -10,8 +10,9 @@
  * A bound on its bytes: when it is reached, input that can wait does (spool_append
  * takes less); else the oldest segment that surely was never sent is dropped, so that
  * what is shown as lost is lost.  What may have been sent stays until its fate is
- * known. Disk trouble: new messages are held in memory alone until the disk can be
- * written again; the ledger goes on naming their numbers, so that none is given twice.
+ * known. Disk trouble: input that can wait does; else new messages are held in memory
+ * alone until the disk can be written again, and the ledger goes on naming their
+ * numbers, so that none is given twice.
  * Damage: a segment ends before its first entry that is not whole; what came behind it
  * in this segment counts as lost.
  *
