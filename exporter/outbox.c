@@ -9,6 +9,7 @@
 #include "common/message.h"
 
 #define SEQUENCE_AT 8u /* in the message header */
+#define STREAMS     64u
 
 struct outbox {
 	struct queue *queue;
@@ -21,8 +22,9 @@ struct outbox {
 
 	/* The connection's place: messages numbered and not yet taken whole. */
 	const struct spool_preamble *preamble;
-	uint64_t number; /* of the first */
-	uint32_t sequence;
+	uint64_t number;          /* of the first */
+	uint16_t streams, stream; /* of the connection; of the gather */
+	uint32_t sequences[STREAMS];
 	const uint8_t *bytes;
 	size_t length, done; /* done: taken already, of the first */
 	uint64_t count;
@@ -184,10 +186,13 @@ outbox_stow(struct outbox *o, uint64_t now_ns)
 
 void
 outbox_begin(struct outbox *o, uint64_t number, const struct spool_preamble *preamble,
-    uint32_t sequence)
+    uint32_t sequence, uint16_t streams)
 {
 	o->number = number;
-	o->sequence = sequence;
+	memset(o->sequences, 0, sizeof o->sequences);
+	o->sequences[0] = sequence;
+	o->streams = streams < STREAMS ? streams : STREAMS;
+	o->stream = 0;
 	o->preamble = preamble;
 	o->length = o->done = 0;
 	o->count = 0;
@@ -205,8 +210,8 @@ gather_memory(struct outbox *o, uint64_t reach)
 	o->is_in_memory = true;
 	while (o->number + o->count < reach && o->length - o->done < QUEUE_GATHER) {
 		queue_look(o->queue, o->number + o->count - o->base, &m);
-		message_set_sequence(m.bytes, o->sequence);
-		o->sequence += m.records;
+		message_set_sequence(m.bytes, o->sequences[o->stream]);
+		o->sequences[o->stream] += m.records;
 		o->length += m.length;
 		o->count++;
 	}
@@ -222,8 +227,8 @@ gather_disk(struct outbox *o)
 		return rc;
 	}
 	for (unsigned i = 0; i < o->batch.count; i++) {
-		message_set_sequence(at, o->sequence);
-		o->sequence += o->batch.records[i];
+		message_set_sequence(at, o->sequences[o->stream]);
+		o->sequences[o->stream] += o->batch.records[i];
 		at += load_u16(at + 2);
 	}
 	o->bytes = o->batch.bytes;
@@ -239,8 +244,8 @@ gather_more(struct outbox *o)
 	uint64_t reach;
 	int rc = 0;
 
-	if (o->count > 0 && !o->is_in_memory) {
-		return 0; /* first what was read */
+	if (o->count > 0 && (!o->is_in_memory || o->streams > 1)) {
+		return 0; /* first what was read, or what this stream's turn is */
 	}
 	if (o->count == 0 && o->number == spool_next(o->spool)) {
 		return 0;
@@ -249,6 +254,9 @@ gather_more(struct outbox *o)
 	if (o->count == 0 && (reach == o->number ||
 				 spool_preamble(o->spool, o->number) != o->preamble)) {
 		return -ENODATA;
+	}
+	if (o->streams > 1) {
+		o->stream = (uint16_t)(o->stream % (o->streams - 1u) + 1);
 	}
 	if (is_in_queue(o, o->number)) {
 		gather_memory(o, reach);
@@ -269,6 +277,12 @@ outbox_gather(struct outbox *o, const uint8_t **ret, size_t *ret_n)
 	*ret_n = rc < 0 ? 0 : o->length - o->done;
 	*ret = *ret_n == 0 ? NULL : o->bytes + o->done;
 	return rc;
+}
+
+uint16_t
+outbox_stream(const struct outbox *o)
+{
+	return o->stream;
 }
 
 bool
@@ -303,11 +317,11 @@ uint32_t
 outbox_insert(struct outbox *o, uint32_t records)
 {
 	uint32_t sequence =
-	    o->count > 0 ? load_u32(o->bytes + SEQUENCE_AT) : o->sequence;
+	    o->count > 0 ? load_u32(o->bytes + SEQUENCE_AT) : o->sequences[0];
 
 	o->length = 0;
 	o->count = 0;
-	o->sequence = sequence + records;
+	o->sequences[0] = sequence + records;
 	return sequence;
 }
 

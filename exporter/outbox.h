@@ -35,13 +35,17 @@ uint64_t outbox_unstowed_messages(struct outbox *o);
 void outbox_stow(struct outbox *o, uint64_t now_ns);
 
 /* A connection whose messages were encoded under this preamble begins with this one;
- * sequence: of the first. */
+ * sequence: of the first on stream 0, where the preamble went.  Where the connection
+ * has several streams, messages go out on the others, gather by gather in turn, and
+ * each counts its own sequence (RFC 7011 section 3.1). */
 void outbox_begin(struct outbox *o, uint64_t number,
-    const struct spool_preamble *preamble, uint32_t sequence);
+    const struct spool_preamble *preamble, uint32_t sequence, uint16_t streams);
 /* Messages to write next, numbered; *ret_n bytes, about QUEUE_GATHER at most.  0 with
  * *ret_n 0: nothing for now.  -ENODATA: what comes next needs a connection of its own.
  * Other negative codes: the disk. */
 int outbox_gather(struct outbox *o, const uint8_t **ret, size_t *ret_n);
+/* The stream that they are numbered for. */
+uint16_t outbox_stream(const struct outbox *o);
 /* Whether they begin with the rest of a message that was taken in part. */
 bool outbox_is_cut(const struct outbox *o);
 /* The first n bytes of the gather were taken; adds what is whole to *ret. */

@@ -41,7 +41,7 @@ write_all(
 		if (n != -EAGAIN) {
 			return (int)n;
 		}
-		sender_sleep(s, t->ops->want(t) | EPOLLOUT, QUEUE_NEVER);
+		sender_sleep(s, sender_write_events(s), QUEUE_NEVER);
 		rc = sender_check(s, QUEUE_NEVER, "takes nothing", e);
 		if (rc < 0) {
 			return rc;
@@ -110,7 +110,8 @@ begin(struct sender *s, uint64_t wanted, struct err *e)
 	}
 	first = spool_first(s->spool);
 	first = first > wanted ? first : wanted;
-	outbox_begin(s->outbox, first, s->preamble, s->preamble->records);
+	outbox_begin(
+	    s->outbox, first, s->preamble, s->preamble->records, s->transport.streams);
 	count_duplicates(s, first);
 	return 0;
 }
@@ -284,7 +285,8 @@ sender_greet(struct sender *s, struct err *e)
 	if (s->is_acknowledged) {
 		return say_hello(s, e);
 	}
-	outbox_begin(s->outbox, first, s->preamble, s->preamble->records);
+	outbox_begin(
+	    s->outbox, first, s->preamble, s->preamble->records, s->transport.streams);
 	s->sent_to = s->at;
 	return sender_uri(s)->ops->is_welcoming ? await_ticket(s, e) : 0;
 }
@@ -345,7 +347,7 @@ sender_say_goodbye(struct sender *s, struct err *e)
 	int rc;
 
 	while ((rc = t->ops->finish(t, e)) == -EAGAIN) {
-		sender_sleep(s, t->ops->want(t) | EPOLLOUT, due);
+		sender_sleep(s, sender_write_events(s), due);
 		rc = sender_check(s, due, "takes no end", e);
 		if (rc < 0) {
 			return rc;

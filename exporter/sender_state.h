@@ -101,6 +101,8 @@ bool sender_tend(struct sender *s);
 /* Sleeps until the transport is ready for events (0: do not look), something was handed
  * over to the spool, somebody wants something, or it is due_ns.  The ready events. */
 uint32_t sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns);
+/* What a write waits for that said -EAGAIN. */
+uint32_t sender_write_events(const struct sender *s);
 
 /* One connection, once it is open. */
 

@@ -106,7 +106,7 @@ write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	ssize_t n;
 	int rc = 0;
 
-	t->stream = 0;
+	t->stream = outbox_stream(s->outbox);
 	n = t->ops->write(t, bytes, size, e);
 	if (n >= 0) {
 		take(s, (size_t)n);
@@ -118,7 +118,7 @@ write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	if (n != -EAGAIN) {
 		return (int)n;
 	}
-	ready = sender_sleep(s, t->ops->want(t) | EPOLLIN | EPOLLOUT, QUEUE_NEVER);
+	ready = sender_sleep(s, sender_write_events(s) | EPOLLIN, QUEUE_NEVER);
 	if ((ready & EPOLLIN) != 0) {
 		rc = sender_hear(s, e);
 	}

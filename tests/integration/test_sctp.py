@@ -114,7 +114,7 @@ def test_plain_sctp_over_ipv4_and_ipv6(kernel, query, chunks, tmp_path):
 capture sctp
 collect --listen 'sctp://*:4739'
 export_to sctp://127.0.0.1 one
-export_to 'sctp://[::1]?streams=4&heartbeat=5' two
+export_to 'sctp://[::1]?streams=3&heartbeat=5' two
 finish
 """)
     pairs_are_whole(query, 2)
@@ -126,10 +126,15 @@ finish
     assert {row["transport"] for row in peers} == {"sctp"}
     assert [row["lost"] for row in peers] == [0, 0]
     protocols, versions = collections.Counter(), collections.Counter()
-    for packet in chunks("sctp.data_payload_proto_id", "ip.version", "ipv6.version"):
+    streams = {"4": set(), "6": set()}
+    for packet in chunks("sctp.data_payload_proto_id", "sctp.data_sid", "ip.version",
+                         "ipv6.version"):
+        version = (packet["ip.version"] + packet["ipv6.version"])[0]
         protocols.update(packet["sctp.data_payload_proto_id"])
-        versions.update(packet["ip.version"] + packet["ipv6.version"])
+        versions[version] += 1
+        streams[version].update(int(sid, 16) for sid in packet["sctp.data_sid"])
     assert set(protocols) == {"0"}
+    assert streams == {"4": {0}, "6": {0, 1, 2}}
     assert versions["4"] > 10 and versions["6"] > 10
 
 
@@ -157,6 +162,32 @@ finish
                "-d", "udp.port==9900,sctp", "-T", "fields", "-e", "udp.dstport", "-e",
                "sctp.chunk_type").stdout
     assert "9899\t1\n" in seen and "9900\t1\n" in seen  # both directions began by INIT
+
+
+def test_data_that_is_given_up_is_counted_as_lost_and_templates_arrive(
+        kernel, query, tmp_path):
+    kernel("""
+modprobe -d /run/modules sch_netem || exit 1
+collect --listen 'sctp://*:4739'
+tc qdisc add dev lo root netem loss 10% || exit 1
+mkfifo /run/rows
+"$EXPORTER" --trace-csv /run/rows --to 'sctp://127.0.0.1?streams=2&reliability=attempts:0' \
+	--message-size 1400 --give-up 40s --summary none 2>"$OUT/exporter.log" &
+exporter=$!
+exec 3>/run/rows
+head -n 2501 "$OUT/trace.csv" >&3
+wait_for "$OUT/exporter.log" 'connected to'
+sleep 2
+tc qdisc del dev lo root
+tail -n 500 "$OUT/trace.csv" >&3
+exec 3>&-
+wait $exporter || exit 1
+stop_collector
+""")
+    (row,) = query("exporters")
+    assert row["lost"] > 0
+    assert row["records"] + row["lost"] == ROWS
+    assert row["dropped_no_template"] == 0
 
 
 def test_a_path_that_breaks_is_left_for_the_other_address(kernel, query, tmp_path):
