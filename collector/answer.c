@@ -19,11 +19,15 @@ open_lists(struct listener *l, struct peer_list *ret[static LISTS])
 static void
 confirm(struct listener *l, struct peer *p, bool is_last)
 {
-	if (peer_acknowledge(p) == -EAGAIN && !is_last) {
+	int rc = peer_acknowledge(p);
+
+	if (rc != -EAGAIN || is_last) {
+		rc = peer_confirm(p);
+	}
+	if (rc == -EAGAIN && !is_last) {
 		reception_watch(p);
 		return;
 	}
-	peer_confirm(p);
 	reception_forget(l, p);
 }
 

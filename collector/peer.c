@@ -378,10 +378,10 @@ peer_step(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 	return peer_end(p, intake, "");
 }
 
-void
+int
 peer_confirm(struct peer *p)
 {
-	p->transport.ops->finish(&p->transport, NULL);
+	return p->transport.ops->finish(&p->transport, NULL);
 }
 
 void

@@ -109,8 +109,9 @@ enum peer_next peer_step(
     struct peer *p, struct intake *intake, size_t budget, struct err *e);
 /* Ends its session from our side, whatever has come. */
 enum peer_next peer_end(struct peer *p, struct intake *intake, const char *reason);
-/* After PEER_SYNCED: says that everything arrived, by ending our side in order. */
-void peer_confirm(struct peer *p);
+/* After PEER_SYNCED: says that everything arrived, by ending our side in order.
+ * -EAGAIN: not yet, the socket is waited for. */
+int peer_confirm(struct peer *p);
 /* After PEER_SYNCED: says the contrary; peer_free() will reset the connection. */
 void peer_abort(struct peer *p);
 

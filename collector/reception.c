@@ -204,6 +204,9 @@ tell_gone(struct listener *l, const struct peer *p)
 	if (p->is_foreign) {
 		l->counts.ended[LISTENER_NO_IPFIX]++;
 	}
+	if (transport_refusal(&p->transport) == TLS_REFUSED_RENEGOTIATION) {
+		l->counts.refused[TLS_REFUSED_RENEGOTIATION]++;
+	}
 	if (p->reason[0] == '\0' || !reception_may_tell(l)) {
 		return;
 	}

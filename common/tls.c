@@ -241,13 +241,19 @@ explain_protocol(struct tls *t, struct err *e)
 	t->refusal = TLS_REFUSED_PROTOCOL;
 	switch (reason) {
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
-		return t->is_open
-			   ? err_set(e, -ECONNABORTED,
-				 "the connection was cut off: it ended without TLS "
-				 "saying so")
-			   : err_set(e, -EPROTO,
-				 "the peer closed the connection in mid handshake");
+		if (t->is_open) {
+			return err_set(e, -ECONNABORTED,
+			    "the connection was cut off: it ended without TLS saying "
+			    "so");
+		}
+		t->refusal = TLS_REFUSED_CUT;
+		return err_set(
+		    e, -EPROTO, "the peer closed the connection in mid handshake");
 	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_VERSION_TOO_LOW:
+	case SSL_R_VERSION_TOO_HIGH:
+	case SSL_R_WRONG_SSL_VERSION:
+		t->refusal = TLS_REFUSED_VERSION;
 		return err_set(
 		    e, -EPROTO, "the peer speaks none of the TLS versions that we do");
 	case SSL_R_WRONG_VERSION_NUMBER:
@@ -279,7 +285,7 @@ fail(struct tls *t, int rc, struct err *e)
 		rc = explain_alert(t, t->alert, e);
 	} else if (kind == SSL_ERROR_SYSCALL || ERR_peek_error() == 0) {
 		int code = t->socket_error != 0 ? t->socket_error : EPIPE;
-		t->refusal = TLS_REFUSED_PROTOCOL;
+		t->refusal = t->is_open ? TLS_REFUSED_PROTOCOL : TLS_REFUSED_CUT;
 		rc = err_set(e, -code, "the connection broke: %s", strerror(code));
 	} else {
 		rc = explain_protocol(t, e);
@@ -311,6 +317,13 @@ tls_read(struct tls *t, void *bytes, size_t n, struct err *e)
 
 	ERR_clear_error();
 	rc = SSL_read_ex(t->ssl, bytes, n, &got);
+	if (t->is_renegotiating) {
+		t->is_broken = true;
+		t->refusal = TLS_REFUSED_RENEGOTIATION;
+		return err_set(e, -EPROTO,
+		    "the peer wanted another handshake in its session, which nobody "
+		    "may have");
+	}
 	if (rc == 1) {
 		t->want = EPOLLIN;
 		return (ssize_t)got;

@@ -43,7 +43,10 @@ enum tls_refusal {
 	TLS_REFUSED_CERTIFICATE, /* unfit otherwise: purpose, weak key, no CRL of its CA
 				  */
 	TLS_REFUSED_BY_PEER,     /* an alert came: the peer did not like us */
-	TLS_REFUSED_PROTOCOL,    /* no TLS at all, old versions, malformed, cut short */
+	TLS_REFUSED_VERSION,     /* it speaks none of our versions of TLS or DTLS */
+	TLS_REFUSED_CUT,         /* its handshake ended in the middle */
+	TLS_REFUSED_RENEGOTIATION, /* it wanted another handshake in its session */
+	TLS_REFUSED_PROTOCOL,      /* no TLS at all, malformed */
 	TLS_REFUSALS,
 };
 const char *tls_refusal_name(enum tls_refusal r); /* "unknown-ca" */

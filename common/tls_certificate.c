@@ -20,6 +20,9 @@ tls_refusal_name(enum tls_refusal r)
 	    [TLS_REFUSED_IDENTITY] = "identity",
 	    [TLS_REFUSED_CERTIFICATE] = "certificate",
 	    [TLS_REFUSED_BY_PEER] = "by-peer",
+	    [TLS_REFUSED_VERSION] = "version",
+	    [TLS_REFUSED_CUT] = "cut-short",
+	    [TLS_REFUSED_RENEGOTIATION] = "renegotiation",
 	    [TLS_REFUSED_PROTOCOL] = "protocol",
 	};
 

@@ -151,9 +151,22 @@ ignore_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t 
 	return SSL_TICKET_RETURN_IGNORE;
 }
 
+/* OpenSSL refuses to renegotiate by a warning, and tells nobody but us. */
+static void
+note_renegotiation(const SSL *ssl, int where, int alert)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	if ((where & SSL_CB_ALERT) != 0 && (where & SSL_CB_WRITE) != 0 &&
+	    (alert & 0xff) == SSL_AD_NO_RENEGOTIATION && t != NULL) {
+		t->is_renegotiating = true;
+	}
+}
+
 static void
 set_common(SSL_CTX *ssl)
 {
+	SSL_CTX_set_info_callback(ssl, note_renegotiation);
 	SSL_CTX_set_cipher_list(ssl, "ECDHE+AESGCM:ECDHE+CHACHA20");
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
 				     SSL_OP_CIPHER_SERVER_PREFERENCE);

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -382,7 +383,7 @@ a_carrier_that_ends_in_mid_handshake_is_refused(void **state)
 	shutdown(p.client.fd, SHUT_RDWR);
 	assert_int_equal(tls_handshake(p.server.tls, &p.server.e), -EPROTO);
 	expect_sentence(&p.server.e, "mid handshake");
-	assert_int_equal(tls_refusal(p.server.tls), TLS_REFUSED_PROTOCOL);
+	assert_int_equal(tls_refusal(p.server.tls), TLS_REFUSED_CUT);
 	pair_end(&p);
 }
 
@@ -520,6 +521,71 @@ foreign_messages_in_a_session_are_passed_over(void **state)
 	pair_end(&p);
 }
 
+/* A client of OpenSSL's own in place of ours. */
+static SSL *
+foreign_client(struct pair *p, int version)
+{
+	SSL_CTX *c = SSL_CTX_new(DTLS_client_method());
+	SSL *ssl;
+
+	SSL_CTX_set_security_level(c, 0);
+	SSL_CTX_set_min_proto_version(c, version);
+	SSL_CTX_set_max_proto_version(c, version);
+	SSL_CTX_set_options(c, SSL_OP_NO_QUERY_MTU);
+	SSL_CTX_use_certificate_chain_file(c, support_certificate("exporter.pem"));
+	SSL_CTX_use_PrivateKey_file(
+	    c, support_certificate("exporter.key"), SSL_FILETYPE_PEM);
+	ssl = SSL_new(c);
+	SSL_CTX_free(c);
+	SSL_set_mtu(ssl, 1400);
+	SSL_set_fd(ssl, p->client.fd);
+	SSL_set_connect_state(ssl);
+	for (int i = 0; i < 20 && p->server.rc == -EAGAIN; i++) {
+		SSL_do_handshake(ssl);
+		p->server.rc = tls_handshake(p->server.tls, &p->server.e);
+	}
+	SSL_do_handshake(ssl);
+	return ssl;
+}
+
+static void
+a_client_of_dtls_1_0_is_refused(void **state)
+{
+	struct tls_settings client = settings_of("exporter");
+	struct tls_settings server = settings_of("collector");
+	struct pair p;
+
+	(void)state;
+	pair_begin(&p, true, &client, &server, "localhost");
+	SSL_free(foreign_client(&p, DTLS1_VERSION));
+	assert_int_equal(p.server.rc, -EPROTO);
+	assert_int_equal(tls_refusal(p.server.tls), TLS_REFUSED_VERSION);
+	pair_end(&p);
+}
+
+static void
+who_renegotiates_is_cut_off(void **state)
+{
+	struct tls_settings client = settings_of("exporter");
+	struct tls_settings server = settings_of("collector");
+	struct pair p;
+	char byte;
+	SSL *ssl;
+
+	(void)state;
+	pair_begin(&p, true, &client, &server, "localhost");
+	ssl = foreign_client(&p, DTLS1_2_VERSION);
+	assert_int_equal(p.server.rc, 0);
+	assert_int_equal(SSL_write(ssl, "x", 1), 1);
+	assert_int_equal(tls_read(p.server.tls, &byte, 1, NULL), 1);
+	assert_int_equal(SSL_renegotiate(ssl), 1);
+	SSL_do_handshake(ssl);
+	assert_int_equal(tls_read(p.server.tls, &byte, 1, &p.server.e), -EPROTO);
+	assert_int_equal(tls_refusal(p.server.tls), TLS_REFUSED_RENEGOTIATION);
+	SSL_free(ssl);
+	pair_end(&p);
+}
+
 int
 main(void)
 {
@@ -540,6 +606,8 @@ main(void)
 	    cmocka_unit_test(a_lossy_carrier_opens_in_spite_of_losses),
 	    cmocka_unit_test(only_a_lossy_carrier_has_timers),
 	    cmocka_unit_test(what_was_sent_twice_is_read_once),
+	    cmocka_unit_test(a_client_of_dtls_1_0_is_refused),
+	    cmocka_unit_test(who_renegotiates_is_cut_off),
 	    cmocka_unit_test(foreign_messages_in_a_session_are_passed_over),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

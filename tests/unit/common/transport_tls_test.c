@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -503,10 +504,96 @@ a_handshake_cut_short_is_refused(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(
-	    refusal_of_bytes(hello, sizeof hello, &e), TLS_REFUSED_PROTOCOL);
+	assert_int_equal(refusal_of_bytes(hello, sizeof hello, &e), TLS_REFUSED_CUT);
 	expect_sentence(&e, "mid handshake");
-	assert_int_equal(refusal_of_bytes(hello, 0, &e), TLS_REFUSED_PROTOCOL);
+	assert_int_equal(refusal_of_bytes(hello, 0, &e), TLS_REFUSED_CUT);
+}
+
+/* A client of OpenSSL's own that speaks TLS 1.2 and nothing newer, and a server of ours
+ * at the other end of a socket. */
+struct old_pair {
+	SSL_CTX *client_context;
+	SSL *client;
+	struct tls_context *server_context;
+	struct transport server;
+	int fd, server_rc;
+	struct err e;
+};
+
+static void
+old_pair_shake(struct old_pair *p, bool tls12)
+{
+	struct tls_settings s = settings_of("collector");
+	int ends[2], rc = 0;
+
+	memset(p, 0, sizeof *p);
+	s.tls12 = tls12;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+	assert_int_equal(tls_context_new(&s, true, &p->server_context, NULL), 0);
+	strcpy(p->server.peer, "old");
+	assert_int_equal(
+	    transport_tls.accepted(&p->server, ends[0], p->server_context, NULL), 0);
+	p->fd = ends[1];
+	p->client_context = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_max_proto_version(p->client_context, TLS1_2_VERSION);
+	SSL_CTX_use_certificate_chain_file(
+	    p->client_context, support_certificate("exporter.pem"));
+	SSL_CTX_use_PrivateKey_file(
+	    p->client_context, support_certificate("exporter.key"), SSL_FILETYPE_PEM);
+	p->client = SSL_new(p->client_context);
+	SSL_set_fd(p->client, p->fd);
+	SSL_set_connect_state(p->client);
+	p->server_rc = -EAGAIN;
+	for (int i = 0; i < 20 && (rc != 1 || p->server_rc == -EAGAIN); i++) {
+		rc = SSL_do_handshake(p->client);
+		if (p->server_rc == -EAGAIN) {
+			p->server_rc = p->server.ops->proceed(&p->server, &p->e);
+		}
+	}
+}
+
+static void
+old_pair_close(struct old_pair *p)
+{
+	SSL_free(p->client);
+	SSL_CTX_free(p->client_context);
+	p->server.ops->close(&p->server);
+	tls_context_free(p->server_context);
+	close(p->fd);
+}
+
+static void
+a_client_of_an_old_version_is_refused(void **state)
+{
+	struct old_pair p;
+
+	(void)state;
+	old_pair_shake(&p, false);
+	assert_int_equal(p.server_rc, -EPROTO);
+	assert_int_equal(transport_refusal(&p.server), TLS_REFUSED_VERSION);
+	expect_sentence(&p.e, "speaks none of the TLS versions that we do");
+	old_pair_close(&p);
+	old_pair_shake(&p, true);
+	assert_int_equal(p.server_rc, 0);
+	old_pair_close(&p);
+}
+
+static void
+who_renegotiates_is_cut_off(void **state)
+{
+	struct old_pair p;
+	char bytes[64];
+
+	(void)state;
+	old_pair_shake(&p, true);
+	assert_int_equal(p.server_rc, 0);
+	assert_int_equal(SSL_renegotiate(p.client), 1);
+	SSL_do_handshake(p.client);
+	assert_int_equal(
+	    p.server.ops->read(&p.server, bytes, sizeof bytes, &p.e), -EPROTO);
+	assert_int_equal(transport_refusal(&p.server), TLS_REFUSED_RENEGOTIATION);
+	expect_sentence(&p.e, "wanted another handshake");
+	old_pair_close(&p);
 }
 
 static void
@@ -598,6 +685,8 @@ main(void)
 	    cmocka_unit_test(a_protocol_with_a_long_name_is_refused_at_once),
 	    cmocka_unit_test(plain_ipfix_to_a_secured_port_is_refused),
 	    cmocka_unit_test(a_handshake_cut_short_is_refused),
+	    cmocka_unit_test(a_client_of_an_old_version_is_refused),
+	    cmocka_unit_test(who_renegotiates_is_cut_off),
 	    cmocka_unit_test(a_key_that_others_can_read_is_refused),
 	    cmocka_unit_test(wrong_files_are_named),
 	    cmocka_unit_test(a_server_needs_a_certificate_and_an_authority),
