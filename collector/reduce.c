@@ -22,6 +22,8 @@ struct reduce {
 	uint64_t *slots;
 	unsigned slot_bits;
 	uint64_t last_word; /* which bits of the header's last word are key */
+	/* Bits in which some header differs from that of the first entry. */
+	uint64_t differ[REDUCE_MAX_HEADER / 8];
 };
 
 void
@@ -196,6 +198,16 @@ merge(struct reduce *r, uint8_t *entry, const uint8_t *image)
 	}
 }
 
+/* A new entry, at the end; there is room. */
+static void
+put_entry(struct reduce *r, const uint8_t *image)
+{
+	memcpy(entry_at(r, r->count++), image, r->shape.entry);
+	for (unsigned i = 0; i < r->shape.header; i += 8) {
+		r->differ[i / 8] |= word_at(image + i) ^ word_at(r->entries + i);
+	}
+}
+
 /* Finds the key or takes the free slot where it belongs. */
 static void
 add_one(struct reduce *r, uint64_t hash, const uint8_t *image)
@@ -217,8 +229,8 @@ add_one(struct reduce *r, uint64_t hash, const uint8_t *image)
 		r->dropped++;
 		return;
 	}
-	memcpy(entry_at(r, r->count), image, r->shape.entry);
-	r->slots[at] = tag << 32 | ++r->count;
+	put_entry(r, image);
+	r->slots[at] = tag << 32 | r->count;
 }
 
 static void
@@ -227,8 +239,9 @@ append(struct reduce *r, const uint8_t *images, unsigned n)
 	unsigned room =
 	    r->capacity - r->count < n ? (unsigned)(r->capacity - r->count) : n;
 
-	memcpy(entry_at(r, r->count), images, room * r->shape.entry);
-	r->count += room;
+	for (unsigned i = 0; i < room; i++) {
+		put_entry(r, images + i * r->shape.entry);
+	}
 	r->dropped += n - room;
 }
 
@@ -287,6 +300,12 @@ reduce_shape_of(const struct reduce *r)
 }
 
 const uint8_t *
+reduce_differ(const struct reduce *r)
+{
+	return (const uint8_t *)r->differ;
+}
+
+const uint8_t *
 reduce_entry(const struct reduce *r, uint64_t i)
 {
 	return entry_at(r, i);
@@ -311,4 +330,5 @@ reduce_clear(struct reduce *r)
 		memset(r->slots, 0, sizeof *r->slots << r->slot_bits);
 	}
 	r->count = 0;
+	memset(r->differ, 0, sizeof r->differ);
 }

@@ -57,6 +57,8 @@ uint64_t reduce_count(const struct reduce *r);
 uint64_t reduce_max(const struct reduce *r);
 const struct reduce_shape *reduce_shape_of(const struct reduce *r);
 const uint8_t *reduce_entry(const struct reduce *r, uint64_t i);
+/* A header with the bits set in which headers differ from each other. */
+const uint8_t *reduce_differ(const struct reduce *r);
 uint64_t reduce_saturated(const struct reduce *r); /* sums that reached the top */
 uint64_t reduce_dropped(const struct reduce *r);   /* came in spite of being full */
 void reduce_clear(struct reduce *r);

@@ -7,20 +7,30 @@
 
 #define INSERTION 24 /* fewer items than this are sorted by insertion */
 
-/* An entry as it is sorted: the first eight key bytes in which entries differ at all,
- * as one number; the whole key only where those are equal. */
+/* An entry as it is sorted: the first 64 key bits in which entries differ at all, as
+ * one number; the whole key only where those are equal. */
 struct item {
 	uint64_t prefix;
 	uint32_t number;
+};
+
+/* A key byte whose differing bits are part of the prefix, closed up by a look into
+ * `bits`. */
+struct place {
+	uint16_t at;
+	uint8_t count;
+	uint8_t bits[256];
 };
 
 struct sorter {
 	const struct reduce *reduce;
 	struct reduce_shape shape;
 	const uint32_t *ranks; /* of texts, NULL: the key has none */
-	uint16_t places[8];    /* key bytes that make the prefix */
-	unsigned place_count;
-	bool is_whole; /* the prefix has every byte that differs */
+	uint32_t rank_most;
+	struct place places[64];
+	unsigned place_count, bit_count;
+	bool is_whole;  /* the prefix has every bit that differs */
+	bool has_texts; /* that differ */
 };
 
 /* The header with texts as their ranks. */
@@ -34,32 +44,55 @@ ranked_key(const struct sorter *s, uint32_t number, uint8_t *out)
 	}
 }
 
+/* Texts whose numbers differ anywhere may differ in every bit of their ranks. */
+static void
+widen_texts(struct sorter *s, uint8_t *differ)
+{
+	for (unsigned i = 0; i < s->shape.text_count; i++) {
+		uint8_t *p = differ + s->shape.texts[i];
+		if (load_u32(p) != 0) {
+			store_u32(p, UINT32_MAX >> __builtin_clz(s->rank_most | 1));
+			s->has_texts = true;
+		}
+	}
+}
+
+/* Takes the first `room` of the bits in mask. */
+static void
+make_place(struct place *p, unsigned at, uint8_t mask, unsigned room)
+{
+	unsigned count = (unsigned)__builtin_popcount(mask);
+
+	p->at = (uint16_t)at;
+	p->count = (uint8_t)(count < room ? count : room);
+	for (unsigned v = 0; v < 256; v++) {
+		unsigned closed = 0;
+		for (unsigned bit = 8; bit-- > 0;) {
+			if ((mask >> bit & 1) != 0) {
+				closed = closed << 1 | (v >> bit & 1);
+			}
+		}
+		p->bits[v] = (uint8_t)(closed >> (count - p->count));
+	}
+}
+
 static void
 choose_places(struct sorter *s)
 {
-	uint64_t first[REDUCE_MAX_HEADER / 8], key[REDUCE_MAX_HEADER / 8];
-	uint64_t differ_words[REDUCE_MAX_HEADER / 8] = {0};
-	const uint8_t *differ = (const uint8_t *)differ_words;
-	uint64_t count = reduce_count(s->reduce);
-	unsigned n = s->shape.key_length;
+	uint8_t differ[REDUCE_MAX_HEADER];
 
-	ranked_key(s, 0, (uint8_t *)first);
-	for (uint64_t i = 1; i < count; i++) {
-		ranked_key(s, (uint32_t)i, (uint8_t *)key);
-		for (unsigned k = 0; k < s->shape.header / 8; k++) {
-			differ_words[k] |= key[k] ^ first[k];
-		}
-	}
+	memcpy(differ, reduce_differ(s->reduce), s->shape.header);
+	widen_texts(s, differ);
 	s->is_whole = true;
-	for (unsigned k = 0; k < n; k++) {
-		if (differ[k] == 0) {
-			continue;
+	for (unsigned k = 0; k < s->shape.key_length && s->is_whole; k++) {
+		uint8_t mask = differ[k];
+		unsigned room = 64 - s->bit_count;
+		s->is_whole = (unsigned)__builtin_popcount(mask) <= room;
+		if (mask != 0 && room > 0) {
+			struct place *p = &s->places[s->place_count++];
+			make_place(p, k, mask, room);
+			s->bit_count += p->count;
 		}
-		if (s->place_count == 8) {
-			s->is_whole = false;
-			break;
-		}
-		s->places[s->place_count++] = (uint16_t)k;
 	}
 }
 
@@ -72,14 +105,15 @@ fill_items(const struct sorter *s, struct item *items)
 	for (uint64_t i = 0; i < count; i++) {
 		const uint8_t *p = reduce_entry(s->reduce, i);
 		uint64_t prefix = 0;
-		if (s->shape.text_count > 0) {
+		if (s->has_texts) {
 			ranked_key(s, (uint32_t)i, key);
 			p = key;
 		}
 		for (unsigned k = 0; k < s->place_count; k++) {
-			prefix = prefix << 8 | p[s->places[k]];
+			const struct place *place = &s->places[k];
+			prefix = prefix << place->count | place->bits[p[place->at]];
 		}
-		prefix <<= s->place_count > 0 ? 64 - 8 * s->place_count : 0;
+		prefix <<= s->bit_count > 0 ? 64 - s->bit_count : 0;
 		items[i] = (struct item){.prefix = prefix, .number = (uint32_t)i};
 	}
 }
@@ -120,49 +154,54 @@ compare_items(const void *a, const void *b, void *data)
 	return comes_before(data, a, b) ? -1 : 1;
 }
 
-/* American flag sort: count each value of one byte, swap every item into its bucket, go
- * on with the next byte inside the buckets. */
-static void
-flag_sort(const struct sorter *s, struct item *items, size_t n, unsigned shift)
+/* Sorts n items, too few for radix_sort() or alike in all of the prefix, and writes
+ * down their numbers. */
+static uint32_t *
+finish_items(const struct sorter *s, struct item *items, size_t n, uint32_t *order)
 {
-	size_t at[256], end[256], sum = 0;
-
-	memset(end, 0, sizeof end);
+	if (n <= INSERTION) {
+		insertion_sort(s, items, n);
+	} else {
+		qsort_r(items, n, sizeof *items, compare_items, (void *)s);
+	}
 	for (size_t i = 0; i < n; i++) {
-		end[items[i].prefix >> shift & 255]++;
+		*order++ = items[i].number;
+	}
+	return order;
+}
+
+/* Radix sort from the first byte: count each value, move every item into its bucket in
+ * the spare memory (reading on and on, writing in 256 streams: caches like that better
+ * than swapping in place), and go on with the next byte in the buckets.  Returns where
+ * the order goes on. */
+static uint32_t *
+radix_sort(const struct sorter *s, struct item *items, struct item *spare, size_t n,
+    unsigned shift, uint32_t *order)
+{
+	size_t at[256] = {0}, sum = 0, begin = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		at[items[i].prefix >> shift & 255]++;
 	}
 	for (unsigned b = 0; b < 256; b++) {
+		size_t length = at[b];
 		at[b] = sum;
-		sum += end[b];
-		end[b] = sum;
+		sum += length;
+	}
+	for (size_t i = 0; i < n; i++) {
+		spare[at[items[i].prefix >> shift & 255]++] = items[i];
 	}
 	for (unsigned b = 0; b < 256; b++) {
-		while (at[b] < end[b]) {
-			struct item moved = items[at[b]];
-			unsigned to = moved.prefix >> shift & 255;
-			while (to != b) {
-				struct item other = items[at[to]];
-				items[at[to]++] = moved;
-				moved = other;
-				to = moved.prefix >> shift & 255;
-			}
-			items[at[b]++] = moved;
-		}
-	}
-	for (unsigned b = 0; b < 256; b++) {
-		size_t begin = b == 0 ? 0 : end[b - 1], length = end[b] - begin;
-		if (length < 2) {
-			continue;
-		}
-		if (length <= INSERTION) {
-			insertion_sort(s, items + begin, length);
-		} else if (shift > 0) {
-			flag_sort(s, items + begin, length, shift - 8);
+		size_t length = at[b] - begin;
+		if (length <= INSERTION || shift == 0) {
+			order = finish_items(s, spare + begin, length, order);
 		} else {
-			qsort_r(items + begin, length, sizeof *items, compare_items,
-			    (void *)s);
+			order = radix_sort(
+			    s, spare + begin, items + begin, length, shift - 8, order);
 		}
+		begin = at[b];
 	}
+	return order;
 }
 
 int
@@ -170,12 +209,12 @@ reduce_sort(const struct reduce *r, const struct intern *texts, uint32_t **ret_o
 {
 	struct sorter s = {.reduce = r, .shape = *reduce_shape_of(r)};
 	uint64_t count = reduce_count(r);
-	struct item *items = malloc((count + 1) * sizeof *items);
+	struct item *items = malloc((2 * count + 1) * sizeof *items);
+	uint32_t *order = malloc((count + 1) * sizeof *order);
 	uint32_t *ranks = NULL;
-	uint32_t *order;
 	int rc = -ENOMEM;
 
-	if (items == NULL) {
+	if (items == NULL || order == NULL) {
 		goto out;
 	}
 	if (s.shape.text_count > 0) {
@@ -184,27 +223,19 @@ reduce_sort(const struct reduce *r, const struct intern *texts, uint32_t **ret_o
 			goto out;
 		}
 		s.ranks = ranks;
+		s.rank_most = (uint32_t)intern_count(texts);
 	}
 	if (count > 0) {
 		choose_places(&s);
 		fill_items(&s, items);
-		if (count <= INSERTION) {
-			insertion_sort(&s, items, count);
-		} else {
-			flag_sort(&s, items, count, 56);
-		}
-	}
-	/* Numbers move to the front of the same memory. */
-	order = (uint32_t *)(void *)items;
-	for (uint64_t i = 0; i < count; i++) {
-		uint32_t number = items[i].number;
-		memcpy(&order[i], &number, sizeof number);
+		radix_sort(&s, items, items + count, count, 56, order);
 	}
 	*ret_order = order;
-	items = NULL;
+	order = NULL;
 	rc = 0;
 out:
 	free(items);
+	free(order);
 	free(ranks);
 	return rc;
 }
