@@ -15,8 +15,8 @@
 #include "common/database_image.h"
 
 #define BUSY_MS        10000
-#define WAL_FRAMES     32768 /* 256 MiB: a longer WAL is cut back when it can be */
-#define DEADLINE_STEPS 4096  /* virtual machine steps between looks at the clock */
+#define WAL_FRAMES     8192 /* 256 MiB: a longer WAL is cut back when it can be */
+#define DEADLINE_STEPS 4096 /* virtual machine steps between looks at the clock */
 
 struct database {
 	sqlite3 *handle;
@@ -175,7 +175,7 @@ open_write(struct database *d, struct err *e)
 	sqlite3_busy_timeout(d->handle, BUSY_MS);
 	/* Checkpoints are the store's business: after commit, when readers let it. */
 	return database_exec_text(d,
-	    "PRAGMA page_size=8192;"
+	    "PRAGMA page_size=32768;"
 	    "PRAGMA journal_mode=WAL;"
 	    "PRAGMA synchronous=FULL;"
 	    "PRAGMA journal_size_limit=67108864;"

@@ -15,9 +15,10 @@ struct statement;
 enum database_mode { DATABASE_READ, DATABASE_WRITE, DATABASE_MEMORY };
 
 /* WRITE: created 0640 where missing (analysts read by group), never through a link;
- * WAL, synchronous=FULL, page size 8192, no automatic checkpoints.  READ: never writes,
- * works while a writer is busy.  Negative with the file named in e: -ENOSPC disk full,
- * -EBADMSG no database or damaged, -EBUSY, -EACCES, -ENOENT, -EIO, else -EINVAL. */
+ * WAL, synchronous=FULL, page size 32768, no automatic checkpoints.  READ: never
+ * writes, works while a writer is busy.  Negative with the file named in e: -ENOSPC
+ * disk full, -EBADMSG no database or damaged, -EBUSY, -EACCES, -ENOENT, -EIO, else
+ * -EINVAL. */
 int database_open(
     const char *path, enum database_mode mode, struct database **ret, struct err *e);
 void database_close(struct database *d);

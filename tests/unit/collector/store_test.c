@@ -479,7 +479,7 @@ a_full_disk_keeps_memory_and_a_retry_writes_once(void **state)
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
 	low = limit;
 	/* Room for the first day's file, not for the second's and the main file's. */
-	for (rlim_t size = 4096; size < 200000; size += 8192) {
+	for (rlim_t size = 4096; size < 800000; size += 32768) {
 		int rc;
 		low.rlim_cur = size;
 		setrlimit(RLIMIT_FSIZE, &low);

@@ -343,7 +343,7 @@ the_rows_are_gone_afterwards(void **state)
 }
 
 static void
-a_written_file_is_wal_with_8k_pages_and_group_readable(void **state)
+a_written_file_is_wal_with_32k_pages_and_group_readable(void **state)
 {
 	struct database *d = NULL;
 	struct err e = {""};
@@ -353,7 +353,7 @@ a_written_file_is_wal_with_8k_pages_and_group_readable(void **state)
 	umask(022);
 	assert_int_equal(database_open(path_of("a.sqlite"), DATABASE_WRITE, &d, &e), 0);
 	assert_int_equal(database_exec_text(d, "CREATE TABLE t(a)", &e), 0);
-	assert_int_equal(one_i64(d, "PRAGMA page_size"), 8192);
+	assert_int_equal(one_i64(d, "PRAGMA page_size"), 32768);
 	assert_int_equal(one_i64(d, "PRAGMA synchronous"), 2);
 	assert_int_equal(
 	    one_i64(d, "SELECT journal_mode = 'wal' FROM pragma_journal_mode"), 1);
@@ -484,7 +484,7 @@ main(void)
 	    cmocka_unit_test(a_row_that_fits_no_page_is_refused),
 	    cmocka_unit_test(rows_merge_by_upsert),
 	    cmocka_unit_test(the_rows_are_gone_afterwards),
-	    cmocka_unit_test(a_written_file_is_wal_with_8k_pages_and_group_readable),
+	    cmocka_unit_test(a_written_file_is_wal_with_32k_pages_and_group_readable),
 	    cmocka_unit_test(a_reader_sees_what_is_committed_while_a_writer_is_busy),
 	    cmocka_unit_test(a_missing_file_is_named),
 	    cmocka_unit_test(a_file_that_is_no_database_is_refused),
