@@ -14,7 +14,8 @@ ROW = ("Source.IP,Source.Port,Destination.IP,Destination.Port,Protocol,Timestamp
        "Total.Length.of.Fwd.Packets,Total.Length.of.Bwd.Packets\n")
 ROWS = 3000
 
-# Functions of the scripts that run there.  $OUT: this test's folder.
+# Functions of the scripts that run there.  $OUT: this test's folder; $CLIENT, $SERVER: options
+# with certificates.
 SCRIPT = """
 set -u
 wait_for() { # FILE PATTERN
@@ -31,15 +32,15 @@ capture() {
 	wait_for "$OUT/tcpdump.log" 'listening on'
 }
 collect() {
-	"$COLLECTOR" --store "$OUT/store" --sync-interval 20ms "$@" 2>"$OUT/collector.log" &
+	# shellcheck disable=SC2086
+	"$COLLECTOR" --store "$OUT/store" --sync-interval 20ms "$@" $SERVER 2>"$OUT/collector.log" &
 	collector=$!
 	wait_for "$OUT/collector.log" 'listening on'
 }
-export_to() { # URI NAME OPTION...
-	to=$1 name=$2
-	shift 2
-	"$EXPORTER" --trace-csv "$OUT/trace.csv" --to "$to" --give-up 20s --summary json "$@" \\
-		>"$OUT/$name.json" || exit 1
+export_to() { # URI NAME
+	# shellcheck disable=SC2086
+	"$EXPORTER" --trace-csv "$OUT/trace.csv" --to "$1" --give-up 20s --summary json $CLIENT \\
+		>"$OUT/$2.json" || exit 1
 }
 stop_collector() {
 	kill -TERM $collector
@@ -55,16 +56,20 @@ finish() {
 
 
 @pytest.fixture
-def kernel(uml, programs, tmp_path):
+def kernel(uml, programs, certificates, tmp_path):
     """kernel(script) runs a script with the functions above; the output is in tmp_path."""
     (tmp_path / "trace.csv").write_text(ROW + "".join(
         f"10.1.{i // 250}.{i % 250 + 1},{1024 + i},10.2.0.1,443,6,26/04/2017"
         f"11:11:{i % 60:02},100,3,4,500,600\n" for i in range(ROWS)))
     words = {"OUT": tmp_path, "COLLECTOR": programs.collector, "EXPORTER": programs.exporter}
-    variables = "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in words.items())
 
-    def run_there(script, **more):
-        return uml(variables + SCRIPT + script, **more)
+    def run_there(script, is_secured=False):
+        for name, side in ("CLIENT", "client"), ("SERVER", "server"):
+            options = certificates.options(side) if is_secured else []
+            words[name] = " ".join(map(str, options))
+        variables = "".join(f"{name}={shlex.quote(str(value))}\n"
+                            for name, value in words.items())
+        return uml(variables + SCRIPT + script)
     return run_there
 
 
@@ -138,26 +143,54 @@ finish
     assert versions["4"] > 10 and versions["6"] > 10
 
 
+def test_dtls_over_sctp_is_authenticated_chunk_by_chunk_over_ipv4_and_ipv6(
+        kernel, query, chunks, tmp_path):
+    kernel("""
+capture sctp
+echo 0 >/proc/sys/net/sctp/auth_enable
+collect --listen 'dtls+sctp://*:4740'
+export_to dtls+sctp://127.0.0.1 one
+export_to 'dtls+sctp://[::1]' two
+finish
+""", is_secured=True)
+    rows = query("exporters")
+    assert sorted((row["peer"], row["transport"], row["identity"], row["records"], row["lost"])
+                  for row in rows) == [
+        (peer, "dtls+sctp", "exporter.example", ROWS, 0) for peer in ("127.0.0.1", "::1")]
+    protocols, versions, keys = set(), collections.Counter(), set()
+    for packet in chunks("sctp.data_payload_proto_id", "ip.version", "ipv6.version",
+                         "sctp.shared_key_id"):
+        if "0" in packet["type"]:
+            assert "15" in packet["type"][:packet["type"].index("0")], packet
+            versions.update(packet["ip.version"] + packet["ipv6.version"])
+            protocols.update(packet["sctp.data_payload_proto_id"])
+            keys.update(int(key, 0) for key in packet["sctp.shared_key_id"])
+    assert protocols == {"47"}
+    assert keys == {0, 1}  # of the handshake, and what was agreed on in it
+    assert versions["4"] > 10 and versions["6"] > 10
+
+
+@pytest.mark.parametrize("scheme", ["sctp", "dtls+sctp"])
 def test_sctp_in_user_space_and_the_kernels_understand_each_other(
-        kernel, run, programs, query, tmp_path):
+        kernel, run, programs, query, tmp_path, scheme):
     if "libusrsctp" not in run("ldd", programs.exporter).stdout:
         pytest.skip("the programs were built without libusrsctp")
-    kernel("""
+    kernel(f"scheme={scheme}" """
 capture udp port 9899 or udp port 9900
 echo 9899 >/proc/sys/net/sctp/udp_port
-collect --listen 'sctp://*:4739'
-export_to 'sctp://127.0.0.1?encapsulation=udp&streams=4' one
-export_to 'sctp://[::1]?encapsulation=udp' two
+collect --listen "$scheme://*:4739"
+export_to "$scheme://127.0.0.1:4739?encapsulation=udp" one
+export_to "$scheme://[::1]:4739?encapsulation=udp" two
 stop_collector
 echo 9900 >/proc/sys/net/sctp/encap_port
-collect --listen 'sctp://*:4739?encapsulation=udp&udp-port=9900'
-export_to 'sctp://127.0.0.1?streams=4' three
-export_to 'sctp://[::1]' four
+collect --listen "$scheme://*:4739?encapsulation=udp&udp-port=9900"
+export_to "$scheme://127.0.0.1:4739" three
+export_to "$scheme://[::1]:4739" four
 finish
-""")
-    peers = query("exporters")
-    assert sorted((row["peer"], row["records"], row["lost"]) for row in peers) == [
-        ("127.0.0.1", 2 * ROWS, 0), ("::1", 2 * ROWS, 0)]
+""", is_secured=scheme != "sctp")
+    rows = query("exporters")
+    assert sum(row["records"] for row in rows) == 4 * ROWS
+    assert {row["lost"] for row in rows} == {0}
     seen = run("tshark", "-r", tmp_path / "capture.pcap", "-d", "udp.port==9899,sctp",
                "-d", "udp.port==9900,sctp", "-T", "fields", "-e", "udp.dstport", "-e",
                "sctp.chunk_type").stdout
@@ -219,3 +252,11 @@ stop_collector
 """)
     assert [(row["peer"], row["records"], row["lost"]) for row in query("exporters")] == [
         ("10.1.0.2", ROWS, 0)]
+
+
+def test_the_quickstart_takes_the_kernels_sctp_where_there_is_one(uml, programs, repository):
+    if programs.folder.resolve() != (repository / "build/release").resolve():
+        pytest.skip("the quickstart shows build/release")
+    done = uml("deploy/quickstart --transport dtls+sctp")
+    assert "transport: dtls+sctp, on the kernel's SCTP\n" in done.stderr
+    assert " dtls+sctp " in done.stdout
