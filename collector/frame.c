@@ -30,9 +30,9 @@ write_delivery(const struct session_delivery *d, char *out, size_t capacity, siz
 		snprintf(spool + 2 * i, 3, "%02x", d->spool[i]);
 	}
 	n = snprintf(out + at, capacity - at,
-	    "spool=%s\nstart=%" PRIu64 "\npreamble=%" PRIu32 "\nlost_messages=%" PRIu64
-	    "\nlost_records=%" PRIu64 "\n",
-	    spool, d->start, d->preamble, d->lost_messages, d->lost_records);
+	    "spool=%s\nfirst=%" PRIu64 "\nstart=%" PRIu64 "\npreamble=%" PRIu32
+	    "\nlost_messages=%" PRIu64 "\nlost_records=%" PRIu64 "\n",
+	    spool, d->first, d->start, d->preamble, d->lost_messages, d->lost_records);
 	return n < 0 ? capacity : at + (size_t)n;
 }
 
@@ -127,6 +127,8 @@ read_delivery(const char *key, size_t length, const char *value, size_t n,
 
 	if (length == 5 && memcmp(key, "spool", length) == 0) {
 		d->is_on = read_spool(value, n, d);
+	} else if (length == 5 && memcmp(key, "first", length) == 0) {
+		(void)read_number(value, n, 10, &d->first);
 	} else if (length == 5 && memcmp(key, "start", length) == 0) {
 		(void)read_number(value, n, 10, &d->start);
 	} else if (length == 8 && memcmp(key, "preamble", length) == 0) {

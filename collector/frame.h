@@ -29,8 +29,8 @@ struct frame {
 	uint64_t end; /* position after the whole frame: where the next one may begin */
 	const uint8_t *payload; /* borrowed until the frame is processed */
 	size_t length;
-	bool is_unsynced; /* replay: the journal could not make it durable then, and
-			     nobody was told that it is */
+	bool is_after_gap; /* replay: a failed sync lost frames before this one, of
+			      which nobody was told that they are durable */
 };
 
 /* 16 random bytes name a journal; the SHA-256 of the content names a file.  As hex
@@ -43,6 +43,7 @@ struct source_id {
 struct session_delivery {
 	bool is_on;
 	uint8_t spool[16];
+	uint64_t first;    /* number of the oldest message that it held */
 	uint64_t start;    /* number of the first message after the preamble */
 	uint32_t preamble; /* messages at the beginning that have no number */
 	uint64_t lost_messages, lost_records;
@@ -51,8 +52,9 @@ struct session_delivery {
 /* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000,
  * identity=host.example (from the verified certificate; empty: none), port=4739 (of
  * ours, where datagrams go to; 0: not said).  With a spool also spool=32 hex digits,
- * start=, preamble=, lost_messages=, lost_records= in decimal.  What the roster says of
- * it: name= (of its exporter), domains=1,5-9 (that it may use; not said: all). */
+ * first=, start=, preamble=, lost_messages=, lost_records= in decimal.  What the roster
+ * says of it: name= (of its exporter), domains=1,5-9 (that it may use; not said: all).
+ */
 struct session_identity {
 	char transport[16];
 	char peer[128];

@@ -67,6 +67,7 @@ struct journal {
 	bool is_direct;                /* under write_lock */
 	uint8_t *block;                /* scratch, aligned */
 	uint64_t skipped;
+	bool has_gap; /* in what a failed sync left, right before what is read next */
 	_Atomic uint64_t failed_syncs;
 
 	int mark_fd;

@@ -182,6 +182,7 @@ step_over(struct journal *j, struct journal_segment *s, struct segment_reader *r
 	uint64_t at = segment_reader_position(r);
 	int rc;
 
+	j->has_gap = j->has_gap || (s->is_unsynced && at >= s->torn_from);
 	if (at < s->torn_from) {
 		s->torn_from = at;
 		s->is_unsynced = false;
@@ -341,8 +342,12 @@ replay_segment(struct journal *j, struct journal_segment *s,
 	for (;;) {
 		rc = segment_reader_next(r, &f, e);
 		if (rc > 0) {
-			f.is_unsynced = s->is_unsynced && f.position > s->torn_from;
-			rc = f.kind == FRAME_PAD ? 0 : each(&f, data);
+			rc = 0;
+			if (f.kind != FRAME_PAD) {
+				f.is_after_gap = j->has_gap;
+				j->has_gap = false;
+				rc = each(&f, data);
+			}
 			if (rc < 0) {
 				break;
 			}
@@ -395,6 +400,7 @@ journal_replay(struct journal *j, uint64_t position,
 	struct journal_segment s;
 	int rc = 0;
 
+	j->has_gap = false;
 	while (rc == 0 && find_from(j, at, &s)) {
 		rc = replay_segment(j, &s, each, data, e);
 		at = s.written;

@@ -179,6 +179,7 @@ welcome(struct peer *p, struct intake *intake, const struct delivery_hello *h)
 			      */
 	watermarks_moved(intake->marks, m);
 	p->delivery = (struct session_delivery){.is_on = true,
+	    .first = h->first,
 	    .start = p->number,
 	    .preamble = h->preamble,
 	    .lost_messages = h->lost_messages,

@@ -340,8 +340,6 @@ handle_message(
 static int
 handle_messages(struct process *p, const struct frame *f, struct err *e)
 {
-	bool is_to_come =
-	    f->is_unsynced && sessions_are_numbered(p->sessions, f->session);
 	size_t at = 0;
 
 	while (at < f->length) {
@@ -350,11 +348,7 @@ handle_messages(struct process *p, const struct frame *f, struct err *e)
 		/* Receivers cut whole messages: anything else is one bad message. */
 		size_t length =
 		    n <= 0 || (size_t)n > f->length - at ? f->length - at : (size_t)n;
-		/* What could not be synced was never acknowledged, so it comes again:
-		 * of it counts only what the store has. */
-		rc = is_to_come && f->position + at + length > p->complete
-			 ? move_to(p, f->position + at + length, e)
-			 : handle_message(p, f, at, length, e);
+		rc = handle_message(p, f, at, length, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -416,6 +410,9 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 	}
 	if (f->kind == FRAME_TICK) {
 		return 0;
+	}
+	if (f->is_after_gap) {
+		sessions_break_off(p->sessions);
 	}
 	if (p->journal != NULL) {
 		save_state(p, f);

@@ -226,7 +226,7 @@ replay(struct service *s, struct err *e)
 		.max_templates = MAX_TEMPLATES,
 		.template_lifetime_ns = o->template_lifetime_ns,
 		.max_fields = MAX_FIELDS,
-		.max_spools = (unsigned)o->max_spools,
+		.max_spools = 2 * (unsigned)o->max_spools, /* forget last */
 		.is_live = true,
 		.exporter = o->exporter},
 	    .flush_interval_ns = o->flush_interval_ns,

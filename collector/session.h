@@ -33,7 +33,7 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_REFUSED_DOMAIN,     /* messages of one observation domain too many */
 	SESSION_FORBIDDEN_DOMAIN,   /* messages of a domain that the peer may not use */
 	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
-	SESSION_REPEATED,           /* messages that a spool sent before */
+	SESSION_REPEATED, /* messages that a spool sends twice; the other one counts */
 	SESSION_DROPS,
 };
 const char *session_drop_name(enum session_drop d); /* "no-template" */
@@ -117,8 +117,9 @@ void sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 unsigned sessions_held(const struct sessions *s);
 /* One message that was set aside: it has its number in its spool all the same. */
 void sessions_skip_message(struct sessions *s, uint32_t session);
-/* Whether its messages have numbers: it is an exporter's with a spool. */
-bool sessions_are_numbered(const struct sessions *s, uint32_t session);
+/* Frames are missing here that were never acknowledged: what the sessions that are open
+ * send after them from a spool does not count, because all of it comes again. */
+void sessions_break_off(struct sessions *s);
 /* How far the source holds each spool. */
 const struct watermarks *sessions_watermarks(const struct sessions *s);
 

@@ -1,5 +1,10 @@
-/* Sessions of exporters with a spool: their messages' numbers (common/delivery.h).  A
- * message is counted when its number is new; the watermark is behind it then. */
+/* Sessions of exporters with a spool: their messages' numbers (common/delivery.h).
+ *
+ * A message is counted when it is the next one that its spool's watermark waits for.
+ * Nearly always it is.  After a sync that failed the listener goes back to the number
+ * that was durable: then messages come a second time that were counted already (their
+ * numbers are less); or, when the disk really lost some and a crash followed, there are
+ * frames after the gap whose numbers are greater, and all of it comes again. */
 #include "collector/session_table.h"
 
 bool
@@ -36,8 +41,8 @@ session_begin_spool(struct sessions *s, struct session *session)
 		return;
 	}
 	m->seen_ns = s->now_ns;
-	if (m->next < d->start) {
-		m->next = d->start; /* the spool dropped what is between */
+	if (m->next < d->first) {
+		m->next = d->first; /* the spool dropped what is between */
 	}
 	if (m->lost_records < d->lost_records) {
 		session->lost_in_spool = d->lost_records - m->lost_records;
@@ -72,8 +77,10 @@ session_number_message(struct sessions *s, struct session *session)
 		session->preamble_left--;
 		return true;
 	}
+	/* Beyond the watermark: one before it was lost by a failed sync.  Both come
+	 * again. */
 	number = session->next_message++;
-	if (number < m->next) {
+	if (number != m->next || session->is_broken_off) {
 		return false;
 	}
 	m->next = number + 1;
@@ -90,12 +97,15 @@ sessions_skip_message(struct sessions *s, uint32_t session)
 	}
 }
 
-bool
-sessions_are_numbered(const struct sessions *s, uint32_t session)
+void
+sessions_break_off(struct sessions *s)
 {
-	const struct session *found = sessions_find(s, session);
-
-	return found != NULL && found->mark != NULL;
+	for (unsigned i = 0; i <= s->bucket_mask; i++) {
+		struct session *session = s->buckets[i];
+		for (; session != NULL; session = session->next) {
+			session->is_broken_off = session->mark != NULL;
+		}
+	}
 }
 
 const struct watermarks *

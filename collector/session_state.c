@@ -155,6 +155,7 @@ put_session(struct output *o, const struct session *session)
 	put(o, 1, session->is_orphan);
 	put(o, 8, session->next_message);
 	put(o, 4, session->preamble_left);
+	put(o, 1, session->is_broken_off);
 	put(o, 8, session->lost_in_spool);
 	put_bytes(
 	    o, text, session_identity_write(&session->identity, text, sizeof text));
@@ -468,6 +469,7 @@ get_session(struct sessions *s, struct cursor *c)
 	uint32_t number = (uint32_t)get(c, 4);
 	uint64_t used = get(c, 8), is_orphan = get(c, 1), next_message = get(c, 8);
 	uint32_t preamble_left = (uint32_t)get(c, 4);
+	uint64_t is_broken_off = get(c, 1);
 	uint64_t lost_in_spool = get(c, 8), domains;
 	struct cursor text = get_bytes(c);
 
@@ -483,6 +485,7 @@ get_session(struct sessions *s, struct cursor *c)
 	session->used = used;
 	session->next_message = next_message;
 	session->preamble_left = preamble_left;
+	session->is_broken_off = is_broken_off != 0;
 	session->lost_in_spool = lost_in_spool;
 	for (uint64_t i = 0; i < domains; i++) {
 		int rc = get_domain(s, session, c);

@@ -62,6 +62,7 @@ struct session {
 	/* With a spool: */
 	struct watermark *mark;
 	uint64_t next_message;   /* number of the next after the preamble */
+	bool is_broken_off;      /* sessions_break_off() */
 	uint32_t preamble_left;  /* messages */
 	uint64_t lost_in_spool;  /* records, not yet counted with a domain */
 	struct domain **domains; /* by version and id */

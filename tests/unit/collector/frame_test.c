@@ -41,6 +41,7 @@ test_longest_identity_fits(void **state)
 	(void)state;
 	memset(&s, 'x', sizeof s);
 	s.delivery = (struct session_delivery){.is_on = true,
+	    .first = UINT64_MAX,
 	    .start = UINT64_MAX,
 	    .preamble = UINT32_MAX,
 	    .lost_messages = UINT64_MAX,
@@ -58,6 +59,7 @@ test_a_spool_reads_back_as_written(void **state)
 	(void)state;
 	s.delivery = (struct session_delivery){.is_on = true,
 	    .spool = {0, 1, 0x9f, 0xff},
+	    .first = UINT64_MAX,
 	    .start = UINT64_MAX,
 	    .preamble = UINT32_MAX,
 	    .lost_messages = 7,

@@ -23,6 +23,7 @@ open_spool(struct stage *g, uint32_t session, uint64_t start, uint32_t preamble,
 	    .peer = "192.0.2.1:5",
 	    .identity = "a.example",
 	    .delivery = {.is_on = true,
+		.first = start,
 		.start = start,
 		.preamble = preamble,
 		.lost_records = lost_records}};
@@ -60,12 +61,29 @@ send_data(struct stage *g, uint32_t session, unsigned messages)
 }
 
 static void
+save_and_load(struct stage *g)
+{
+	char path[] = "/tmp/session_delivery_test_XXXXXX";
+	struct err e = {""};
+
+	close(mkstemp(path));
+	if (sessions_save(g->sessions, path, &e) < 0) {
+		fail_msg("%s", e.text);
+	}
+	sessions_free(g->sessions);
+	g->sessions = stage_sessions(g);
+	if (sessions_load(g->sessions, path, &e) < 0) {
+		fail_msg("%s", e.text);
+	}
+	unlink(path);
+}
+
+static void
 messages_after_the_preamble_have_numbers(void **state)
 {
 	struct stage *g = *state;
 
 	open_spool(g, 1, 100, 2, 0);
-	assert_true(sessions_are_numbered(g->sessions, 1));
 	assert_int_equal(watermark(g), 100);
 	send_template(g, 1);
 	send_template(g, 1);
@@ -107,6 +125,52 @@ a_start_beyond_the_watermark_moves_it(void **state)
 	open_spool(g, 1, 0, 0, 0);
 	open_spool(g, 2, 50, 0, 0);
 	assert_int_equal(watermark(g), 50);
+}
+
+static void
+what_follows_a_gap_comes_again(void **state)
+{
+	struct stage *g = *state;
+
+	open_spool(g, 1, 0, 1, 0);
+	send_template(g, 1);
+	send_data(g, 1, 10);
+	sessions_break_off(g->sessions); /* frames of it are missing here */
+	send_data(g, 1, 5);
+	assert_int_equal(watermark(g), 10);
+	assert_int_equal(g->records, 10);
+	save_and_load(g);
+	send_data(g, 1, 5);
+	assert_int_equal(watermark(g), 10);
+	open_spool(g, 2, 10, 1, 0);
+	send_template(g, 2);
+	send_data(g, 2, 5);
+	assert_int_equal(watermark(g), 15);
+	assert_int_equal(g->records, 15);
+}
+
+/* It began with a number whose predecessors were lost after all. */
+static void
+a_session_that_is_ahead_comes_again(void **state)
+{
+	struct session_identity id = {.transport = "tls",
+	    .peer = "192.0.2.1:5",
+	    .identity = "a.example",
+	    .delivery = {.is_on = true, .first = 5, .start = 15}};
+	struct stage *g = *state;
+	char text[SESSION_IDENTITY_TEXT];
+	size_t n;
+
+	open_spool(g, 1, 0, 1, 0);
+	send_template(g, 1);
+	send_data(g, 1, 10);
+	memcpy(id.delivery.spool, spool, sizeof spool);
+	n = session_identity_write(&id, text, sizeof text);
+	sessions_open(g->sessions, 2, (uint8_t *)text, n, 5);
+	send_template(g, 2);
+	send_data(g, 2, 5);
+	assert_int_equal(watermark(g), 10);
+	assert_int_equal(g->records, 10);
 }
 
 static void
@@ -162,24 +226,6 @@ before_counting_loss_and_numbers_are_learned(void **state)
 }
 
 static void
-save_and_load(struct stage *g)
-{
-	char path[] = "/tmp/session_delivery_test_XXXXXX";
-	struct err e = {""};
-
-	close(mkstemp(path));
-	if (sessions_save(g->sessions, path, &e) < 0) {
-		fail_msg("%s", e.text);
-	}
-	sessions_free(g->sessions);
-	g->sessions = stage_sessions(g);
-	if (sessions_load(g->sessions, path, &e) < 0) {
-		fail_msg("%s", e.text);
-	}
-	unlink(path);
-}
-
-static void
 a_snapshot_keeps_watermarks_and_numbers(void **state)
 {
 	struct stage *g = *state;
@@ -229,6 +275,8 @@ main(void)
 	    CASE(messages_after_the_preamble_have_numbers),
 	    CASE(what_comes_again_is_not_counted_again),
 	    CASE(a_start_beyond_the_watermark_moves_it),
+	    CASE(what_follows_a_gap_comes_again),
+	    CASE(a_session_that_is_ahead_comes_again),
 	    CASE(what_the_spool_lost_counts_once_with_the_first_domain),
 	    CASE(what_the_spool_lost_counts_without_any_message_too),
 	    CASE(before_counting_loss_and_numbers_are_learned),

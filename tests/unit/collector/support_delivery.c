@@ -42,12 +42,15 @@ take_counts(const struct session_counts *c, void *data)
 	s->repeated += c->dropped[SESSION_REPEATED];
 }
 
-/* As process.c, without tables and their flushes. */
+/* As process.c, without tables and their flushes: nothing of a replay is in a store. */
 static int
 handle_frame(const struct frame *f, void *data)
 {
 	struct station *s = data;
 
+	if (f->is_after_gap) {
+		sessions_break_off(s->sessions);
+	}
 	if (f->kind == FRAME_OPEN) {
 		sessions_open(
 		    s->sessions, f->session, f->payload, f->length, f->arrival_ns);
@@ -127,6 +130,33 @@ station_init(struct station *s)
 	assert_non_null(mkdtemp(s->directory));
 }
 
+struct open_sessions {
+	unsigned count;
+	uint32_t numbers[256];
+};
+
+static void
+note_open(uint32_t session, const struct session_identity *identity, void *data)
+{
+	struct open_sessions *o = data;
+
+	(void)identity;
+	assert_true(o->count < 256);
+	o->numbers[o->count++] = session;
+}
+
+/* What a kill left open. */
+static void
+close_orphans(struct station *s)
+{
+	struct open_sessions o = {0};
+
+	sessions_each_open(s->sessions, note_open, &o);
+	for (unsigned i = 0; i < o.count; i++) {
+		sessions_close(s->sessions, o.numbers[i], 0);
+	}
+}
+
 static void
 open_journal(struct station *s)
 {
@@ -134,7 +164,7 @@ open_journal(struct station *s)
 	    .max_domains = 1024,
 	    .max_templates = 16,
 	    .max_fields = 16,
-	    .max_spools = s->settings.max_spools,
+	    .max_spools = 2 * s->settings.max_spools,
 	    .is_live = true};
 	const struct journal_settings journal = {.segment_bytes = 4 << 20,
 	    .max_bytes = 256 << 20,
@@ -151,6 +181,7 @@ open_journal(struct station *s)
 	if (journal_replay(s->journal, 0, handle_frame, s, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
+	close_orphans(s);
 }
 
 void
