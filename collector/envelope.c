@@ -4,8 +4,26 @@
 
 #include "collector/netflow5.h"
 #include "collector/netflow9.h"
+#include "collector/sflow5.h"
 #include "common/clock.h"
 #include "common/message.h"
+
+const char *
+envelope_name(uint16_t version)
+{
+	switch (version) {
+	case MESSAGE_VERSION:
+		return "IPFIX";
+	case NETFLOW9_VERSION:
+		return "NetFlow v9";
+	case NETFLOW5_VERSION:
+		return "NetFlow v5";
+	case ENVELOPE_SFLOW:
+		return "sFlow v5";
+	default:
+		return "unknown";
+	}
+}
 
 bool
 envelope_is(const uint8_t *bytes, size_t length)
@@ -46,7 +64,7 @@ envelope_read(const uint8_t *bytes, size_t length, struct envelope *ret)
 	case NETFLOW5_VERSION:
 		return netflow5_read_header(bytes, length, ret);
 	default:
-		return -EPROTO;
+		return sflow5_read_header(bytes, length, ret);
 	}
 }
 
@@ -55,6 +73,10 @@ envelope_length(const uint8_t *bytes, size_t available)
 {
 	if (available < 4) {
 		return 0;
+	}
+	/* Of sFlow only one is in a file. */
+	if (sflow5_is(bytes, available)) {
+		return available < MESSAGE_MAX ? (int)available : MESSAGE_MAX;
 	}
 	switch (load_u16(bytes)) {
 	case NETFLOW9_VERSION:

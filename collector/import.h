@@ -1,9 +1,9 @@
 /* Files as sources: files of messages (IPFIX, RFC 5655; also NetFlow v9 and v5
  * datagrams back to back) and captures of exports (pcap, pcapng: IPFIX, NetFlow v9 and
- * v5 over UDP; each sender its own session).  A file is identified by the SHA-256 of
- * its content (unpacked), so a second import of the same content adds nothing, and an
- * interrupted one goes on where the store stands.
- * Positions: bytes of a file of messages; bytes of UDP payload taken from a capture. */
+ * v5, sFlow v5 over UDP; each sender its own session).  A file is identified by the
+ * SHA-256 of its content (unpacked), so a second import of the same content adds
+ * nothing, and an interrupted one goes on where the store stands. Positions: bytes of a
+ * file of messages; bytes of UDP payload taken from a capture. */
 #ifndef COLLECTOR_IMPORT_H
 #define COLLECTOR_IMPORT_H
 

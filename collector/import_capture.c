@@ -9,6 +9,7 @@
 #include "collector/import_state.h"
 #include "collector/netflow5.h"
 #include "collector/netflow9.h"
+#include "collector/sflow5.h"
 #include "common/cursor.h"
 #include "common/hash.h"
 #include "common/message.h"
@@ -119,6 +120,9 @@ export_length(const struct datagram *d)
 
 	if (version == NETFLOW5_VERSION || version == NETFLOW9_VERSION) {
 		return count > 0 && envelope_is(d->payload, d->length) ? d->length : 0;
+	}
+	if (sflow5_is(d->payload, d->length)) {
+		return d->length;
 	}
 	return messages_length(d);
 }

@@ -18,7 +18,7 @@ static const struct {
     [EXPORTER_PEER] = {"peer", KIND_TEXT, 4},
     [EXPORTER_TRANSPORT] = {"transport", KIND_TEXT, 4},
     [EXPORTER_IDENTITY] = {"identity", KIND_TEXT, 4},
-    [EXPORTER_VERSION] = {"version", KIND_INTEGER, 2},
+    [EXPORTER_PROTOCOL] = {"protocol", KIND_TEXT, 4},
     [EXPORTER_DOMAIN] = {"observationDomain", KIND_INTEGER, 4},
     [EXPORTER_FIRST_SEEN] = {"firstSeen", KIND_TIME, 8},
     [EXPORTER_LAST_SEEN] = {"lastSeen", KIND_TIME, 8},

@@ -66,8 +66,9 @@ static inline int64_t
 uptime_ns(const struct envelope_clock *c, uint64_t uptime_ms)
 {
 	int32_t before = (int32_t)(c->uptime_ms - (uint32_t)uptime_ms);
+	int64_t ns = (int64_t)c->export_ns - (int64_t)before * NS_PER_MS;
 
-	return (int64_t)c->export_ns - (int64_t)before * NS_PER_MS;
+	return ns > 0 ? ns : 0; /* a router whose clock stands at 1970 */
 }
 
 static inline int64_t
@@ -75,9 +76,9 @@ since_ns(const struct envelope_clock *c, uint64_t since_ms, uint64_t uptime_ms)
 {
 	struct envelope_clock started = {.export_ns = c->export_ns};
 
+	started.export_ns -= started.export_ns % NS_PER_MS; /* since is exact */
 	started.uptime_ms = (uint32_t)(c->export_ns / NS_PER_MS - since_ms);
-	return uptime_ns(&started, uptime_ms) -
-	       (int64_t)(c->export_ns % NS_PER_MS); /* since is exact */
+	return uptime_ns(&started, uptime_ms);
 }
 
 static inline int64_t
@@ -269,10 +270,17 @@ run_span(const struct op *op, const struct batch *b, int64_t *out)
 	    batch_values(b, is_start ? b->layout->end : b->layout->start);
 
 	for (unsigned i = 0; i < b->count; i++) {
-		int64_t span = out[i] * op->constant;
-		out[i] = !is_start         ? other[i] + span
-			 : other[i] > span ? other[i] - span
-					   : 0;
+		int64_t span, sum;
+		if (__builtin_mul_overflow(out[i], op->constant, &span)) {
+			span = INT64_MAX;
+		}
+		if (is_start) {
+			out[i] = other[i] > span ? other[i] - span : 0;
+		} else {
+			out[i] = __builtin_add_overflow(other[i], span, &sum)
+				     ? INT64_MAX
+				     : sum;
+		}
 	}
 }
 

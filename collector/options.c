@@ -24,8 +24,8 @@ static const struct option table[] = {
 	.help =
 	    "Take IPFIX messages here: tls://HOST[:4740], tcp://HOST[:4739], "
 	    "sctp://HOST[:4739], dtls+sctp://HOST[:4740], dtls+udp://HOST[:4740] or "
-	    "udp://HOST[:4739], which takes NetFlow v9 and v5 too.  HOST * is every "
-	    "address of this host, port "
+	    "udp://HOST[:4739], which takes NetFlow v9 and v5 and sFlow v5 too.  HOST "
+	    "* is every address of this host, port "
 	    "0 any free one.  May be "
 	    "repeated."},
     {.name = "read",
@@ -35,7 +35,8 @@ static const struct option table[] = {
 	.argument = "FILE",
 	.help =
 	    "Import this IPFIX file, or capture (pcap, pcapng) of IPFIX, NetFlow v9 "
-	    "or v5 over UDP, also .gz and .zst, and end when all is stored.  Content "
+	    "or v5, or sFlow v5 over UDP, also .gz and .zst, and end when all is "
+	    "stored.  Content "
 	    "that the "
 	    "store already has adds nothing.  May be repeated."},
     {.name = "exporter",
@@ -335,7 +336,7 @@ static const struct option_program program = {
 		"--check | --explain [option ...]",
     .manual =
 	"Takes IPFIX messages (RFC 7011) from exporters over TLS, TCP or UDP, "
-	"NetFlow v9 and v5 over UDP, or any of them from files, "
+	"NetFlow v9 and v5 and sFlow v5 over UDP, or any of them from files, "
 	"and reduces their records by key to the tables that schemas declare: "
 	"conversations, pairs of hosts, daily services, and the exporters themselves.  "
 	"Any SQLite client reads the tables while they are written; flowpair-query(1) "

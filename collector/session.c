@@ -7,6 +7,7 @@
 #include "collector/netflow9.h"
 #include "collector/record_span.h"
 #include "collector/session_table.h"
+#include "collector/sflow5.h"
 #include "collector/type_record.h"
 #include "common/message.h"
 
@@ -285,7 +286,32 @@ learn_netflow5(struct domain *d, uint16_t header)
 static uint32_t
 counted_by_sequence(const struct passage *p)
 {
-	return p->domain->version == NETFLOW9_VERSION ? 1 : p->records + p->options;
+	return p->domain->version == NETFLOW9_VERSION ||
+		       p->domain->version == ENVELOPE_SFLOW
+		   ? 1
+		   : p->records + p->options;
+}
+
+/* Packets were sampled when they came, as far as the header tells.  Counter samples
+ * speak of the exporter: they count as options. */
+static void
+read_samples(struct passage *p, struct cursor body)
+{
+	struct sflow5_sample sample;
+	int rc;
+
+	p->origin.clock.export_ns = p->origin.arrival_ns;
+	while ((rc = sflow5_next(&body, &sample)) > 0) {
+		if (sample.template == 0) {
+			p->options++;
+		} else {
+			read_data(p, sample.template,
+			    cursor_of(sample.record, sample.length));
+		}
+	}
+	if (rc < 0) {
+		p->dropped[SESSION_BAD_MESSAGE]++;
+	}
 }
 
 static void
@@ -303,6 +329,8 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	if (e->version == NETFLOW5_VERSION) {
 		learn_netflow5(p->domain, e->sampling);
 		read_data(p, NETFLOW5_TEMPLATE, e->body);
+	} else if (e->version == ENVELOPE_SFLOW) {
+		read_samples(p, e->body);
 	} else {
 		read_sets(p, e->body);
 	}
@@ -377,6 +405,9 @@ sessions_most_records(
 	}
 	if (e.version == NETFLOW5_VERSION) {
 		return cursor_left(&e.body) / NETFLOW5_RECORD;
+	}
+	if (e.version == ENVELOPE_SFLOW) {
+		return cursor_left(&e.body) / 8; /* the least sample */
 	}
 	d = session_find_domain(found, e.version, e.domain);
 	while (message_next_set(&e.body, &id, &set) > 0) {

@@ -1,6 +1,6 @@
 /* Transport sessions as the processing thread sees them: per session, version and
  * observation domain the templates, the expected sequence number and the counters (RFC
- * 7011 sections 3.1, 8). Messages of IPFIX, NetFlow v9 and v5 go in (envelope.h); data
+ * 7011 sections 3.1, 8). Messages of IPFIX, NetFlow and sFlow go in (envelope.h); data
  * sets with a known template come out to the tables. Datagrams
  * may come before their template: their data is held for a bounded time and memory, and
  * comes out when the template does; on streams it is skipped (TCP and TLS cannot
@@ -44,14 +44,14 @@ struct session_counts {
 	const struct session_identity *identity;
 	const char *exporter; /* as origin.exporter */
 	uint32_t domain;
-	uint16_t version;           /* 5, 9 or 10 */
+	uint16_t version;           /* as in struct envelope */
 	uint64_t first_ns, last_ns; /* arrival */
 	uint64_t messages, octets, records, options;
 	uint64_t templates, option_templates; /* templates: of both kinds */
 	uint64_t lost; /* what sequence numbers say is missing: records of version 10,
-			  messages of 9, flows of 5; and what a spool dropped before
-			  it was sent, counted once, with the first domain that the
-			  next session shows (0 when it shows none) */
+			  messages of 9 and sFlow, flows of 5; and what a spool dropped
+			  before it was sent, counted once, with the first domain that
+			  the next session shows (0 when it shows none) */
 	uint64_t reordered; /* messages that came late */
 	uint64_t dropped[SESSION_DROPS];
 };

@@ -6,6 +6,7 @@
 #include "collector/netflow5.h"
 #include "collector/netflow9.h"
 #include "collector/session_table.h"
+#include "collector/sflow5.h"
 #include "common/hash.h"
 #include "common/message.h"
 
@@ -489,14 +490,20 @@ session_find_domain(const struct session *session, uint16_t version, uint32_t id
 	return d != NULL && d->id == id && d->version == version ? d : NULL;
 }
 
-/* What a domain of version 5 would have been told by a template set. */
+/* What a domain of a version without templates would have been told by a set of them.
+ */
 static void
-know_netflow5(struct sessions *s, const struct session *session, struct domain *d)
+know_built_in(struct sessions *s, const struct session *session, struct domain *d)
 {
 	struct template_counts ignored = {0};
 
-	domain_read_templates(
-	    s, session, d, TEMPLATE_SET_ID, netflow5_template_set(), &ignored);
+	if (d->version == NETFLOW5_VERSION) {
+		domain_read_templates(
+		    s, session, d, TEMPLATE_SET_ID, netflow5_template_set(), &ignored);
+	} else if (d->version == ENVELOPE_SFLOW) {
+		domain_read_templates(
+		    s, session, d, TEMPLATE_SET_ID, sflow5_template_set(), &ignored);
+	}
 }
 
 struct domain *
@@ -536,9 +543,7 @@ session_domain(
 	session->domain_count++;
 	session->last = d;
 	s->domains++;
-	if (version == NETFLOW5_VERSION) {
-		know_netflow5(s, session, d);
-	}
+	know_built_in(s, session, d);
 	return d;
 }
 

@@ -46,8 +46,8 @@ domain_find_template(const struct sessions *s, const struct session *session,
 	uint64_t lifetime = s->settings.template_lifetime_ns;
 
 	if (t == NULL || lifetime == 0 || !session->is_datagrams ||
-	    d->version == NETFLOW5_VERSION || s->now_ns <= t->seen_ns ||
-	    s->now_ns - t->seen_ns <= lifetime) {
+	    d->version == NETFLOW5_VERSION || d->version == ENVELOPE_SFLOW ||
+	    s->now_ns <= t->seen_ns || s->now_ns - t->seen_ns <= lifetime) {
 		return t;
 	}
 	return NULL;

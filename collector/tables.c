@@ -186,7 +186,8 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 	    intern_add(s, c->exporter, strlen(c->exporter));
 	*batch_values(b, EXPORTER_TRANSPORT) =
 	    intern_add(s, id->transport, strlen(id->transport));
-	*batch_values(b, EXPORTER_VERSION) = c->version;
+	*batch_values(b, EXPORTER_PROTOCOL) =
+	    intern_add(s, envelope_name(c->version), strlen(envelope_name(c->version)));
 	*batch_values(b, EXPORTER_DOMAIN) = c->domain;
 	*batch_values(b, EXPORTER_FIRST_SEEN) = clipped(c->first_ns);
 	*batch_values(b, EXPORTER_LAST_SEEN) = clipped(c->last_ns);

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "collector/reception.h"
+#include "collector/sflow5.h"
 #include "collector/udp_batch.h"
 #include "collector/udp_source.h"
 #include "common/clock.h"
@@ -185,7 +186,8 @@ is_flow_export(const uint8_t *bytes, size_t n)
 {
 	unsigned version = n < 2 ? 0 : load_u16(bytes);
 
-	return version == MESSAGE_VERSION || version == 9 || version == 5;
+	return version == MESSAGE_VERSION || version == 9 || version == 5 ||
+	       sflow5_is(bytes, n);
 }
 
 /* An IPFIX message that is as long as it says may share a frame with others: they can

@@ -51,7 +51,7 @@ def test_records_of_version_5_are_conversations(imported):
         ("10.0.0.1", 80, 3, 1500, 0x1b, ns(3), ns(1)),
         ("10.0.0.1", 80, 2, 80, 0x1b, ns(3), ns(1))]
     exporter, = store.rows("exporters")
-    assert (exporter["version"], exporter["domain"]) == (5, 0x103)
+    assert (exporter["protocol"], exporter["domain"]) == ("NetFlow v5", 0x103)
 
 
 def test_loss_is_told_in_messages_of_version_9_and_flows_of_version_5(imported):
@@ -59,7 +59,8 @@ def test_loss_is_told_in_messages_of_version_9_and_flows_of_version_5(imported):
         v9(template(256, FLOW), sequence=10), v9(flowset(256, flow(1, 40)), sequence=14),
         v5(v5_record(*HOSTS, 1, 40), sequence=100),
         v5(v5_record(*HOSTS, 1, 40), sequence=108))
-    assert {row["version"]: row["lost"] for row in store.rows("exporters")} == {9: 3, 5: 7}
+    assert {row["protocol"]: row["lost"] for row in store.rows("exporters")} == {
+        "NetFlow v9": 3, "NetFlow v5": 7}
 
 
 def test_a_router_that_starts_again_loses_nothing(imported):

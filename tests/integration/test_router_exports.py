@@ -11,12 +11,13 @@ from netflow_bytes import write_capture
 from stores import Store
 
 COLUMNS = ("messages", "templates", "options_templates", "data_records", "options_records")
-VERSIONS = {"ipfix", "v9", "v5"}
+VERSIONS = {"ipfix", "v9", "v5", "sflow5"}
 
 TOO_LONG = ("the header claims more bytes than there are: no length in it can be believed, "
             "and nothing of it is taken")
 ENDLESS = ("templates whose fields are all of length 0 are refused, as a set of such records "
            "would never end; what an earlier template of that id says holds on")
+NO_ROOM = "the UDP header says that the datagram is as short as its agent's address type"
 HELD = "data that comes before its template is held and counted; the index skips it"
 
 # Where an own decode differs from the index: what is counted instead, and why.
@@ -30,6 +31,7 @@ DIFFERENT = {
     "malformed_2.pcap": ((16, 0, 16, 0, 12), ENDLESS),
     "malformed_3.pcap": ((1, 0, 0, 0, 0), ENDLESS),
     "IPFIX_Netscaler_with_variable_length_fields.pcap": ((4, 14, 0, 6, 0), HELD),
+    "sflow_print-segv.pcap": ((0, 0, 0, 0, 0), NO_ROOM),
     "pcap_processing/ipfix-vmware.pcap": ((1159, 64, 0, 1317, 0), HELD),
 }
 
@@ -76,6 +78,9 @@ def test_every_file_is_counted_as_the_index_counts_it(index, programs, run, tmp_
         for path, (own, _) in DIFFERENT.items():
             wanted = own if row["path"].endswith("/" + path) else wanted
         got = counted(row["file"], programs, run, tmp_path / str(number))
+        if "sflow5" in row["versions"]:
+            # samples of counters are options here, and records in the index
+            got = (*got[:3], got[3] + got[4], 0)
         if got != wanted:
             wrong[name] = (got, wanted)
     assert not wrong

@@ -97,9 +97,10 @@ def test_datagrams_of_every_version_end_in_tables(listen, run):
     assert summary["lost"] == 0
     assert summary["udp"][0]["messages"] == summary["udp"][0]["datagrams"] == 27
     assert summary["udp"][0]["sources"] == 3
-    exporters = collector.store.rows("exporters", "--columns", "exporter,version,records")
-    assert {(row["exporter"], row["version"], row["records"]) for row in exporters} == {
-        ("127.0.0.1", 10, 200), ("::1", 10, 30), ("127.0.0.1", 5, 1), ("127.0.0.1", 9, 1)}
+    exporters = collector.store.rows("exporters", "--columns", "exporter,protocol,records")
+    assert {(row["exporter"], row["protocol"], row["records"]) for row in exporters} == {
+        ("127.0.0.1", "IPFIX", 200), ("::1", "IPFIX", 30),
+        ("127.0.0.1", "NetFlow v5", 1), ("127.0.0.1", "NetFlow v9", 1)}
     flows = collector.store.rows("pairs", "--columns", "src_ip,fwd_packets,fwd_octets")
     assert {(row["fwd_packets"], row["fwd_octets"]) for row in flows
             if row["src_ip"] in ("192.0.2.1", "192.0.2.3")} == {(7, 700), (9, 900)}

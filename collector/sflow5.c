@@ -1,0 +1,218 @@
+#include "collector/sflow5.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "collector/sflow5_packet.h"
+
+#define VERSION           5
+#define ADDRESS_IPV4      1
+#define ADDRESS_IPV6      2
+#define INTERFACE_UNKNOWN 0x3fffffffu
+#define RECORDS_MAX       64 /* of a flow sample; real ones have a handful */
+
+/* Formats; the upper 20 bits are an enterprise, 0: sFlow's own. */
+enum { FLOW_SAMPLE = 1, EXPANDED_FLOW_SAMPLE = 3 };
+
+#define FIELD(id, length) (id) >> 8, (id)&0xff, 0, (length)
+#define COMMON                                                                         \
+	FIELD(10, 4),      /* ingressInterface */                                      \
+	    FIELD(14, 4),  /* egressInterface */                                       \
+	    FIELD(34, 4),  /* samplingInterval */                                      \
+	    FIELD(2, 4),   /* packetDeltaCount */                                      \
+	    FIELD(1, 4),   /* octetDeltaCount */                                       \
+	    FIELD(158, 4), /* flowStartDeltaMicroseconds */                            \
+	    FIELD(159, 4), /* flowEndDeltaMicroseconds */                              \
+	    FIELD(56, 6),  /* sourceMacAddress */                                      \
+	    FIELD(80, 6),  /* destinationMacAddress */                                 \
+	    FIELD(58, 2)   /* vlanId */
+#define COMMON_FIELDS 10
+#define IP                                                                             \
+	FIELD(4, 1),      /* protocolIdentifier */                                     \
+	    FIELD(5, 1),  /* ipClassOfService */                                       \
+	    FIELD(7, 2),  /* sourceTransportPort */                                    \
+	    FIELD(11, 2), /* destinationTransportPort */                               \
+	    FIELD(6, 1),  /* tcpControlBits */                                         \
+	    FIELD(192, 1) /* ipTTL */
+#define IP_FIELDS 6
+
+struct cursor
+sflow5_template_set(void)
+{
+	static const uint8_t set[] = {
+	    SFLOW5_IPV4 >> 8,
+	    SFLOW5_IPV4 & 0xff,
+	    0,
+	    COMMON_FIELDS + IP_FIELDS + 2,
+	    COMMON,
+	    IP,
+	    FIELD(8, 4),
+	    FIELD(12, 4),
+	    SFLOW5_IPV6 >> 8,
+	    SFLOW5_IPV6 & 0xff,
+	    0,
+	    COMMON_FIELDS + IP_FIELDS + 2,
+	    COMMON,
+	    IP,
+	    FIELD(27, 16),
+	    FIELD(28, 16),
+	    SFLOW5_OTHER >> 8,
+	    SFLOW5_OTHER & 0xff,
+	    0,
+	    COMMON_FIELDS,
+	    COMMON,
+	};
+
+	return cursor_of(set, sizeof set);
+}
+
+bool
+sflow5_is(const uint8_t *bytes, size_t length)
+{
+	return length >= 28 && load_u32(bytes) == VERSION &&
+	       (load_u32(bytes + 4) == ADDRESS_IPV4 ||
+		   load_u32(bytes + 4) == ADDRESS_IPV6);
+}
+
+int
+sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
+{
+	struct cursor c = cursor_of(bytes, length);
+	struct envelope e = {.version = ENVELOPE_SFLOW};
+	uint32_t version = cursor_u32(&c), type = cursor_u32(&c);
+
+	(void)cursor_take(&c, type == ADDRESS_IPV6 ? 16 : 4);
+	e.domain = cursor_u32(&c);
+	e.sequence = cursor_u32(&c);
+	e.clock.uptime_ms = cursor_u32(&c);
+	e.clock.has_uptime = true;
+	(void)cursor_u32(&c); /* how many samples */
+	if (c.failed || version != VERSION ||
+	    (type != ADDRESS_IPV4 && type != ADDRESS_IPV6)) {
+		return -EPROTO;
+	}
+	e.body = c;
+	*ret = e;
+	return 0;
+}
+
+/* The top two bits say that it is no interface but a reason or a number of them. */
+static uint32_t
+interface_of(uint32_t format, uint32_t value)
+{
+	return format != 0 || value == INTERFACE_UNKNOWN ? 0 : value;
+}
+
+static void
+read_interfaces(struct cursor *c, bool is_expanded, struct sflow5_packet *p)
+{
+	uint32_t in_format = 0, out_format = 0, in, out;
+
+	if (is_expanded) {
+		in_format = cursor_u32(c);
+		in = cursor_u32(c);
+		out_format = cursor_u32(c);
+		out = cursor_u32(c);
+	} else {
+		in = cursor_u32(c);
+		out = cursor_u32(c);
+		in_format = in >> 30;
+		out_format = out >> 30;
+	}
+	p->ingress = interface_of(in_format, in & 0x3fffffff);
+	p->egress = interface_of(out_format, out & 0x3fffffff);
+}
+
+static int
+read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
+{
+	uint32_t records;
+
+	(void)cursor_take(&c, is_expanded ? 12 : 8); /* sequence, source */
+	p->rate = cursor_u32(&c);
+	(void)cursor_take(&c, 8); /* pool, drops */
+	read_interfaces(&c, is_expanded, p);
+	records = cursor_u32(&c);
+	for (uint32_t i = 0; i < records && i < RECORDS_MAX && !c.failed; i++) {
+		uint32_t format = cursor_u32(&c), length = cursor_u32(&c);
+		struct cursor record = cursor_sub(&c, length);
+		if (!c.failed) {
+			sflow5_packet_read(p, format, record);
+		}
+	}
+	return c.failed ? -EPROTO : 0;
+}
+
+static void
+put(struct sflow5_sample *s, uint64_t v, size_t n)
+{
+	for (size_t i = n; i > 0; i--, v >>= 8) {
+		s->record[s->length + i - 1] = (uint8_t)v;
+	}
+	s->length += n;
+}
+
+static void
+put_bytes(struct sflow5_sample *s, const uint8_t *bytes, size_t n)
+{
+	memcpy(s->record + s->length, bytes, n);
+	s->length += n;
+}
+
+/* In the order of the templates' fields. */
+static void
+write_record(const struct sflow5_packet *p, struct sflow5_sample *s)
+{
+	size_t address = p->version == 4 ? 4 : 16;
+
+	s->template = p->version == 4   ? SFLOW5_IPV4
+		      : p->version == 6 ? SFLOW5_IPV6
+					: SFLOW5_OTHER;
+	s->length = 0;
+	put(s, p->ingress, 4);
+	put(s, p->egress, 4);
+	put(s, p->rate, 4);
+	put(s, 1, 4);
+	put(s, p->octets, 4);
+	put(s, 0, 8);
+	put_bytes(s, p->source_mac, 6);
+	put_bytes(s, p->destination_mac, 6);
+	put(s, p->vlan, 2);
+	if (p->version == 0) {
+		return;
+	}
+	put(s, p->protocol, 1);
+	put(s, p->tos, 1);
+	put(s, p->source_port, 2);
+	put(s, p->destination_port, 2);
+	put(s, p->tcp_flags, 1);
+	put(s, p->ttl, 1);
+	put_bytes(s, p->source, address);
+	put_bytes(s, p->destination, address);
+}
+
+int
+sflow5_next(struct cursor *body, struct sflow5_sample *ret)
+{
+	struct sflow5_packet packet = {0};
+	struct cursor sample;
+	uint32_t format, length;
+	int rc = 0;
+
+	if (cursor_left(body) == 0) {
+		return 0;
+	}
+	format = cursor_u32(body);
+	length = cursor_u32(body);
+	sample = cursor_sub(body, length);
+	if (body->failed) {
+		return -EPROTO;
+	}
+	ret->template = 0;
+	ret->length = 0;
+	if (format == FLOW_SAMPLE || format == EXPANDED_FLOW_SAMPLE) {
+		rc = read_flow_sample(sample, format == EXPANDED_FLOW_SAMPLE, &packet);
+		write_record(&packet, ret);
+	}
+	return rc < 0 ? rc : 1;
+}

@@ -1,0 +1,32 @@
+/* sFlow v5 (sflow.org/sflow_version_5.txt): samples of packets.  Each flow sample
+ * becomes a record of one packet, of a built-in template: IPv4, IPv6, or without
+ * addresses.  Its times are the message's arrival, its samplingInterval is the sample's
+ * rate.  Counter samples are counted, not read.
+ * Threads: any. */
+#ifndef COLLECTOR_SFLOW5_H
+#define COLLECTOR_SFLOW5_H
+
+#include "collector/envelope.h"
+
+#define SFLOW5_RECORD_MAX 96
+/* Ids of the built-in templates. */
+#define SFLOW5_IPV4  256
+#define SFLOW5_IPV6  257
+#define SFLOW5_OTHER 258
+
+struct sflow5_sample {
+	uint16_t template; /* 0: no flow sample */
+	size_t length;
+	uint8_t record[SFLOW5_RECORD_MAX];
+};
+
+/* Whether a datagram begins as sFlow v5 does (NetFlow v5 begins otherwise). */
+bool sflow5_is(const uint8_t *bytes, size_t length);
+/* As envelope_read(); the body is samples.  The domain is the sub-agent. */
+int sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret);
+/* The next sample of a body: 1, 0 at the end, -EPROTO: one runs over the end. */
+int sflow5_next(struct cursor *body, struct sflow5_sample *ret);
+/* The body of an IPFIX template set that defines the built-in templates. */
+struct cursor sflow5_template_set(void);
+
+#endif

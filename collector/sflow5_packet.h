@@ -1,0 +1,24 @@
+/* One sampled packet: what the records of a flow sample say of it.  The first bytes of
+ * the packet itself, where they are there, say it best.  Threads: any. */
+#ifndef COLLECTOR_SFLOW5_PACKET_H
+#define COLLECTOR_SFLOW5_PACKET_H
+
+#include <stdint.h>
+
+#include "common/cursor.h"
+
+struct sflow5_packet {
+	uint32_t ingress, egress, rate;
+	uint32_t octets; /* of the IP packet, else of the frame */
+	uint8_t version; /* of IP; 0: not known */
+	uint8_t source_mac[6], destination_mac[6];
+	uint16_t vlan;
+	uint8_t protocol, tos, ttl, tcp_flags;
+	uint16_t source_port, destination_port;
+	uint8_t source[16], destination[16]; /* 4 bytes of IPv4 */
+};
+
+/* Takes in one record of this format; unknown ones are passed over. */
+void sflow5_packet_read(struct sflow5_packet *p, uint32_t format, struct cursor record);
+
+#endif
