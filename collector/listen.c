@@ -76,6 +76,7 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 	if (uri.ops->accept == NULL) {
 		return udp_door_new(l, d->place.fd, d->place.port, text, &d->udp, e);
 	}
+	d->is_shared = uri.ops->counts != NULL;
 	d->watch.fd = d->place.fd;
 	rc = loop_add(l->loop, &d->watch);
 	if (rc < 0) {
@@ -96,6 +97,9 @@ close_doors(struct listener *l)
 		}
 		if (d->udp != NULL) {
 			udp_door_stop(d->udp, clock_monotonic_ns() + DRAIN_NS);
+		}
+		if (d->is_shared && d->place.ops != NULL) {
+			d->place.ops->counts(&d->place, &d->counts);
 		}
 		transport_unlisten(&d->place);
 		d->watch.fd = -1;
@@ -314,20 +318,43 @@ listener_counts(const struct listener *l, struct listener_counts *ret)
 	add_list(&l->ended, ret);
 	for (unsigned i = 0; i < l->door_count; i++) {
 		struct udp_door_counts c;
-		if (listener_udp_counts(l, i, &c)) {
+		if (l->doors[i].udp != NULL) {
+			udp_door_counts(l->doors[i].udp, &c);
 			ret->bytes += c.octets;
 			ret->messages += c.messages;
 		}
 	}
 }
 
+/* What its sessions make of the datagrams is counted as theirs. */
+static void
+shared_counts(const struct door *d, struct udp_door_counts *ret)
+{
+	struct transport_counts c = d->counts;
+
+	if (d->place.ops != NULL) {
+		d->place.ops->counts(&d->place, &c);
+	}
+	*ret = (struct udp_door_counts){
+	    .datagrams = c.datagrams,
+	    .octets = c.octets,
+	    .not_ipfix = c.foreign,
+	    .kernel_drops = c.dropped,
+	    .sources = c.connections,
+	};
+}
+
 bool
 listener_udp_counts(const struct listener *l, unsigned i, struct udp_door_counts *ret)
 {
-	if (i >= l->door_count || l->doors[i].udp == NULL) {
+	if (i >= l->door_count || (l->doors[i].udp == NULL && !l->doors[i].is_shared)) {
 		return false;
 	}
-	udp_door_counts(l->doors[i].udp, ret);
+	if (l->doors[i].udp != NULL) {
+		udp_door_counts(l->doors[i].udp, ret);
+	} else {
+		shared_counts(&l->doors[i], ret);
+	}
 	return true;
 }
 

@@ -19,6 +19,8 @@ struct door { /* one URI */
 	struct listener *listener;
 	struct transport_listener place;
 	struct udp_door *udp; /* takes datagrams; NULL: it accepts connections */
+	bool is_shared;       /* by connections over datagrams: has counts of its own */
+	struct transport_counts counts; /* as it was closed */
 	/* Of connections that wait. */
 	struct loop_watch watch;
 	bool is_watched;

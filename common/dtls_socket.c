@@ -209,6 +209,8 @@ take_datagram(struct dtls_socket *s, struct route *r)
 		note_overflows(s, c);
 	}
 	identify(r);
+	s->counts.datagrams++;
+	s->counts.octets += (uint64_t)n;
 	return n;
 }
 
@@ -333,6 +335,7 @@ admit(struct dtls_socket *s, const struct route *r)
 	x->next = *bucket_of(s, r);
 	*bucket_of(s, r) = x;
 	s->senders++;
+	s->counts.senders++;
 	return x;
 }
 

@@ -20,6 +20,7 @@
 #define DTLS_SOCKET_BYTES (64u << 20)
 
 struct dtls_socket_counts {
+	uint64_t datagrams, octets, senders; /* that came */
 	uint64_t dropped; /* datagrams that found no room, in the kernel or here */
 	uint64_t foreign; /* that were of no session and no ClientHello */
 	uint64_t

@@ -57,6 +57,12 @@ struct transport {
 	void *state;      /* the scheme's own */
 };
 
+struct transport_counts { /* of a listener whose connections share a socket */
+	uint64_t datagrams, octets, connections;
+	uint64_t dropped; /* datagrams that found no room */
+	uint64_t foreign; /* that were of no connection */
+};
+
 struct transport_ops {
 	const char *scheme; /* "tls" */
 	uint16_t port;      /* default; 0: no port */
@@ -87,6 +93,9 @@ struct transport_ops {
 	int (*accept)(struct transport_listener *l, struct transport *t,
 	    struct tls_context *tls, struct err *e);
 	void (*unlisten)(struct transport_listener *l);
+	/* NULL: the kernel keeps the connections apart. */
+	void (*counts)(
+	    const struct transport_listener *l, struct transport_counts *ret);
 	/* Takes over an accepted socket (closes it on failure); t->peer is set before.
 	 */
 	int (*accepted)(

@@ -310,6 +310,21 @@ secured_accept(struct transport_listener *l, struct transport *t,
 }
 
 static void
+secured_counts(const struct transport_listener *l, struct transport_counts *ret)
+{
+	struct dtls_socket_counts c;
+
+	dtls_socket_counts(l->state, &c);
+	*ret = (struct transport_counts){
+	    .datagrams = c.datagrams,
+	    .octets = c.octets,
+	    .connections = c.senders,
+	    .dropped = c.dropped,
+	    .foreign = c.foreign,
+	};
+}
+
+static void
 secured_unlisten(struct transport_listener *l)
 {
 	dtls_socket_close(l->state);
@@ -412,6 +427,7 @@ const struct transport_ops transport_dtls_udp = {
     .listen = secured_listen,
     .accept = secured_accept,
     .unlisten = secured_unlisten,
+    .counts = secured_counts,
     .dial = secured_dial,
     .proceed = secured_proceed,
     .timeout = secured_timeout,

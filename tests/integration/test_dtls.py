@@ -12,6 +12,22 @@ from test_sctp import ROWS, chunks, kernel, query  # noqa: F401  (fixtures)
 from test_tls import Collector, identities, trace  # noqa: F401  (fixtures)
 
 
+def test_datagrams_of_nobody_are_counted(collector, identities, export, run, scheme):
+    if scheme.name != "dtls+udp":
+        pytest.skip("sctp counts its own")
+    c = collector("--summary", "json")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        for datagram in b"", b"no DTLS", bytes(2000):
+            s.sendto(datagram, ("127.0.0.1", c.port))
+        run(*export(identities, c.port))
+    c.process.stop()
+    udp, = json.loads(c.process.stdout)["udp"]
+    assert udp["uri"] == f"dtls+udp://127.0.0.1:{c.port}"
+    assert udp["refused"]["not-ipfix"] == 3
+    assert udp["sources"] == 1 and udp["kernel_drops"] == 0
+    assert udp["datagrams"] > 3
+
+
 class Scheme:
     """dtls+udp, or dtls+sctp with UDP ports of its own."""
 
