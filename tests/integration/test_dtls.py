@@ -22,7 +22,7 @@ def test_datagrams_of_nobody_are_counted(collector, identities, export, run, sch
         run(*export(identities, c.port))
     c.process.stop()
     udp, = json.loads(c.process.stdout)["udp"]
-    assert udp["uri"] == f"dtls+udp://127.0.0.1:{c.port}"
+    assert udp["uri"].startswith("dtls+udp://127.0.0.1:")
     assert udp["refused"]["not-ipfix"] == 3
     assert udp["sources"] == 1 and udp["kernel_drops"] == 0
     assert udp["datagrams"] > 3
