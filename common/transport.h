@@ -48,9 +48,9 @@ struct transport {
 			      IP address, else subject CN; "" when there is none */
 	char protocol[TLS_PROTOCOL]; /* that both ends agreed on by ALPN; "": plain RFC
 					7011 */
-	/* Of an unreliable one, since it was dialled: errors about what was sent
-	 * before, which end nothing (ICMP: port unreachable and the like); messages
-	 * longer than the path takes, sent in fragments. */
+	/* Of an unreliable one, since its user set them to 0: errors about what was
+	 * sent before, which end nothing (ICMP: port unreachable and the like);
+	 * messages longer than the path takes, sent in fragments. */
 	uint64_t refusals, fragmented;
 	uint16_t stream;  /* SCTP: of the message read last; that a write goes out on */
 	uint16_t streams; /* SCTP: that writes may go out on: 0 to streams - 1 */

@@ -233,11 +233,11 @@ static const struct option table[] = {
 	AT(to),
 	.argument = "URI",
 	.section = "Delivery",
-	.help =
-	    "Where the records go: file:PATH, tcp://HOST[:4739], "
-	    "tls://HOST[:4740], sctp://HOST[:4739], dtls+sctp://HOST[:4740] or "
-	    "dtls+udp://HOST[:4740].  Over UDP, what the network loses is lost: the "
-	    "collector counts it.  May be repeated: see --delivery."},
+	.help = "Where the records go: file:PATH, tcp://HOST[:4739], "
+		"tls://HOST[:4740], sctp://HOST[:4739], dtls+sctp://HOST[:4740], "
+		"udp://HOST[:4739] or dtls+udp://HOST[:4740].  Over UDP, what the "
+		"network loses is lost: the "
+		"collector counts it.  May be repeated: see --delivery."},
     {.name = "delivery",
 	.kind = OPTION_CHOICE,
 	AT(delivery),
@@ -255,6 +255,22 @@ static const struct option table[] = {
 		"and cannot be reached; 0: wait for it, however long.  What was sent "
 		"and not acknowledged goes to the next too, and is counted as possibly "
 		"duplicate."},
+    {.name = "template-refresh",
+	.kind = OPTION_DURATION,
+	AT(refresh_ns),
+	.argument = "TIME",
+	.standard = "10min",
+	.help =
+	    "Over UDP, send templates again after this time (RFC 7011 section 8.4); "
+	    "0: not by time."},
+    {.name = "template-refresh-packets",
+	.kind = OPTION_NUMBER,
+	AT(refresh_messages),
+	.argument = "N",
+	.standard = "1000",
+	.help =
+	    "Over UDP, send templates again after so many messages; 0: not by their "
+	    "number."},
     {.name = "spool",
 	.kind = OPTION_STRING,
 	AT(spool),

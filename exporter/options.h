@@ -34,6 +34,7 @@ struct options {
 	bool list_elements;
 	/* delivery */
 	struct option_list to;
+	uint64_t refresh_ns, refresh_messages;
 	unsigned delivery; /* enum options_delivery */
 	uint64_t failover_after_ns, spool_bytes;
 	const char *spool;

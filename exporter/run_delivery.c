@@ -42,6 +42,8 @@ open_sender(
 	    .retry_min_ns = RETRY_MIN_NS,
 	    .retry_max_ns = RETRY_MAX_NS,
 	    .give_up_ns = o->give_up_ns,
+	    .refresh_messages = o->refresh_messages,
+	    .refresh_ns = o->refresh_ns,
 	};
 
 	if (o->spool != NULL && is_one_of_many) {

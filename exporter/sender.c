@@ -240,6 +240,8 @@ sender_counts(struct sender *s, struct sender_counts *ret)
 	    .failures = atomic_load(&s->failures),
 	    .failovers = atomic_load(&s->failovers),
 	    .refreshes = atomic_load(&s->refreshes),
+	    .refusals = atomic_load(&s->refusals),
+	    .fragmented = atomic_load(&s->fragmented),
 	    .queued_bytes = queue_bytes(s->queue),
 	    .is_over = queue_is_over(s->queue),
 	    .is_kept = s->settings.spool_directory != NULL,

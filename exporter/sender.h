@@ -61,7 +61,8 @@ struct sender_counts {
 	uint64_t given_up_messages, given_up_records;
 	uint64_t duplicate_messages, duplicate_records; /* possibly, by failover */
 	uint64_t connects, failures, failovers, refreshes;
-	uint64_t queued_bytes; /* now */
+	uint64_t refusals, fragmented; /* as struct transport has them */
+	uint64_t queued_bytes;         /* now */
 	bool is_over; /* a file could not be written: whatever comes is dropped */
 	char last_error[256];
 	struct spool_counts spool; /* over all runs */

@@ -125,23 +125,56 @@ write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	return rc < 0 ? rc : sender_check(s, QUEUE_NEVER, "takes nothing", e);
 }
 
+/* When the preamble is to go out again; QUEUE_NEVER: never. */
+static uint64_t
+refresh_due(const struct sender *s)
+{
+	const struct sender_settings *x = &s->settings;
+
+	if (!s->transport.ops->is_unreliable) {
+		return QUEUE_NEVER;
+	}
+	if (x->refresh_messages != 0 && s->refreshed_messages >= x->refresh_messages) {
+		return 0;
+	}
+	return x->refresh_ns == 0 ? QUEUE_NEVER : s->refreshed_ns + x->refresh_ns;
+}
+
 /* Who may miss messages unnoticed is told the templates again now and then. */
 static int
 refresh(struct sender *s, struct err *e)
 {
-	const struct sender_settings *x = &s->settings;
+	uint64_t due = refresh_due(s);
 	uint32_t records = s->preamble->records;
 
-	if (!s->transport.ops->is_unreliable || outbox_is_cut(s->outbox)) {
-		return 0;
-	}
-	if ((x->refresh_messages == 0 || s->refreshed_messages < x->refresh_messages) &&
-	    (x->refresh_ns == 0 ||
-		clock_monotonic_ns() - s->refreshed_ns < x->refresh_ns)) {
+	if (due == QUEUE_NEVER || outbox_is_cut(s->outbox) ||
+	    (due != 0 && clock_monotonic_ns() < due)) {
 		return 0;
 	}
 	sender_bump(&s->refreshes, 1);
 	return sender_send_preamble(s, outbox_insert(s->outbox, records), e);
+}
+
+/* What went wrong without ending anything: counted, and told the first time. */
+static void
+note_troubles(struct sender *s)
+{
+	struct transport *t = &s->transport;
+
+	if (t->refusals > 0 && atomic_load(&s->refusals) == 0) {
+		log_warning("%s: datagrams are refused there (ICMP); sending goes on, "
+			    "what is refused is lost",
+		    sender_uri(s)->text);
+	}
+	if (t->fragmented > 0 && atomic_load(&s->fragmented) == 0) {
+		log_warning("%s: the path takes shorter packets than it did, longer "
+			    "messages go out in fragments; a smaller --message-size "
+			    "avoids that",
+		    sender_uri(s)->text);
+	}
+	sender_bump(&s->refusals, t->refusals);
+	sender_bump(&s->fragmented, t->fragmented);
+	t->refusals = t->fragmented = 0;
 }
 
 /* Sends what there is until the end of input, a failure, or until what comes next needs
@@ -181,11 +214,12 @@ deliver(struct sender *s, struct err *e)
 			}
 		} else if (is_finishing && outbox_unstowed(s->outbox) == 0) {
 			return 0;
-		} else if ((sender_sleep(s, EPOLLIN, QUEUE_NEVER) & EPOLLIN) != 0) {
+		} else if ((sender_sleep(s, EPOLLIN, refresh_due(s)) & EPOLLIN) != 0) {
 			rc = sender_hear(s, e);
 		} else {
 			rc = sender_check(s, QUEUE_NEVER, "takes nothing", e);
 		}
+		note_troubles(s);
 	}
 	return rc;
 }

@@ -177,6 +177,8 @@ text_delivery(const struct summary_delivery *d, FILE *out)
 	text_if(out, "    given up", c->given_up_records, "");
 	text_if(out, "  perhaps twice", c->duplicate_records,
 	    "sent to one collector, acknowledged by another");
+	text_if(out, "  refused", c->refusals, "by ICMP: so many datagrams at least");
+	text_if(out, "  in fragments", c->fragmented, "longer than the path takes");
 	text_if(out, "  failovers", c->failovers, "");
 	text_if(out, "  failures", c->failures, c->last_error);
 }
@@ -340,6 +342,8 @@ json_delivery(const struct summary_delivery *d, FILE *out)
 	json_number(out, "failures", c->failures);
 	json_number(out, "failovers", c->failovers);
 	json_number(out, "template_refreshes", c->refreshes);
+	json_number(out, "refusals", c->refusals);
+	json_number(out, "fragmented", c->fragmented);
 	json_number(out, "disk_failures", c->spool.disk_failures);
 	fprintf(out, ",\"spool\":\"%s\",\"last_error\":", id);
 	json_text(out, c->last_error);

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -331,6 +332,68 @@ def test_messages_fit_a_packet(programs, run, tmp_path, receiver):
     assert max(len(each) for each in receiver.take()) <= 700
 
 
+def test_a_collector_that_is_not_there_is_told_once_and_ends_nothing(
+        programs, run, tmp_path):
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 400)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    said, log = export(programs, run, capture, f"udp://127.0.0.1:{port}")
+    assert said["sender"]["refusals"] > 0
+    assert said["sender"]["records"] == said["records"]
+    assert log.count("refused there") == 1, log
+
+
+def message_sets(datagram):
+    """Ids of its sets."""
+    at, found = 16, []
+    while at < len(datagram):
+        number, length = struct.unpack_from(">HH", datagram, at)
+        found.append(number)
+        at += length
+    return found
+
+
+def test_templates_come_again_after_so_many_messages(programs, run, tmp_path, receiver):
+    """And the records of the repetition are numbered along: nothing seems lost."""
+    capture, exports = tmp_path / "packets.pcap", tmp_path / "exports.pcap"
+    write_packets(capture, 400)
+    said, _ = export(programs, run, capture, f"udp://127.0.0.1:{receiver.port}",
+                     "--template-refresh-packets", "4")
+    datagrams = receiver.take()
+    times = sum(2 in message_sets(each) for each in datagrams)
+    assert said["sender"]["template_refreshes"] > 3
+    assert times % (said["sender"]["template_refreshes"] + 1) == 0
+    scapy.wrpcap(str(exports), [
+        scapy.Ether() / scapy.IP(src="192.0.2.1", dst="192.0.2.2") /
+        scapy.UDP(sport=5000, dport=4739) / scapy.Raw(each) for each in datagrams])
+    done = run(programs.collector, "-r", exports, "--store", tmp_path / "store", "--summary",
+               "json")
+    summary = json.loads(done.stdout)
+    assert summary["lost"] == 0
+    assert summary["records"] == 400
+    if shutil.which("tshark") is not None:
+        shown = run("tshark", "-r", exports, "-T", "fields", "-e", "cflow.flowset_id").stdout
+        assert sum("2" in line.split(",") for line in shown.splitlines()) == times
+
+
+def test_templates_come_again_after_a_time_without_records(programs, tmp_path, receiver):
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 3)
+    with subprocess.Popen([programs.exporter, "-r", "-", "--to",
+                           f"udp://127.0.0.1:{receiver.port}", "--summary", "none",
+                           "--template-refresh", "200ms"], stdin=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process:
+        process.stdin.write(capture.read_bytes()[:24])
+        process.stdin.flush()
+        receiver.socket.settimeout(60)
+        for _ in range(3):
+            while 2 not in message_sets(receiver.socket.recv(65536)):
+                pass
+        process.stdin.close()
+
+
 def test_nfcapd_reads_our_exporter(programs, run, start, tmp_path, wait_for):
     if shutil.which("nfcapd") is None or shutil.which("nfdump") is None:
         pytest.skip("nfdump is not installed")
@@ -432,3 +495,41 @@ def test_a_path_that_takes_less_has_shorter_messages(programs, run, tmp_path):
     out = run(*alone, "/usr/bin/python3", script, programs.exporter, capture).stdout
     lengths = [int(line) for line in out.split()]
     assert 800 < max(lengths) <= 1000 - 28
+
+
+def test_a_path_that_takes_less_than_before_gets_fragments(programs, run, tmp_path):
+    alone = ("unshare", "--user", "--map-root-user", "--net")
+    if run(*alone, "ip", "link", "set", "lo", "up", status=None).returncode != 0:
+        pytest.skip("no network namespaces here")
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 100)
+    script = tmp_path / "script"
+    script.write_text(
+        "import json, socket, subprocess, sys\n"
+        "subprocess.run('ip link set lo mtu 1500 up', shell=True, check=True)\n"
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+        "s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)\n"
+        "s.bind(('127.0.0.1', 0))\n"
+        "s.settimeout(60)\n"
+        "p = subprocess.Popen([sys.argv[1], '-r', '-', '--to',\n"
+        "                      'udp://127.0.0.1:%d' % s.getsockname()[1], '--summary',\n"
+        "                      'json'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)\n"
+        "capture = open(sys.argv[2], 'rb').read()\n"
+        "p.stdin.write(capture[:24])\n"
+        "p.stdin.flush()\n"
+        "s.recv(65536)\n"
+        "subprocess.run('ip link set lo mtu 800', shell=True, check=True)\n"
+        "said = json.loads(p.communicate(capture[24:])[0])['sender']\n"
+        "s.settimeout(0.5)\n"
+        "lengths = []\n"
+        "try:\n"
+        "    while True:\n"
+        "        lengths.append(len(s.recv(65536)))\n"
+        "except TimeoutError:\n"
+        "    pass\n"
+        "print(said['fragmented'], sum(n > 772 for n in lengths), max(lengths))\n")
+    done = run(*alone, "/usr/bin/python3", script, programs.exporter, capture)
+    fragmented, longer, longest = map(int, done.stdout.split())
+    assert 0 < fragmented <= longer
+    assert longest > 1000
+    assert done.stderr.count("in fragments") == 1
