@@ -61,8 +61,8 @@ admission_check(struct listener *l, const struct transport *t,
 	}
 	if (l->counts.peers >= l->settings.max_peers) {
 		*ret_why = LISTENER_FULL;
-		return err_set(
-		    e, -EBUSY, "%u peers are connected already", l->counts.peers);
+		return err_set(e, -EBUSY, "%" PRIu64 " peers are connected already",
+		    l->counts.peers);
 	}
 	return 0;
 }
@@ -119,6 +119,24 @@ admission_judge_anew(struct listener *l)
 	judge_list(l, &l->half_open);
 	judge_list(l, &l->peers);
 	judge_list(l, &l->stuck);
+}
+
+void
+admission_cut(struct listener *l, uint32_t session)
+{
+	const struct peer_list *const lists[] = {&l->half_open, &l->peers, &l->stuck};
+
+	for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++) {
+		struct peer *p = lists[i]->first;
+		while (p != NULL && (p->state != PEER_OPEN || p->session != session)) {
+			p = p->next;
+		}
+		if (p != NULL) {
+			reception_end(l, p, LISTENER_ERRORS,
+			    "too much of what it sent within a minute was wrong");
+			return;
+		}
+	}
 }
 
 /* Time. */

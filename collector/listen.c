@@ -290,6 +290,12 @@ listener_reload(struct listener *l, struct err *e)
 }
 
 void
+listener_cut(struct listener *l, uint32_t session)
+{
+	admission_cut(l, session);
+}
+
+void
 listener_stop(struct listener *l)
 {
 	close_doors(l);

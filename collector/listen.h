@@ -56,7 +56,7 @@ const char *listener_end_name(enum listener_end e); /* "address-full" */
 struct listener_counts {
 	uint64_t accepted, refused[TLS_REFUSALS], ended[LISTENER_ENDS];
 	uint64_t bytes, messages;
-	unsigned peers;
+	uint64_t peers; /* now */
 };
 
 struct listener;
@@ -71,6 +71,8 @@ bool listener_udp_counts(
 /* Reads certificates, CAs and revocation lists anew, for peers that connect from now
  * on. Negative with e: what was read before stays. */
 int listener_reload(struct listener *l, struct err *e);
+/* Sends a peer away whose messages are wrong too often. */
+void listener_cut(struct listener *l, uint32_t session);
 /* Stops accepting, reads what peers have sent so far, hands everything on. */
 void listener_stop(struct listener *l);
 void listener_counts(const struct listener *l, struct listener_counts *ret);

@@ -12,6 +12,7 @@ static void
 print_summary(struct run *r, const struct options *o)
 {
 	struct summary s;
+	struct err e;
 
 	if (!run_summary(r, &s)) {
 		return;
@@ -20,6 +21,10 @@ print_summary(struct run *r, const struct options *o)
 		summary_print_text(&s, stdout);
 	} else if (o->summary == SUMMARY_JSON) {
 		summary_print_json(&s, stdout);
+	}
+	if (o->metrics_file != NULL &&
+	    summary_write_metrics(&s, o->metrics_file, &e) < 0) {
+		log_warning("%s", e.text);
 	}
 }
 

@@ -238,6 +238,15 @@ static const struct option table[] = {
 	.standard = "10s",
 	.min = 1000000,
 	.help = "How long a TLS handshake may take."},
+    {.name = "max-errors",
+	.kind = OPTION_NUMBER,
+	AT(max_errors),
+	.argument = "N",
+	.standard = "1000",
+	.max = 1000000000,
+	.help = "A connection ends when more than this was wrong with what it sent "
+		"within a minute: messages, sets and templates that are malformed or "
+		"over a bound, and messages of forbidden domains; 0: never."},
     {.name = "message-timeout",
 	.kind = OPTION_DURATION,
 	AT(message_timeout_ns),
@@ -318,6 +327,13 @@ static const struct option table[] = {
 	.choices = summaries,
 	.section = "Report",
 	.help = "Totals on standard output at the end."},
+    {.name = "metrics-file",
+	.kind = OPTION_STRING,
+	AT(metrics_file),
+	.argument = "FILE",
+	.help = "Write metrics here every 10 s and at the end, in Prometheus' text "
+		"format; with the ending .prom in the directory that node_exporter's "
+		"textfile collector reads."},
     {.name = "progress",
 	.kind = OPTION_CHOICE,
 	AT(progress),

@@ -32,6 +32,8 @@ struct options {
 	/* peers */
 	const char *certificate, *key, *ca, *crl;
 	bool insecure_no_client_auth, tls12;
+	const char *metrics_file;
+	uint64_t max_errors;
 	const char *peers;
 	uint64_t max_peers_per_address, max_half_open, message_timeout_ns;
 	uint64_t max_peers, max_spools, handshake_timeout_ns, idle_timeout_ns;

@@ -81,6 +81,8 @@ bool admission_introduce(struct peer *p, struct session_identity *who);
 /* The roster was read anew: ends the sessions of whom it has no longer, or on other
  * terms. */
 void admission_judge_anew(struct listener *l);
+/* Ends the connection of a session that is nothing but mistakes. */
+void admission_cut(struct listener *l, uint32_t session);
 /* Ends what has been silent or slow for too long. */
 void admission_time_out(struct listener *l, uint64_t now_ns);
 

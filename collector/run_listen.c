@@ -15,6 +15,7 @@
 #include "collector/compact.h"
 #include "collector/journal.h"
 #include "collector/listen.h"
+#include "collector/metrics_timer.h"
 #include "collector/process.h"
 #include "collector/run_state.h"
 #include "common/clock.h"
@@ -37,6 +38,9 @@ struct service {
 	struct journal *journal;
 	struct process *process;
 	struct listener *listener;
+	struct metrics_timer *metrics;
+	struct ring *cuts; /* sessions that the processing thread wants ended */
+	_Atomic bool has_failed;
 	pthread_t thread;
 	bool has_thread;
 	/* The processing thread's. */
@@ -47,6 +51,28 @@ struct service {
 	int result;
 	struct err error;
 };
+
+/* The processing thread: for good. */
+static void
+fail(struct service *s)
+{
+	s->has_failed = true;
+	loop_wake(s->loop);
+}
+
+/* The processing thread: a session is nothing but mistakes.  What replay finds is over
+ * already. */
+static bool
+cut(uint32_t session, void *data)
+{
+	struct service *s = data;
+
+	if (!s->has_thread || ring_try_push(s->cuts, (void *)(uintptr_t)session) < 0) {
+		return false;
+	}
+	loop_wake(s->loop);
+	return true;
+}
 
 /* The frames of a buffer.  After a failure buffers are only given back: what is in them
  * is in the journal, and the next start processes it. */
@@ -59,7 +85,7 @@ process_buffer(struct service *s, const struct journal_buffer *b)
 	while (s->result == 0 && journal_buffer_next(b, &at, &f) > 0) {
 		s->result = process_frame(s->process, &f, &s->error);
 		if (s->result < 0) {
-			loop_wake(s->loop);
+			fail(s);
 		}
 	}
 }
@@ -74,7 +100,7 @@ process_tick(struct service *s)
 	if (s->result == 0) {
 		s->result = process_frame(s->process, &f, &s->error);
 		if (s->result < 0) {
-			loop_wake(s->loop);
+			fail(s);
 		}
 	}
 }
@@ -122,6 +148,8 @@ process_all(void *data)
 			process_tick(s);
 			compact_one(s, true);
 		}
+		metrics_timer_publish(
+		    s->metrics, s->process, s->run->tables, clock_monotonic_ns());
 	}
 	if (s->result == 0) {
 		s->result = process_flush(s->process, false, &s->error);
@@ -149,15 +177,24 @@ take_signal(int number, void *data)
 	} else if (listener_reload(s->listener, &e) < 0) {
 		log_error("%s; certificates and peers stay as they were", e.text);
 	} else {
+		metrics_timer_reload(s->metrics);
 		log_info("certificates, revocation lists and peers are read anew");
 	}
 }
 
-/* The processing thread failed for good. */
+/* The processing thread failed for good, or wants sessions ended. */
 static void
 take_wake(void *data)
 {
-	stop(data);
+	struct service *s = data;
+	void *session;
+
+	while ((session = ring_pop(s->cuts, 0)) != NULL) {
+		listener_cut(s->listener, (uint32_t)(uintptr_t)session);
+	}
+	if (s->has_failed) {
+		stop(s);
+	}
 }
 
 static int
@@ -228,6 +265,9 @@ replay(struct service *s, struct err *e)
 		.max_fields = MAX_FIELDS,
 		.max_spools = 2 * (unsigned)o->max_spools, /* forget last */
 		.is_live = true,
+		.max_errors = (unsigned)o->max_errors,
+		.cut = cut,
+		.cut_data = s,
 		.exporter = o->exporter},
 	    .flush_interval_ns = o->flush_interval_ns,
 	};
@@ -336,7 +376,8 @@ open_listener(struct service *s, struct err *e)
 	raise_file_limit(settings.max_peers);
 	s->loop = loop_new();
 	s->ring = ring_new(RING);
-	if (s->loop == NULL || s->ring == NULL) {
+	s->cuts = ring_new(RING);
+	if (s->loop == NULL || s->ring == NULL || s->cuts == NULL) {
 		return err_set(e, -ENOMEM, "no memory for the loop");
 	}
 	rc = loop_signals(s->loop, signals, 3, take_signal, s);
@@ -392,32 +433,46 @@ tell_ports(const struct service *s, struct err *e)
 	return 0;
 }
 
-/* Into the summary, what each URI for datagrams counted. */
+/* What the receiving thread knows.  The caller frees ret->udp. */
 static void
-sum_up_udp(struct service *s)
+sum_up(struct summary *ret, void *data)
 {
-	struct summary *summary = &s->run->summary;
+	struct service *s = data;
 	unsigned count = s->run->o->listen.count;
 
-	summary->udp = calloc(count, sizeof *summary->udp);
-	for (unsigned i = 0; summary->udp != NULL && i < count; i++) {
-		struct summary_udp *u = &summary->udp[summary->udp_count];
+	listener_counts(s->listener, &ret->listener);
+	ret->bytes = ret->listener.bytes;
+	ret->journal_bytes = journal_end(s->journal);
+	ret->udp = calloc(count, sizeof *ret->udp);
+	for (unsigned i = 0; ret->udp != NULL && i < count; i++) {
+		struct summary_udp *u = &ret->udp[ret->udp_count];
 		if (listener_udp_counts(s->listener, i, &u->counts)) {
 			format_uri(s, i, u->uri, sizeof u->uri);
-			summary->udp_count++;
+			ret->udp_count++;
 		}
 	}
 }
 
 static int
+open_metrics(struct service *s, struct err *e)
+{
+	struct metrics_timer_settings settings = {
+	    .path = s->run->o->metrics_file, .sum_up = sum_up, .data = s};
+
+	run_tls_settings(s->run->o, &settings.tls);
+	return metrics_timer_new(&settings, s->loop, &s->metrics, e);
+}
+
+static int
 serve(struct service *s, struct err *e)
 {
-	int rc = pthread_create(&s->thread, NULL, process_all, s);
+	int rc;
 
+	s->has_thread = true;
+	rc = pthread_create(&s->thread, NULL, process_all, s);
 	if (rc != 0) {
 		return err_set(e, -rc, "cannot start a thread: %s", strerror(rc));
 	}
-	s->has_thread = true;
 	rc = loop_run(s->loop);
 	if (rc < 0) {
 		err_set(e, rc, "the loop failed: %s", strerror(-rc));
@@ -428,10 +483,9 @@ serve(struct service *s, struct err *e)
 		*e = s->error;
 		rc = s->result;
 	}
-	listener_counts(s->listener, &s->run->summary.listener);
-	sum_up_udp(s);
+	sum_up(&s->run->summary, s);
+	s->run->summary.expiry = *metrics_timer_expiry(s->metrics);
 	process_counts(s->process, &s->run->summary.process);
-	s->run->summary.bytes = s->run->summary.listener.bytes;
 	return rc;
 }
 
@@ -454,14 +508,19 @@ run_listen(struct run *r, struct err *e)
 		rc = privileges_drop(r->o->user, e);
 	}
 	if (rc == 0) {
+		rc = open_metrics(&s, e);
+	}
+	if (rc == 0) {
 		r->is_begun = true;
 		rc = serve(&s, e);
 	}
+	metrics_timer_free(s.metrics);
 	listener_free(s.listener);
 	process_free(s.process);
 	compact_free(s.compact);
 	journal_close(s.journal);
 	ring_free(s.ring);
+	ring_free(s.cuts);
 	loop_free(s.loop);
 	return rc;
 }

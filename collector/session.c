@@ -9,6 +9,7 @@
 #include "collector/session_table.h"
 #include "collector/sflow5.h"
 #include "collector/type_record.h"
+#include "common/clock.h"
 #include "common/message.h"
 
 #define SYSTEM_INIT_MS 160      /* systemInitTimeMilliseconds */
@@ -346,6 +347,35 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	lost->lost += lost_before;
 }
 
+/* What is wrong with messages by the peer's own doing. */
+static void
+count_errors(struct passage *p)
+{
+	static const enum session_drop errors[] = {SESSION_BAD_MESSAGE,
+	    SESSION_BAD_TEMPLATE, SESSION_BAD_RECORD, SESSION_REFUSED_TEMPLATE,
+	    SESSION_REFUSED_DOMAIN, SESSION_FORBIDDEN_DOMAIN};
+	const struct sessions_settings *settings = &p->s->settings;
+	struct session *session = p->session;
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < sizeof errors / sizeof *errors; i++) {
+		n += p->dropped[errors[i]];
+	}
+	if (n == 0 || settings->max_errors == 0 || session->is_cut ||
+	    !p->s->is_counting) {
+		return;
+	}
+	if (session->errors == 0 ||
+	    p->origin.arrival_ns - session->minute_ns >= 60 * NS_PER_SECOND) {
+		session->minute_ns = p->origin.arrival_ns;
+		session->errors = 0;
+	}
+	session->errors += n < UINT16_MAX ? (unsigned)n : UINT16_MAX;
+	if (session->errors > settings->max_errors) {
+		session->is_cut = settings->cut(session->number, settings->cut_data);
+	}
+}
+
 void
 sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
     const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position)
@@ -377,6 +407,7 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 	} else {
 		read_message(&p, &e, stream, &lost);
 	}
+	count_errors(&p);
 	p.session->used = ++s->clock;
 	if (p.domain == NULL) {
 		p.domain = session_domain(s, p.session, MESSAGE_VERSION, 0);

@@ -72,6 +72,11 @@ struct origin {
 
 struct sessions;
 struct sessions_settings {
+	/* Whoever sends more that is wrong in a minute of arrival is to be sent away;
+	 * 0: nobody. */
+	unsigned max_errors;
+	bool (*cut)(uint32_t session, void *data); /* false: not now */
+	void *cut_data;
 	unsigned max_sessions, max_domains; /* domains: of all sessions together */
 	unsigned max_templates, max_fields; /* per domain; per template */
 	unsigned max_spools; /* watermarks kept; more where the source has more */

@@ -58,6 +58,9 @@ struct session {
 	bool can_reorder;
 	struct session_identity identity;
 	struct domain_ranges permitted;
+	uint64_t minute_ns; /* arrival: when it began */
+	unsigned errors;    /* in this minute */
+	bool is_cut;
 	char exporter[256];
 	/* With a spool: */
 	struct watermark *mark;

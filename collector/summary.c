@@ -207,23 +207,8 @@ json_udp(const struct summary *s, FILE *out)
 static void
 json_live(const struct summary *s, FILE *out)
 {
-	const struct listener_counts *l = &s->listener;
-	const char *separator = "";
-
-	fprintf(out, "\"connections\": %" PRIu64, l->accepted);
-	fputs(", \"refused\": {", out);
-	for (unsigned i = TLS_REFUSED_NONE + 1; i < TLS_REFUSALS; i++) {
-		fprintf(out, "%s\"%s\": %" PRIu64, separator, tls_refusal_name(i),
-		    l->refused[i]);
-		separator = ", ";
-	}
-	for (unsigned i = 0; i < LISTENER_ENDS; i++) {
-		member(out, listener_end_name(i), l->ended[i]);
-	}
-	fputs("}", out);
+	metrics_print_json(out, summary_live_rows, summary_live_row_count, s);
 	json_udp(s, out);
-	member(out, "replayed", s->process.replayed);
-	member(out, "quarantined", s->process.quarantined);
 }
 
 static void
@@ -243,37 +228,14 @@ json_import(const struct summary *s, FILE *out)
 void
 summary_print_json(const struct summary *s, FILE *out)
 {
-	const struct process_counts *p = &s->process;
-
 	fputs("{", out);
 	if (s->is_live) {
 		json_live(s, out);
 	} else {
 		json_import(s, out);
 	}
-	member(out, "sessions", p->sessions);
-	member(out, "messages", p->messages);
-	member(out, "octets", p->octets);
-	member(out, "templates", p->templates);
-	member(out, "records", p->records);
-	member(out, "option_records", p->options);
-	member(out, "lost", p->lost);
-	member(out, "reordered", p->reordered);
-	fputs(", \"dropped\": {", out);
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
-		fprintf(out, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
-		    session_drop_name(i), p->dropped[i]);
-	}
-	fputs("}", out);
-	member(out, "held", p->held);
-	member(out, "rows", s->tables.rows);
-	member(out, "filtered", s->tables.filtered);
-	member(out, "late", s->tables.late);
-	member(out, "early", s->tables.early);
-	member(out, "undated", s->tables.undated);
-	member(out, "saturated", s->tables.saturated);
-	member(out, "flushes", s->tables.flushes);
-	member(out, "rows_stored", s->tables.rows_written);
+	fputs(", ", out);
+	metrics_print_json(out, summary_rows, summary_row_count, s);
 	fprintf(out, ", \"cpu_seconds\": %.6f, \"wall_seconds\": %.6f",
 	    (double)s->cpu_ns / (double)NS_PER_SECOND,
 	    (double)s->wall_ns / (double)NS_PER_SECOND);

@@ -10,6 +10,8 @@
 #include "collector/listen.h"
 #include "collector/process.h"
 #include "collector/tables.h"
+#include "common/metrics.h"
+#include "common/tls.h"
 
 struct summary_udp { /* a URI where datagrams are taken */
 	char uri[320];
@@ -26,11 +28,19 @@ struct summary {
 	unsigned udp_count;
 	struct process_counts process;
 	struct tables_counts tables;
+	uint64_t journal_bytes;                 /* live: its end */
+	struct tls_expiry expiry;               /* live */
 	uint64_t cpu_ns, wall_ns, memory_bytes; /* memory: at its highest */
 };
 
 void summary_add_import(struct summary *s, const struct import_counts *c);
 void summary_print_text(const struct summary *s, FILE *out);
 void summary_print_json(const struct summary *s, FILE *out);
+/* 0, or negative with the sentence. */
+int summary_write_metrics(const struct summary *s, const char *path, struct err *e);
+
+/* What is counted: live, and always. */
+extern const struct metrics_row summary_live_rows[], summary_rows[];
+extern const unsigned summary_live_row_count, summary_row_count;
 
 #endif

@@ -36,7 +36,8 @@ enum tls_refusal {
 	TLS_REFUSED_NONE,
 	TLS_REFUSED_NO_CERTIFICATE, /* the peer showed none */
 	TLS_REFUSED_UNKNOWN_CA,
-	TLS_REFUSED_EXPIRED, /* or not yet valid */
+	TLS_REFUSED_EXPIRED,
+	TLS_REFUSED_NOT_YET, /* valid */
 	TLS_REFUSED_REVOKED,
 	TLS_REFUSED_NAME,        /* the certificate is for somebody else */
 	TLS_REFUSED_IDENTITY,    /* of a good certificate: not permitted here */
@@ -123,6 +124,23 @@ void tls_identity(const struct tls *t, char out[static 256]);
 /* What both ends agreed on; "": nothing. */
 void tls_protocol(const struct tls *t, char out[static TLS_PROTOCOL]);
 enum tls_refusal tls_refusal(const struct tls *t); /* why it failed */
+
+/* When what the settings name ends, in seconds since 1970 (0: there is none, or it
+ * never ends): our certificate; the first of the authorities, of the revocation lists.
+ */
+struct metrics;
+enum tls_paper { TLS_PAPER_CERTIFICATE, TLS_PAPER_CA, TLS_PAPER_CRL, TLS_PAPERS };
+struct tls_expiry {
+	uint64_t end_s[TLS_PAPERS];
+};
+const char *tls_paper_name(enum tls_paper p); /* "certificate" */
+void tls_expiry_read(const struct tls_settings *settings, struct tls_expiry *ret);
+/* 0, or -ETIME with the sentence: it ends within 30 days, or has. */
+int tls_expiry_warn(const struct tls_settings *settings, const struct tls_expiry *x,
+    enum tls_paper p, uint64_t now_s, struct err *e);
+
+/* As the family flowpair_certificate_expiry_timestamp_seconds. */
+void tls_expiry_add(const struct tls_expiry *x, struct metrics *m);
 
 /* SHA-256 of a stream, for the identity of files. */
 struct tls_digest;

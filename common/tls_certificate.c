@@ -15,6 +15,7 @@ tls_refusal_name(enum tls_refusal r)
 	    [TLS_REFUSED_NO_CERTIFICATE] = "no-certificate",
 	    [TLS_REFUSED_UNKNOWN_CA] = "unknown-ca",
 	    [TLS_REFUSED_EXPIRED] = "expired",
+	    [TLS_REFUSED_NOT_YET] = "not-yet-valid",
 	    [TLS_REFUSED_REVOKED] = "revoked",
 	    [TLS_REFUSED_NAME] = "name",
 	    [TLS_REFUSED_IDENTITY] = "identity",
@@ -154,8 +155,9 @@ refusal_of(int code)
 {
 	switch (code) {
 	case X509_V_ERR_CERT_HAS_EXPIRED:
-	case X509_V_ERR_CERT_NOT_YET_VALID:
 		return TLS_REFUSED_EXPIRED;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return TLS_REFUSED_NOT_YET;
 	case X509_V_ERR_CERT_REVOKED:
 		return TLS_REFUSED_REVOKED;
 	case X509_V_ERR_HOSTNAME_MISMATCH:
@@ -193,6 +195,7 @@ explain(struct tls *t, const X509 *x, int code)
 	}
 	switch (refusal_of(code)) {
 	case TLS_REFUSED_EXPIRED:
+	case TLS_REFUSED_NOT_YET:
 		format_time(code == X509_V_ERR_CERT_HAS_EXPIRED
 				? X509_get0_notAfter(x)
 				: X509_get0_notBefore(x),

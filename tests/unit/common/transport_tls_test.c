@@ -334,7 +334,7 @@ an_expired_client_is_refused(void **state)
 	expect_refused_client("expired", false, TLS_REFUSED_EXPIRED,
 	    "the certificate of localhost expired on", "our certificate has expired");
 	expect_refused_client(
-	    "future", false, TLS_REFUSED_EXPIRED, "is not valid before", "refused us");
+	    "future", false, TLS_REFUSED_NOT_YET, "is not valid before", "refused us");
 }
 
 static void
