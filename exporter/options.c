@@ -237,7 +237,7 @@ static const struct option table[] = {
 		"tls://HOST[:4740], sctp://HOST[:4739], dtls+sctp://HOST[:4740], "
 		"udp://HOST[:4739] or dtls+udp://HOST[:4740].  Over UDP, what the "
 		"network loses is lost: the "
-		"collector counts it.  May be repeated: see --delivery."},
+		"collector counts it.  May be repeated; delivery says how."},
     {.name = "delivery",
 	.kind = OPTION_CHOICE,
 	AT(delivery),
@@ -289,6 +289,12 @@ static const struct option table[] = {
 	.help =
 	    "How large the directory may grow.  Then reading files waits, and a live "
 	    "capture drops the oldest that was never sent, and counts."},
+    {.name = "acknowledge",
+	.kind = OPTION_FLAG,
+	AT(acknowledge),
+	.standard = "true",
+	.help = "Ask secured collectors to acknowledge what is durable, and keep "
+		"messages until they have, unless switched off by --no-acknowledge."},
     {.name = "deliver-only",
 	.kind = OPTION_FLAG,
 	AT(deliver_only),

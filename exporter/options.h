@@ -38,7 +38,7 @@ struct options {
 	unsigned delivery; /* enum options_delivery */
 	uint64_t failover_after_ns, spool_bytes;
 	const char *spool;
-	bool deliver_only, spool_status;
+	bool acknowledge, deliver_only, spool_status;
 	const char *certificate, *key, *ca, *crl;
 	bool tls12;
 	uint64_t queue_bytes, give_up_ns;

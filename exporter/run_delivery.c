@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/privileges.h"
 #include "exporter/run_state.h"
 #include "exporter/stop.h"
 
@@ -37,6 +38,7 @@ open_sender(
 	    .spool_bytes = o->spool_bytes,
 	    .user = o->user,
 	    .may_wait = !options_is_live(o),
+	    .is_plain = !o->acknowledge,
 	    .only_delivers = o->deliver_only,
 	    .is_stopping = stop_is_asked,
 	    .retry_min_ns = RETRY_MIN_NS,
@@ -47,7 +49,6 @@ open_sender(
 	};
 
 	if (o->spool != NULL && is_one_of_many) {
-		(void)mkdir(o->spool, 0700); /* what is wrong shows one level down */
 		if (snprintf(directory, sizeof directory, "%s/%u", o->spool, i + 1) >=
 		    (int)sizeof directory) {
 			return err_set(
@@ -57,6 +58,18 @@ open_sender(
 	}
 	r->deliveries[i].to = is_one_of_many ? o->to.items[i] : o->to.items[0];
 	return sender_new(&s, preamble, &r->senders[i], e);
+}
+
+/* The directory of several spools, as its user. */
+static int
+make_directory(const struct options *o, struct err *e)
+{
+	int rc = o->user == NULL ? 0 : privileges_lower(o->user, e);
+
+	if (rc == 0) {
+		(void)mkdir(o->spool, 0700); /* what is wrong shows one level down */
+	}
+	return rc == 0 && o->user != NULL ? privileges_raise(e) : rc;
 }
 
 int
@@ -72,6 +85,9 @@ run_open_senders(struct run *r, const struct export_preamble *preamble, struct e
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	r->sender_count = n;
+	if (o->spool != NULL && n > 1) {
+		rc = make_directory(o, e);
+	}
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		rc = open_sender(r, i, preamble, e);
 	}

@@ -47,7 +47,7 @@ open_target(struct sender *s, struct sender_target *t, const char *uri, struct e
 	}
 	if (rc == 0 && t->uri.ops->is_secure) {
 		struct tls_settings tls = s->settings.tls;
-		tls.alpn = DELIVERY_ALPN;
+		tls.alpn = s->settings.is_plain ? NULL : DELIVERY_ALPN;
 		rc = tls_context_new(&tls, false, &t->tls, e);
 	}
 	if (rc == 0 && t->uri.ops->is_file && s->target_count > 1) {
@@ -102,6 +102,9 @@ open_outbox(struct sender *s, const struct export_preamble *preamble, struct err
 	if (rc == 0) {
 		s->queue = outbox_queue(s->outbox);
 		s->spool = outbox_spool(s->outbox);
+		/* The caller's is borrowed for a moment only. */
+		s->settings.spool_directory = spool_directory(s->spool);
+		s->settings.uris = NULL;
 		spool_counts(s->spool, &s->opened);
 		sender_publish(s);
 	}

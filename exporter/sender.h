@@ -33,6 +33,7 @@ struct sender_settings {
 	uint64_t spool_bytes;        /* bound of the spool */
 	const char *user;   /* whose the spool is, when privileges are dropped later */
 	bool may_wait;      /* input can wait: full stops reading instead of dropping */
+	bool is_plain;      /* asks nobody to acknowledge */
 	bool only_delivers; /* nothing will be pushed: ends at once when nothing is held
 			     */
 	/* Whether the program was told to stop; then nothing waits for room longer than

@@ -374,13 +374,18 @@ deliver_all(struct sender *s, struct err *e)
 	int rc;
 
 	for (;;) {
+		uint64_t first = spool_first(s->spool);
 		rc = run_connection(s, e);
 		if (s->is_ending && has_everything_gone(s)) {
 			return s->is_acknowledged ? 0 : rc;
 		}
 		sender_hang_up(s);
-		if (rc == 0) {
+		if (rc == 0 && spool_first(s->spool) != first) {
 			continue; /* the rest wants another connection */
+		}
+		if (rc == 0) {
+			rc = err_set(
+			    e, -ECONNRESET, "%s takes nothing", sender_uri(s)->text);
 		}
 		report(s, e);
 		if (sender_uri(s)->ops->is_file) {
@@ -421,6 +426,12 @@ sender_run(void *data)
 	sender_hang_up(s);
 	outbox_stow(s->outbox, clock_monotonic_ns());
 	sender_publish(s);
+	if (s->settings.spool_directory != NULL && s->counts.held_messages > 0) {
+		log_info("%" PRIu64 " messages with %" PRIu64
+			 " records stay in %s for the next run",
+		    s->counts.held_messages, s->counts.held_records,
+		    s->settings.spool_directory);
+	}
 	if (rc < 0) {
 		s->result_err = e;
 	}

@@ -282,6 +282,12 @@ spool_close(struct spool *s, bool in_order)
 	free(s);
 }
 
+const char *
+spool_directory(const struct spool *s)
+{
+	return s->directory;
+}
+
 /* Room. */
 
 /* The oldest segment that surely nobody was sent anything of.  False: there is none. */

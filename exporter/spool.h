@@ -79,6 +79,8 @@ int spool_open(
 /* in_order: this run was ended and has handed over everything it had. */
 void spool_close(struct spool *s, bool in_order); /* NULL accepted */
 
+const char *spool_directory(const struct spool *s); /* NULL: memory only */
+
 /* Hands over up to n <= SPOOL_BATCH messages, in the order of their numbers from
  * spool_counts.next on: how many were taken.  0: full, or out of memory. */
 unsigned spool_append(
