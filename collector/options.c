@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/sctp_manual.h"
 #include "common/transport.h"
 
 static const char *const summaries[] = {"text", "json", "none", NULL};
@@ -25,9 +26,7 @@ static const struct option table[] = {
 	    "Take IPFIX messages here: tls://HOST[:4740], tcp://HOST[:4739], "
 	    "sctp://HOST[:4739], dtls+sctp://HOST[:4740], dtls+udp://HOST[:4740] or "
 	    "udp://HOST[:4739], which takes NetFlow v9 and v5 and sFlow v5 too.  HOST "
-	    "* is every address of this host, port "
-	    "0 any free one.  May be "
-	    "repeated."},
+	    "* is every address of this host, port 0 any free one.  May be repeated."},
     {.name = "read",
 	.letter = 'r',
 	.kind = OPTION_LIST,
@@ -396,7 +395,7 @@ static const struct option_program program = {
 	"segments (.journal) with the state at their start (.state); synced says how "
 	"far "
 	"they are durable; folder quarantine "
-	"holds messages that crashed the collector twice.\n\n"
+	"holds messages that crashed the collector twice.\n\n" SCTP_MANUAL
 	"# EXAMPLES\n\n"
 	"Exporters with certificates:\n\n"
 	"\tflowpair-collector --listen tls://*:4740 --store /var/lib/flowpair \\\n"

@@ -6,6 +6,7 @@
 
 #include "common/clock.h"
 #include "common/message.h"
+#include "common/sctp_manual.h"
 #include "common/transport.h"
 #include "exporter/conversation.h"
 #include "exporter/spool.h"
@@ -381,7 +382,7 @@ static const struct option_program program = {
 	"octets, payload and inter-arrival statistics of both directions.\n\n"
 	"SIGINT and SIGTERM end the input: what lives is sent with end reason 4 "
 	"(forced), the queue is delivered, and the summary printed.  A second signal "
-	"gives up what is not delivered within two seconds.\n\n"
+	"gives up what is not delivered within two seconds.\n\n" SCTP_MANUAL
 	"# EXAMPLES\n\n"
 	"A capture into an IPFIX file:\n\n"
 	"\tflowpair-exporter -r day.pcap.gz --to file:day.ipfix\n\n"

@@ -258,6 +258,25 @@ a_message_of_65535_bytes_arrives_whole_also_when_it_comes_in_pieces(void **state
 }
 
 static void
+a_message_that_is_too_long_for_ipfix_breaks_the_connection(void **state)
+{
+	uint8_t *sent, got[ROOM];
+	struct pair p;
+
+	NEEDS_SCTP();
+	if (is_user()) {
+		skip(); /* nothing in it writes such a message */
+	}
+	p = meet("127.0.0.1", "", "", false);
+	sent = calloc(1, 70000);
+	assert_int_equal(p.ours.ops->write(&p.ours, sent, 70000, NULL), -EMSGSIZE);
+	assert_int_equal(send(p.ours.fd, sent, 70000, 0), 70000);
+	assert_int_equal(get(&p.theirs, got), -EMSGSIZE);
+	free(sent);
+	part(&p);
+}
+
+static void
 a_full_peer_stops_the_writer_and_later_everything_arrives_in_order(void **state)
 {
 	struct pair p;
@@ -443,6 +462,8 @@ main(void)
 	    cmocka_unit_test(messages_keep_their_bounds_and_their_streams),
 	    cmocka_unit_test(
 		a_message_of_65535_bytes_arrives_whole_also_when_it_comes_in_pieces),
+	    cmocka_unit_test(
+		a_message_that_is_too_long_for_ipfix_breaks_the_connection),
 	    cmocka_unit_test(
 		a_full_peer_stops_the_writer_and_later_everything_arrives_in_order),
 	    cmocka_unit_test(drained_means_that_the_peer_acknowledged_everything),
