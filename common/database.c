@@ -181,7 +181,7 @@ open_write(struct database *d, struct err *e)
 	    "PRAGMA journal_size_limit=67108864;"
 	    "PRAGMA wal_autocheckpoint=0;"
 	    "PRAGMA temp_store=MEMORY;"
-	    "PRAGMA cache_size=-32768;"
+	    "PRAGMA cache_size=-8192;"
 	    "PRAGMA secure_delete=OFF",
 	    e);
 }
