@@ -1,7 +1,8 @@
 /* A plain peer's stream in any pieces, through a real socket and a real journal.  The
  * first byte says how many of the next are piece lengths, used in turn; the rest is the
- * stream.  However it is cut: the frames between open and close are its whole messages,
- * as a walk over the complete stream finds them, and the close says why it ended. */
+ * stream.  From 128 on it begins with the hello of an exporter with a spool.  However
+ * it is cut: the frames between open and close are its whole messages, as a walk over
+ * the complete stream finds them, and the close says why it ended. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -109,21 +110,47 @@ step_until_quiet(struct peer *p, size_t budget)
 	return next;
 }
 
+static void
+check_numbers(const struct peer *p, const struct delivery_hello *h)
+{
+	uint64_t numbered = p->messages > h->preamble ? p->messages - h->preamble : 0;
+
+	if (p->mark == NULL || p->mark->next != h->first + numbered ||
+	    p->mark->next != p->number) {
+		abort();
+	}
+}
+
+static void
+finish(struct peer *p)
+{
+	peer_leave(p, 1);
+	peer_free(p);
+	watermarks_free(intake.marks);
+	intake.marks = NULL;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	size_t pieces = length > 0 ? bytes[0] % 8 : 0, whole = 0, at = 0;
 	const uint8_t *stream = bytes + 1 + pieces;
 	enum peer_next next = PEER_WAITS;
+	bool has_spool = length > 0 && bytes[0] >= 128, is_turned;
+	struct delivery_hello hello;
 	struct transport t = {.peer = "192.0.2.1:5"};
 	struct peer *p;
 	size_t n, turn = 0;
+	uint8_t words[64];
 	int ends[2], rc;
 
 	if (length < 1 + pieces) {
 		return 0;
 	}
 	n = length - 1 - pieces;
+	is_turned = has_spool &&
+		    (n < DELIVERY_HELLO || delivery_read_hello(stream, &hello) < 0);
+	whole = has_spool && !is_turned ? DELIVERY_HELLO : 0;
 	while ((rc = message_length(stream + whole, n - whole)) > 0 &&
 	       (size_t)rc <= n - whole) {
 		whole += (size_t)rc;
@@ -137,6 +164,10 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	if (p == NULL) {
 		abort();
 	}
+	if (has_spool) {
+		intake.marks = watermarks_new(1);
+		p->state = PEER_GREETING;
+	}
 	while (at < n && next == PEER_WAITS) {
 		size_t piece = pieces > 0 ? 1 + bytes[1 + turn++ % pieces] * 17u : n;
 		ssize_t put =
@@ -147,15 +178,31 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		at += (size_t)put;
 		next = step_until_quiet(p, 1 + bytes[0] * 33u);
 	}
+	/* What it was told is read first: else its end would be a reset. */
+	while (recv(ends[1], words, sizeof words, 0) > 0) {
+	}
 	close(ends[1]);
 	if (next == PEER_WAITS) {
 		next = step_until_quiet(p, 1 << 20);
+	}
+	if (is_turned) {
+		if (next != PEER_REFUSED || p->turn != PEER_BAD_HELLO) {
+			abort();
+		}
+		finish(p);
+		return 0;
 	}
 	if (next != (whole == n ? PEER_SYNCED : PEER_GONE) ||
 	    p->is_foreign != (rc < 0)) {
 		abort();
 	}
+	if (has_spool) {
+		check_numbers(p, &hello);
+		stream += DELIVERY_HELLO;
+		whole -= DELIVERY_HELLO;
+		n -= DELIVERY_HELLO;
+	}
 	check_frames(stream, whole, whole == n);
-	peer_free(p);
+	finish(p);
 	return 0;
 }

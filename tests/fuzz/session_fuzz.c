@@ -1,6 +1,6 @@
-/* Messages of two sessions through templates, sequence numbers and into tables; a
- * snapshot of what they left behind reads back.  A first byte from 128 on: the rest is
- * a snapshot itself, made to pass its checksum. */
+/* Messages of three sessions, one with a spool, through templates, sequence numbers and
+ * into tables; a snapshot of what they left behind reads back.  A first byte from 128
+ * on: the rest is a snapshot itself, made to pass its checksum. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,6 +65,7 @@ make_sessions(void)
 	    .max_domains = 16,
 	    .max_templates = 64,
 	    .max_fields = 256,
+	    .max_spools = 2,
 	    .is_live = true};
 
 	return sessions_new(&settings, elements, take_set, tables);
@@ -74,10 +75,15 @@ static void
 open_sessions(struct sessions *s)
 {
 	static const char tcp[] = "transport=tcp\npeer=192.0.2.1:1\nidentity=a\n";
+	static const char tls[] =
+	    "transport=tls\npeer=192.0.2.1:2\nidentity=a\n"
+	    "spool=0123456789abcdef0123456789abcdef\nfirst=1\nstart=3\n"
+	    "preamble=1\nlost_messages=2\nlost_records=9\n";
 	static const char udp[] = "transport=udp\npeer=[2001:db8::1]:2\nidentity=\n";
 
 	sessions_open(s, 0, (const uint8_t *)tcp, sizeof tcp - 1, 1);
 	sessions_open(s, 1, (const uint8_t *)udp, sizeof udp - 1, 1);
+	sessions_open(s, 2, (const uint8_t *)tls, sizeof tls - 1, 1);
 }
 
 static void
@@ -108,7 +114,7 @@ send_messages(struct sessions *s, const uint8_t *bytes, size_t length)
 		position += take;
 		bytes += take;
 		length -= take;
-		session = (session + (take & 1)) % 3;
+		session = (session + (take & 1)) % 4;
 		stream = (uint16_t)(take >> 1 & 3);
 		sent++;
 	}
