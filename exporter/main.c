@@ -60,6 +60,7 @@ print_summary(struct run *r, const struct options *o)
 {
 	FILE *out = stdout;
 	struct summary s;
+	struct err e;
 
 	for (unsigned i = 0; i < o->to.count; i++) {
 		if (strcmp(o->to.items[i], "file:-") == 0 ||
@@ -73,6 +74,10 @@ print_summary(struct run *r, const struct options *o)
 		summary_print_text(&s, out);
 	} else if (o->summary == SUMMARY_JSON) {
 		summary_print_json(&s, out);
+	}
+	if (o->metrics_file != NULL &&
+	    summary_write_metrics(&s, o->metrics_file, &e) < 0) {
+		log_warning("%s", e.text);
 	}
 }
 

@@ -358,6 +358,13 @@ static const struct option table[] = {
 	.section = "Report",
 	.help = "Totals on standard output at the end (on standard error when the "
 		"records go to standard output)."},
+    {.name = "metrics-file",
+	.kind = OPTION_STRING,
+	AT(metrics_file),
+	.argument = "FILE",
+	.help = "Write metrics here every 10 s and at the end, in Prometheus' text "
+		"format; with the ending .prom in the directory that node_exporter's "
+		"textfile collector reads."},
     {.name = "progress",
 	.kind = OPTION_CHOICE,
 	AT(progress),
@@ -382,8 +389,10 @@ static const struct option_program program = {
 	"octets, payload and inter-arrival statistics of both directions.\n\n"
 	"SIGINT and SIGTERM end the input: what lives is sent with end reason 4 "
 	"(forced), the queue is delivered, and the summary printed.  A second signal "
-	"gives up what is not delivered within two seconds.\n\n" SCTP_MANUAL
-	"# EXAMPLES\n\n"
+	"gives up what is not delivered within two seconds.\n\n"
+	"Certificate, key, authorities and revocation lists are read anew before each "
+	"reconnection, where the user that it runs as may read them: renewing them "
+	"needs no restart.\n\n" SCTP_MANUAL "# EXAMPLES\n\n"
 	"A capture into an IPFIX file:\n\n"
 	"\tflowpair-exporter -r day.pcap.gz --to file:day.ipfix\n\n"
 	"An interface to a collector, with mutual certificates:\n\n"

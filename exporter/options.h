@@ -43,6 +43,7 @@ struct options {
 	bool tls12;
 	uint64_t queue_bytes, give_up_ns;
 	/* report */
+	const char *metrics_file;
 	unsigned summary, progress;
 };
 

@@ -411,6 +411,7 @@ run_input(struct run *r)
 {
 	int rc;
 
+	run_metrics(r);
 	if (r->o->deliver_only) {
 		return 0;
 	}
@@ -463,6 +464,7 @@ run_summary(struct run *r, struct summary *ret)
 	    .records = r->export == NULL ? 0 : export_records(r->export),
 	    .deliveries = r->deliveries,
 	    .delivery_count = r->sender_count,
+	    .expiry = r->expiry,
 	    .cpu_ns = clock_cpu_ns(),
 	    .wall_ns = clock_monotonic_ns() - r->begin_ns,
 	};

@@ -30,6 +30,7 @@ look_up(struct run *r, uint64_t done, uint64_t all)
 
 	r->now_ns = clock_realtime_ns();
 	run_statistics(r, pipeline_time(r->pipelines[0]));
+	run_metrics(r);
 	if (progress_is_due(&r->progress, now_ns)) {
 		struct capture_counts c;
 		capture_counts(r->open[0], &c);

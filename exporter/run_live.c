@@ -86,6 +86,7 @@ each_second(struct live *l, uint64_t now_ns)
 	}
 	l->second_ns = now_ns;
 	run_statistics(r, r->now_ns);
+	run_metrics(r);
 	export_flush(r->export, r->now_ns);
 }
 

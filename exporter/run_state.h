@@ -32,7 +32,10 @@ struct run {
 	struct progress progress;
 	uint64_t now_ns; /* wall clock, as of the last look: export time */
 	uint64_t begin_ns, begin_wall_ns; /* monotonic; wall clock */
-	uint64_t statistics_ns;           /* when the next are due, in input time */
+	uint64_t metrics_ns, warned_ns;   /* monotonic: when due; when last */
+	bool is_told_metrics;             /* that they cannot be written */
+	struct tls_expiry expiry;
+	uint64_t statistics_ns; /* when the next are due, in input time */
 };
 
 #define RUN_CHUNK 4096u /* packets or rows between two looks at the clock */
@@ -49,6 +52,9 @@ bool run_is_stopped(const struct run *r);
 uint64_t run_packets_read(const struct run *r);
 /* Sends statistics when their interval of input time has passed. */
 void run_statistics(struct run *r, uint64_t input_ns);
+
+/* When it is due: writes the metrics, and says when certificates are about to end. */
+void run_metrics(struct run *r);
 
 /* Opens senders, as the user that the run goes on as; the preamble is copied. */
 int run_open_senders(

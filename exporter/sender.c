@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/privileges.h"
 #include "exporter/sender_state.h"
 
@@ -38,6 +39,35 @@ sender_push(struct sender *s, const uint8_t *message, size_t length, uint32_t re
 /* Making and ending. */
 
 static int
+make_context(const struct sender *s, struct tls_context **ret, struct err *e)
+{
+	struct tls_settings tls = s->settings.tls;
+
+	tls.alpn = s->settings.is_plain ? NULL : DELIVERY_ALPN;
+	return tls_context_new(&tls, false, ret, e);
+}
+
+void
+sender_renew(struct sender *s)
+{
+	struct sender_target *t = &s->targets[s->at];
+	struct tls_context *fresh = NULL;
+	struct err e;
+
+	if (t->tls == NULL) {
+		return;
+	}
+	if (make_context(s, &fresh, &e) == 0) {
+		tls_context_free(t->tls);
+		t->tls = fresh;
+		s->is_told_stale = false;
+	} else if (!s->is_told_stale) {
+		log_warning("%s; going on with what was read before", e.text);
+		s->is_told_stale = true;
+	}
+}
+
+static int
 open_target(struct sender *s, struct sender_target *t, const char *uri, struct err *e)
 {
 	int rc = transport_parse_uri(uri, &t->uri, e);
@@ -46,9 +76,7 @@ open_target(struct sender *s, struct sender_target *t, const char *uri, struct e
 		rc = transport_check_target(&t->uri, e);
 	}
 	if (rc == 0 && t->uri.ops->is_secure) {
-		struct tls_settings tls = s->settings.tls;
-		tls.alpn = s->settings.is_plain ? NULL : DELIVERY_ALPN;
-		rc = tls_context_new(&tls, false, &t->tls, e);
+		rc = make_context(s, &t->tls, e);
 	}
 	if (rc == 0 && t->uri.ops->is_file && s->target_count > 1) {
 		rc = err_set(e, -EINVAL, "%s: a file cannot stand in for a collector",

@@ -44,6 +44,7 @@ struct sender {
 	bool is_dialled;     /* transport must be closed */
 	bool is_proven;      /* messages went out since the last delay */
 	bool is_told;        /* this failure was logged */
+	bool is_told_stale;  /* that certificates could not be read anew */
 	bool is_ending;      /* everything was taken, goodbye is being said */
 	uint64_t contact_ns; /* when this target last took something */
 	uint64_t hurry_ns;
@@ -83,6 +84,9 @@ sender_uri(const struct sender *s)
 
 /* The export thread's body: connects and delivers until sender_finish(). */
 void *sender_run(void *sender);
+/* Before another attempt: reads certificate, key, authorities and lists of the present
+ * target anew, for they may have been renewed; what was read before stays otherwise. */
+void sender_renew(struct sender *s);
 /* Ends the connection, if there is one. */
 void sender_hang_up(struct sender *s);
 

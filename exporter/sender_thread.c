@@ -33,6 +33,9 @@ connect_to_peer(struct sender *s, struct err *e)
 	struct transport *t = &s->transport;
 	int rc;
 
+	if (atomic_load(&s->connects) + atomic_load(&s->failures) > 0) {
+		sender_renew(s);
+	}
 	rc = target->uri.ops->dial(t, &target->uri, target->tls, e);
 	s->is_dialled = rc == 0;
 	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {

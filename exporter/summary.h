@@ -33,11 +33,14 @@ struct summary {
 	uint64_t records;                    /* handed to the sender */
 	struct summary_delivery *deliveries; /* to each collector that got everything */
 	unsigned delivery_count;
+	struct tls_expiry expiry;
 	uint64_t cpu_ns, wall_ns, memory_bytes; /* memory: at its highest */
 };
 
 void summary_print_text(const struct summary *s, FILE *out);
 void summary_print_json(const struct summary *s, FILE *out);
+/* 0, or negative with the sentence. */
+int summary_write_metrics(const struct summary *s, const char *path, struct err *e);
 
 /* The account of a spool; name: its directory. */
 void summary_print_spool(

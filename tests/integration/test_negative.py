@@ -5,6 +5,7 @@ The attackers are Python's ssl module, the openssl command line, and plain socke
 
 import json
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -354,3 +355,72 @@ def test_expiry_is_told_and_measured(target):
     ends = metrics_text.by_label(metrics, "flowpair_certificate_expiry_timestamp_seconds")
     assert set(ends) == {"certificate", "ca", "crl"}
     assert ends["certificate"] == ssl.cert_time_to_seconds(wanted)
+
+
+def test_a_hangup_signal_renews_and_judges_anew_without_dropping_the_others(
+        target, run, wait_for, certificates, tmp_path):
+    t = target()
+    honest = Honest(t)
+    honest.start()
+    wait_for(lambda: honest.sent > 10 or honest.trouble, "the honest peer to send")
+    with t.connect("limited") as limited:
+        limited.sendall(with_template())
+        t.process.wait_line(r"limited.example\) connected")
+        before = limited.getpeercert()["serialNumber"]
+        kept = certificates.server.read_bytes(), certificates.server_key.read_bytes()
+        certificates.sign("server", "DNS:localhost,IP:127.0.0.1,IP:::1")
+        try:
+            t.peers.write_text("peers: [{identity: exporter.example, name: honest}]\n")
+            t.process.process.send_signal(signal.SIGHUP)
+            t.process.wait_line("are read anew")
+            assert limited.recv(1) == b""  # whom the file has no longer
+            assert t.is_refused("limited")
+            with t.connect() as fresh:
+                assert fresh.getpeercert()["serialNumber"] != before
+            t.peers.write_text("peers: [{identity: exporter.example, nam: honest}]\n")
+            t.process.process.send_signal(signal.SIGHUP)
+            t.process.wait_line("did you mean 'name'.*stay as they were")
+        finally:
+            certificates.server.write_bytes(kept[0])
+            certificates.server_key.write_bytes(kept[1])
+    sent = honest.finish()
+    summary, _ = t.finish()
+    assert said(summary["refused"]) == {"identity": 1, "no-longer-permitted": 1}
+    check_honest(t, run, sent)
+
+
+def test_an_exporter_reads_its_renewed_certificate_before_it_connects_again(
+        target, run, start, programs, papers, tmp_path):
+    t = target()
+    shown = tmp_path / "shown.pem", tmp_path / "shown.key"
+    for path, paper in zip(shown, papers["expired"]):
+        shutil.copy(paper, path)
+    trace = tmp_path / "trace.csv"
+    trace.write_text(
+        "Source.IP,Source.Port,Destination.IP,Destination.Port,Protocol,Timestamp,"
+        "Flow.Duration,Total.Fwd.Packets,Total.Backward.Packets,"
+        "Total.Length.of.Fwd.Packets,Total.Length.of.Bwd.Packets\n" + "".join(
+            f"10.1.0.{i + 1},1024,10.2.0.1,443,6,26/04/201711:11:{i:02},100,3,4,500,600\n"
+            for i in range(50)))
+    metrics = tmp_path / "exporter.prom"
+    exporter = start(programs.exporter, "--trace-csv", trace, "--to",
+                     f"tls://localhost:{t.tls}", "--ca", t.certificates.ca, "--certificate",
+                     shown[0], "--key", shown[1], "--give-up", "60s", "--summary", "json",
+                     "--metrics-file", metrics)
+    exporter.wait_line("the certificate in .*shown.pem ended on")
+    t.process.wait_line("expired on")
+    fresh = tmp_path / "fresh"
+    for path, paper in reversed(list(zip(shown, papers["honest"]))):
+        shutil.copy(paper, fresh)
+        fresh.rename(path)
+    exporter.wait(timeout=60)
+    counted = json.loads(exporter.stdout)
+    written = metrics_text.read(metrics.read_text(encoding="utf-8"))
+    assert metrics_text.by_label(written, "flowpair_exporter_delivered_records_total") == {
+        f"tls://localhost:{t.tls}": 50}
+    assert written["flowpair_exporter_records_total"][()] == counted["records"]
+    assert metrics_text.by_label(written, "flowpair_exporter_failures_total")[
+        f"tls://localhost:{t.tls}"] >= 1
+    summary, _ = t.finish()
+    assert summary["refused"]["expired"] >= 1
+    assert len(t.rows(run, "conversations", "exporter=honest")) == 50
