@@ -274,9 +274,10 @@ stop_collector
         ("10.1.0.2", ROWS, 0)]
 
 
-def test_the_quickstart_takes_the_kernels_sctp_where_there_is_one(uml, programs, repository):
+def test_the_quickstart_takes_the_kernels_sctp_where_there_is_one(
+        uml, programs, repository, tmp_path):
     if programs.folder.resolve() != (repository / "build/release").resolve():
         pytest.skip("the quickstart shows build/release")
-    done = uml("deploy/quickstart --transport dtls+sctp")
+    done = uml(f"TMPDIR={shlex.quote(str(tmp_path))} deploy/quickstart --transport dtls+sctp")
     assert "transport: dtls+sctp, on the kernel's SCTP\n" in done.stderr
     assert " dtls+sctp " in done.stdout
