@@ -37,7 +37,8 @@ struct import_counts {
 struct import_settings {
 	struct process_settings process;
 	const atomic_bool *is_stopped; /* ends the import between messages */
-	bool shows_progress;           /* on standard error */
+	bool is_by_address;  /* of a capture: all ports of an address are one sender */
+	bool shows_progress; /* on standard error */
 };
 
 /* 0; -EINTR: stopped; else negative: what came before is counted and committed all the

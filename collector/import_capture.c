@@ -169,6 +169,7 @@ take_packet(struct senders *s, struct datagrams *pieces,
 	s->arrival_ns = packet->time_ns;
 	switch (datagrams_take(pieces, packet, &d)) {
 	case DATAGRAM_WHOLE:
+		d.source_port = s->m->settings->is_by_address ? 0 : d.source_port;
 		return take_datagram(s, &d, e);
 	case DATAGRAM_PIECE:
 		break;

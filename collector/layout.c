@@ -26,6 +26,8 @@ static const struct {
     [EXPORTER_OCTETS] = {"octets", KIND_INTEGER, 8},
     [EXPORTER_TEMPLATES] = {"templates", KIND_INTEGER, 8},
     [EXPORTER_OPTION_TEMPLATES] = {"optionTemplates", KIND_INTEGER, 8},
+    [EXPORTER_UNKNOWN] = {"unknownElements", KIND_INTEGER, 8},
+    [EXPORTER_LAST_ERROR] = {"lastError", KIND_TEXT, 4},
     [EXPORTER_RECORDS] = {"records", KIND_INTEGER, 8},
     [EXPORTER_OPTIONS] = {"options", KIND_INTEGER, 8},
     [EXPORTER_LOST] = {"lost", KIND_INTEGER, 8},

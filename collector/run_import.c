@@ -66,6 +66,7 @@ run_import(struct run *r, struct err *e)
 		.max_spools = 1,
 		.exporter = o->exporter},
 	    .is_stopped = &is_stopped,
+	    .is_by_address = o->udp_sessions == UDP_BY_ADDRESS,
 	    .shows_progress =
 		o->progress == PROGRESS_ALWAYS ||
 		(o->progress == PROGRESS_AUTO && isatty(STDERR_FILENO) == 1),

@@ -34,6 +34,22 @@ session_drop_name(enum session_drop d)
 	return d < SESSION_DROPS ? names[d] : "unknown";
 }
 
+const char *
+session_drop_sentence(enum session_drop d)
+{
+	static const char *const sentences[SESSION_DROPS] = {
+	    [SESSION_NO_TEMPLATE] = "data whose template never came",
+	    [SESSION_BAD_MESSAGE] = "a header or the lengths of sets are impossible",
+	    [SESSION_BAD_TEMPLATE] = "a template is malformed",
+	    [SESSION_BAD_RECORD] = "a record runs over the end of its set",
+	    [SESSION_REFUSED_TEMPLATE] = "more templates or fields than are kept",
+	    [SESSION_UNKNOWN_SESSION] = "a message of a session that never began",
+	    [SESSION_REFUSED_DOMAIN] = "more observation domains than are kept",
+	    [SESSION_IGNORED_WITHDRAWAL] = "a template was withdrawn over UDP",
+	};
+	return d < SESSION_DROPS ? sentences[d] : "";
+}
+
 /* One message on its way through. */
 struct passage {
 	struct sessions *s;
@@ -221,6 +237,7 @@ count_message(struct passage *p, size_t length, const struct sequence_result *r)
 	c->templates +=
 	    p->templates.added + p->templates.repeated + p->templates.redefined;
 	c->option_templates += p->templates.options;
+	c->unknown += p->templates.unknown;
 	if (p->is_new) {
 		c->records += p->records + p->late_records;
 		c->options += p->options + p->late_options;
@@ -229,6 +246,7 @@ count_message(struct passage *p, size_t length, const struct sequence_result *r)
 	c->reordered += r->is_late;
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {
 		c->dropped[i] += p->dropped[i];
+		c->last_drop = p->dropped[i] > 0 ? i : c->last_drop;
 	}
 }
 

@@ -36,7 +36,8 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_REPEATED, /* messages that a spool sends twice; the other one counts */
 	SESSION_DROPS,
 };
-const char *session_drop_name(enum session_drop d); /* "no-template" */
+const char *session_drop_name(enum session_drop d);     /* "no-template" */
+const char *session_drop_sentence(enum session_drop d); /* "data came without ..." */
 
 /* What one domain of one session counted since it was last taken; feeds table
  * `exporters`. */
@@ -48,6 +49,9 @@ struct session_counts {
 	uint64_t first_ns, last_ns; /* arrival */
 	uint64_t messages, octets, records, options;
 	uint64_t templates, option_templates; /* templates: of both kinds */
+	uint64_t unknown; /* fields of new templates that no registry knows */
+	enum session_drop
+	    last_drop; /* why data was dropped last; SESSION_DROPS: never */
 	uint64_t lost; /* what sequence numbers say is missing: records of version 10,
 			  messages of 9 and sFlow, flows of 5; and what a spool dropped
 			  before it was sent, counted once, with the first domain that

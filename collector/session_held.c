@@ -75,6 +75,7 @@ count_lost(const struct sessions *s, struct domain *d)
 		d->counts.first_ns = d->counts.last_ns = s->now_ns;
 	}
 	d->counts.dropped[SESSION_NO_TEMPLATE]++;
+	d->counts.last_drop = SESSION_NO_TEMPLATE;
 }
 
 /* The oldest of all is the oldest of its domain, too. */

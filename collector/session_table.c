@@ -536,6 +536,7 @@ session_domain(
 	d->id = id;
 	d->version = version;
 	d->session = session;
+	d->counts.last_drop = SESSION_DROPS;
 	at = domain_place(session, domain_key(version, id));
 	memmove(session->domains + at + 1, session->domains + at,
 	    (session->domain_count - at) * sizeof(struct domain *));
@@ -562,6 +563,7 @@ take_session(struct session *session,
 		d->counts.version = d->version;
 		each(&d->counts, data);
 		memset(&d->counts, 0, sizeof d->counts);
+		d->counts.last_drop = SESSION_DROPS;
 	}
 }
 

@@ -195,6 +195,10 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 	*batch_values(b, EXPORTER_OCTETS) = clipped(c->octets);
 	*batch_values(b, EXPORTER_TEMPLATES) = clipped(c->templates);
 	*batch_values(b, EXPORTER_OPTION_TEMPLATES) = clipped(c->option_templates);
+	*batch_values(b, EXPORTER_UNKNOWN) = clipped(c->unknown);
+	*batch_values(b, EXPORTER_LAST_ERROR) =
+	    intern_add(s, session_drop_sentence(c->last_drop),
+		strlen(session_drop_sentence(c->last_drop)));
 	*batch_values(b, EXPORTER_RECORDS) = clipped(c->records);
 	*batch_values(b, EXPORTER_OPTIONS) = clipped(c->options);
 	*batch_values(b, EXPORTER_LOST) = clipped(c->lost);
@@ -207,10 +211,13 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 void
 tables_add_exporter(const struct session_counts *c, void *tables)
 {
-	static const struct layout_nulls none;
+	struct layout_nulls nulls = {{0}};
 	struct tables *t = tables;
 	struct origin o = {.arrival_ns = c->last_ns};
 
+	if (c->last_drop >= SESSION_DROPS) {
+		nulls_set(&nulls, EXPORTER_LAST_ERROR);
+	}
 	for (unsigned i = 0; i < t->source_count; i++) {
 		struct batch *b = &t->sources[i].batch;
 		if (t->sources[i].record != NULL || t->sources[i].layout == NULL) {
@@ -220,7 +227,7 @@ tables_add_exporter(const struct session_counts *c, void *tables)
 		b->count = b->row_count[0] = 1;
 		b->row_count[1] = 0;
 		b->rows[0][0] = 0;
-		b->nulls[0] = b->nulls[1] = &none;
+		b->nulls[0] = b->nulls[1] = &nulls;
 		add_batch(t, &t->sources[i], &o, 0);
 	}
 }

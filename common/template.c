@@ -203,6 +203,16 @@ has_learned(const struct template *t, const struct elements *elements)
 	return false;
 }
 
+static unsigned
+count_unknown(const struct template *t)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < t->field_count; i++) {
+		n += t->fields[i].element == NULL;
+	}
+	return n;
+}
+
 /* Takes t. */
 static void
 define(struct templates *s, struct template *t, const struct elements *elements,
@@ -223,6 +233,7 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 			template_free(t);
 			return;
 		}
+		counts->unknown += same ? 0 : count_unknown(t);
 		template_free(old);
 		s->table[slot] = t;
 		return;
@@ -236,6 +247,7 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 	s->table[slot_of(s, t->id)] = t;
 	s->count++;
 	counts->added++;
+	counts->unknown += count_unknown(t);
 	counts->options += t->is_options;
 }
 

@@ -46,6 +46,8 @@ struct templates;
 struct template_counts { /* what a template set brought */
 	unsigned added, repeated, redefined, withdrawn;
 	unsigned
+	    unknown; /* fields of those added and redefined that no registry knows */
+	unsigned
 	    options;  /* of those added, repeated and redefined: options templates */
 	unsigned bad; /* malformed: the rest of the set was skipped; or a withdrawal of
 			 nothing */

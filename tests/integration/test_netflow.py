@@ -63,6 +63,37 @@ def test_loss_is_told_in_messages_of_version_9_and_flows_of_version_5(imported):
         "NetFlow v9": 3, "NetFlow v5": 7}
 
 
+def test_exporters_tell_unknown_elements_and_what_went_wrong_last(imported):
+    store = imported(
+        v9(template(256, (*FLOW, (40000, 20), (33002, 2))), sequence=0),
+        v9(template(256, (*FLOW, (40000, 20), (33002, 2))), sequence=1),
+        v9(flowset(300, bytes(20)), sequence=2))
+    exporter, = store.rows("exporters")
+    assert exporter["unknown_elements"] == 2
+    assert exporter["dropped_no_template"] == 1
+    assert exporter["last_error"] == "data whose template never came"
+
+
+def test_an_exporter_without_trouble_has_no_last_error(imported):
+    store = imported(v9(template(256, FLOW), flowset(256, flow(1, 40))))
+    exporter, = store.rows("exporters")
+    assert (exporter["unknown_elements"], exporter["last_error"]) == (0, None)
+
+
+def test_ports_of_one_address_may_be_one_exporter(programs, run, tmp_path):
+    whole = write_capture(tmp_path / "a.pcap", [
+        v9(template(256, FLOW), sequence=1), v9(flowset(256, flow(1, 40)), sequence=2)])
+    data = bytearray(whole.read_bytes())
+    at = data.rindex(struct.pack(">HH", 2055, 2055))
+    data[at:at + 2] = struct.pack(">H", 40000)
+    (tmp_path / "f.pcap").write_bytes(data)
+    for by, records in (("port", 0), ("address", 1)):
+        run(programs.collector, "-r", tmp_path / "f.pcap", "--store", tmp_path / by,
+            "--udp-sessions", by)
+        rows = Store(programs, run, tmp_path / by).rows("exporters")
+        assert sum(row["records"] for row in rows) == records
+
+
 def test_a_router_that_starts_again_loses_nothing(imported):
     store = imported(
         v9(template(256, FLOW), sequence=5000), v9(flowset(256, flow(1, 40)), sequence=5001),
