@@ -44,7 +44,8 @@ def test_options_that_the_readme_names_exist(repository, programs, run):
     text = (repository / "README.md").read_text()
     known = "".join(run(program, "--help").stdout
                     for program in (programs.exporter, programs.collector, programs.query))
-    known += (repository / "deploy" / "certificates").read_text()
+    for script in "certificates", "quickstart":
+        known += (repository / "deploy" / script).read_text()
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
         assert option in known, option
 
