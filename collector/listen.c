@@ -89,6 +89,8 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 static void
 close_doors(struct listener *l)
 {
+	uint16_t port;
+
 	for (unsigned i = 0; i < l->door_count; i++) {
 		struct door *d = &l->doors[i];
 		if (d->is_watched) {
@@ -101,7 +103,9 @@ close_doors(struct listener *l)
 		if (d->is_shared && d->place.ops != NULL) {
 			d->place.ops->counts(&d->place, &d->counts);
 		}
+		port = d->place.port;
 		transport_unlisten(&d->place);
+		d->place.port = port; /* what was counted goes by it */
 		d->watch.fd = -1;
 	}
 }

@@ -424,3 +424,36 @@ def test_an_exporter_reads_its_renewed_certificate_before_it_connects_again(
     summary, _ = t.finish()
     assert summary["refused"]["expired"] >= 1
     assert len(t.rows(run, "conversations", "exporter=honest")) == 50
+
+
+def test_the_example_of_a_peers_file_is_one(programs, repository, run, tmp_path):
+    run(programs.collector, "--check", "--peers", repository / "deploy/peers.yaml")
+    wrong = tmp_path / "peers.yaml"
+    wrong.write_text("peers:\n  - {identity: a.example, domain: 1}\n")
+    said_so = run(programs.collector, "--check", "--peers", wrong, status=2).stderr
+    assert "peers.yaml:2:27: 'domain' is not known here; did you mean 'domains'?" in said_so
+
+
+def test_datagrams_of_addresses_that_are_not_listed_are_counted_and_dropped(
+        start, programs, run, tmp_path, wait_for):
+    (tmp_path / "peers.yaml").write_text(
+        "peers: [{address: 127.0.0.1, name: router, domains: 1}]\n")
+    metrics = tmp_path / "flowpair.prom"
+    process = start(programs.collector, "--listen", "udp://127.0.0.1:0", "--store",
+                    tmp_path / "store", "--peers", tmp_path / "peers.yaml", "--summary",
+                    "json", "--metrics-file", metrics)
+    port = int(process.wait_line(r"listening on .*:(\d+)").group(1))
+    for address, domain in (("127.0.0.9", 1), ("127.0.0.1", 1), ("127.0.0.1", 2)):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.bind((address, 0))
+            s.sendto(with_template(0, domain), ("127.0.0.1", port))
+    process.wait_line("127.0.0.1:.* sends to")
+    process.stop()
+    summary = json.loads(process.stdout)
+    assert summary["udp"][0]["refused"]["identity"] == 1
+    assert said(summary["dropped"]) == {"forbidden-domain": 1}
+    assert summary["records"] == 1
+    counted = metrics_text.read(metrics.read_text(encoding="utf-8"))
+    uri = f"udp://127.0.0.1:{port}"
+    assert metrics_text.by_label(
+        counted, "flowpair_collector_udp_not_permitted_total") == {uri: 1}
