@@ -6,21 +6,15 @@
  * Big-endian: magic, elements, watermarks, sessions, held data, XXH3 of all before it.
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "collector/session_table.h"
+#include "collector/state_file.h"
 #include "collector/type_record.h"
 #include "common/hash.h"
 
 #define STATE_MAGIC 0x6670737461746532ULL /* "fpstate2" */
-#define STATE_MAX   (1u << 30)
 
 struct output {
 	uint8_t *bytes;
@@ -223,70 +217,6 @@ put_all(struct output *o, const struct sessions *s)
 	}
 }
 
-static int
-write_all(int fd, const uint8_t *bytes, size_t n)
-{
-	while (n > 0) {
-		ssize_t w = write(fd, bytes, n);
-		if (w < 0 && errno == EINTR) {
-			continue;
-		}
-		if (w < 0) {
-			return -errno;
-		}
-		bytes += w;
-		n -= (size_t)w;
-	}
-	return 0;
-}
-
-/* The entry of a renamed file is durable when its directory is. */
-static int
-sync_directory(const char *path)
-{
-	char copy[PATH_MAX];
-	int fd, rc;
-
-	snprintf(copy, sizeof copy, "%s", path);
-	fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0) {
-		return -errno;
-	}
-	rc = fsync(fd) < 0 ? -errno : 0;
-	close(fd);
-	return rc;
-}
-
-static int
-write_file(const char *path, const struct output *o)
-{
-	char temporary[PATH_MAX];
-	int fd, rc;
-
-	if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >=
-	    sizeof temporary) {
-		return -ENAMETOOLONG;
-	}
-	fd = open(
-	    temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		return -errno;
-	}
-	rc = write_all(fd, o->bytes, o->used);
-	if (rc == 0 && fsync(fd) < 0) {
-		rc = -errno;
-	}
-	close(fd);
-	if (rc == 0 && rename(temporary, path) < 0) {
-		rc = -errno;
-	}
-	if (rc < 0) {
-		unlink(temporary);
-		return rc;
-	}
-	return sync_directory(path);
-}
-
 int
 sessions_save(const struct sessions *s, const char *path, struct err *e)
 {
@@ -294,7 +224,7 @@ sessions_save(const struct sessions *s, const char *path, struct err *e)
 	int rc;
 
 	put_all(&o, s);
-	rc = o.failed ? -ENOMEM : write_file(path, &o);
+	rc = o.failed ? -ENOMEM : state_file_write(path, o.bytes, o.used);
 	free(o.bytes);
 	return rc < 0 ? err_set(e, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
@@ -558,52 +488,12 @@ get_all(struct sessions *s, const uint8_t *bytes, size_t n)
 	return c.failed ? -EPROTO : 0;
 }
 
-static int
-read_file(const char *path, uint8_t **ret, size_t *ret_n)
-{
-	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), rc = 0;
-	uint8_t *bytes = NULL;
-	struct stat st;
-	size_t n = 0;
-
-	if (fd < 0) {
-		return -errno;
-	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > STATE_MAX) {
-		rc = -EPROTO;
-		goto out;
-	}
-	bytes = malloc((size_t)st.st_size + 1);
-	if (bytes == NULL) {
-		rc = -ENOMEM;
-		goto out;
-	}
-	while (n < (size_t)st.st_size) {
-		ssize_t got = read(fd, bytes + n, (size_t)st.st_size - n);
-		if (got < 0 && errno != EINTR) {
-			rc = -errno;
-			goto out;
-		}
-		if (got == 0) {
-			break;
-		}
-		n += got > 0 ? (size_t)got : 0;
-	}
-	*ret = bytes;
-	*ret_n = n;
-	bytes = NULL;
-out:
-	free(bytes);
-	close(fd);
-	return rc;
-}
-
 int
 sessions_load(struct sessions *s, const char *path, struct err *e)
 {
 	uint8_t *bytes = NULL;
 	size_t n = 0;
-	int rc = read_file(path, &bytes, &n);
+	int rc = state_file_read(path, &bytes, &n);
 
 	if (rc == -ENOENT) {
 		return err_set(e, rc, "%s is missing", path);
