@@ -20,22 +20,47 @@ find_column(const struct table *base, int field, enum schema_role role)
 	return NULL;
 }
 
-/* Adds what `field` needs in the given role; false: the base does not have it. */
-static bool
+/* What `field` needs in the given role, added where it is new; NULL: the base does not
+ * have it. */
+static struct derive_field *
 need(struct derive *d, int field, enum schema_role role)
 {
 	const struct table_column *c = find_column(d->base, field, role);
+	unsigned i = 0;
 
 	if (c == NULL) {
-		return false;
+		return NULL;
 	}
-	for (unsigned i = 0; i < d->count; i++) {
-		if (d->fields[i].field == field) {
-			return d->fields[i].column == c;
-		}
+	while (i < d->count && d->fields[i].field != field) {
+		i++;
 	}
-	d->fields[d->count++] = (struct derive_field){.field = field, .column = c};
-	return true;
+	if (i == d->count) {
+		d->fields[d->count++] =
+		    (struct derive_field){.field = field, .column = c};
+	}
+	return d->fields[i].column == c ? &d->fields[i] : NULL;
+}
+
+static bool
+need_for_emit(struct derive *d, int field, enum schema_role role, unsigned emit)
+{
+	struct derive_field *f = need(d, field, role);
+
+	if (f != NULL) {
+		f->emits |= 1u << emit;
+	}
+	return f != NULL;
+}
+
+static bool
+need_for_condition(struct derive *d, int field)
+{
+	struct derive_field *f = need(d, field, ROLE_KEY);
+
+	if (f != NULL) {
+		f->is_condition = true;
+	}
+	return f != NULL;
 }
 
 static bool
@@ -48,13 +73,14 @@ need_column(struct derive *d, const struct table *t, const struct table_column *
 	case ROLE_KEY:
 		/* The day is the base's own partition. */
 		return (c->kind == TABLE_DATE && field == t->layout->start) ||
-		       need(d, field, ROLE_KEY);
+		       need_for_emit(d, field, ROLE_KEY, emit);
 	case ROLE_SUM:
 		/* Sums of reals would round differently. */
-		return c->kind == TABLE_INTEGER && need(d, field, c->role);
+		return c->kind == TABLE_INTEGER &&
+		       need_for_emit(d, field, c->role, emit);
 	case ROLE_MINIMIZE:
 	case ROLE_MAXIMIZE:
-		return need(d, field, c->role);
+		return need_for_emit(d, field, c->role, emit);
 	case ROLE_COMPUTED:
 		return true;
 	default:
@@ -81,7 +107,7 @@ derive_compile(const struct table *t, const struct table *base, struct derive *r
 			}
 		}
 		for (unsigned i = 0; i < t->where_count[emit]; i++) {
-			if (!need(ret, t->where[emit][i].field, ROLE_KEY)) {
+			if (!need_for_condition(ret, t->where[emit][i].field)) {
 				return false;
 			}
 		}
@@ -162,6 +188,45 @@ read_nulls(const struct derive *d, const uint8_t *entry, struct layout_nulls *re
 	}
 }
 
+/* A bit for each emit that takes any of the batch's rows. */
+static uint32_t
+taking_emits(const struct table *t, const struct batch *b)
+{
+	uint32_t taking = 0;
+	uint8_t rows[BATCH_ROWS];
+
+	for (unsigned emit = 0; emit < t->schema->emit_count; emit++) {
+		unsigned n = b->row_count[0];
+		memcpy(rows, b->rows[0], n);
+		for (unsigned i = 0; n > 0 && i < t->where_count[emit]; i++) {
+			n = filter_rows(&t->where[emit][i], b, b->nulls[0], rows, n);
+		}
+		taking |= n > 0 ? 1u << emit : 0;
+	}
+	return taking;
+}
+
+/* First what conditions look at, then what the emits need that take any row: the others
+ * are most. */
+static void
+read_columns(const struct table *t, const struct derive *d, uint64_t first,
+    const struct batch *b)
+{
+	uint32_t taking;
+
+	for (unsigned i = 0; i < d->count; i++) {
+		if (d->fields[i].is_condition) {
+			read_column(d, &d->fields[i], first, b->row_count[0], b);
+		}
+	}
+	taking = taking_emits(t, b);
+	for (unsigned i = 0; i < d->count; i++) {
+		if (!d->fields[i].is_condition && (d->fields[i].emits & taking) != 0) {
+			read_column(d, &d->fields[i], first, b->row_count[0], b);
+		}
+	}
+}
+
 void
 derive_run(struct table *t, struct derive *d, struct batch *b)
 {
@@ -187,10 +252,8 @@ derive_run(struct table *t, struct derive *d, struct batch *b)
 			b->rows[0][n] = (uint8_t)n;
 		}
 		read_nulls(d, entry, &nulls);
-		for (unsigned i = 0; i < d->count; i++) {
-			read_column(d, &d->fields[i], first, n, b);
-		}
 		b->count = b->row_count[0] = n;
+		read_columns(t, d, first, b);
 		table_add(t, b, &m);
 		first += n;
 	}

@@ -7,6 +7,7 @@
 #define COLLECTOR_DERIVE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "collector/normalise.h"
 #include "collector/table.h"
@@ -15,6 +16,8 @@
 struct derive_field {
 	int field;
 	const struct table_column *column;
+	bool is_condition; /* of any emit */
+	uint32_t emits;    /* a bit for each that makes a key or a value of it */
 };
 
 struct derive {
