@@ -16,38 +16,37 @@
 #define RESTART_MS     60000u   /* an uptime that is less by this: a restart */
 #define WRAP_MS        3600000u /* before and after the uptime's end */
 
+static const struct {
+	const char *name, *sentence;
+} drops[SESSION_DROPS] = {
+    [SESSION_NO_TEMPLATE] = {"no-template", "data whose template never came"},
+    [SESSION_BAD_MESSAGE] = {"bad-message",
+	"a header or the lengths of sets are impossible"},
+    [SESSION_BAD_TEMPLATE] = {"bad-template", "a template is malformed"},
+    [SESSION_BAD_RECORD] = {"bad-record", "a record runs over the end of its set"},
+    [SESSION_REFUSED_TEMPLATE] = {"refused-template",
+	"more templates or fields than are kept"},
+    [SESSION_UNKNOWN_SESSION] = {"unknown-session",
+	"a message of a session that never began"},
+    [SESSION_REFUSED_DOMAIN] = {"refused-domain",
+	"more observation domains than are kept"},
+    [SESSION_FORBIDDEN_DOMAIN] = {"forbidden-domain",
+	"an observation domain that this peer may not use"},
+    [SESSION_IGNORED_WITHDRAWAL] = {"ignored-withdrawal",
+	"a template was withdrawn over UDP"},
+    [SESSION_REPEATED] = {"repeated", "a spool sent a message again"},
+};
+
 const char *
 session_drop_name(enum session_drop d)
 {
-	static const char *const names[SESSION_DROPS] = {
-	    [SESSION_NO_TEMPLATE] = "no-template",
-	    [SESSION_BAD_MESSAGE] = "bad-message",
-	    [SESSION_BAD_TEMPLATE] = "bad-template",
-	    [SESSION_BAD_RECORD] = "bad-record",
-	    [SESSION_REFUSED_TEMPLATE] = "refused-template",
-	    [SESSION_UNKNOWN_SESSION] = "unknown-session",
-	    [SESSION_REFUSED_DOMAIN] = "refused-domain",
-	    [SESSION_FORBIDDEN_DOMAIN] = "forbidden-domain",
-	    [SESSION_IGNORED_WITHDRAWAL] = "ignored-withdrawal",
-	    [SESSION_REPEATED] = "repeated",
-	};
-	return d < SESSION_DROPS ? names[d] : "unknown";
+	return d < SESSION_DROPS ? drops[d].name : "unknown";
 }
 
 const char *
 session_drop_sentence(enum session_drop d)
 {
-	static const char *const sentences[SESSION_DROPS] = {
-	    [SESSION_NO_TEMPLATE] = "data whose template never came",
-	    [SESSION_BAD_MESSAGE] = "a header or the lengths of sets are impossible",
-	    [SESSION_BAD_TEMPLATE] = "a template is malformed",
-	    [SESSION_BAD_RECORD] = "a record runs over the end of its set",
-	    [SESSION_REFUSED_TEMPLATE] = "more templates or fields than are kept",
-	    [SESSION_UNKNOWN_SESSION] = "a message of a session that never began",
-	    [SESSION_REFUSED_DOMAIN] = "more observation domains than are kept",
-	    [SESSION_IGNORED_WITHDRAWAL] = "a template was withdrawn over UDP",
-	};
-	return d < SESSION_DROPS ? sentences[d] : "";
+	return d < SESSION_DROPS && drops[d].sentence != NULL ? drops[d].sentence : "";
 }
 
 /* One message on its way through. */

@@ -492,6 +492,18 @@ test_a_damaged_snapshot_is_an_error_and_an_empty_one_is_nothing(void **state)
 	unlink(path);
 }
 
+static void
+test_every_reason_to_drop_has_a_name_and_a_sentence(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		assert_non_null(session_drop_name(i));
+		assert_true(session_drop_name(i)[0] != '\0');
+		assert_true(session_drop_sentence(i)[0] != '\0');
+	}
+	assert_string_equal(session_drop_sentence(SESSION_DROPS), "");
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -499,6 +511,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    CASE(test_data_sets_with_a_template_come_out),
+	    CASE(test_every_reason_to_drop_has_a_name_and_a_sentence),
 	    CASE(test_ipv6_peers_are_named_without_port_and_files_as_they_are),
 	    CASE(test_the_rosters_name_and_domains_hold_for_what_the_session_sends),
 	    CASE(test_domains_that_are_unreadable_permit_none),
