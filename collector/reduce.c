@@ -34,16 +34,27 @@ reduce_shape_finish(struct reduce_shape *s, unsigned values, size_t value_bytes)
 	s->entry = s->header + value_bytes;
 }
 
+static void
+free_slots(struct reduce *r)
+{
+	if (r->slots != NULL) {
+		munmap(r->slots, sizeof *r->slots << r->slot_bits);
+	}
+	r->slots = NULL;
+}
+
+/* Mapped, not allocated: huge pages are had from a whole page on only. */
 static int
 grow_slots(struct reduce *r, unsigned bits)
 {
-	uint64_t *slots = calloc((size_t)1 << bits, sizeof *slots);
-	size_t mask = ((size_t)1 << bits) - 1;
+	size_t bytes = sizeof *r->slots << bits, mask = ((size_t)1 << bits) - 1;
+	uint64_t *slots = mmap(
+	    NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (slots == NULL) {
+	if (slots == MAP_FAILED) {
 		return -ENOMEM;
 	}
-	madvise(slots, sizeof *slots << bits, MADV_HUGEPAGE);
+	madvise(slots, bytes, MADV_HUGEPAGE);
 	for (size_t i = 0; r->slots != NULL && i < (size_t)1 << r->slot_bits; i++) {
 		size_t at = (size_t)(r->slots[i] >> (64 - bits));
 		if (r->slots[i] == 0) {
@@ -54,7 +65,7 @@ grow_slots(struct reduce *r, unsigned bits)
 		}
 		slots[at] = r->slots[i];
 	}
-	free(r->slots);
+	free_slots(r);
 	r->slots = slots;
 	r->slot_bits = bits;
 	return 0;
@@ -101,7 +112,7 @@ reduce_free(struct reduce *r)
 	if (r->entries != NULL) {
 		munmap(r->entries, r->mapped);
 	}
-	free(r->slots);
+	free_slots(r);
 	free(r);
 }
 
