@@ -144,9 +144,9 @@ journal_open(const struct journal_settings *s, struct journal **ret, struct err 
 		err_set(e, rc, "no memory for the journal's buffers");
 		goto out;
 	}
-	rc = journal_recover(j, e);
+	rc = journal_open_mark(j, e);
 	if (rc == 0) {
-		rc = journal_open_mark(j, e);
+		rc = journal_recover(j, e);
 	}
 	if (rc == 0) {
 		rc = journal_check_mark(j, e);

@@ -103,6 +103,9 @@ int journal_open_reader(struct journal *j, uint64_t start, uint64_t limit,
 /* DIR/synced. */
 int journal_open_mark(struct journal *j, struct err *e);
 void journal_write_mark(struct journal *j, uint64_t position);
+/* What the mark of this journal says; 0: nothing.  Any journal's where this one has no
+ * segment left. */
+uint64_t journal_read_mark(const struct journal *j);
 /* Whether the journal ends before what was durable; after journal_recover(). */
 int journal_check_mark(struct journal *j, struct err *e);
 /* Fills the list from the directory, cuts the torn tail, finds the end. */

@@ -44,10 +44,8 @@ journal_write_mark(struct journal *j, uint64_t position)
 	}
 }
 
-/* What the mark of this journal says; 0: nothing.  Any journal's where this one has no
- * segment left. */
-static uint64_t
-read_mark(const struct journal *j)
+uint64_t
+journal_read_mark(const struct journal *j)
 {
 	char text[MARK_LENGTH + 1], uuid[33] = "", expected[33];
 	uint64_t position;
@@ -67,7 +65,7 @@ read_mark(const struct journal *j)
 int
 journal_check_mark(struct journal *j, struct err *e)
 {
-	uint64_t position = read_mark(j);
+	uint64_t position = journal_read_mark(j);
 	struct journal_segment *s;
 	int rc;
 

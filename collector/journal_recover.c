@@ -198,6 +198,15 @@ step_over(struct journal *j, struct journal_segment *s, struct segment_reader *r
 	return rc;
 }
 
+/* What is no whole frame may be cut off, unless it was durable once and the operator
+ * is still to be asked. */
+static bool
+may_cut(const struct journal *j, const struct journal_segment *s)
+{
+	return s->torn_from == UINT64_MAX &&
+	       (j->settings.skip_damage || journal_read_mark(j) <= s->written);
+}
+
 /* Finds where the last segment ends.  A buffer that was being written when the machine
  * stopped leaves frames up to some point: they count, what follows is cut.  Pads tell
  * that apart from damage: they name how far the journal was durable. */
@@ -225,7 +234,7 @@ scan_last(struct journal *j, struct journal_segment *s, struct err *e)
 			break;
 		}
 		rc = segment_reader_is_damaged(r, e);
-		if (rc == 0 && s->torn_from == UINT64_MAX) {
+		if (rc == 0 && may_cut(j, s)) {
 			rc = cut_tail(j, s, s->written, e);
 		}
 		if (rc <= 0) {

@@ -314,7 +314,7 @@ def test_collectors_that_are_all_given_everything_all_have_it(
 
 
 def test_plain_tcp_loses_what_was_on_its_way_and_says_how_much(
-        programs, start, run, free_port, tmp_path):
+        programs, start, run, free_port, wait_for, tmp_path):
     """Nobody acknowledges: what a broken connection had swallowed is gone, and nothing is
     doubled.  What the exporter says it sent less what is stored is just what is missing."""
     source = random.Random(SEED)
@@ -325,15 +325,17 @@ def test_plain_tcp_loses_what_was_on_its_way_and_says_how_much(
     exporter = start(programs.exporter, "--trace-csv", trace.path, "--to",
                      f"tcp://localhost:{network.port}", "--message-size", "600",
                      "--summary", "json")
-    for _ in range(FAULTS // 20):
-        if source.random() < 0.5:
+    for _ in range(FAULTS // 30):
+        before = trace.written
+        wait_for(lambda: network.pairs, "a connection")
+        wait_for(lambda: trace.written > before + ROWS_A_SECOND / 2, "rows")
+        if source.random() < 0.3:
             site.crash(source.uniform(0, 0.3))
         else:
             network.hold()
-            time.sleep(source.uniform(0, 0.3))
+            time.sleep(source.uniform(0.1, 0.3))
             network.cut_all()
             network.release()
-        time.sleep(source.uniform(0, 0.6))
     said = finish(trace, exporter)
     site.process.stop()
     store = Store(programs, run, site.folder)
