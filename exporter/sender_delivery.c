@@ -100,7 +100,9 @@ count_duplicates(struct sender *s, uint64_t from)
 static int
 begin(struct sender *s, uint64_t wanted, struct err *e)
 {
-	uint64_t first;
+	/* As the collector reckons it.  What was dropped since the hello is not held
+	 * any more: then nothing goes out, and another connection says so. */
+	uint64_t first = delivery_start(&s->hello, wanted);
 
 	if (!spool_welcome(s->spool, wanted)) {
 		sender_publish(s);
@@ -108,8 +110,6 @@ begin(struct sender *s, uint64_t wanted, struct err *e)
 		    "%s knows more of this spool than was sent; connecting anew",
 		    sender_uri(s)->text);
 	}
-	first = spool_first(s->spool);
-	first = first > wanted ? first : wanted;
 	outbox_begin(
 	    s->outbox, first, s->preamble, s->preamble->records, s->transport.streams);
 	count_duplicates(s, first);
@@ -252,6 +252,7 @@ say_hello(struct sender *s, struct err *e)
 		h.lost_messages += atomic_load(&s->queue_full_messages);
 		h.lost_records += atomic_load(&s->queue_full_records);
 	}
+	s->hello = h;
 	delivery_write_hello(&h, bytes);
 	rc = write_all(s, bytes, sizeof bytes, sizeof bytes, e);
 	return rc < 0 ? rc : await_answer(s, e);

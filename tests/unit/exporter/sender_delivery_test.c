@@ -34,7 +34,7 @@ struct collector {
 	struct transport_listener place;
 	uint16_t port;
 	pthread_t thread;
-	_Atomic bool stops;
+	_Atomic bool stops, is_silent; /* silent: it answers no hello yet */
 
 	/* What it is told to do. */
 	unsigned crash_after[CRASHES]; /* messages, in connection 0, 1, ...; 0: never */
@@ -102,6 +102,9 @@ take_hello(struct collector *c, struct transport *t, unsigned connection)
 	assert_int_equal(delivery_read_hello(c->buffer, &c->hello), 0);
 	c->hellos++;
 	c->lost_messages = c->hello.lost_messages;
+	while (atomic_load(&c->is_silent)) {
+		poll(NULL, 0, 1);
+	}
 	if (answer != 0) {
 		say(t, answer, 0);
 		return false;
@@ -602,6 +605,22 @@ without_failover_after_it_waits_for_the_first(void **state)
 	free(b);
 }
 
+/* So slowly that the queue does not drop any. */
+static void
+push_gently(struct sender *s, unsigned from, unsigned to)
+{
+	struct sender_counts counts;
+
+	for (unsigned i = from; i < to; i += 50) {
+		push(s, i, i + 50);
+		do {
+			poll(NULL, 0, 1);
+			sender_counts(s, &counts);
+		} while (
+		    counts.spool.messages < i + 50 && counts.queued_bytes > 1 << 19);
+	}
+}
+
 static void
 a_full_spool_of_a_live_exporter_drops_what_was_never_sent_and_says_so(void **state)
 {
@@ -620,14 +639,7 @@ a_full_spool_of_a_live_exporter_drops_what_was_never_sent_and_says_so(void **sta
 	settings.may_wait = false;
 	settings.spool_bytes = SPOOL_LEAST;
 	s = begin(&settings);
-	for (unsigned i = 0; i < 5000; i += 50) {
-		push(s, i, i + 50);
-		do { /* so that the queue does not drop any */
-			poll(NULL, 0, 1);
-			sender_counts(s, &counts);
-		} while (
-		    counts.spool.messages < i + 50 && counts.queued_bytes > 1 << 19);
-	}
+	push_gently(s, 0, 5000);
 	abandon(s, &counts);
 	assert_int_equal(counts.queue_full_messages, 0);
 	assert_true(counts.spool_full_messages > 0);
@@ -644,6 +656,46 @@ a_full_spool_of_a_live_exporter_drops_what_was_never_sent_and_says_so(void **sta
 	assert_int_equal(came + c->lost_messages, 5000);
 	assert_int_equal(c->marks[4999], 1);
 	assert_int_equal(c->marks[0], 0);
+	remove_directory(directory);
+	free(c);
+}
+
+static void
+what_the_spool_drops_while_the_hello_is_unanswered_shifts_no_numbers(void **state)
+{
+	struct collector *c = collector_new();
+	struct sender_settings settings;
+	struct sender_counts counts;
+	unsigned came = 0, repeated = 0;
+	char directory[32], uri[64];
+	const char *uris[] = {uri};
+	struct sender *s;
+
+	(void)state;
+	make_directory(directory);
+	atomic_store(&c->is_silent, true);
+	collector_start(c);
+	(void)snprintf(uri, sizeof uri, "tls://localhost:%u", c->port);
+	settings = exporter_of(uris, 1, directory);
+	settings.may_wait = false;
+	settings.spool_bytes = SPOOL_LEAST;
+	s = begin(&settings);
+	while (atomic_load(&c->hellos) == 0) {
+		poll(NULL, 0, 1);
+	}
+	push_gently(s, 0, 5000);
+	sender_counts(s, &counts);
+	assert_true(counts.spool_full_messages > 0);
+	atomic_store(&c->is_silent, false);
+	finish(s, &counts);
+	collector_stop(c);
+	for (unsigned i = 0; i < 5000; i++) {
+		came += c->marks[i];
+		repeated += c->marks[i] > 1;
+	}
+	assert_int_equal(repeated, 0);
+	assert_int_equal(came + c->lost_messages, 5000);
+	assert_int_equal(c->marks[4999], 1);
 	remove_directory(directory);
 	free(c);
 }
@@ -689,6 +741,8 @@ main(void)
 	    cmocka_unit_test(without_failover_after_it_waits_for_the_first),
 	    cmocka_unit_test(
 		a_full_spool_of_a_live_exporter_drops_what_was_never_sent_and_says_so),
+	    cmocka_unit_test(
+		what_the_spool_drops_while_the_hello_is_unanswered_shifts_no_numbers),
 	    cmocka_unit_test(a_spool_is_for_one_exporter_and_one_user),
 	};
 
