@@ -20,9 +20,12 @@ session_attach_spool(struct sessions *s, struct session *session)
 	if (m == NULL) {
 		m = watermarks_restore(
 		    s->marks, session->identity.identity, d->spool, s->now_ns);
-	}
-	if (m == NULL) {
-		return false;
+		if (m == NULL) {
+			return false;
+		}
+		/* Forgotten here and not at the listener: what comes before is in the
+		 * journal. */
+		m->next = d->start;
 	}
 	m->holders++;
 	session->mark = m;

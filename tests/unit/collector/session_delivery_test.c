@@ -173,6 +173,28 @@ a_session_that_is_ahead_comes_again(void **state)
 	assert_int_equal(g->records, 10);
 }
 
+/* Full tables need not forget the same spool. */
+static void
+a_spool_that_is_known_to_the_listener_alone_goes_on_where_that_says(void **state)
+{
+	struct session_identity id = {.transport = "tls",
+	    .peer = "192.0.2.1:5",
+	    .identity = "a.example",
+	    .delivery = {.is_on = true, .first = 5, .start = 15}};
+	struct stage *g = *state;
+	char text[SESSION_IDENTITY_TEXT];
+	size_t n;
+
+	memcpy(id.delivery.spool, spool, sizeof spool);
+	n = session_identity_write(&id, text, sizeof text);
+	sessions_open(g->sessions, 1, (uint8_t *)text, n, 5);
+	assert_int_equal(watermark(g), 15);
+	SEND(g, 1, 0, 7, 2, PORTS(256)); /* numbered, as there is no preamble */
+	send_data(g, 1, 5);
+	assert_int_equal(watermark(g), 21);
+	assert_int_equal(g->records, 5);
+}
+
 static void
 what_the_spool_lost_counts_once_with_the_first_domain(void **state)
 {
@@ -277,6 +299,7 @@ main(void)
 	    CASE(a_start_beyond_the_watermark_moves_it),
 	    CASE(what_follows_a_gap_comes_again),
 	    CASE(a_session_that_is_ahead_comes_again),
+	    CASE(a_spool_that_is_known_to_the_listener_alone_goes_on_where_that_says),
 	    CASE(what_the_spool_lost_counts_once_with_the_first_domain),
 	    CASE(what_the_spool_lost_counts_without_any_message_too),
 	    CASE(before_counting_loss_and_numbers_are_learned),
