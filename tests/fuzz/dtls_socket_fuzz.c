@@ -110,20 +110,25 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	struct cursor c = cursor_of(bytes, length);
+	struct err e = {0};
 	uint8_t got[65536];
+	ssize_t n;
 
 	if (ours == NULL) {
 		open_session();
 	}
 	for (unsigned i = 0; i < 64 && cursor_left(&c) > 3; i++) {
 		int fd = cursor_u8(&c) % 2 == 0 ? stranger : client.fd;
-		size_t n = cursor_u16(&c);
-		n = n < cursor_left(&c) ? n : cursor_left(&c);
-		(void)send(fd, cursor_take(&c, n), n, MSG_NOSIGNAL);
+		size_t size = cursor_u16(&c);
+		size = size < cursor_left(&c) ? size : cursor_left(&c);
+		(void)send(fd, cursor_take(&c, size), size, MSG_NOSIGNAL);
 	}
 	sort();
-	check(server.ops->read(&server, got, sizeof got, NULL) == -EAGAIN,
-	    "a datagram was taken for a message, or ended the session");
+	n = server.ops->read(&server, got, sizeof got, &e);
+	if (n != -EAGAIN) {
+		fprintf(stderr, "read: %zd %s\n", n, e.text);
+	}
+	check(n == -EAGAIN, "a datagram was taken for a message, or ended the session");
 	empty(client.fd);
 	empty(stranger);
 	check(client.ops->write(&client, "real", 4, NULL) == 4, "write");
