@@ -232,6 +232,7 @@ head -n 2501 "$OUT/trace.csv" >&3
 wait_for "$OUT/exporter.log" 'connected to'
 sleep 2
 tc qdisc del dev lo root
+sleep 3 # what is on its way is settled: the end is to arrive
 tail -n 500 "$OUT/trace.csv" >&3
 exec 3>&-
 wait $exporter || exit 1
