@@ -51,7 +51,7 @@ ALL_LDFLAGS = $(LDBASE) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
 LIBS       := $(PKG_LIBS) -lsctp $(USRSCTP) -lm
 
 PROGRAMS  := flowpair-exporter flowpair-collector flowpair-query
-COMMON    := $(filter-out $(if $(USRSCTP),,common/sctp_user.c),$(wildcard common/*.c))
+COMMON    := $(filter-out $(if $(USRSCTP),,common/sctp_user.c common/sctp_user_message.c common/sctp_wire.c),$(wildcard common/*.c))
 EXPORTER  := $(filter-out exporter/main.c,$(wildcard exporter/*.c))
 COLLECTOR := $(filter-out collector/main.c,$(wildcard collector/*.c))
 QUERY     := $(filter-out collector/query/main.c,$(wildcard collector/query/*.c))

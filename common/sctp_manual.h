@@ -22,6 +22,7 @@
 	"6951), for kernels without SCTP.  Either end may instead be a kernel that "   \
 	"is told to (sysctl net.sctp.udp_port and net.sctp.encap_port).  "             \
 	"udp-port=P is the collector's UDP port (9899), local-udp-port=P the "         \
-	"exporter's (any).\n\n"
+	"exporter's (any).  Such an association has one path: no addresses=, and one " \
+	"address of local= at most.\n\n"
 
 #endif

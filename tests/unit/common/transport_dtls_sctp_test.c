@@ -236,9 +236,7 @@ a_session_opens_over_ipv4_and_ipv6_and_agrees_on_the_protocol(void **state)
 
 	NEEDS_SCTP();
 	for (size_t i = 0; i < 2; i++) {
-		uint64_t begin_ns = clock_monotonic_ns();
 		pair_open(&p, hosts[i]);
-		assert_true(clock_monotonic_ns() - begin_ns < NS_PER_SECOND);
 		assert_string_equal(p.server.identity, "exporter.example");
 		assert_string_equal(p.client.identity, "localhost");
 		assert_string_equal(p.server.protocol, "flowpair/1");
@@ -246,6 +244,24 @@ a_session_opens_over_ipv4_and_ipv6_and_agrees_on_the_protocol(void **state)
 		assert_int_equal(p.client.streams, 1);
 		pair_close(&p);
 	}
+}
+
+/* Which takes a second.  On a busy machine it may be needed at times. */
+static void
+the_handshake_does_without_sending_anything_again(void **state)
+{
+	uint64_t least_ns = UINT64_MAX;
+
+	NEEDS_SCTP();
+	for (int i = 0; i < 10 && least_ns >= NS_PER_SECOND; i++) {
+		uint64_t begin_ns = clock_monotonic_ns(), took_ns;
+		struct pair p;
+		pair_open(&p, "127.0.0.1");
+		took_ns = clock_monotonic_ns() - begin_ns;
+		least_ns = took_ns < least_ns ? took_ns : least_ns;
+		pair_close(&p);
+	}
+	assert_true(least_ns < NS_PER_SECOND);
 }
 
 static void
@@ -394,6 +410,7 @@ nobody_there_is_an_error(void **state)
 #define TESTS                                                                          \
 	cmocka_unit_test(                                                              \
 	    a_session_opens_over_ipv4_and_ipv6_and_agrees_on_the_protocol),            \
+	    cmocka_unit_test(the_handshake_does_without_sending_anything_again),       \
 	    cmocka_unit_test(messages_of_every_length_stay_whole_and_in_order),        \
 	    cmocka_unit_test(the_end_comes_after_everything_else),                     \
 	    cmocka_unit_test(an_end_without_close_notify_is_a_cut),                    \

@@ -18,6 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/sctp.h"
 #include "common/transport.h"
 
@@ -385,16 +386,88 @@ several_addresses_of_either_end_make_one_connection(void **state)
 	uint8_t got[ROOM];
 
 	NEEDS_SCTP();
-	if (is_user()) { /* it only knows addresses that interfaces have */
-		p = meet("127.0.0.1", "?addresses=::1", "?addresses=::1", false);
-	} else {
-		p = meet("127.0.0.1", "?addresses=127.0.0.2,::1",
-		    "?addresses=127.0.0.2&local=127.0.0.3,127.0.0.4", false);
-		assert_memory_equal(p.theirs.peer, "127.0.0.3:", 10);
+	if (is_user()) {
+		skip(); /* it has one path, as the next test says */
 	}
+	p = meet("127.0.0.1", "?addresses=127.0.0.2,::1",
+	    "?addresses=127.0.0.2&local=127.0.0.3,127.0.0.4", false);
+	assert_memory_equal(p.theirs.peer, "127.0.0.3:", 10);
 	assert_int_equal(put(&p.ours, 0, "hello", 5), 5);
 	assert_int_equal(get(&p.theirs, got), 5);
 	part(&p);
+}
+
+static void
+in_udp_there_is_one_path_and_more_addresses_are_refused_in_words(void **state)
+{
+	static const char *const tails[] = {
+	    "?addresses=127.0.0.2", "?local=127.0.0.2,127.0.0.3"};
+	struct transport_uri uri;
+	struct err e = {0};
+	char text[256];
+
+	NEEDS_SCTP();
+	if (!is_user()) {
+		skip();
+	}
+	for (unsigned i = 0; i < 2; i++) {
+		snprintf(text, sizeof text, "sctp://127.0.0.1:9%s&%s", tails[i], more);
+		assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+		assert_int_equal(transport_check_target(&uri, &e), -EINVAL);
+		assert_non_null(strstr(e.text, "SCTP in UDP has one path"));
+	}
+}
+
+static void
+the_address_to_dial_from_is_the_one_that_the_peer_sees(void **state)
+{
+	struct pair p;
+	uint8_t got[ROOM];
+
+	NEEDS_SCTP();
+	p = meet("127.0.0.1", "", "?local=127.0.0.5", false);
+	assert_memory_equal(p.theirs.peer, "127.0.0.5:", 10);
+	assert_int_equal(put(&p.theirs, 0, "hello", 5), 5);
+	assert_int_equal(get(&p.ours, got), 5);
+	part(&p);
+}
+
+static void
+who_comes_to_an_address_that_is_not_listened_at_is_not_let_in(void **state)
+{
+	struct transport_uri uri;
+	struct transport_listener place = {.fd = -1};
+	struct transport ours, theirs;
+	struct err e = {0};
+	uint8_t got[ROOM];
+	char text[256];
+	ssize_t rc = -EAGAIN;
+
+	NEEDS_SCTP();
+	snprintf(
+	    text, sizeof text, "sctp://127.0.0.1:0%s%s", is_user() ? "?" : "", more);
+	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(transport_listen(&uri, &place, &e), 0);
+	snprintf(text, sizeof text, "sctp://127.0.0.2:%u%s%s", place.port,
+	    is_user() ? "?" : "", more);
+	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(uri.ops->dial(&ours, &uri, NULL, &e), 0);
+	for (uint64_t due = clock_monotonic_ns() + PATIENCE_MS * 1000000ull;
+	     rc == -EAGAIN && clock_monotonic_ns() < due;) {
+		struct pollfd f[] = {{.fd = place.fd, .events = POLLIN},
+		    {.fd = ours.fd, .events = POLLIN | POLLOUT}};
+		assert_true(transport_accept(&place, &theirs, NULL, &e) == -EAGAIN);
+		rc = ours.ops->proceed(&ours, &e);
+		if (rc == 0) {
+			rc = ours.ops->read(&ours, got, sizeof got, &e);
+		}
+		poll(f, 2, 100);
+	}
+	if (rc != 0 && rc != -ECONNREFUSED && rc != -ECONNRESET) {
+		fail_msg("%zd: %s", rc, e.text);
+	}
+	ours.ops->close(&ours);
+	transport_unlisten(&place);
 }
 
 static void
@@ -471,6 +544,11 @@ main(void)
 	    cmocka_unit_test(a_peer_that_goes_without_reading_is_a_broken_connection),
 	    cmocka_unit_test(a_port_that_nobody_listens_at_refuses),
 	    cmocka_unit_test(several_addresses_of_either_end_make_one_connection),
+	    cmocka_unit_test(
+		in_udp_there_is_one_path_and_more_addresses_are_refused_in_words),
+	    cmocka_unit_test(the_address_to_dial_from_is_the_one_that_the_peer_sees),
+	    cmocka_unit_test(
+		who_comes_to_an_address_that_is_not_listened_at_is_not_let_in),
 	    cmocka_unit_test(data_may_be_given_up_but_templates_may_not),
 	    cmocka_unit_test(a_carriers_messages_change_to_a_key_that_both_have),
 	    cmocka_unit_test(a_carrier_hears_only_what_is_meant_for_it),
