@@ -1,7 +1,6 @@
 #include "common/dtls_socket.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 
 #include "common/clock.h"
 #include "common/hash.h"
+#include "common/route.h"
 #include "common/transport.h"
 
 #define BUCKETS        4096u
@@ -19,8 +19,6 @@
 #define RECEIVE_BUFFER (8 << 20) /* of the kernel, if it lets us */
 #define LONGEST        65536u    /* datagram */
 #define DISOWNED       100u      /* answers a second to lost sessions */
-#define ID_BYTES       22u       /* address, port, scope */
-#define CONTROL_BYTES  128u
 
 /* Of a DTLS record (RFC 6347 section 4.3.1). */
 #define RECORD_HEADER      13u
@@ -33,16 +31,6 @@ struct datagram {
 	struct datagram *next;
 	size_t length;
 	uint8_t bytes[];
-};
-
-/* Where datagrams come from, and where at our end they came to: answers must come from
- * there, which a socket bound to every address has to be told. */
-struct route {
-	struct sockaddr_storage peer;
-	socklen_t peer_length;
-	_Alignas(struct cmsghdr) uint8_t local[CMSG_SPACE(sizeof(struct in6_pktinfo))];
-	size_t local_length; /* 0: unknown */
-	uint8_t id[ID_BYTES];
 };
 
 struct dtls_sender {
@@ -76,12 +64,9 @@ struct dtls_socket {
 static void
 set_options(int fd)
 {
-	int one = 1, bytes = RECEIVE_BUFFER;
+	int bytes = RECEIVE_BUFFER;
 
-	if (setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof one) < 0) {
-		(void)setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof one);
-	}
-	(void)setsockopt(fd, SOL_SOCKET, SO_RXQ_OVFL, &one, sizeof one);
+	route_prepare(fd);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0) {
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 	}
@@ -123,113 +108,35 @@ dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *ret)
 	*ret = s->counts;
 }
 
-/* Routes. */
-
-static void
-identify(struct route *r)
-{
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&r->peer;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&r->peer;
-
-	memset(r->id, 0, sizeof r->id);
-	if (r->peer.ss_family == AF_INET6) {
-		memcpy(r->id, &v6->sin6_addr, 16);
-		memcpy(r->id + 16, &v6->sin6_port, 2);
-		memcpy(r->id + 18, &v6->sin6_scope_id, 4);
-	} else {
-		memcpy(r->id, &v4->sin_addr, 4);
-		memcpy(r->id + 16, &v4->sin_port, 2);
-	}
-}
-
-/* Keeps the address that this datagram was sent to, as it is given back to sendmsg():
- * without the interface, the route decides on that. */
-static void
-note_local(struct route *r, const struct cmsghdr *c)
-{
-	struct in6_pktinfo v6;
-	struct in_pktinfo v4;
-	struct cmsghdr *kept = (struct cmsghdr *)(void *)r->local;
-
-	if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
-		memcpy(&v6, CMSG_DATA(c), sizeof v6);
-		v6.ipi6_ifindex = 0;
-		r->local_length = CMSG_SPACE(sizeof v6);
-		memcpy(CMSG_DATA(kept), &v6, sizeof v6);
-	} else if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
-		memcpy(&v4, CMSG_DATA(c), sizeof v4);
-		v4.ipi_spec_dst = v4.ipi_addr;
-		v4.ipi_ifindex = 0;
-		r->local_length = CMSG_SPACE(sizeof v4);
-		memcpy(CMSG_DATA(kept), &v4, sizeof v4);
-	} else {
-		return;
-	}
-	kept->cmsg_level = c->cmsg_level;
-	kept->cmsg_type = c->cmsg_type;
-	kept->cmsg_len = c->cmsg_len;
-}
-
-static void
-note_overflows(struct dtls_socket *s, const struct cmsghdr *c)
-{
-	uint32_t all;
-
-	if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SO_RXQ_OVFL) {
-		memcpy(&all, CMSG_DATA(c), sizeof all);
-		s->counts.dropped += all - s->overflows;
-		s->overflows = all;
-	}
-}
+/* Datagrams. */
 
 /* The next datagram: its bytes, in s->received, or a negative errno. */
 static ssize_t
 take_datagram(struct dtls_socket *s, struct route *r)
 {
-	_Alignas(struct cmsghdr) uint8_t control[CONTROL_BYTES];
+	_Alignas(struct cmsghdr) uint8_t control[ROUTE_CONTROL];
 	struct iovec part = {.iov_base = s->received, .iov_len = sizeof s->received};
+	struct sockaddr_storage from;
 	struct msghdr m = {
-	    .msg_name = &r->peer,
-	    .msg_namelen = sizeof r->peer,
+	    .msg_name = &from,
+	    .msg_namelen = sizeof from,
 	    .msg_iov = &part,
 	    .msg_iovlen = 1,
 	    .msg_control = control,
 	    .msg_controllen = sizeof control,
 	};
-	ssize_t n;
+	uint32_t overflows = s->overflows;
+	ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT);
 
-	memset(r, 0, sizeof *r);
-	n = recvmsg(s->fd, &m, MSG_DONTWAIT);
 	if (n < 0) {
 		return -errno;
 	}
-	r->peer_length = m.msg_namelen;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c != NULL; c = CMSG_NXTHDR(&m, c)) {
-		note_local(r, c);
-		note_overflows(s, c);
-	}
-	identify(r);
+	route_read(r, &m, &overflows);
+	s->counts.dropped += overflows - s->overflows;
+	s->overflows = overflows;
 	s->counts.datagrams++;
 	s->counts.octets += (uint64_t)n;
 	return n;
-}
-
-/* What cannot be sent at once is lost, as it might be on its way. */
-static void
-send_datagram(
-    const struct dtls_socket *s, const struct route *r, const void *bytes, size_t n)
-{
-	struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
-	struct msghdr m = {
-	    .msg_name = (void *)(uintptr_t)&r->peer,
-	    .msg_namelen = r->peer_length,
-	    .msg_iov = &part,
-	    .msg_iovlen = 1,
-	    .msg_control = r->local_length > 0 ? (void *)(uintptr_t)r->local : NULL,
-	    .msg_controllen = r->local_length,
-	};
-
-	(void)sendmsg(s->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Senders. */
@@ -402,7 +309,7 @@ dtls_sender_write(void *data, const void *bytes, size_t n)
 {
 	struct dtls_sender *x = data;
 
-	send_datagram(x->socket, &x->route, bytes, n);
+	route_send(x->socket->fd, &x->route, bytes, n);
 	return (ssize_t)n;
 }
 
@@ -434,7 +341,7 @@ knock_write(void *data, const void *bytes, size_t n)
 {
 	const struct knock *k = data;
 
-	send_datagram(k->socket, k->route, bytes, n);
+	route_send(k->socket->fd, k->route, bytes, n);
 	return (ssize_t)n;
 }
 
@@ -480,7 +387,7 @@ disown(struct dtls_socket *s, const struct route *r, const uint8_t *bytes, size_
 	}
 	if (s->disowned++ < DISOWNED) {
 		s->counts.disowned++;
-		send_datagram(s, r, alert, sizeof alert);
+		route_send(s->fd, r, alert, sizeof alert);
 	}
 }
 
