@@ -370,8 +370,14 @@ static int
 write_locked(struct journal *j, struct journal_buffer *b, struct err *e)
 {
 	struct journal_segment s = journal_last(j);
-	int rc = write_buffer(j, s.fd, SEGMENT_BLOCK + (b->start - s.start), b);
+	int rc;
 
+	/* A sync that failed since the last try may have begun another segment. */
+	if (b->done_in != s.start) {
+		b->done_in = s.start;
+		b->done = 0;
+	}
+	rc = write_buffer(j, s.fd, SEGMENT_BLOCK + (b->start - s.start), b);
 	if (rc < 0) {
 		err_set(e, rc, "cannot write the journal in %s: %s", j->directory,
 		    strerror(-rc));
@@ -414,10 +420,6 @@ journal_write(struct journal *j, struct journal_buffer **ret, struct err *e)
 		}
 	}
 	pthread_mutex_lock(&j->write_lock);
-	/* A sync that failed a moment ago may have begun another segment. */
-	if (journal_last(j).start != s.start) {
-		b->done = 0;
-	}
 	rc = write_locked(j, b, e);
 	pthread_mutex_unlock(&j->write_lock);
 	if (rc < 0) {

@@ -30,6 +30,7 @@ struct journal_buffer {
 	uint8_t *bytes; /* JOURNAL_BUFFER, aligned to SEGMENT_BLOCK */
 	uint64_t start; /* position of the first byte */
 	size_t used, done;
+	uint64_t done_in; /* start of the segment that has the first `done` bytes */
 	bool is_padded;
 	uint64_t seed;
 	struct journal_buffer *next; /* in the free list */

@@ -37,6 +37,14 @@ journal_synced(const struct journal *j)
 	return at;
 }
 
+static void
+set_failed(struct journal *j)
+{
+	pthread_mutex_lock(&j->lock);
+	j->segments[j->count - 1].has_failed = true;
+	pthread_mutex_unlock(&j->lock);
+}
+
 /* Ends the last segment and begins the next one where it ends; under sync_lock and
  * write_lock.  All but the last segment are durable, or say what of them is not: after
  * a failed fdatasync the kernel may have dropped what it could not write, and a second
@@ -49,8 +57,10 @@ roll(struct journal *j, bool has_failed, struct err *e)
 	struct journal_segment s = journal_last(j), *now;
 	int rc;
 
-	if (!has_failed && s.synced < s.written) {
-		has_failed = fdatasync(s.fd) < 0;
+	if (!has_failed && s.synced < s.written && fdatasync(s.fd) < 0) {
+		/* For good, even if what follows cannot be done now. */
+		set_failed(j);
+		has_failed = true;
 	}
 	has_failed = has_failed && s.synced < s.written;
 	if (has_failed) {
@@ -93,9 +103,7 @@ static int
 sync_failed(struct journal *j, const struct journal_segment *s, int code, struct err *e)
 {
 	atomic_fetch_add(&j->failed_syncs, 1);
-	pthread_mutex_lock(&j->lock);
-	j->segments[j->count - 1].has_failed = true;
-	pthread_mutex_unlock(&j->lock);
+	set_failed(j);
 	pthread_mutex_lock(&j->write_lock);
 	(void)roll(j, true, NULL);
 	pthread_mutex_unlock(&j->write_lock);
