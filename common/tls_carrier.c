@@ -12,6 +12,18 @@
 #define RECORD_MOST   18445
 #define RECORD_ALERT  21
 
+/* What ciphers add to a record: AES-GCM its nonce and tag, ChaCha20-Poly1305 its tag.
+ */
+#define GCM_ADDS    24
+#define CHACHA_ADDS 16
+
+/* Longest encrypted record of a session: RFC 5246 section 6.2.3. */
+#define ENCRYPTED_MOST (TLS_MESSAGE + 256)
+
+/* Records of an epoch that our handshake has not reached; our peers send one, again
+ * whenever something was lost. */
+#define EARLY_MOST 16
+
 /* UDP payload that every path takes without fragments: the least MTU of IPv6 less its
  * header and UDP's. */
 #define LOSSY_MTU 1232
@@ -64,17 +76,6 @@ report(BIO *b, struct tls *t, ssize_t moved, bool is_reading)
 	return (int)moved;
 }
 
-static int
-carrier_read(BIO *b, char *bytes, int n)
-{
-	struct tls *t = BIO_get_data(b);
-	int rc = share_key(t);
-	ssize_t got = rc < 0 ? rc : t->carrier.read(t->carrier.data, bytes, (size_t)n);
-
-	t->is_eof = got == 0;
-	return report(b, t, got, true);
-}
-
 /* Bytes of the record at the beginning; 0: it is none. */
 static size_t
 record_length(const uint8_t *record, size_t n)
@@ -86,6 +87,89 @@ record_length(const uint8_t *record, size_t n)
 	}
 	length = RECORD_HEADER + ((size_t)record[11] << 8 | record[12]);
 	return length <= n ? length : 0;
+}
+
+static size_t
+least_encrypted(const struct tls *t)
+{
+	const SSL_CIPHER *c = SSL_get_current_cipher(t->ssl);
+	bool is_chacha =
+	    c != NULL && SSL_CIPHER_get_cipher_nid(c) == NID_chacha20_poly1305;
+
+	return RECORD_HEADER + (is_chacha ? CHACHA_ADDS : GCM_ADDS);
+}
+
+/* Whether the peer's first encrypted record is what our handshake waits for. */
+static bool
+has_switched(const struct tls *t)
+{
+	OSSL_HANDSHAKE_STATE at = SSL_get_state(t->ssl);
+
+	return at == TLS_ST_SR_CHANGE || at == TLS_ST_CR_CHANGE;
+}
+
+/* Whether OpenSSL may see this record of a datagram, which anybody may have sent.  An
+ * encrypted one that is shorter than what the cipher adds ends its session
+ * (CVE-2026-75806; mended in some packages of 3.0 only), and each that comes before the
+ * handshake is so far keeps a whole buffer (CVE-2026-54874).  In a session it would
+ * pass over a record of another version or without end by its header alone, and look
+ * for the next one inside. */
+static bool
+is_sound(struct tls *t, const uint8_t *record, size_t length)
+{
+	bool is_encrypted = (record[3] | record[4]) != 0;
+
+	if (is_encrypted && length < least_encrypted(t)) {
+		return false;
+	}
+	if (!t->is_open) {
+		return !is_encrypted || has_switched(t) || t->early++ < EARLY_MOST;
+	}
+	return record[1] == 0xfe && record[2] == 0xfd &&
+	       length <= RECORD_HEADER + ENCRYPTED_MOST;
+}
+
+/* Bytes of the records at the beginning of a datagram that are sound. */
+static size_t
+sound_length(struct tls *t, const uint8_t *bytes, size_t n)
+{
+	size_t at = 0, length;
+
+	while ((length = record_length(bytes + at, n - at)) > 0 &&
+	       is_sound(t, bytes + at, length)) {
+		at += length;
+	}
+	return at;
+}
+
+static ssize_t
+read_datagram(struct tls *t, uint8_t *bytes, size_t n)
+{
+	ssize_t got;
+
+	do {
+		got = t->carrier.read(t->carrier.data, bytes, n);
+		if (got <= 0) {
+			return got;
+		}
+		got = (ssize_t)sound_length(t, bytes, (size_t)got);
+	} while (got == 0);
+	return got;
+}
+
+static int
+carrier_read(BIO *b, char *bytes, int n)
+{
+	struct tls *t = BIO_get_data(b);
+	ssize_t got = share_key(t);
+
+	if (got == 0) {
+		got = t->carrier.is_lossy
+			  ? read_datagram(t, (uint8_t *)bytes, (size_t)n)
+			  : t->carrier.read(t->carrier.data, bytes, (size_t)n);
+	}
+	t->is_eof = got == 0;
+	return report(b, t, got, true);
 }
 
 /* Each record is a message of its own, because the key changes between them: our

@@ -30,6 +30,7 @@ struct tls {
 	bool is_eof;      /* the socket has ended */
 	bool is_broken;   /* nothing more may be sent */
 	bool is_open;
+	unsigned early;        /* encrypted records that came too early */
 	bool is_renegotiating; /* the peer tried to, and was told no */
 	uint32_t want;
 	bool (*is_permitted)(const char *identity, void *data); /* or NULL */
