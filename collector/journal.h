@@ -81,6 +81,12 @@ uint64_t journal_segment_start(const struct journal *j, uint64_t position);
 /* Path of the state file of the segment that begins at start. */
 void journal_state_path(
     const struct journal *j, uint64_t start, char *out, size_t capacity);
+/* Path of the file of what is known at position, where a store ends in what a failed
+ * sync left: the state of its segment does not lead there for certain. */
+void journal_resume_path(
+    const struct journal *j, uint64_t position, char *out, size_t capacity);
+/* Removes those of every other position, as far as that works. */
+void journal_forget_resumes(const struct journal *j, uint64_t position);
 /* Removes segments (and states) wholly before position. */
 int journal_trim(struct journal *j, uint64_t position, struct err *e);
 

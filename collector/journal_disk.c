@@ -1,5 +1,6 @@
 #include "collector/journal_disk.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #define UNSYNCED " unsynced" /* in a .torn file */
+#define RESUME   ".resume"
 
 void
 journal_file_name(uint64_t start, const char *suffix, char out[static JOURNAL_NAME])
@@ -211,4 +213,50 @@ journal_open_reader(struct journal *j, uint64_t start, uint64_t limit,
 	rc = segment_reader_new(fd, limit, ret, e);
 	return rc < 0 ? err_prefix(e, rc, "journal segment %s/%s", j->directory, name)
 		      : 0;
+}
+
+static void
+path_of(const struct journal *j, uint64_t position, const char *suffix, char *out,
+    size_t capacity)
+{
+	char name[JOURNAL_NAME];
+
+	journal_file_name(position, suffix, name);
+	snprintf(out, capacity, "%s/%s", j->directory, name);
+}
+
+void
+journal_state_path(const struct journal *j, uint64_t start, char *out, size_t capacity)
+{
+	path_of(j, start, ".state", out, capacity);
+}
+
+void
+journal_resume_path(
+    const struct journal *j, uint64_t position, char *out, size_t capacity)
+{
+	path_of(j, position, RESUME, out, capacity);
+}
+
+void
+journal_forget_resumes(const struct journal *j, uint64_t position)
+{
+	int fd = openat(j->directory_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *entry;
+	char kept[JOURNAL_NAME];
+
+	journal_file_name(position, RESUME, kept);
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		if (strlen(entry->d_name) == strlen(kept) &&
+		    strcmp(entry->d_name + 16, RESUME) == 0 &&
+		    strcmp(entry->d_name, kept) != 0) {
+			unlinkat(j->directory_fd, entry->d_name, 0);
+		}
+	}
+	if (d != NULL) {
+		closedir(d);
+	} else if (fd >= 0) {
+		close(fd);
+	}
 }

@@ -175,15 +175,6 @@ journal_segment_start(const struct journal *j, uint64_t position)
 	return start;
 }
 
-void
-journal_state_path(const struct journal *j, uint64_t start, char *out, size_t capacity)
-{
-	char name[JOURNAL_NAME];
-
-	journal_file_name(start, ".state", name);
-	snprintf(out, capacity, "%s/%s", j->directory, name);
-}
-
 static int
 remove_segment(struct journal *j, uint64_t start, struct err *e)
 {

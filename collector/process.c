@@ -10,36 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "collector/process_state.h"
 #include "collector/quarantine.h"
 #include "common/log.h"
 #include "common/message.h"
 
 #define RETRY_NS   100000000L /* between looks whether to give up */
 #define RETRY_WAIT 10         /* looks between attempts */
-
-struct process {
-	struct process_settings settings;
-	struct sessions *sessions;
-	struct tables *tables;
-	struct store *store;
-	struct source_id source;
-	struct journal *journal;
-	struct quarantine *quarantine; /* with a journal */
-
-	uint64_t position; /* everything before has been handled */
-	uint64_t complete; /* the store has everything before */
-	uint64_t pending;  /* partitions of the store have this: flush exactly there */
-	uint64_t segment;  /* of the journal; its state is on disk */
-	bool has_segment;
-	bool is_live;
-	bool is_broken; /* source and store do not belong together */
-	bool is_counting;
-	bool is_dirty;    /* something was counted since the last flush */
-	uint64_t held_ns; /* arrival of the first of it */
-	uint64_t now_ns;  /* latest arrival */
-	atomic_bool gives_up;
-	struct process_counts counts;
-};
 
 int
 process_new(const struct process_settings *s, struct elements *elements,
@@ -59,6 +36,7 @@ process_new(const struct process_settings *s, struct elements *elements,
 	p->source = *source;
 	p->journal = journal;
 	p->is_counting = true;
+	p->has_resume = journal != NULL; /* of a crash */
 	p->sessions = sessions_new(&s->sessions, elements, tables_add_set, tables);
 	if (p->sessions == NULL) {
 		rc = err_set(e, -ENOMEM, "no memory for sessions");
@@ -139,6 +117,18 @@ process_counts(const struct process *p, struct process_counts *ret)
 	ret->held = sessions_held(p->sessions);
 }
 
+/* The journal may lose what lies before this position: then it cannot tell any more
+ * which messages of a spool the store has.  So what is known here is kept as it is. */
+static int
+save_resume(struct process *p, struct err *e)
+{
+	char path[PATH_MAX];
+
+	journal_resume_path(p->journal, p->position, path, sizeof path);
+	p->has_resume = true;
+	return sessions_save(p->sessions, path, e);
+}
+
 /* The store may hold nothing that the journal could lose: the journal first. */
 static int
 commit(struct process *p, bool finished, struct err *e)
@@ -147,6 +137,10 @@ commit(struct process *p, bool finished, struct err *e)
 
 	if (p->journal != NULL) {
 		rc = journal_sync(p->journal, p->position, e);
+	}
+	if (rc == 0 && p->journal != NULL &&
+	    journal_is_unsynced(p->journal, p->position)) {
+		rc = save_resume(p, e);
 	}
 	if (rc == 0) {
 		rc = tables_flush(
@@ -166,10 +160,24 @@ wait_to_retry(struct process *p)
 	return !atomic_load(&p->gives_up);
 }
 
+/* What the store has made needless goes. */
+static void
+tidy_journal(struct process *p)
+{
+	struct err e;
+
+	if (p->has_resume) {
+		journal_forget_resumes(p->journal, p->complete);
+		p->has_resume = journal_is_unsynced(p->journal, p->complete);
+	}
+	if (journal_trim(p->journal, p->complete, &e) < 0) {
+		log_warning("%s; the journal keeps growing until that works", e.text);
+	}
+}
+
 static int
 flush(struct process *p, bool finished, struct err *e)
 {
-	struct err trouble;
 	bool has_failed = false;
 	int rc;
 
@@ -197,9 +205,8 @@ flush(struct process *p, bool finished, struct err *e)
 	}
 	p->is_dirty = false;
 	p->counts.flushes++;
-	if (p->journal != NULL && journal_trim(p->journal, p->complete, &trouble) < 0) {
-		log_warning(
-		    "%s; the journal keeps growing until that works", trouble.text);
+	if (p->journal != NULL) {
+		tidy_journal(p);
 	}
 	return 0;
 }
@@ -348,7 +355,9 @@ handle_messages(struct process *p, const struct frame *f, struct err *e)
 		/* Receivers cut whole messages: anything else is one bad message. */
 		size_t length =
 		    n <= 0 || (size_t)n > f->length - at ? f->length - at : (size_t)n;
-		rc = handle_message(p, f, at, length, e);
+		rc = f->position + at + length <= p->resumed
+			 ? 0
+			 : handle_message(p, f, at, length, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -380,15 +389,17 @@ save_state(struct process *p, const struct frame *f)
 	}
 }
 
+/* is_idle: all that is in the journal has been handled. */
 static bool
-is_due(const struct process *p)
+is_due(const struct process *p, bool is_idle)
 {
 	if (!p->is_dirty || p->pending > p->complete) {
 		return false;
 	}
-	/* After a crash the numbers of messages in there may not be known: the state at
-	 * its end must be on disk before the store has a part of it. */
-	if (p->journal != NULL && journal_is_unsynced(p->journal, p->position)) {
+	/* A crash in mid flush would leave parts of the store at a position that the
+	 * journal may have lost: rather beyond that, if there is anything beyond. */
+	if (p->journal != NULL && !is_idle &&
+	    journal_is_unsynced(p->journal, p->position)) {
 		return false;
 	}
 	return sessions_are_full(p->sessions) ||
@@ -401,8 +412,11 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 {
 	int rc;
 
+	if (f->kind != FRAME_TICK && f->end <= p->resumed) {
+		return 0;
+	}
 	p->now_ns = f->arrival_ns;
-	if (is_due(p)) {
+	if (is_due(p, f->kind == FRAME_TICK)) {
 		rc = flush(p, false, e);
 		if (rc < 0) {
 			return rc;
@@ -437,157 +451,4 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 		p->counts.refused += p->is_counting;
 	}
 	return move_to(p, f->end, e);
-}
-
-int
-process_resume(struct process *p, struct err *e)
-{
-	int rc = store_progress(p->store, &p->source, &p->complete, &p->pending, e);
-
-	if (rc < 0) {
-		return rc;
-	}
-	sessions_set_counting(p->sessions, p->complete == 0);
-	p->is_counting = p->complete == 0;
-	return 0;
-}
-
-/* Loads the state of the segment that holds the complete position, or of an earlier
- * one.  *ret_start: where to read from. */
-static int
-load_state(struct process *p, uint64_t *ret_start, struct err *e)
-{
-	uint64_t oldest = journal_segment_start(p->journal, 0);
-	uint64_t start = journal_segment_start(p->journal, p->complete);
-
-	if (p->complete < oldest) {
-		return err_set(e, -EPROTO,
-		    "the store has the journal %s up to position %" PRIu64
-		    ", but the journal begins at %" PRIu64
-		    ": what was between is stored elsewhere; use the store that "
-		    "belongs "
-		    "to this journal, or give this store an empty --journal",
-		    p->source.text, p->complete, oldest);
-	}
-	for (;;) {
-		char path[PATH_MAX];
-		int rc;
-		journal_state_path(p->journal, start, path, sizeof path);
-		rc = sessions_load(p->sessions, path, e);
-		if (rc == -ENOENT && start == 0) {
-			rc = 0; /* nothing came before */
-		}
-		if (rc == -ENOENT && start == oldest) {
-			return err_set(e, rc,
-			    "%s is missing: restore it, or make it an empty file to go "
-			    "on without the templates it held",
-			    path);
-		}
-		if (rc != -ENOENT) {
-			*ret_start = start;
-			return rc;
-		}
-		start = journal_segment_start(p->journal, start - 1);
-	}
-}
-
-struct replay {
-	struct process *p;
-	struct err *e;
-};
-
-static int
-replay_frame(const struct frame *f, void *data)
-{
-	struct replay *r = data;
-
-	return process_frame(r->p, f, r->e);
-}
-
-struct closing {
-	struct process *p;
-	unsigned count;
-};
-
-static void
-close_orphan(uint32_t session, const struct session_identity *identity, void *data)
-{
-	static const char reason[] = "the collector was started again";
-	struct closing *c = data;
-	struct err e;
-	size_t room;
-	uint8_t *at = journal_reserve(c->p->journal, &room);
-
-	(void)identity;
-	/* No room: the next start closes the rest. */
-	if (at != NULL && room >= sizeof reason) {
-		memcpy(at, reason, sizeof reason - 1);
-		if (journal_commit(c->p->journal, FRAME_CLOSE, session, 0, c->p->now_ns,
-			sizeof reason - 1, &e) == 0) {
-			c->count++;
-		}
-	}
-}
-
-/* Connections do not outlive the process.  Their end is written down like any other, so
- * that every later replay sees it at the same place. */
-static int
-close_orphans(struct process *p, struct err *e)
-{
-	struct closing c = {.p = p};
-	struct journal_buffer *b = NULL;
-	struct frame f;
-	size_t at = 0;
-	int rc;
-
-	sessions_each_open(p->sessions, close_orphan, &c);
-	rc = journal_write(p->journal, &b, e);
-	while (rc == 0 && b != NULL && journal_buffer_next(b, &at, &f) > 0) {
-		rc = process_frame(p, &f, e);
-	}
-	journal_buffer_return(p->journal, b);
-	return rc;
-}
-
-int
-process_replay(struct process *p, struct err *e)
-{
-	struct replay r = {.p = p, .e = e};
-	uint64_t start = 0, end = journal_end(p->journal);
-	int rc;
-
-	rc = process_resume(p, e);
-	if (rc < 0) {
-		return rc;
-	}
-	if (p->pending > end || p->complete > end) {
-		return err_set(e, -EPROTO,
-		    "the store has the journal %s up to position %" PRIu64
-		    ", but the journal ends at %" PRIu64
-		    ": it is an older copy; put back the right one, or give this store "
-		    "an empty --journal",
-		    p->source.text, p->pending > p->complete ? p->pending : p->complete,
-		    end);
-	}
-	rc = load_state(p, &start, e);
-	if (rc == 0) {
-		rc = journal_replay(p->journal, start, replay_frame, &r, e);
-	}
-	if (rc < 0) {
-		return rc;
-	}
-	if (p->pending > p->complete) {
-		return err_set(e, -EPROTO,
-		    "the store has parts of the journal %s up to position %" PRIu64
-		    ", which is no end of a message there: put back the right journal, "
-		    "or start with an empty --store and --journal",
-		    p->source.text, p->pending);
-	}
-	/* A journal that was full has room again only after this. */
-	rc = process_flush(p, false, e);
-	if (rc == 0) {
-		rc = close_orphans(p, e);
-	}
-	p->is_live = true;
-	return rc;
 }

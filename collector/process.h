@@ -2,7 +2,9 @@
  * (a table full, or flush_interval of arrival time passed); replays after a crash.
  *
  * A flush ends at the end of a message or frame.  The journal is durable up to there
- * before the store commits it, and is trimmed afterwards.  What the store has complete
+ * before the store commits it, and is trimmed afterwards.  Where a sync of it failed,
+ * what sessions know at that very position is made durable instead, and a start goes on
+ * from there.  What the store has complete
  * is read again for its templates and sequence numbers only.
  * Threads: one; the processing thread, or main when importing and replaying. */
 #ifndef COLLECTOR_PROCESS_H
