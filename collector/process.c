@@ -416,6 +416,9 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 		return 0;
 	}
 	p->now_ns = f->arrival_ns;
+	if (p->held_ns > p->now_ns) {
+		p->held_ns = p->now_ns; /* the clock was set back */
+	}
 	if (is_due(p, f->kind == FRAME_TICK)) {
 		rc = flush(p, false, e);
 		if (rc < 0) {

@@ -370,6 +370,24 @@ test_silence_after_a_failed_sync_does_not_keep_tables_from_the_store(void **stat
 	end(&w);
 }
 
+static void
+test_a_clock_that_is_set_back_does_not_keep_tables_from_the_store(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	connect_exporter(&w, 0, 0);
+	send_messages(&w, 0, 4);
+	write_and_process(&w);
+	w.now_ns -= 86400 * NS_PER_SECOND;
+	tick(&w);
+	w.now_ns += 11 * NS_PER_SECOND;
+	tick(&w);
+	assert_string_equal(counted(&w), "4");
+	end(&w);
+}
+
 int
 main(void)
 {
@@ -382,6 +400,8 @@ main(void)
 		test_nothing_that_the_disk_kept_is_lost_after_a_failed_sync),
 	    cmocka_unit_test(
 		test_silence_after_a_failed_sync_does_not_keep_tables_from_the_store),
+	    cmocka_unit_test(
+		test_a_clock_that_is_set_back_does_not_keep_tables_from_the_store),
 	};
 
 	log_set_level(LOG_ERROR);
