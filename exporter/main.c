@@ -24,33 +24,33 @@ list_elements(const struct options *o, struct err *e)
 	return rc;
 }
 
-/* Of the spool, or of those inside, which several collectors have. */
+static int
+print_spool(const struct options *o, const char *directory, struct err *e)
+{
+	struct spool_counts c;
+	int rc = spool_status(directory, &c, e);
+
+	if (rc == 0) {
+		summary_print_spool(directory, &c, o->summary == SUMMARY_JSON, stdout);
+	}
+	return rc;
+}
+
+/* Of the spool, and of those inside, which several collectors have. */
 static int
 print_spools(const struct options *o, struct err *e)
 {
 	char inner[PATH_MAX];
-	struct spool_counts c;
-	bool is_json = o->summary == SUMMARY_JSON;
-	unsigned n = 0;
-	int rc;
+	int rc = 0;
 
-	for (;; n++) {
+	for (unsigned n = 0; rc == 0; n++) {
 		(void)snprintf(inner, sizeof inner, "%s/%u", o->spool, n + 1);
-		if (access(inner, F_OK) != 0) {
-			break;
+		if (!spool_is_there(inner)) {
+			return n > 0 && !spool_is_there(o->spool)
+				   ? 0
+				   : print_spool(o, o->spool, e);
 		}
-		rc = spool_status(inner, &c, e);
-		if (rc < 0) {
-			return rc;
-		}
-		summary_print_spool(inner, &c, is_json, stdout);
-	}
-	if (n > 0) {
-		return 0;
-	}
-	rc = spool_status(o->spool, &c, e);
-	if (rc == 0) {
-		summary_print_spool(o->spool, &c, is_json, stdout);
+		rc = print_spool(o, inner, e);
 	}
 	return rc;
 }

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,6 +73,42 @@ make_directory(const struct options *o, struct err *e)
 	return rc == 0 && o->user != NULL ? privileges_raise(e) : rc;
 }
 
+static void
+tell_left_behind(const char *directory)
+{
+	struct spool_counts c;
+	struct err e = {0};
+
+	if (spool_status(directory, &c, &e) < 0) {
+		log_warning("%s", e.text);
+	} else if (c.held_messages > 0) {
+		log_warning("%s holds %" PRIu64
+			    " records of runs with other --to or --delivery, which "
+			    "this one leaves there; flowpair-exporter --deliver-only "
+			    "--spool %s --to URI delivers them",
+		    directory, c.held_records, directory);
+	}
+}
+
+/* One sender has DIR, several have DIR/1 to DIR/n. */
+static void
+tell_of_other_spools(const char *directory, unsigned n)
+{
+	char inner[PATH_MAX];
+
+	if (n > 1 && spool_is_there(directory)) {
+		tell_left_behind(directory);
+	}
+	for (unsigned i = n > 1 ? n + 1 : 1;; i++) {
+		if (snprintf(inner, sizeof inner, "%s/%u", directory, i) >=
+			(int)sizeof inner ||
+		    !spool_is_there(inner)) {
+			return;
+		}
+		tell_left_behind(inner);
+	}
+}
+
 int
 run_open_senders(struct run *r, const struct export_preamble *preamble, struct err *e)
 {
@@ -90,6 +127,9 @@ run_open_senders(struct run *r, const struct export_preamble *preamble, struct e
 	}
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		rc = open_sender(r, i, preamble, e);
+	}
+	if (rc == 0 && o->spool != NULL) {
+		tell_of_other_spools(o->spool, n);
 	}
 	return rc;
 }

@@ -242,8 +242,8 @@ count_spool(struct sender *s, struct sender_counts *ret)
 {
 	const struct spool_counts *now = &ret->spool, *then = &s->opened;
 
-	ret->messages = now->acknowledged_messages - then->acknowledged_messages;
-	ret->records = now->acknowledged_records - then->acknowledged_records;
+	ret->messages = now->delivered_messages - then->delivered_messages;
+	ret->records = now->delivered_records - then->delivered_records;
 	ret->held_messages = now->held_messages;
 	ret->held_records = now->held_records;
 	ret->spool_full_messages =
@@ -267,6 +267,7 @@ sender_counts(struct sender *s, struct sender_counts *ret)
 	    .queue_full_records = atomic_load(&s->queue_full_records),
 	    .duplicate_messages = atomic_load(&s->duplicate_messages),
 	    .duplicate_records = atomic_load(&s->duplicate_records),
+	    .unconfirmed_records = atomic_load(&s->unconfirmed_records),
 	    .connects = atomic_load(&s->connects),
 	    .failures = atomic_load(&s->failures),
 	    .failovers = atomic_load(&s->failovers),

@@ -51,7 +51,8 @@ struct sender_settings {
 struct sender_counts {
 	/* Delivered by this run: acknowledged, or taken by a transport without that. */
 	uint64_t messages, records;
-	uint64_t sent_messages, bytes;        /* written, again where they had to be */
+	uint64_t unconfirmed_records;  /* of these: taken by a transport without that */
+	uint64_t sent_messages, bytes; /* written, again where they had to be */
 	uint64_t held_messages, held_records; /* not delivered yet */
 	bool is_kept;                         /* what is held stays in a directory */
 	/* Of this run; what was given up at the end is in all three. */

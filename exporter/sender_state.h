@@ -64,7 +64,8 @@ struct sender {
 
 	_Atomic uint64_t sent_messages, bytes, queue_full_messages, queue_full_records,
 	    too_long_messages, too_long_records, refreshes, connects, failures,
-	    failovers, refusals, fragmented, duplicate_messages, duplicate_records;
+	    failovers, refusals, fragmented, duplicate_messages, duplicate_records,
+	    unconfirmed_records;
 	struct spool_counts opened; /* as it was found */
 	pthread_mutex_t lock;       /* of what follows */
 	struct spool_counts counts; /* as of the last change */

@@ -62,6 +62,7 @@ static void
 take(struct sender *s, size_t n)
 {
 	struct outbox_taken taken = {0};
+	struct spool_counts before, after;
 
 	outbox_take(s->outbox, n, &taken);
 	sender_bump(&s->sent_messages, taken.messages);
@@ -70,7 +71,13 @@ take(struct sender *s, size_t n)
 	s->is_proven = true;
 	if (!s->is_acknowledged && taken.messages > 0) {
 		s->contact_ns = clock_monotonic_ns();
+		spool_counts(s->spool, &before);
 		(void)outbox_acknowledge(s->outbox, outbox_position(s->outbox));
+		spool_counts(s->spool, &after);
+		if (sender_uri(s)->ops != &transport_file) {
+			sender_bump(&s->unconfirmed_records,
+			    after.delivered_records - before.delivered_records);
+		}
 		sender_publish(s);
 	}
 }

@@ -514,8 +514,8 @@ spool_counts(const struct spool *s, struct spool_counts *ret)
 	    .next = s->next,
 	    .messages = s->next,
 	    .records = s->total,
-	    .acknowledged_messages = s->ledger.acknowledged_messages,
-	    .acknowledged_records = s->ledger.acknowledged_records,
+	    .delivered_messages = s->ledger.delivered_messages,
+	    .delivered_records = s->ledger.delivered_records,
 	    .held_messages = s->held_messages,
 	    .held_records = s->held_records,
 	    .bytes = s->bytes,
@@ -524,9 +524,8 @@ spool_counts(const struct spool *s, struct spool_counts *ret)
 	};
 	memcpy(ret->id, s->ledger.id, sizeof ret->id);
 	ret->lost_messages =
-	    ret->messages - ret->acknowledged_messages - ret->held_messages;
-	ret->lost_records =
-	    ret->records - ret->acknowledged_records - ret->held_records;
+	    ret->messages - ret->delivered_messages - ret->held_messages;
+	ret->lost_records = ret->records - ret->delivered_records - ret->held_records;
 }
 
 /* Settling. */
@@ -550,8 +549,8 @@ spool_release(struct spool *s, uint64_t number, uint64_t total, bool is_delivere
 		p->total_first = total_to;
 	}
 	if (is_delivered) {
-		s->ledger.acknowledged_messages += messages - s->held_messages;
-		s->ledger.acknowledged_records += records - s->held_records;
+		s->ledger.delivered_messages += messages - s->held_messages;
+		s->ledger.delivered_records += records - s->held_records;
 	}
 	if (number > s->ledger.first) {
 		s->ledger.first = number;

@@ -4,7 +4,7 @@
  * what lies in the queue's memory.
  *
  * Messages are numbered by 64 bits, one by one; numbers are never used twice under one
- * spool id.  handed = acknowledged + held + lost, in messages and in data records,
+ * spool id.  handed = delivered + held + lost, in messages and in data records,
  * holds at any moment and over all runs.
  *
  * A bound on its bytes: when it is reached, input that can wait does (spool_append
@@ -45,7 +45,7 @@ struct spool_counts {
 	uint8_t id[16];
 	uint64_t first, next; /* numbers: oldest held (or next), of the next message */
 	uint64_t messages, records; /* ever handed over; records: data records */
-	uint64_t acknowledged_messages, acknowledged_records;
+	uint64_t delivered_messages, delivered_records;
 	uint64_t held_messages, held_records;
 	uint64_t lost_messages, lost_records; /* dropped when full, or damaged */
 	uint64_t bytes;                       /* on disk */
@@ -121,6 +121,8 @@ bool spool_welcome(struct spool *s, uint64_t wanted);
 void spool_release(struct spool *s, uint64_t number, uint64_t total, bool is_delivered);
 
 void spool_counts(const struct spool *s, struct spool_counts *ret);
+/* Whether there is a spool in this directory. */
+bool spool_is_there(const char *directory);
 /* Of a directory, without taking it; somebody may be using it. */
 int spool_status(const char *directory, struct spool_counts *ret, struct err *e);
 

@@ -126,8 +126,8 @@ spool_write_ledger(const struct spool_ledger *l, uint8_t out[static SPOOL_SLOT])
 	store_u64(out + 32, l->first);
 	store_u64(out + 40, l->next);
 	store_u64(out + 48, l->total);
-	store_u64(out + 56, l->acknowledged_messages);
-	store_u64(out + 64, l->acknowledged_records);
+	store_u64(out + 56, l->delivered_messages);
+	store_u64(out + 64, l->delivered_records);
 	store_u64(out + 72, l->sent);
 	store_u64(
 	    out + 80, (l->has_sent ? HAS_SENT : 0) | (l->is_running ? IS_RUNNING : 0));
@@ -149,14 +149,14 @@ read_slot(const uint8_t slot[static SPOOL_SLOT], struct spool_ledger *ret)
 	ret->first = load_u64(slot + 32);
 	ret->next = load_u64(slot + 40);
 	ret->total = load_u64(slot + 48);
-	ret->acknowledged_messages = load_u64(slot + 56);
-	ret->acknowledged_records = load_u64(slot + 64);
+	ret->delivered_messages = load_u64(slot + 56);
+	ret->delivered_records = load_u64(slot + 64);
 	ret->sent = load_u64(slot + 72);
 	ret->has_sent = (flags & HAS_SENT) != 0;
 	ret->is_running = (flags & IS_RUNNING) != 0;
 	return ret->next <= COUNT_MAX && ret->total <= COUNT_MAX &&
-	       ret->first <= ret->next && ret->acknowledged_messages <= ret->next &&
-	       ret->acknowledged_records <= ret->total;
+	       ret->first <= ret->next && ret->delivered_messages <= ret->next &&
+	       ret->delivered_records <= ret->total;
 }
 
 int

@@ -41,7 +41,7 @@ struct spool_ledger {
 	uint64_t first; /* nothing before it is held */
 	uint64_t next;  /* no number below may be given to a new message */
 	uint64_t total; /* data records of the spool before `next` */
-	uint64_t acknowledged_messages, acknowledged_records;
+	uint64_t delivered_messages, delivered_records;
 	uint64_t sent; /* segments that begin at or before it may have been sent */
 	bool has_sent;
 	bool is_running; /* some exporter began and did not end in order */

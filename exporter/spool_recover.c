@@ -345,8 +345,8 @@ settle_account(struct spool *s, bool is_new, const uint8_t id[16], bool has_id)
 	struct spool_ledger *l = &s->ledger;
 
 	if (is_new && s->count > 0) {
-		l->first = l->acknowledged_messages = s->parts[0].first;
-		l->acknowledged_records = s->parts[0].total_first;
+		l->first = l->delivered_messages = s->parts[0].first;
+		l->delivered_records = s->parts[0].total_first;
 	}
 	if (is_new && has_id) {
 		memcpy(l->id, id, 16);
@@ -356,11 +356,11 @@ settle_account(struct spool *s, bool is_new, const uint8_t id[16], bool has_id)
 		s->total = l->total > s->total ? l->total : s->total;
 	}
 	/* A ledger of another time than the segments: nothing can be lost twice. */
-	if (l->acknowledged_messages > s->next - s->held_messages) {
-		l->acknowledged_messages = s->next - s->held_messages;
+	if (l->delivered_messages > s->next - s->held_messages) {
+		l->delivered_messages = s->next - s->held_messages;
 	}
-	if (l->acknowledged_records > s->total - s->held_records) {
-		l->acknowledged_records = s->total - s->held_records;
+	if (l->delivered_records > s->total - s->held_records) {
+		l->delivered_records = s->total - s->held_records;
 	}
 }
 
@@ -397,6 +397,15 @@ spool_recover(struct spool *s, bool is_status, struct err *e)
 		    s->directory);
 	}
 	return 0;
+}
+
+bool
+spool_is_there(const char *directory)
+{
+	char path[PATH_MAX];
+
+	return snprintf(path, sizeof path, "%s/ledger", directory) < (int)sizeof path &&
+	       access(path, F_OK) == 0;
 }
 
 static int

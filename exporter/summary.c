@@ -162,6 +162,8 @@ text_delivery(const struct summary_delivery *d, FILE *out)
 	bool is_held = c->held_records > 0 || c->held_messages > 0;
 
 	line(out, "delivered", c->records, d->to);
+	text_if(out, "  unconfirmed", c->unconfirmed_records,
+	    "taken by the transport, acknowledged by nobody");
 	line(out, "  messages", c->messages, "");
 	line(out, "  octets", c->bytes, c->sent_messages > c->messages ? "sent" : "");
 	if (is_held) {
@@ -194,16 +196,18 @@ format_id(const uint8_t id[static 16], char out[static 33])
 static void
 text_spool(const char *name, const struct spool_counts *c, FILE *out)
 {
-	char id[33], note[64];
+	char id[33], note[128];
 
 	format_id(c->id, id);
 	fprintf(out, "%-*s %s  %s\n", LABEL, "spool", id, name);
 	(void)snprintf(
 	    note, sizeof note, "records in %" PRIu64 " messages", c->messages);
 	line(out, "handed over", c->records, note);
-	(void)snprintf(note, sizeof note, "records in %" PRIu64 " messages",
-	    c->acknowledged_messages);
-	line(out, "acknowledged", c->acknowledged_records, note);
+	(void)snprintf(note, sizeof note,
+	    "records in %" PRIu64 " messages: acknowledged, or taken by a transport "
+	    "without that",
+	    c->delivered_messages);
+	line(out, "delivered", c->delivered_records, note);
 	(void)snprintf(
 	    note, sizeof note, "records in %" PRIu64 " messages", c->held_messages);
 	line(out, "held", c->held_records, note);
@@ -321,6 +325,7 @@ json_delivery(const struct summary_delivery *d, FILE *out)
 	json_text(out, d->to);
 	json_number(out, "messages", c->messages);
 	json_number(out, "records", c->records);
+	json_number(out, "unconfirmed_records", c->unconfirmed_records);
 	json_number(out, "sent_messages", c->sent_messages);
 	json_number(out, "bytes", c->bytes);
 	json_number(out, "held_messages", c->held_messages);
@@ -361,8 +366,8 @@ json_spool(const char *name, const struct spool_counts *c, FILE *out)
 	fprintf(out, ",\"id\":\"%s\"", id);
 	json_number(out, "messages", c->messages);
 	json_number(out, "records", c->records);
-	json_number(out, "acknowledged_messages", c->acknowledged_messages);
-	json_number(out, "acknowledged_records", c->acknowledged_records);
+	json_number(out, "delivered_messages", c->delivered_messages);
+	json_number(out, "delivered_records", c->delivered_records);
 	json_number(out, "held_messages", c->held_messages);
 	json_number(out, "held_records", c->held_records);
 	json_number(out, "lost_messages", c->lost_messages);

@@ -86,8 +86,8 @@ repair_ledger(uint8_t *to)
 	struct spool_ledger l = {.first = to[39],
 	    .next = to[47],
 	    .total = to[55],
-	    .acknowledged_messages = to[63],
-	    .acknowledged_records = to[71],
+	    .delivered_messages = to[63],
+	    .delivered_records = to[71],
 	    .sent = to[79],
 	    .has_sent = to[87] % 2 == 1,
 	    .is_running = to[88] % 2 == 1};
@@ -112,7 +112,7 @@ open_spool(struct spool_counts *ret)
 	}
 	spool_counts(s, ret);
 	if (ret->messages !=
-		ret->acknowledged_messages + ret->held_messages + ret->lost_messages ||
+		ret->delivered_messages + ret->held_messages + ret->lost_messages ||
 	    ret->held_messages > ret->next - ret->first ||
 	    ret->lost_messages > ret->messages || ret->lost_records > ret->records) {
 		abort();

@@ -76,7 +76,7 @@ def test_what_is_kept_without_a_collector_is_delivered_later(
     assert sender["dropped_records"] == 0
     before = status()
     assert before["records"] == before["held_records"] == 30000
-    assert before["first"] == 0 and before["acknowledged_records"] == 0
+    assert before["first"] == 0 and before["delivered_records"] == 0
     assert not before["running"]
     text = run(programs.exporter, "--spool-status", "--spool", tmp_path / "spool").stdout
     assert before["id"] in text and "30 000" in text
@@ -87,7 +87,7 @@ def test_what_is_kept_without_a_collector_is_delivered_later(
     assert count(run, programs, tmp_path / "store") == 30000
     after = status()
     assert after["id"] == before["id"] and after["records"] == 30000
-    assert after["acknowledged_records"] == 30000 and after["held_records"] == 0
+    assert after["delivered_records"] == 30000 and after["held_records"] == 0
     assert after["bytes"] == 0
 
 
@@ -114,7 +114,7 @@ def test_exporter_killed_at_random_moments_loses_nothing_that_was_handed_over(
     if ledger["held_records"] > 0:
         assert "the last run ended without totals" in done.stderr
     after = status()
-    assert after["records"] == ledger["records"] == after["acknowledged_records"]
+    assert after["records"] == ledger["records"] == after["delivered_records"]
     assert after["held_records"] == after["lost_records"] == 0
     c.stop()
     assert count(run, programs, tmp_path / "store") == after["records"]
@@ -151,8 +151,54 @@ def test_everything_goes_to_each_collector_that_is_to_have_all(
     for c, store in zip(both, stores):
         c.stop()
         assert count(run, programs, store) == 10000
-    assert status(tmp_path / "spool" / "1")["acknowledged_records"] == 10000
-    assert status(tmp_path / "spool" / "2")["acknowledged_records"] == 10000
+    assert status(tmp_path / "spool" / "1")["delivered_records"] == 10000
+    assert status(tmp_path / "spool" / "2")["delivered_records"] == 10000
+
+
+def test_what_is_left_where_other_targets_had_it_is_told_and_deliverable(
+        run, programs, trace, collector, certificates, status, free_port, tmp_path):
+    spool = tmp_path / "spool"
+
+    def export(rows, *more, ports, **how):
+        return run(programs.exporter, *more, *("--trace-csv", trace(rows)) if rows else (),
+                   *(w for p in ports for w in ("--to", f"tls://127.0.0.1:{p}")),
+                   "--summary", "json", "--give-up", "100ms", "--spool", spool,
+                   *certificates.options("client"), **how)
+
+    export(500, ports=[free_port()], status=1)
+    stores = [tmp_path / name for name in ("a", "b")]
+    both = [collector(store=store) for store in stores]
+    ports = [c.port for c in both]
+    done = export(300, "--delivery", "duplicate", ports=ports)
+    assert f"{spool} holds 500 records of runs with other --to" in done.stderr
+    assert "--deliver-only" in done.stderr
+    assert {s["directory"]: s["held_records"] for s in map(json.loads, run(
+        programs.exporter, "--spool-status", "--spool", spool, "--summary", "json")
+        .stdout.splitlines())} == {f"{spool}/1": 0, f"{spool}/2": 0, str(spool): 500}
+    done = export(0, "--deliver-only", ports=ports[:1])
+    assert "other --to" not in done.stderr
+    done = export(200, "--delivery", "duplicate", ports=[free_port(), ports[1]], status=1)
+    done = export(0, "--deliver-only", ports=ports[:1])
+    assert f"{spool}/1 holds 200 records of runs with other --to" in done.stderr
+    for c in both:
+        c.stop()
+    assert [count(run, programs, store) for store in stores] == [800, 500]
+
+
+def test_what_nobody_acknowledged_is_called_so(
+        run, programs, trace, collector, certificates, free_port, tmp_path):
+    command = [programs.exporter, "--trace-csv", trace(700), "--summary"]
+    lost = "--to", f"udp://127.0.0.1:{free_port()}"
+    sender = json.loads(run(*command, "json", *lost, status=None).stdout)["sender"]
+    assert sender["unconfirmed_records"] == sender["records"] > 0
+    assert "unconfirmed" in run(*command, "text", *lost, status=None).stdout
+    c = collector()
+    kept = "--to", f"tls://127.0.0.1:{c.port}", *certificates.options("client")
+    sender = json.loads(run(*command, "json", *kept).stdout)["sender"]
+    assert (sender["records"], sender["unconfirmed_records"]) == (700, 0)
+    file = "--to", f"file:{tmp_path / 'out.ipfix'}"
+    sender = json.loads(run(*command, "json", *file).stdout)["sender"]
+    assert (sender["records"], sender["unconfirmed_records"]) == (700, 0)
 
 
 def test_the_second_collector_takes_over_when_the_first_stays_away(

@@ -147,8 +147,8 @@ check_account(const struct model *m)
 	assert_int_equal(c.records, total_before(m, m->next));
 	assert_int_equal(c.held_messages, messages[HELD]);
 	assert_int_equal(c.held_records, records[HELD]);
-	assert_int_equal(c.acknowledged_messages, messages[ACKNOWLEDGED]);
-	assert_int_equal(c.acknowledged_records, records[ACKNOWLEDGED]);
+	assert_int_equal(c.delivered_messages, messages[ACKNOWLEDGED]);
+	assert_int_equal(c.delivered_records, records[ACKNOWLEDGED]);
 	assert_int_equal(c.lost_messages, messages[LOST]);
 	assert_int_equal(c.lost_records, records[LOST]);
 	assert_true(c.bytes <= MAX_BYTES);

@@ -77,14 +77,14 @@ the_account_outlives_segments_and_runs(void **state)
 	assert_int_equal(c.first, 250);
 	assert_int_equal(c.next, 300);
 	assert_int_equal(c.records, 300 * 299 / 2);
-	assert_int_equal(c.acknowledged_records, 250 * 249 / 2);
+	assert_int_equal(c.delivered_records, 250 * 249 / 2);
 	assert_int_equal(c.held_messages, 50);
 	release(s, 300);
 	spool_close(s, true);
 	s = open_spool(directory);
 	spool_counts(s, &c);
 	assert_int_equal(c.records, 300 * 299 / 2);
-	assert_int_equal(c.acknowledged_records, 300 * 299 / 2);
+	assert_int_equal(c.delivered_records, 300 * 299 / 2);
 	assert_int_equal(c.held_messages + c.lost_messages + c.bytes, 0);
 	spool_close(s, true);
 }
@@ -105,7 +105,7 @@ status_reads_what_somebody_uses(void **state)
 	assert_int_equal(spool_status(directory, &seen, &e), 0);
 	assert_int_equal(seen.records, 300);
 	assert_int_equal(seen.held_records, 270);
-	assert_int_equal(seen.acknowledged_records, 30);
+	assert_int_equal(seen.delivered_records, 30);
 	assert_int_equal(seen.lost_records, 0);
 	assert_int_equal(seen.bytes, mine.bytes);
 	assert_true(seen.is_running);
@@ -192,7 +192,7 @@ numbers_that_only_memory_had_are_not_given_twice(void **state)
 	assert_int_equal(spool_reach(s, 0), 2);
 	spool_release(s, 1, 5, true);
 	spool_counts(s, &c);
-	assert_int_equal(c.acknowledged_records, 5);
+	assert_int_equal(c.delivered_records, 5);
 	assert_int_equal(c.held_records, 6);
 	spool_release(s, 2, 11, false);
 	spool_counts(s, &c);
@@ -219,7 +219,7 @@ a_collector_that_knows_more_gives_the_spool_another_id(void **state)
 	assert_memory_not_equal(c.id, before.id, 16);
 	assert_int_equal(c.first, 2);
 	assert_int_equal(c.held_messages, 1);
-	assert_int_equal(c.acknowledged_messages, 2);
+	assert_int_equal(c.delivered_messages, 2);
 	assert_true(spool_welcome(s, 0));
 	spool_close(s, false);
 	s = open_spool(directory);
