@@ -83,7 +83,10 @@ struct sessions_settings {
 	void *cut_data;
 	unsigned max_sessions, max_domains; /* domains: of all sessions together */
 	unsigned max_templates, max_fields; /* per domain; per template */
-	unsigned max_spools; /* watermarks kept; more where the source has more */
+	size_t template_bytes; /* of all templates together; 0: 256 MiB.  Of this and of
+				  max_domains an equal share is free to each session,
+				  whatever others took */
+	unsigned max_spools;   /* watermarks kept; more where the source has more */
 	bool is_live; /* no import: what datagrams' sessions knew is kept for later */
 	/* Templates of datagrams are unknown when they were not repeated for so long
 	 * (RFC 7011 section 8.4); 0: never. */

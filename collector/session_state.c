@@ -203,10 +203,14 @@ put_all(struct output *o, const struct sessions *s)
 	for (unsigned i = 0; i <= s->bucket_mask; i++) {
 		const struct session *session = s->buckets[i];
 		for (; session != NULL; session = session->next) {
-			if (session->is_open) {
+			if (session->is_open && !session->is_orphan) {
 				put_session(o, session);
 			}
 		}
+	}
+	for (const struct session *x = s->oldest_orphan; x != NULL;
+	     x = x->newer_orphan) {
+		put_session(o, x);
 	}
 	put(o, 4, s->held_count);
 	for (const struct held *h = s->held_first; h != NULL; h = h->newer) {

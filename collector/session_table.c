@@ -212,9 +212,8 @@ unlink_session(struct sessions *s, struct session *session)
 	}
 }
 
-/* Nothing late can come any more. */
-static void
-end_sequence(struct sessions *s, struct domain *d)
+void
+domain_settle(struct sessions *s, struct domain *d)
 {
 	uint64_t lost = domain_end_sequences(s, d);
 
@@ -224,40 +223,6 @@ end_sequence(struct sessions *s, struct domain *d)
 		}
 		d->counts.lost += lost;
 	}
-}
-
-static struct session **
-orphan_bucket(const struct sessions *s, const struct session_identity *id)
-{
-	uint64_t hash = hash_bytes(id->peer, strlen(id->peer), s->seed);
-
-	return &s->orphans[hash & s->bucket_mask];
-}
-
-static bool
-is_same_peer(const struct session_identity *a, const struct session_identity *b)
-{
-	return a->port == b->port && strcmp(a->peer, b->peer) == 0 &&
-	       strcmp(a->transport, b->transport) == 0 &&
-	       strcmp(a->identity, b->identity) == 0;
-}
-
-/* The orphan of this peer, which is one no longer; NULL: there is none. */
-static struct session *
-take_orphan(struct sessions *s, const struct session_identity *id)
-{
-	struct session **at = orphan_bucket(s, id), *found;
-
-	while (*at != NULL && !is_same_peer(&(*at)->identity, id)) {
-		at = &(*at)->next_orphan;
-	}
-	found = *at;
-	if (found != NULL) {
-		*at = found->next_orphan;
-		found->next_orphan = NULL;
-		found->is_orphan = false;
-	}
-	return found;
 }
 
 /* No message came with which it could be counted. */
@@ -280,18 +245,17 @@ count_lost_in_spool(struct sessions *s, struct session *session)
 	session->lost_in_spool = 0;
 }
 
-/* Templates go at once; counters stay until they are taken. */
-static void
-close_session(struct sessions *s, struct session *session)
+void
+session_close(struct sessions *s, struct session *session)
 {
 	if (session->is_orphan) {
-		(void)take_orphan(s, &session->identity);
+		orphan_take(s, session);
 	}
 	count_lost_in_spool(s, session);
 	session_leave_spool(s, session);
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
-		end_sequence(s, d);
+		domain_settle(s, d);
 		held_drop(s, d, true);
 		s->template_bytes -= d->template_bytes;
 		d->template_bytes = 0;
@@ -311,23 +275,6 @@ close_session(struct sessions *s, struct session *session)
 	session_free(s, session);
 }
 
-void
-session_orphan(struct sessions *s, struct session *session)
-{
-	struct session **at = orphan_bucket(s, &session->identity);
-	struct session *other = take_orphan(s, &session->identity);
-
-	if (other != NULL) { /* it sent to two ports of ours: the later one stays */
-		close_session(s, other);
-	}
-	for (unsigned i = 0; i < session->domain_count; i++) {
-		end_sequence(s, session->domains[i]);
-	}
-	session->is_orphan = true;
-	session->next_orphan = *at;
-	*at = session;
-}
-
 static void
 close_idle_longest(struct sessions *s)
 {
@@ -343,7 +290,7 @@ close_idle_longest(struct sessions *s)
 		}
 	}
 	if (oldest != NULL) {
-		close_session(s, oldest);
+		session_close(s, oldest);
 	}
 }
 
@@ -363,7 +310,7 @@ sessions_add(
 {
 	struct session *session;
 
-	if (s->open >= s->settings.max_sessions) {
+	if (s->open >= s->settings.max_sessions && !orphans_close_oldest(s)) {
 		close_idle_longest(s);
 	}
 	session = session_new(s, number, identity);
@@ -392,7 +339,7 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
 	    sessions_find(s, session) != NULL) {
 		return; /* its messages are counted as of an unknown session */
 	}
-	known = take_orphan(s, &identity);
+	known = orphans_find(s, &identity);
 	if (known == NULL) {
 		added = sessions_add(s, session, &identity);
 		if (added != NULL) {
@@ -400,6 +347,7 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
 		}
 		return;
 	}
+	orphan_take(s, known);
 	memcpy(known->identity.name, identity.name, sizeof identity.name);
 	memcpy(known->identity.domains, identity.domains, sizeof identity.domains);
 	(void)domain_ranges_parse(identity.domains, &known->permitted); /* else none */
@@ -421,7 +369,7 @@ sessions_close(struct sessions *s, uint32_t session, uint64_t arrival_ns)
 	if (found->is_datagrams && s->settings.is_live) {
 		session_orphan(s, found);
 	} else {
-		close_session(s, found);
+		session_close(s, found);
 	}
 }
 
@@ -506,6 +454,15 @@ know_built_in(struct sessions *s, const struct session *session, struct domain *
 	}
 }
 
+/* Nobody's domains keep another out: an equal share is everybody's. */
+static bool
+has_room_for_domain(const struct sessions *s, const struct session *session)
+{
+	return s->domains < s->settings.max_domains ||
+	       session->domain_count <
+		   s->settings.max_domains / s->settings.max_sessions;
+}
+
 struct domain *
 session_domain(
     struct sessions *s, struct session *session, uint16_t version, uint32_t id)
@@ -518,7 +475,7 @@ session_domain(
 		return d;
 	}
 	/* Domain 0 is where the rest is counted: there is always room for it. */
-	if (id != 0 && s->domains >= s->settings.max_domains) {
+	if (id != 0 && !has_room_for_domain(s, session)) {
 		return NULL;
 	}
 	more = realloc(

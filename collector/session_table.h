@@ -7,7 +7,7 @@
 #include "collector/sequence.h"
 #include "collector/session.h"
 
-/* Memory that templates of all sessions may take together. */
+/* Memory that templates of all sessions may take together, if not said. */
 #define SESSION_TEMPLATE_BYTES (256u << 20)
 #define SESSION_LEARNED_MAX    4096u
 /* SCTP streams beside 0 whose sequence numbers are followed: of a domain, and of all
@@ -73,7 +73,9 @@ struct session {
 	struct domain
 	    *last;     /* most messages are of the same domain as the one before */
 	uint64_t used; /* counts messages of all sessions: the least is idle longest */
-	struct session *next, *next_orphan;
+	struct session *next;
+	struct session *next_orphan; /* of its bucket */
+	struct session *older_orphan, *newer_orphan;
 };
 
 struct sessions {
@@ -85,8 +87,9 @@ struct sessions {
 
 	struct session **buckets; /* by number */
 	struct session **orphans; /* by peer */
-	uint64_t seed;            /* of their hash */
-	unsigned bucket_mask;     /* of both */
+	struct session *oldest_orphan, *newest_orphan;
+	uint64_t seed;        /* of their hash */
+	unsigned bucket_mask; /* of both */
 	unsigned open, closed, domains, streams;
 	struct session *last;
 	uint64_t clock;  /* messages so far */
@@ -137,8 +140,21 @@ const struct template *domain_find_template(const struct sessions *s,
     const struct session *session, const struct domain *d, uint16_t id);
 /* Remembers a learned element for snapshots; templates that know it not yet do now. */
 void sessions_learned(struct sessions *s, const struct element *e);
-/* What datagrams left behind: the next session of the same peer takes it over. */
+/* Nothing late can come any more: what is missing is lost. */
+void domain_settle(struct sessions *s, struct domain *d);
+/* Templates go at once; counters stay until they are taken. */
+void session_close(struct sessions *s, struct session *session);
+
+/* session_orphan.c: what datagrams left behind; the next session of the same peer takes
+ * it over. */
 void session_orphan(struct sessions *s, struct session *session);
+/* The orphan of this peer; NULL: there is none. */
+struct session *orphans_find(
+    const struct sessions *s, const struct session_identity *id);
+/* It is one no longer. */
+void orphan_take(struct sessions *s, struct session *session);
+/* Closes the one that became one first; false: there is none. */
+bool orphans_close_oldest(struct sessions *s);
 
 /* session_held.c: data before its template.  False: no room. */
 bool held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes,

@@ -10,6 +10,25 @@ add_bytes(const struct template *t, void *data)
 	    sizeof *t + t->field_count * sizeof t->fields[0] + t->raw_length;
 }
 
+/* Nobody's templates keep another's out: an equal share is everybody's. */
+static bool
+has_room_for_templates(
+    const struct sessions *s, const struct session *session, size_t more)
+{
+	size_t most = s->settings.template_bytes, own = more;
+
+	if (most == 0) {
+		most = SESSION_TEMPLATE_BYTES;
+	}
+	if (s->template_bytes + more <= most) {
+		return true;
+	}
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		own += session->domains[i]->template_bytes;
+	}
+	return own <= most / s->settings.max_sessions;
+}
+
 void
 domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,
@@ -19,7 +38,7 @@ domain_read_templates(struct sessions *s, const struct session *session,
 	size_t bytes = 0;
 
 	/* A template in memory takes up to five times its length on the wire. */
-	if (s->template_bytes + 5 * cursor_left(&body) > SESSION_TEMPLATE_BYTES) {
+	if (!has_room_for_templates(s, session, 5 * cursor_left(&body))) {
 		counts->refused++;
 		return;
 	}

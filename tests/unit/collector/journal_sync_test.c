@@ -96,9 +96,8 @@ tear_down(void **state)
 static struct journal *
 open_journal(void)
 {
-	const struct journal_settings s = {.directory = directory,
-	    .segment_bytes = 4 << 20,
-	    .max_bytes = 64 << 20};
+	const struct journal_settings s = {
+	    .directory = directory, .segment_bytes = 4 << 20, .max_bytes = 64 << 20};
 	struct journal *j = NULL;
 	struct err e = {""};
 

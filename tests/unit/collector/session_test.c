@@ -16,6 +16,19 @@
 #include "common/message.h"
 #include "tests/unit/collector/support_session.h"
 
+static const struct template *seen;
+static int
+see_template(const struct template *t, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *data)
+{
+	(void)bytes;
+	(void)length;
+	(void)o;
+	(void)data;
+	seen = t;
+	return 1;
+}
+
 static void
 test_data_sets_with_a_template_come_out(void **state)
 {
@@ -212,6 +225,46 @@ test_domains_are_bounded(void **state)
 }
 
 static void
+test_one_session_cannot_keep_anothers_domains_out(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	for (uint32_t domain = 1; domain < 8; domain++) {
+		SEND(g, 1, 0, domain, 2, PORTS(256));
+	}
+	stage_open(g, 2, "tcp", "b:1");
+	SEND(g, 2, 0, 9, 2, PORTS(256));
+	SEND(g, 2, 0, 9, 256, 1, 2);
+	assert_int_equal(g->sets, 1);
+}
+
+static void
+test_one_session_cannot_keep_anothers_templates_out(void **state)
+{
+	struct stage *g = *state;
+	struct sessions_settings s = {.max_sessions = 4,
+	    .max_domains = 40,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .template_bytes = 4096};
+
+	sessions_free(g->sessions);
+	g->sessions = sessions_new(&s, g->elements, see_template, NULL);
+	stage_open(g, 1, "tcp", "a:1");
+	for (uint32_t i = 0; i < 80; i++) {
+		SEND(g, 1, 0, 1 + i / 8, 2, PORTS(256 + i));
+	}
+	stage_counts(g);
+	assert_true(g->counts.dropped[SESSION_REFUSED_TEMPLATE] > 0);
+	stage_open(g, 2, "tcp", "b:1");
+	seen = NULL;
+	SEND(g, 2, 0, 9, 2, PORTS(256));
+	SEND(g, 2, 0, 9, 256, 1, 2);
+	assert_non_null(seen);
+}
+
+static void
 test_domains_are_found_in_whatever_order_they_came(void **state)
 {
 	static const uint32_t order[] = {4000000000, 3, 0, 70};
@@ -352,19 +405,6 @@ test_a_described_name_cannot_take_a_known_ones_place(void **state)
 	assert_null(elements_find(g->elements, 9999, 12));
 	teach(g, 1, "bad name\n");
 	assert_null(elements_find(g->elements, 9999, 12));
-}
-
-static const struct template *seen;
-static int
-see_template(const struct template *t, const uint8_t *bytes, size_t length,
-    const struct origin *o, void *data)
-{
-	(void)bytes;
-	(void)length;
-	(void)o;
-	(void)data;
-	seen = t;
-	return 1;
 }
 
 static void
@@ -524,6 +564,8 @@ main(void)
 	    CASE(test_a_set_longer_than_its_message_is_a_bad_message),
 	    CASE(test_messages_of_a_session_that_never_opened_are_counted),
 	    CASE(test_domains_are_bounded),
+	    CASE(test_one_session_cannot_keep_anothers_domains_out),
+	    CASE(test_one_session_cannot_keep_anothers_templates_out),
 	    CASE(test_domains_are_found_in_whatever_order_they_came),
 	    CASE(test_sessions_are_bounded_and_the_idle_one_goes),
 	    CASE(test_counters_of_a_closed_session_can_still_be_taken),
