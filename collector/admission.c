@@ -24,6 +24,36 @@ make_room(struct listener *l, struct peer *p)
 	reception_end(l, p, LISTENER_HALF_OPEN, e.text);
 }
 
+/* Over datagrams nobody hears that a peer is gone: those that crashed, and came back
+ * from another port, would fill the room for ever.  Makes room of the one that has been
+ * silent longest, if that is longer than a handshake may take; whoever was there still
+ * opens another session.  of: its address; NULL: any. */
+static void
+replace_silent(struct listener *l, const struct transport *of)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct peer *longest = NULL;
+	struct err e = {0};
+	struct address a;
+
+	if (of != NULL && roster_address(of->peer, &a) < 0) {
+		return;
+	}
+	for (struct peer *p = l->peers.first; p != NULL; p = p->next) {
+		if (p->transport.ops->is_unreliable &&
+		    now - p->since_ns >= l->settings.handshake_timeout_ns &&
+		    (of == NULL || memcmp(&p->address, &a, sizeof a) == 0) &&
+		    (longest == NULL || p->since_ns < longest->since_ns)) {
+			longest = p;
+		}
+	}
+	if (longest != NULL) {
+		err_set(&e, -EBUSY, "others came while it was silent for %g s",
+		    (double)(now - longest->since_ns) / (double)NS_PER_SECOND);
+		reception_end(l, longest, LISTENER_IDLE, e.text);
+	}
+}
+
 /* 0, or -EBUSY with *ret_why and the sentence. */
 static int
 bound_address(struct listener *l, const struct transport *t, enum listener_end *ret_why,
@@ -31,13 +61,18 @@ bound_address(struct listener *l, const struct transport *t, enum listener_end *
 {
 	struct peer *oldest;
 	unsigned n = crowd_count(&l->crowd, t, &l->half_open, &oldest);
+	unsigned most = l->settings.max_peers_per_address;
 
-	if (l->settings.max_peers_per_address == 0 ||
-	    n < l->settings.max_peers_per_address) {
+	if (most == 0 || n < most) {
 		return 0;
 	}
 	if (oldest != NULL) {
 		make_room(l, oldest);
+		return 0;
+	}
+	replace_silent(l, t);
+	n = crowd_count(&l->crowd, t, &l->half_open, &oldest);
+	if (n < most) {
 		return 0;
 	}
 	*ret_why = LISTENER_ADDRESS_FULL;
@@ -58,6 +93,9 @@ admission_check(struct listener *l, const struct transport *t,
 		(l->settings.max_half_open != 0 &&
 		    l->half_open.count >= l->settings.max_half_open))) {
 		make_room(l, l->half_open.first);
+	}
+	if (l->counts.peers >= l->settings.max_peers) {
+		replace_silent(l, NULL);
 	}
 	if (l->counts.peers >= l->settings.max_peers) {
 		*ret_why = LISTENER_FULL;
@@ -141,6 +179,14 @@ admission_cut(struct listener *l, uint32_t session)
 
 /* Time. */
 
+static uint64_t
+idle_limit(const struct listener_settings *s, const struct peer *p)
+{
+	return s->idle_timeout_ns == 0 && p->transport.ops->is_unreliable
+		   ? s->udp.idle_ns
+		   : s->idle_timeout_ns;
+}
+
 static void
 time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 {
@@ -160,7 +206,7 @@ time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 	    {p->state > PEER_GREETING && p->partial_ns != 0, p->partial_ns,
 		s->message_timeout_ns, LISTENER_SLOW,
 		"a message that it began was not whole within"},
-	    {p->state > PEER_GREETING, p->since_ns, s->idle_timeout_ns, LISTENER_IDLE,
+	    {p->state > PEER_GREETING, p->since_ns, idle_limit(s, p), LISTENER_IDLE,
 		"silent for"},
 	};
 	struct err e = {0};

@@ -286,7 +286,9 @@ static const struct option table[] = {
 	.standard = "30min",
 	.help =
 	    "Sessions over UDP end after so much silence; 0: never.  What was learned "
-	    "from them is kept for when they begin again (--template-lifetime)."},
+	    "from them is kept for when they begin again (--template-lifetime).  Over "
+	    "DTLS too, unless --idle-timeout says otherwise: their peers open another "
+	    "one."},
     {.name = "udp-buffer",
 	.kind = OPTION_SIZE,
 	AT(udp_buffer_bytes),

@@ -272,6 +272,10 @@ reception_follow(
 		break;
 	case PEER_GONE:
 		tell_gone(l, p);
+		if (p->transport.ops->is_unreliable) {
+			/* Or it would go on sending to nobody. */
+			(void)p->transport.ops->finish(&p->transport, NULL);
+		}
 		break;
 	}
 	reception_forget(l, p);
