@@ -6,6 +6,7 @@
 
 #include "common/log.h"
 #include "exporter/options.h"
+#include "exporter/renewal.h"
 #include "exporter/run.h"
 #include "exporter/stop.h"
 
@@ -88,6 +89,7 @@ export_all(const struct options *o, struct err *e)
 	struct run *r = NULL;
 	int status = EXIT_OK;
 
+	renewal_init();
 	if (stop_init(e) < 0 || run_new(o, &r, e) < 0) {
 		log_error("%s", e->text);
 		return EXIT_OPERATOR;

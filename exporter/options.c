@@ -392,7 +392,9 @@ static const struct option_program program = {
 	"gives up what is not delivered within two seconds.\n\n"
 	"Certificate, key, authorities and revocation lists are read anew before each "
 	"reconnection, where the user that it runs as may read them: renewing them "
-	"needs no restart.\n\n" SCTP_MANUAL "# EXAMPLES\n\n"
+	"needs no restart.  SIGHUP says whether those that lie there now are in order; "
+	"the connection and what it carries stay as they are.\n\n" SCTP_MANUAL
+	"# EXAMPLES\n\n"
 	"A capture into an IPFIX file:\n\n"
 	"\tflowpair-exporter -r day.pcap.gz --to file:day.ipfix\n\n"
 	"An interface to a collector, with mutual certificates:\n\n"

@@ -8,6 +8,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "common/privileges.h"
+#include "exporter/renewal.h"
 #include "exporter/run_state.h"
 #include "exporter/stop.h"
 
@@ -15,6 +16,18 @@
  */
 #define RETRY_MIN_NS (NS_PER_SECOND / 10)
 #define RETRY_MAX_NS (30 * NS_PER_SECOND)
+
+static struct tls_settings
+tls_of(const struct options *o)
+{
+	return (struct tls_settings){
+	    .certificate = o->certificate,
+	    .key = o->key,
+	    .ca = o->ca,
+	    .crl = o->crl,
+	    .tls12 = o->tls12,
+	};
+}
 
 /* Opens sender i of those that get everything: its spool is DIR, or DIR/1, DIR/2, ...
  */
@@ -29,11 +42,7 @@ open_sender(
 	    .uris = o->to.items + i,
 	    .uri_count = is_one_of_many ? 1 : o->to.count,
 	    .failover_after_ns = o->failover_after_ns,
-	    .tls = {.certificate = o->certificate,
-		.key = o->key,
-		.ca = o->ca,
-		.crl = o->crl,
-		.tls12 = o->tls12},
+	    .tls = tls_of(o),
 	    .queue_bytes = o->queue_bytes,
 	    .spool_directory = o->spool,
 	    .spool_bytes = o->spool_bytes,
@@ -134,10 +143,26 @@ run_open_senders(struct run *r, const struct export_preamble *preamble, struct e
 	return rc;
 }
 
+static bool
+is_secured(const struct options *o)
+{
+	struct transport_uri uri;
+	struct err e;
+
+	for (unsigned i = 0; i < o->to.count; i++) {
+		if (transport_parse_uri(o->to.items[i], &uri, &e) == 0 &&
+		    uri.ops->is_secure) {
+			return true;
+		}
+	}
+	return false;
+}
+
 int
 run_start_senders(struct run *r, struct err *e)
 {
-	int rc = 0;
+	struct tls_settings tls = tls_of(r->o);
+	int rc = renewal_start(is_secured(r->o) ? &tls : NULL, e);
 
 	for (unsigned i = 0; i < r->sender_count && rc == 0; i++) {
 		rc = sender_start(r->senders[i], e);

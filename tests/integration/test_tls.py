@@ -4,6 +4,7 @@ both sides, strangers cost honest peers nothing, and other implementations are u
 The other implementation is Python's ssl module."""
 
 import json
+import os
 import signal
 import socket
 import ssl
@@ -323,3 +324,46 @@ def test_an_exporter_waits_for_a_collector_that_comes_later(
                   listen=f"tls://127.0.0.1:{port}")
     exporter.wait()
     assert len(c.rows(run, "conversations")) == 3000
+
+
+def test_a_hangup_checks_the_exporters_certificates_and_disturbs_nothing(
+        collector, certificates, start, programs, run, trace, tmp_path):
+    """The trace comes through a pipe, half before the signals and half after them."""
+    c = collector()
+    pipe, mine = tmp_path / "pipe", tmp_path / "mine.pem"
+    os.mkfifo(pipe)
+    good = (certificates.folder / "client.pem").read_bytes()
+    mine.write_bytes(good)
+    rows = trace.read_text().splitlines(keepends=True)
+    exporter = start(programs.exporter, "--trace-csv", pipe, "--to", f"tls://localhost:{c.port}",
+                     "--certificate", mine, "--key", certificates.folder / "client.key",
+                     "--ca", certificates.ca, "--summary", "json")
+    with open(pipe, "w") as source:
+        source.writelines(rows[:1501])
+        source.flush()
+        exporter.wait_line("connected to tls://localhost")
+        exporter.process.send_signal(signal.SIGHUP)
+        exporter.wait_line("certificate, key, authorities and revocation lists are in order")
+        mine.write_bytes(good[:200])
+        exporter.process.send_signal(signal.SIGHUP)
+        exporter.wait_line("error: .*mine.pem.*; going on with what was read before")
+        source.writelines(rows[1501:])
+    exporter.wait()
+    sender = json.loads(exporter.stdout)["sender"]
+    assert (sender["connects"], sender["records"]) == (1, 3000)
+    assert len(c.rows(run, "conversations")) == 3000
+
+
+def test_a_hangup_without_certificates_is_no_end(start, programs, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    exporter = start(programs.exporter, "--trace-csv", pipe, "--to",
+                     f"file:{tmp_path / 'out.ipfix'}", "--summary", "json")
+    with open(pipe, "w") as source:
+        source.write(ROW)
+        source.flush()
+        exporter.process.send_signal(signal.SIGHUP)
+        exporter.wait_line("nothing to read anew")
+        source.write("10.1.0.1,1024,10.2.0.1,443,6,26/04/201711:11:11,100,3,4,500,600\n")
+    exporter.wait()
+    assert json.loads(exporter.stdout)["sender"]["records"] == 1
