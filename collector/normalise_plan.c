@@ -6,6 +6,12 @@
 #define TOTAL_COUNTER  2   /* informationElementSemantics */
 #define SYSTEM_INIT_MS 160 /* systemInitTimeMilliseconds */
 
+/* Elements; of types, the code is the next. */
+#define ICMP_TYPE_CODE_IPV4 32
+#define ICMP_TYPE_CODE_IPV6 139
+#define ICMP_TYPE_IPV4      176
+#define ICMP_TYPE_IPV6      178
+
 /* How a field of this type and length is read; false: not at all (RFC 7011 section 6.2:
  * integers may be shorter than their type, float64 may be float32, the rest is exact).
  * Some send integers longer than their type, too. */
@@ -82,6 +88,20 @@ op_for_relative(const struct element *element, uint16_t length, enum op_kind *re
 	return length >= 1 && length <= 8;
 }
 
+/* Type and code of ICMP may come as two fields: one after the other they are the bytes
+ * of icmpTypeCode. */
+static bool
+is_type_and_code(const struct element *element, const struct template_field *f)
+{
+	uint16_t type = element->id == ICMP_TYPE_CODE_IPV4   ? ICMP_TYPE_IPV4
+			: element->id == ICMP_TYPE_CODE_IPV6 ? ICMP_TYPE_IPV6
+							     : 0;
+
+	return type != 0 && element->pen == 0 && f[0].pen == 0 && f[0].id == type &&
+	       f[0].length == 1 && f[1].pen == 0 && f[1].id == type + 1 &&
+	       f[1].length == 1;
+}
+
 /* The template's first field of this element that can be read: an op for column. */
 static bool
 find_wire(
@@ -101,6 +121,14 @@ find_wire(
 			*ret = (struct op){.kind = kind,
 			    .field = (uint16_t)i,
 			    .length = f->length,
+			    .offset = offset,
+			    .column = column};
+			return true;
+		}
+		if (i + 1 < t->field_count && is_type_and_code(element, f)) {
+			*ret = (struct op){.kind = OP_U16,
+			    .field = (uint16_t)i,
+			    .length = 2,
 			    .offset = offset,
 			    .column = column};
 			return true;

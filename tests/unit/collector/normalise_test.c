@@ -446,6 +446,47 @@ a_field_of_impossible_length_is_null_and_the_next_choice_counts(void **state)
 	assert_true(is_null("flowStart", "", 0));
 }
 
+/* destinationTransportPort of a record with these fields, whose bytes are 3, 1, 9. */
+static int64_t
+port_of(const char *fields)
+{
+	struct support_set s = set_of_addresses();
+
+	open_layout("[destinationTransportPort]");
+	support_put(&s, 3, 1);
+	support_put(&s, 1, 1);
+	support_put(&s, 9, 1);
+	assert_int_equal(decode(fields, &s), 1);
+	return is_null("destinationTransportPort", "", 0)
+		   ? -1
+		   : value("destinationTransportPort", "", 0);
+}
+
+static void
+type_and_code_of_icmp_stand_where_a_port_would(void **state)
+{
+	(void)state;
+	assert_int_equal(port_of(ADDRESSES "icmpTypeCodeIPv4 ipTTL"), 0x301);
+	tear_down(NULL);
+	assert_int_equal(port_of(ADDRESSES "icmpTypeCodeIPv6 ipTTL"), 0x301);
+	tear_down(NULL);
+	assert_int_equal(port_of(ADDRESSES "icmpTypeIPv4 icmpCodeIPv4 ipTTL"), 0x301);
+	tear_down(NULL);
+	assert_int_equal(port_of(ADDRESSES "ipTTL icmpTypeIPv6 icmpCodeIPv6"), 0x109);
+	tear_down(NULL);
+	assert_int_equal(
+	    port_of(ADDRESSES "icmpTypeIPv4:1 destinationTransportPort"), 0x109);
+}
+
+static void
+a_type_of_icmp_without_its_code_is_no_port(void **state)
+{
+	(void)state;
+	assert_int_equal(port_of(ADDRESSES "icmpTypeIPv4 ipTTL icmpCodeIPv4"), -1);
+	tear_down(NULL);
+	assert_int_equal(port_of(ADDRESSES "ipTTL ipTTL icmpTypeIPv4"), -1);
+}
+
 static void
 fields_that_were_not_sent_are_null(void **state)
 {
@@ -703,6 +744,8 @@ main(void)
 	    TEST(floats_of_both_lengths_are_read_and_nonsense_is_zero),
 	    TEST(a_mapped_ipv6_address_is_the_ipv4_address),
 	    TEST(a_field_of_impossible_length_is_null_and_the_next_choice_counts),
+	    TEST(type_and_code_of_icmp_stand_where_a_port_would),
+	    TEST(a_type_of_icmp_without_its_code_is_no_port),
 	    TEST(fields_that_were_not_sent_are_null),
 	    TEST(a_one_way_template_has_zeros_on_the_reverse_side),
 	    TEST(reverse_elements_are_the_reverse_side),
