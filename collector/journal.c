@@ -211,6 +211,18 @@ journal_end(const struct journal *j)
 	return j->end;
 }
 
+uint64_t
+journal_capacity(const struct journal *j)
+{
+	return j->settings.max_bytes;
+}
+
+bool
+journal_is_full(const struct journal *j)
+{
+	return atomic_load(&j->is_full);
+}
+
 uint32_t
 journal_new_session(struct journal *j)
 {
@@ -392,17 +404,13 @@ write_locked(struct journal *j, struct journal_buffer *b, struct err *e)
 	return rc;
 }
 
-int
-journal_write(struct journal *j, struct journal_buffer **ret, struct err *e)
+static int
+write_filling(struct journal *j, struct err *e)
 {
 	struct journal_buffer *b = j->filling;
-	struct journal_segment s;
+	struct journal_segment s = journal_last(j);
 	int rc = 0;
 
-	if (b == NULL || b->used == 0) {
-		*ret = NULL;
-		return 0;
-	}
 	if (!b->is_padded) {
 		pad_buffer(j, b);
 	}
@@ -412,16 +420,29 @@ journal_write(struct journal *j, struct journal_buffer **ret, struct err *e)
 		    " bytes: reading stops until tables are stored",
 		    j->directory, j->settings.max_bytes);
 	}
-	s = journal_last(j);
 	if (must_roll(j, &s, b->used)) {
 		rc = journal_roll(j, e);
-		if (rc < 0) {
-			return rc;
-		}
 	}
-	pthread_mutex_lock(&j->write_lock);
-	rc = write_locked(j, b, e);
-	pthread_mutex_unlock(&j->write_lock);
+	if (rc == 0) {
+		pthread_mutex_lock(&j->write_lock);
+		rc = write_locked(j, b, e);
+		pthread_mutex_unlock(&j->write_lock);
+	}
+	return rc;
+}
+
+int
+journal_write(struct journal *j, struct journal_buffer **ret, struct err *e)
+{
+	struct journal_buffer *b = j->filling;
+	int rc;
+
+	if (b == NULL || b->used == 0) {
+		*ret = NULL;
+		return 0;
+	}
+	rc = write_filling(j, e);
+	atomic_store(&j->is_full, rc == -ENOSPC || rc == -EDQUOT);
 	if (rc < 0) {
 		return rc;
 	}

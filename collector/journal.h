@@ -36,6 +36,11 @@ int journal_open(const struct journal_settings *s, struct journal **ret, struct 
 void journal_close(struct journal *j);
 const struct source_id *journal_id(const struct journal *j);
 uint64_t journal_end(const struct journal *j); /* position of the next frame */
+/* Bytes that all segments together may take. */
+uint64_t journal_capacity(const struct journal *j);
+/* The last write found no room: what is stored should be said so, and go.  Any thread.
+ */
+bool journal_is_full(const struct journal *j);
 /* A session number that this journal never used before.  Receiving thread. */
 uint32_t journal_new_session(struct journal *j);
 /* Bytes that a disk lost or damaged and that were stepped over since the start. */

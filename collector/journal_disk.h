@@ -70,6 +70,7 @@ struct journal {
 	uint64_t skipped;
 	bool has_gap; /* in what a failed sync left, right before what is read next */
 	_Atomic uint64_t failed_syncs;
+	_Atomic bool is_full;
 
 	int mark_fd;
 	bool has_mark_failed;

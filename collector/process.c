@@ -389,6 +389,17 @@ save_state(struct process *p, const struct frame *f)
 	}
 }
 
+/* What is stored makes room in the journal: it is not to be full, and nobody read,
+ * until the time has come. */
+static bool
+needs_room(const struct process *p, bool is_idle)
+{
+	return p->journal != NULL &&
+	       ((p->position > p->complete &&
+		    p->position - p->complete > journal_capacity(p->journal) / 2) ||
+		   (is_idle && journal_is_full(p->journal)));
+}
+
 /* is_idle: all that is in the journal has been handled. */
 static bool
 is_due(const struct process *p, bool is_idle)
@@ -402,7 +413,7 @@ is_due(const struct process *p, bool is_idle)
 	    journal_is_unsynced(p->journal, p->position)) {
 		return false;
 	}
-	return sessions_are_full(p->sessions) ||
+	return sessions_are_full(p->sessions) || needs_room(p, is_idle) ||
 	       (p->settings.flush_interval_ns > 0 && p->now_ns > p->held_ns &&
 		   p->now_ns - p->held_ns >= p->settings.flush_interval_ns);
 }
@@ -412,7 +423,7 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 {
 	int rc;
 
-	if (f->kind != FRAME_TICK && f->end <= p->resumed) {
+	if (p->resumed > 0 && f->end <= p->resumed) {
 		return 0;
 	}
 	p->now_ns = f->arrival_ns;

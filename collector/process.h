@@ -1,5 +1,6 @@
 /* The processing side: frames in, tables out.  Owns sessions; decides when to flush
- * (a table full, or flush_interval of arrival time passed); replays after a crash.
+ * (a table full, half of the journal, or flush_interval of arrival time passed);
+ * replays after a crash.
  *
  * A flush ends at the end of a message or frame.  The journal is durable up to there
  * before the store commits it, and is trimmed afterwards.  Where a sync of it failed,

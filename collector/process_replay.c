@@ -164,6 +164,7 @@ process_replay(struct process *p, struct err *e)
 	if (rc == 0) {
 		rc = journal_replay(p->journal, start, replay_frame, &r, e);
 	}
+	p->resumed = 0;
 	if (rc < 0) {
 		return rc;
 	}

@@ -27,6 +27,7 @@
 #define RECORD 21u /* bytes: two addresses, port, protocol, packets, start */
 
 static unsigned failing_syncs;
+static bool is_disk_full; /* the journal's */
 
 /* In front of the C library's. */
 int
@@ -38,6 +39,16 @@ fdatasync(int fd)
 		return -1;
 	}
 	return (int)syscall(SYS_fdatasync, fd);
+}
+
+ssize_t
+pwrite(int fd, const void *bytes, size_t n, off_t at)
+{
+	if (is_disk_full) {
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, bytes, n, at);
 }
 
 struct world {
@@ -60,7 +71,7 @@ open_world(struct world *w)
 	    .max_keys = w->max_keys};
 	const struct journal_settings journal = {.directory = w->journal_path,
 	    .segment_bytes = 4 << 20,
-	    .max_bytes = 64 << 20};
+	    .max_bytes = 16 << 20};
 	const struct process_settings process = {.sessions = {.max_sessions = 8,
 						     .max_domains = 16,
 						     .max_templates = 16,
@@ -288,7 +299,8 @@ test_what_a_store_has_and_the_disk_lost_counts_once_when_it_comes_again(void **s
 	connect_exporter(&w, 1, 1);
 	send_messages(&w, 1, 8);
 	write_and_process(&w);
-	flush(&w);
+	w.now_ns += 11 * NS_PER_SECOND;
+	tick(&w);
 	assert_string_equal(counted(&w), "9");
 	assert_int_equal(count_resumes(&w), 0);
 	end(&w);
@@ -388,6 +400,56 @@ test_a_clock_that_is_set_back_does_not_keep_tables_from_the_store(void **state)
 	end(&w);
 }
 
+/* Nothing but octets: no message. */
+static void
+fill_journal(struct world *w, unsigned megabytes)
+{
+	static uint8_t octets[65536];
+
+	for (unsigned i = 0; i < 15 * megabytes; i++) {
+		commit(w, FRAME_MESSAGES, octets, sizeof octets);
+		if (i % 15 == 14) {
+			write_and_process(w);
+		}
+	}
+}
+
+static void
+test_a_journal_never_fills_up_while_the_store_keeps_pace(void **state)
+{
+	struct world w;
+
+	(void)state;
+	begin(&w);
+	connect_exporter(&w, 0, 0);
+	fill_journal(&w, 40);
+	end(&w);
+}
+
+static void
+test_a_disk_that_is_full_makes_tables_go_to_the_store(void **state)
+{
+	struct world w;
+	struct journal_buffer *b;
+	struct err e;
+
+	(void)state;
+	begin(&w);
+	connect_exporter(&w, 0, 0);
+	send_messages(&w, 0, 4);
+	write_and_process(&w);
+	is_disk_full = true;
+	send_messages(&w, 4, 4);
+	assert_int_equal(journal_write(w.journal, &b, &e), -ENOSPC);
+	tick(&w);
+	assert_string_equal(counted(&w), "4");
+	is_disk_full = false;
+	write_and_process(&w);
+	flush(&w);
+	assert_string_equal(counted(&w), "8");
+	end(&w);
+}
+
 int
 main(void)
 {
@@ -402,6 +464,8 @@ main(void)
 		test_silence_after_a_failed_sync_does_not_keep_tables_from_the_store),
 	    cmocka_unit_test(
 		test_a_clock_that_is_set_back_does_not_keep_tables_from_the_store),
+	    cmocka_unit_test(test_a_journal_never_fills_up_while_the_store_keeps_pace),
+	    cmocka_unit_test(test_a_disk_that_is_full_makes_tables_go_to_the_store),
 	};
 
 	log_set_level(LOG_ERROR);
