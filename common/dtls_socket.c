@@ -21,6 +21,7 @@
 #define DISOWNED       100u      /* answers a second to lost sessions */
 
 /* Of a DTLS record (RFC 6347 section 4.3.1). */
+#define RECORD_NUMBER      5
 #define RECORD_HEADER      13u
 #define RECORD_ALERT       21
 #define RECORD_HANDSHAKE   22
@@ -366,19 +367,20 @@ is_client_hello(const uint8_t *bytes, size_t n)
 }
 
 /* We have restarted, or its address has changed on the way: a plain alert tells it to
- * begin anew, as a reset does in TCP.  It is shorter than what it answers, and there
- * are few in a second, so that nobody can be flooded by way of us.  Other DTLS
- * implementations pass it over. */
+ * begin anew, as a reset does in TCP.  That it comes from whom the record was sent to
+ * it shows by what stands in the place of its sequence number (DTLS_PROOF).  It is
+ * shorter than what it answers, and there are few in a second, so that nobody can be
+ * flooded by way of us.  Other DTLS implementations pass it over. */
 static void
 disown(struct dtls_socket *s, const struct route *r, const uint8_t *bytes, size_t n)
 {
-	static const uint8_t alert[] = {RECORD_ALERT, 0xfe, 0xfd, 0, 0, /* epoch 0 */
+	uint8_t alert[] = {RECORD_ALERT, 0xfe, 0xfd, 0, 0, /* epoch 0 */
 	    0, 0, 0, 0, 0, 0, 0, 2, 2 /* fatal */, 10 /* unexpected message */};
 	uint64_t now = clock_monotonic_ns();
 
 	s->counts.foreign++;
 	if (!is_record(bytes, n) || bytes[0] != RECORD_APPLICATION ||
-	    !is_encrypted(bytes) || n <= sizeof alert) {
+	    !is_encrypted(bytes) || n < DTLS_PROOF + DTLS_PROOF_BYTES) {
 		return;
 	}
 	if (now - s->disown_ns >= NS_PER_SECOND) {
@@ -387,6 +389,7 @@ disown(struct dtls_socket *s, const struct route *r, const uint8_t *bytes, size_
 	}
 	if (s->disowned++ < DISOWNED) {
 		s->counts.disowned++;
+		memcpy(alert + RECORD_NUMBER, bytes + DTLS_PROOF, DTLS_PROOF_BYTES);
 		route_send(s->fd, r, alert, sizeof alert);
 	}
 }

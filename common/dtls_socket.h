@@ -19,6 +19,12 @@
 #define DTLS_SENDER_BYTES (1u << 20)
 #define DTLS_SOCKET_BYTES (64u << 20)
 
+/* What shows that an answer to a record comes from whom it was sent to: the lower bytes
+ * of the nonce that AES-GCM puts in front (RFC 5288 section 3), which OpenSSL begins
+ * with at random and counts up. */
+#define DTLS_PROOF       15u /* where in the record */
+#define DTLS_PROOF_BYTES 6u
+
 struct dtls_socket_counts {
 	uint64_t datagrams, octets, senders; /* that came */
 	uint64_t dropped; /* datagrams that found no room, in the kernel or here */

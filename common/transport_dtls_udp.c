@@ -17,6 +17,8 @@
 
 #define PATIENCE_NS (5 * NS_PER_SECOND) /* with an address while others are left */
 #define GLANCE      64u                 /* writes between two looks at what came */
+#define BUDGET      256u                /* datagrams before others have their turn */
+#define PROVED      (1u << 20)          /* records that may be under way */
 #define OVERHEAD    37u /* record header, AES-GCM's explicit nonce and its tag */
 
 struct secured {
@@ -33,31 +35,62 @@ struct secured {
 	bool has_heard;    /* from there */
 	bool is_disowned;  /* the collector does not know the session */
 	unsigned written;
+	unsigned budget;             /* datagrams that may still be read now */
+	uint64_t proof;              /* of what was sent last */
 	struct transport *transport; /* whose this is, while an operation runs */
 };
 
+/* Before every operation. */
+static void
+borrow(struct secured *s, struct transport *t)
+{
+	s->transport = t;
+	s->budget = BUDGET;
+}
+
 /* The carrier of a dialling one: its connected socket. */
 
-/* A plain fatal alert in an encrypted session: see dtls_socket.c.  It is no more to be
- * trusted than ICMP, and has the same effect: we begin anew. */
-static bool
-is_disowning(const uint8_t *bytes, size_t n)
+static uint64_t
+proof_at(const uint8_t *bytes)
 {
+	uint64_t proof = 0;
+
+	for (unsigned i = 0; i < DTLS_PROOF_BYTES; i++) {
+		proof = proof << 8 | bytes[i];
+	}
+	return proof;
+}
+
+/* A plain fatal alert in an encrypted session, with the proof of a record that was sent
+ * not long ago: see dtls_socket.c.  Who can read what we send may forge it, as he may
+ * reset TCP, with the same effect: we begin anew, and lose nothing that was not on its
+ * way.  Nobody else can. */
+static bool
+is_disowning(const struct secured *s, const uint8_t *bytes, size_t n)
+{
+	uint64_t most = ((uint64_t)1 << 8 * DTLS_PROOF_BYTES) - 1;
+
 	return n >= 15 && bytes[0] == 21 && bytes[1] == 0xfe &&
-	       (bytes[3] | bytes[4]) == 0 && bytes[13] == 2;
+	       (bytes[3] | bytes[4]) == 0 && bytes[13] == 2 &&
+	       ((s->proof - proof_at(bytes + 5)) & most) < PROVED;
 }
 
 static ssize_t
 dialled_read(void *data, void *bytes, size_t n)
 {
 	struct secured *s = data;
-	ssize_t got = recv(s->transport->fd, bytes, n, MSG_DONTWAIT);
+	ssize_t got;
 
+	if (s->budget == 0) {
+		return -EAGAIN;
+	}
+	s->budget--;
+	got = recv(s->transport->fd, bytes, n, MSG_DONTWAIT);
 	if (got < 0) {
 		return -errno;
 	}
 	s->has_heard = true;
-	if (s->transport->is_open && is_disowning(bytes, (size_t)got)) {
+	if (s->transport->is_open && is_disowning(s, bytes, (size_t)got)) {
 		s->is_disowned = true;
 		return -ECONNRESET;
 	}
@@ -65,33 +98,15 @@ dialled_read(void *data, void *bytes, size_t n)
 	return got > 0 ? got : -EAGAIN;
 }
 
-/* Who writes without a pause never reads: now and then it looks. */
-static ssize_t
-glance(struct secured *s)
-{
-	uint8_t bytes[16];
-	ssize_t got;
-
-	if (++s->written % GLANCE != 0) {
-		return 0;
-	}
-	got = recv(s->transport->fd, bytes, sizeof bytes, MSG_DONTWAIT | MSG_PEEK);
-	if (got > 0 && is_disowning(bytes, (size_t)got)) {
-		s->is_disowned = true;
-		return -ECONNRESET;
-	}
-	return 0;
-}
-
 static ssize_t
 dialled_write(void *data, const void *bytes, size_t n)
 {
 	struct secured *s = data;
 	struct transport *t = s->transport;
-	ssize_t put = t->is_open ? glance(s) : 0;
+	ssize_t put;
 
-	if (put < 0) {
-		return put;
+	if (n >= DTLS_PROOF + DTLS_PROOF_BYTES) {
+		s->proof = proof_at((const uint8_t *)bytes + DTLS_PROOF);
 	}
 	put = send(t->fd, bytes, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	if (put < 0 && errno == EMSGSIZE) {
@@ -234,7 +249,7 @@ secured_proceed(struct transport *t, struct err *e)
 	if (t->is_open) {
 		return 0;
 	}
-	s->transport = t;
+	borrow(s, t);
 	rc = tls_handshake(s->tls, e);
 	if (rc == 0) {
 		t->is_open = true;
@@ -356,7 +371,7 @@ secured_read(struct transport *t, void *bytes, size_t n, struct err *e)
 	struct secured *s = t->state;
 	ssize_t got;
 
-	s->transport = t;
+	borrow(s, t);
 	got = tls_read(s->tls, bytes, n, e);
 	if (got == -EAGAIN && s->is_finished) {
 		return 0; /* the other end's word might be lost: not waited for */
@@ -364,12 +379,37 @@ secured_read(struct transport *t, void *bytes, size_t n, struct err *e)
 	return complain(s, got, e);
 }
 
+/* Who writes without a pause never reads: now and then it does.  Collectors send
+ * nothing that matters, but that they have ended. */
+static ssize_t
+look_up(struct secured *s, struct err *e)
+{
+	uint8_t unasked[1024];
+	ssize_t got = 1;
+
+	if (s->sender != NULL || ++s->written % GLANCE != 0) {
+		return 0;
+	}
+	while (got > 0) {
+		got = tls_read(s->tls, unasked, sizeof unasked, e);
+	}
+	if (got == 0) {
+		return err_set(e, -ECONNRESET, "the collector closed the connection");
+	}
+	return got == -EAGAIN ? 0 : got;
+}
+
 static ssize_t
 secured_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 {
 	struct secured *s = t->state;
+	ssize_t rc;
 
-	s->transport = t;
+	borrow(s, t);
+	rc = look_up(s, e);
+	if (rc < 0) {
+		return complain(s, rc, e);
+	}
 	return complain(s, tls_write(s->tls, bytes, n, e), e);
 }
 
@@ -379,7 +419,7 @@ secured_finish(struct transport *t, struct err *e)
 	struct secured *s = t->state;
 	int rc;
 
-	s->transport = t;
+	borrow(s, t);
 	rc = tls_shutdown(s->tls, e);
 	s->is_finished = rc == 0;
 	return (int)complain(s, rc, e);

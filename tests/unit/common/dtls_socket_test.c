@@ -155,6 +155,22 @@ every_kind_of_plain_record_is_passed_over_in_a_session(void **state)
 	}
 }
 
+/* As a collector that has restarted sends it, but that the record is not known that it
+ * answers. */
+static void
+an_alert_that_proves_nothing_ends_no_session(void **state)
+{
+	uint8_t bytes[64];
+	size_t n = record(bytes, 21, 0, 0, 2);
+
+	(void)state;
+	bytes[HEADER] = 2; /* fatal */
+	bytes[HEADER + 1] = 10;
+	expect_harmless(bytes, n);
+	memset(bytes + 5, 0x5a, 6);
+	expect_harmless(bytes, n);
+}
+
 /* CVE-2026-54874: each kept 32 KiB. */
 static void
 records_that_come_before_their_epoch_keep_little_memory(void **state)
@@ -205,6 +221,7 @@ main(void)
 	    cmocka_unit_test(nor_does_one_behind_another_record),
 	    cmocka_unit_test(nor_does_one_inside_another_record),
 	    cmocka_unit_test(every_kind_of_plain_record_is_passed_over_in_a_session),
+	    cmocka_unit_test(an_alert_that_proves_nothing_ends_no_session),
 	    cmocka_unit_test(records_that_come_before_their_epoch_keep_little_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -222,23 +222,31 @@ a_restarted_collector_tells_that_the_session_is_lost(void **state)
 	pair_close(&p);
 }
 
+/* first: what lies in the client's socket before the alert. */
 static void
-who_only_writes_learns_it_too(void **state)
+write_only(const uint8_t *first, size_t length)
 {
 	struct transport_uri uri;
+	struct sockaddr_in at;
+	socklen_t size = sizeof at;
 	struct err e = {0};
 	char text[64];
 	struct pair p;
 	ssize_t n = 1;
 	int i;
 
-	(void)state;
 	pair_open(&p);
-	snprintf(text, sizeof text, "dtls+udp://*:%u", p.place.listener.port);
+	snprintf(text, sizeof text, "dtls+udp://127.0.0.1:%u", p.place.listener.port);
 	p.server.ops->close(&p.server);
 	transport_unlisten(&p.place.listener);
 	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
 	assert_int_equal(transport_listen(&uri, &p.place.listener, NULL), 0);
+	assert_int_equal(getsockname(p.client.fd, (struct sockaddr *)&at, &size), 0);
+	if (length > 0) {
+		assert_int_equal(sendto(p.place.listener.fd, first, length, 0,
+				     (struct sockaddr *)&at, size),
+		    length);
+	}
 	for (i = 0; i < 200 && n > 0; i++) {
 		n = p.client.ops->write(&p.client, "lost in the restart", 19, &e);
 		if (i == 0) {
@@ -250,6 +258,42 @@ who_only_writes_learns_it_too(void **state)
 	assert_in_range(i, 1, 70);
 	expect_sentence(&e, "does not know this session any more");
 	p.server = (struct transport){.ops = &transport_dtls_udp};
+	pair_close(&p);
+}
+
+static void
+who_only_writes_learns_it_too(void **state)
+{
+	(void)state;
+	write_only(NULL, 0);
+}
+
+static void
+even_when_something_else_came_before(void **state)
+{
+	static const uint8_t stray[50] = {
+	    23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 37};
+
+	(void)state;
+	write_only(stray, sizeof stray);
+}
+
+static void
+who_only_writes_learns_that_the_collector_has_ended(void **state)
+{
+	struct err e = {0};
+	ssize_t n = 1;
+	struct pair p;
+
+	(void)state;
+	pair_open(&p);
+	assert_int_equal(p.server.ops->finish(&p.server, NULL), 0);
+	wait_for(p.client.fd, 1000);
+	for (int i = 0; i < 70 && n > 0; i++) {
+		n = p.client.ops->write(&p.client, "to nobody", 9, &e);
+	}
+	assert_int_equal(n, -ECONNRESET);
+	expect_sentence(&e, "the collector closed the connection");
 	pair_close(&p);
 }
 
@@ -531,6 +575,8 @@ main(void)
 	    cmocka_unit_test(nobody_there_is_noticed_at_once),
 	    cmocka_unit_test(a_restarted_collector_tells_that_the_session_is_lost),
 	    cmocka_unit_test(who_only_writes_learns_it_too),
+	    cmocka_unit_test(even_when_something_else_came_before),
+	    cmocka_unit_test(who_only_writes_learns_that_the_collector_has_ended),
 	    cmocka_unit_test(a_new_session_from_the_same_port_supersedes_the_old_one),
 	    cmocka_unit_test(
 		a_hello_without_cookie_gets_a_shorter_answer_and_no_session),
