@@ -229,7 +229,9 @@ static const struct option table[] = {
 	.min = 1,
 	.max = 1000000,
 	.help = "Spools of exporters of which it is remembered how much is durable; "
-		"one more is turned away until one was silent for a week."},
+		"one more is turned away until one was silent for a week, unless its "
+		"certificate's identity has less than its share of them: then it takes "
+		"the place of one of an identity that has more."},
     {.name = "handshake-timeout",
 	.kind = OPTION_DURATION,
 	AT(handshake_timeout_ns),

@@ -6,10 +6,17 @@
 
 #include "common/hash.h"
 
+struct watermark_owner {
+	struct watermark_owner *chain;
+	unsigned count; /* of entries */
+	char identity[];
+};
+
 struct watermarks {
-	unsigned max, count;
-	unsigned bucket_mask;
+	unsigned max, count, owner_count;
+	unsigned bucket_mask; /* of both */
 	struct watermark **buckets;
+	struct watermark_owner **owners;
 	struct watermark *moved;
 };
 
@@ -35,29 +42,72 @@ watermarks_new(unsigned max)
 	w->max = max;
 	w->bucket_mask = count_buckets(max) - 1;
 	w->buckets = calloc(w->bucket_mask + 1, sizeof(struct watermark *));
-	if (w->buckets == NULL) {
+	w->owners = calloc(w->bucket_mask + 1, sizeof(struct watermark_owner *));
+	if (w->buckets == NULL || w->owners == NULL) {
+		free(w->buckets);
+		free(w->owners);
 		free(w);
 		return NULL;
 	}
 	return w;
 }
 
-void
-watermarks_free(struct watermarks *w)
+/* Owners. */
+
+static struct watermark_owner **
+owner_place(const struct watermarks *w, const char *identity)
 {
-	if (w == NULL) {
-		return;
+	struct watermark_owner **at =
+	    &w->owners[hash_bytes(identity, strlen(identity), 0) & w->bucket_mask];
+
+	while (*at != NULL && strcmp((*at)->identity, identity) != 0) {
+		at = &(*at)->chain;
 	}
-	for (unsigned i = 0; i <= w->bucket_mask; i++) {
-		struct watermark *m = w->buckets[i], *next;
-		for (; m != NULL; m = next) {
-			next = m->chain;
-			free(m);
-		}
-	}
-	free(w->buckets);
-	free(w);
+	return at;
 }
+
+/* Made if it is not there; with one entry more.  NULL: no memory. */
+static struct watermark_owner *
+join_owner(struct watermarks *w, const char *identity)
+{
+	struct watermark_owner **at = owner_place(w, identity), *o = *at;
+	size_t n = strlen(identity) + 1;
+
+	if (o == NULL) {
+		o = calloc(1, sizeof *o + n);
+		if (o == NULL) {
+			return NULL;
+		}
+		memcpy(o->identity, identity, n);
+		*at = o;
+		w->owner_count++;
+	}
+	o->count++;
+	return o;
+}
+
+static void
+leave_owner(struct watermarks *w, struct watermark_owner *o)
+{
+	if (--o->count == 0) {
+		*owner_place(w, o->identity) = o->chain;
+		w->owner_count--;
+		free(o);
+	}
+}
+
+/* How many entries each may have when there is no room for more, with this one counted
+ * too; *ret_has: how many it has. */
+static unsigned
+share_of(const struct watermarks *w, const char *identity, unsigned *ret_has)
+{
+	const struct watermark_owner *o = *owner_place(w, identity);
+
+	*ret_has = o == NULL ? 0 : o->count;
+	return w->max / (w->owner_count + (o == NULL ? 1 : 0));
+}
+
+/* Entries. */
 
 static struct watermark **
 bucket_of(
@@ -82,29 +132,79 @@ watermarks_find(
 	return m;
 }
 
-/* Takes the entry that was seen least recently out, if it may go. */
-static bool
-forget_one(struct watermarks *w, uint64_t now_ns)
+static void
+take_out(struct watermarks *w, struct watermark **at)
 {
-	struct watermark **oldest = NULL, *gone;
+	struct watermark *gone = *at;
+
+	*at = gone->chain;
+	w->count--;
+	leave_owner(w, gone->owner);
+	free(gone);
+}
+
+void
+watermarks_free(struct watermarks *w)
+{
+	if (w == NULL) {
+		return;
+	}
+	for (unsigned i = 0; i <= w->bucket_mask; i++) {
+		while (w->buckets[i] != NULL) {
+			take_out(w, &w->buckets[i]);
+		}
+	}
+	free(w->buckets);
+	free(w->owners);
+	free(w);
+}
+
+/* The place of the entry that was seen least recently of those that nobody holds and
+ * whose owner has more than so many; NULL: none. */
+static struct watermark **
+find_oldest(const struct watermarks *w, unsigned share)
+{
+	struct watermark **oldest = NULL;
 
 	for (unsigned i = 0; i <= w->bucket_mask; i++) {
 		struct watermark **at = &w->buckets[i];
 		for (; *at != NULL; at = &(*at)->chain) {
 			if ((*at)->holders == 0 && !(*at)->is_moved &&
+			    (*at)->owner->count > share &&
 			    (oldest == NULL || (*at)->seen_ns < (*oldest)->seen_ns)) {
 				oldest = at;
 			}
 		}
 	}
+	return oldest;
+}
+
+/* Takes out an entry that was silent for long. */
+static bool
+forget_silent(struct watermarks *w, uint64_t now_ns)
+{
+	struct watermark **oldest = find_oldest(w, 0);
+
 	if (oldest == NULL || (*oldest)->seen_ns > now_ns ||
 	    now_ns - (*oldest)->seen_ns < WATERMARK_SILENT_NS) {
 		return false;
 	}
-	gone = *oldest;
-	*oldest = gone->chain;
-	w->count--;
-	free(gone);
+	take_out(w, oldest);
+	return true;
+}
+
+/* Takes out an entry of somebody who has more than a share, for somebody who has less.
+ */
+static bool
+forget_hoarded(struct watermarks *w, const char *identity)
+{
+	unsigned has, share = share_of(w, identity, &has);
+	struct watermark **oldest = has < share ? find_oldest(w, share) : NULL;
+
+	if (oldest == NULL) {
+		return false;
+	}
+	take_out(w, oldest);
 	return true;
 }
 
@@ -112,14 +212,17 @@ static struct watermark *
 make(struct watermarks *w, const char *identity, const uint8_t spool[static 16],
     uint64_t now_ns)
 {
-	size_t n = strlen(identity) + 1;
 	struct watermark **bucket = bucket_of(w, identity, spool);
-	struct watermark *m = calloc(1, sizeof *m + n);
+	struct watermark *m = calloc(1, sizeof *m);
 
-	if (m == NULL) {
+	if (m != NULL) {
+		m->owner = join_owner(w, identity);
+	}
+	if (m == NULL || m->owner == NULL) {
+		free(m);
 		return NULL;
 	}
-	memcpy(m->identity, identity, n);
+	m->identity = m->owner->identity;
 	memcpy(m->spool, spool, sizeof m->spool);
 	m->seen_ns = now_ns;
 	m->chain = *bucket;
@@ -132,7 +235,8 @@ struct watermark *
 watermarks_add(struct watermarks *w, const char *identity,
     const uint8_t spool[static 16], uint64_t now_ns)
 {
-	if (w->count >= w->max && !forget_one(w, now_ns)) {
+	if (w->count >= w->max && !forget_silent(w, now_ns) &&
+	    !forget_hoarded(w, identity)) {
 		return NULL;
 	}
 	return make(w, identity, spool, now_ns);
@@ -143,7 +247,7 @@ watermarks_restore(struct watermarks *w, const char *identity,
     const uint8_t spool[static 16], uint64_t now_ns)
 {
 	if (w->count >= w->max) {
-		(void)forget_one(w, now_ns);
+		(void)forget_silent(w, now_ns);
 	}
 	return make(w, identity, spool, now_ns);
 }

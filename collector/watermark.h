@@ -6,8 +6,11 @@
  * still on its way.  Both see the same frames in the same order.
  *
  * Bounded: when it is full, the entry seen least recently goes, if it was silent for
- * WATERMARK_SILENT_NS; else nothing more is taken in.  An exporter that is forgotten
- * begins with the oldest message that it holds: what it holds may then count twice.
+ * WATERMARK_SILENT_NS.  Else an identity that has less than its share (the bound by the
+ * number of identities) takes the place of the entry seen least recently of those who
+ * have more than theirs: nobody keeps others out by inventing spools.  Else nothing
+ * more is taken in.  An exporter that is forgotten begins with the oldest message that
+ * it holds: what it holds may then count twice.
  * Threads: one each. */
 #ifndef COLLECTOR_WATERMARK_H
 #define COLLECTOR_WATERMARK_H
@@ -20,6 +23,8 @@
 
 #define WATERMARK_SILENT_NS (7 * 86400 * NS_PER_SECOND)
 
+struct watermark_owner; /* an identity */
+
 struct watermark {
 	uint8_t spool[16];
 	uint64_t next;    /* number of the first message that is not in the journal */
@@ -30,7 +35,8 @@ struct watermark {
 	bool is_moved;    /* durable is behind */
 	struct watermark *next_moved;
 	struct watermark *chain;
-	char identity[]; /* "": peers need no certificate here */
+	struct watermark_owner *owner;
+	const char *identity; /* "": peers need no certificate here */
 };
 
 struct watermarks;

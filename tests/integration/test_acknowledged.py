@@ -147,8 +147,10 @@ class Exporter(threading.Thread):
             raise
 
 
-def acknowledging(certificates):
+def acknowledging(certificates, certificate=None, key=None):
     context = crash.client_context(certificates)
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
     context.set_alpn_protocols(["flowpair/1"])
     return context
 
@@ -235,6 +237,28 @@ def test_a_clone_is_refused_and_one_that_was_killed_comes_back(
     wait_for(is_welcome, "a spool whose exporter was killed is welcome again")
     process.stop()
     assert '"clone": ' in process.stdout and '"clone": 0' not in process.stdout
+
+
+def test_one_certificate_cannot_keep_others_out_by_inventing_spools(
+        programs, certificates, start, free_port, tmp_path, wait_for):
+    port, hoarder = free_port(), acknowledging(certificates)
+    newcomer = acknowledging(certificates, *certificates.sign("newcomer", "DNS:new.example"))
+    process = start(programs.collector, "--listen", f"tls://127.0.0.1:{port}", "--store",
+                    tmp_path / "store", "--max-spools", 4, "--summary", "json",
+                    *certificates.options("server"))
+    process.wait_line("listening on")
+
+    def status(context, spool):
+        connection = Connection(port, context, bytes([spool]) * 16, 0, 5)
+        connection.close()
+        return connection.status
+
+    assert [status(hoarder, i) for i in range(5)] == [WELCOME] * 4 + [FULL]
+    # Until the collector has seen one of the others go.
+    wait_for(lambda: status(newcomer, 9) == WELCOME, "a newcomer gets a place")
+    wait_for(lambda: status(newcomer, 8) == WELCOME, "and a second one")
+    assert status(newcomer, 7) == FULL
+    process.stop()
 
 
 def test_what_a_spool_lost_is_shown_once(programs, certificates, start, free_port, tmp_path):

@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <string.h>
+
 #include "collector/watermark.h"
 
 static const uint8_t first[16] = "first spool....", second[16] = "second spool...";
@@ -82,6 +84,64 @@ a_full_table_forgets_nobody_who_was_seen_of_late(void **state)
 }
 
 static void
+fill(struct watermarks *w, const char *identity, unsigned n)
+{
+	uint8_t spool[16] = {0};
+
+	for (unsigned i = 0; i < n; i++) {
+		spool[0] = (uint8_t)i;
+		assert_non_null(watermarks_add(w, identity, spool, 100 + i));
+	}
+}
+
+static void
+nobody_keeps_others_out_by_inventing_spools(void **state)
+{
+	struct watermarks *w = watermarks_new(90);
+	uint8_t spool[16] = {0};
+
+	(void)state;
+	fill(w, "honest", 10);
+	fill(w, "hoarder", 80);
+	assert_null(watermarks_add(w, "hoarder", first, 300));
+	/* Thirty are a share. */
+	for (uint8_t i = 0; i < 30; i++) {
+		spool[15] = i;
+		spool[0] = 'n';
+		assert_non_null(watermarks_add(w, "new", spool, 300));
+	}
+	spool[15] = 30;
+	assert_null(watermarks_add(w, "new", spool, 300));
+	assert_int_equal(watermarks_count(w), 90);
+	memset(spool, 0, sizeof spool);
+	for (uint8_t i = 0; i < 80; i++) {
+		spool[0] = i;
+		assert_true((watermarks_find(w, "hoarder", spool) == NULL) == (i < 30));
+		assert_true((watermarks_find(w, "honest", spool) != NULL) == (i < 10));
+	}
+	watermarks_free(w);
+}
+
+static void
+what_a_hoarder_holds_at_this_moment_stays(void **state)
+{
+	struct watermarks *w = watermarks_new(4);
+	uint8_t spool[16] = {0};
+
+	(void)state;
+	fill(w, "hoarder", 4);
+	for (uint8_t i = 0; i < 4; i++) {
+		spool[0] = i;
+		watermarks_find(w, "hoarder", spool)->holders = i == 2 ? 0 : 1;
+	}
+	assert_non_null(watermarks_add(w, "new", first, 200));
+	spool[0] = 2;
+	assert_null(watermarks_find(w, "hoarder", spool));
+	assert_null(watermarks_add(w, "new", second, 200));
+	watermarks_free(w);
+}
+
+static void
 the_one_seen_least_recently_goes_and_never_one_that_is_held(void **state)
 {
 	struct watermarks *w = watermarks_new(3);
@@ -125,6 +185,8 @@ main(void)
 	    cmocka_unit_test(durable_follows_when_it_is_settled),
 	    cmocka_unit_test(what_was_not_durable_must_come_again),
 	    cmocka_unit_test(a_full_table_forgets_nobody_who_was_seen_of_late),
+	    cmocka_unit_test(nobody_keeps_others_out_by_inventing_spools),
+	    cmocka_unit_test(what_a_hoarder_holds_at_this_moment_stays),
 	    cmocka_unit_test(
 		the_one_seen_least_recently_goes_and_never_one_that_is_held),
 	    cmocka_unit_test(what_was_taken_in_once_is_restored_beyond_the_bound),
