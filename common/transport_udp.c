@@ -252,11 +252,12 @@ udp_finish(struct transport *t, struct err *e)
 	return 0;
 }
 
+/* A slow link fills the socket: then a write waits for room. */
 static uint32_t
 udp_want(const struct transport *t)
 {
 	(void)t;
-	return EPOLLIN;
+	return EPOLLOUT;
 }
 
 static bool
