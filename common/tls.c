@@ -306,7 +306,12 @@ tls_handshake(struct tls *t, struct err *e)
 		t->want = EPOLLIN;
 		return 0;
 	}
-	return fail(t, rc, e);
+	rc = fail(t, rc, e);
+	if (rc == -EAGAIN && tls_is_stalled(t)) {
+		return err_set(
+		    e, -ETIMEDOUT, "the clock was set back in mid handshake");
+	}
+	return rc;
 }
 
 ssize_t

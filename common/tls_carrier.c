@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/time.h>
 
+#include "common/clock.h"
 #include "common/tls_state.h"
 
 #define RECORD_HEADER 13 /* type, version, epoch, sequence number, length */
@@ -31,6 +32,13 @@
 /* A carrier that loses nothing cuts messages up itself.  OpenSSL gathers records in a
  * buffer of 4096 bytes before they get here, and must not cut one at its end. */
 #define SAFE_MTU 4000
+
+/* Microseconds before what may be lost goes out again: RFC 6347 section 4.2.4.1. */
+#define WAIT_LEAST 1000000u
+#define WAIT_MOST  60000000u
+
+/* Between the clock on the wall and ours while they wait. */
+#define CLOCK_SKEW_NS 50000000u
 
 #define KEY_LABEL "EXPORTER_DTLS_OVER_SCTP" /* RFC 6083 section 5 */
 #define KEY_BYTES 64
@@ -262,6 +270,23 @@ make_carrier_method(void)
 	}
 }
 
+/* OpenSSL's own waits, noted: it goes by the clock on the wall, which may be set back
+ * meanwhile. */
+static unsigned
+wait_longer(SSL *ssl, unsigned microseconds)
+{
+	struct tls *t = SSL_get_app_data(ssl);
+
+	if (microseconds == 0) {
+		microseconds = WAIT_LEAST;
+	} else {
+		microseconds =
+		    microseconds < WAIT_MOST / 2 ? 2 * microseconds : WAIT_MOST;
+	}
+	t->again_ns = clock_monotonic_ns() + microseconds * 1000ull;
+	return microseconds;
+}
+
 /* Where nothing is lost nothing is sent twice (RFC 6083 section 3.3): OpenSSL's timer
  * never runs out while a handshake may take. */
 static unsigned
@@ -288,10 +313,9 @@ tls_new_over(struct tls_context *c, const struct tls_carrier *carrier, const cha
 	}
 	t->carrier = *carrier;
 	SSL_set_mtu(t->ssl, carrier->is_lossy ? LOSSY_MTU : SAFE_MTU);
+	DTLS_set_timer_cb(t->ssl, carrier->is_lossy ? wait_longer : wait_for_ever);
 	if (carrier->is_lossy) {
 		t->alpn[0] = '\0';
-	} else {
-		DTLS_set_timer_cb(t->ssl, wait_for_ever);
 	}
 	rc = tls_begin(t, c->is_server, name, e);
 	if (rc < 0) {
@@ -308,8 +332,9 @@ tls_carry(struct tls *t, const struct tls_carrier *carrier)
 	t->carrier = *carrier;
 }
 
-uint64_t
-tls_timeout(const struct tls *t)
+/* Nanoseconds until OpenSSL's timer runs out; UINT64_MAX: never. */
+static uint64_t
+openssl_timeout(const struct tls *t)
 {
 	struct timeval left;
 
@@ -317,5 +342,28 @@ tls_timeout(const struct tls *t)
 	    DTLSv1_get_timeout(t->ssl, &left) != 1) {
 		return UINT64_MAX;
 	}
-	return (uint64_t)left.tv_sec * 1000000000 + (uint64_t)left.tv_usec * 1000;
+	return (uint64_t)left.tv_sec * NS_PER_SECOND + (uint64_t)left.tv_usec * 1000;
+}
+
+/* A server is patient: its clients begin anew. */
+uint64_t
+tls_timeout(const struct tls *t)
+{
+	uint64_t left = openssl_timeout(t), now, due = t->again_ns + CLOCK_SKEW_NS;
+
+	if (left == UINT64_MAX || SSL_is_server(t->ssl)) {
+		return left;
+	}
+	now = clock_monotonic_ns();
+	due = due > now ? due - now : 0;
+	return due < left ? due : left;
+}
+
+bool
+tls_is_stalled(const struct tls *t)
+{
+	uint64_t left = openssl_timeout(t);
+
+	return left > 0 && left != UINT64_MAX && !SSL_is_server(t->ssl) &&
+	       clock_monotonic_ns() >= t->again_ns + CLOCK_SKEW_NS;
 }

@@ -30,6 +30,7 @@ struct tls {
 	bool is_eof;      /* the socket has ended */
 	bool is_broken;   /* nothing more may be sent */
 	bool is_open;
+	uint64_t again_ns;     /* when DTLS repeats itself, by the monotonic clock */
 	unsigned early;        /* encrypted records that came too early */
 	bool is_renegotiating; /* the peer tried to, and was told no */
 	uint32_t want;
@@ -45,6 +46,10 @@ struct tls {
 int tls_make(struct tls_context *c, SSL_CTX *ssl, BIO *bio, struct tls **ret);
 /* Makes it a client's, who expects this name, or a server's. */
 int tls_begin(struct tls *t, bool is_server, const char *name, struct err *e);
+
+/* Whether a client's handshake would wait for much longer than it was to before it
+ * sends again, because the clock was set back. */
+bool tls_is_stalled(const struct tls *t);
 
 /* SAN dNSName, else URI, else address, else subject CN; "" when there is none. */
 void tls_certificate_name(const X509 *x, char *out, size_t capacity);
