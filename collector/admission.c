@@ -130,8 +130,21 @@ has_same_terms(const struct listener *l, const struct peer *p)
 
 	memcpy(who.peer, p->transport.peer, sizeof who.peer);
 	memcpy(who.identity, p->transport.identity, sizeof who.identity);
-	return p->state != PEER_OPEN ||
-	       (roster_introduce(l->roster, &who) && terms_of(&who) == p->terms);
+	return roster_introduce(l->roster, &who) && terms_of(&who) == p->terms;
+}
+
+/* Whether it would be let in now as it was then; e: why not. */
+static bool
+is_welcome_still(const struct listener *l, struct peer *p, struct err *e)
+{
+	if (p->state != PEER_OPEN) {
+		return true;
+	}
+	if (l->roster != NULL && !has_same_terms(l, p)) {
+		err_set(e, -EACCES, "what the peers' file says of it has changed");
+		return false;
+	}
+	return l->tls == NULL || transport_judge_anew(&p->transport, l->tls, e) == 0;
 }
 
 static void
@@ -139,14 +152,14 @@ judge_list(struct listener *l, struct peer_list *list)
 {
 	struct peer *last = list->last, *next;
 	bool is_last = false;
+	struct err e = {0};
 
 	/* Who cannot end for want of room goes to the end of the stuck. */
 	for (struct peer *p = list->first; p != NULL && !is_last; p = next) {
 		next = p->next;
 		is_last = p == last;
-		if (!has_same_terms(l, p)) {
-			reception_end(l, p, LISTENER_NO_LONGER,
-			    "what the peers' file says of it has changed");
+		if (!is_welcome_still(l, p, &e)) {
+			reception_end(l, p, LISTENER_NO_LONGER, e.text);
 		}
 	}
 }

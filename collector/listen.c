@@ -288,8 +288,8 @@ listener_reload(struct listener *l, struct err *e)
 	if (roster != NULL) {
 		roster_free(l->roster);
 		l->roster = roster;
-		admission_judge_anew(l);
 	}
+	admission_judge_anew(l);
 	return 0;
 }
 

@@ -124,6 +124,9 @@ void tls_identity(const struct tls *t, char out[static 256]);
 /* What both ends agreed on; "": nothing. */
 void tls_protocol(const struct tls *t, char out[static TLS_PROTOCOL]);
 enum tls_refusal tls_refusal(const struct tls *t); /* why it failed */
+/* Whether this server would still let the peer of an open connection in, by what
+ * another context says: 0, or -EACCES with the sentence. */
+int tls_judge_anew(struct tls *t, struct tls_context *c, struct err *e);
 
 /* When what the settings name ends, in seconds since 1970 (0: there is none, or it
  * never ends): our certificate; the first of the authorities, of the revocation lists.

@@ -1,5 +1,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
@@ -263,4 +264,34 @@ tls_certificate_verify(int ok, X509_STORE_CTX *store)
 		return judge_identity(t, x, store);
 	}
 	return ok;
+}
+
+int
+tls_judge_anew(struct tls *t, struct tls_context *c, struct err *e)
+{
+	SSL_CTX *ssl = t->fd >= 0 ? c->stream : c->datagram;
+	X509 *own = SSL_get0_peer_certificate(t->ssl);
+	X509_STORE_CTX *store = X509_STORE_CTX_new();
+	int rc = 0;
+
+	if (own == NULL || SSL_CTX_get_verify_mode(ssl) == SSL_VERIFY_NONE) {
+		goto out;
+	}
+	if (store == NULL || X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ssl),
+				 own, SSL_get_peer_cert_chain(t->ssl)) != 1) {
+		rc = err_set(e, -ENOMEM, "no memory to judge a certificate");
+		goto out;
+	}
+	X509_STORE_CTX_set_default(store, "ssl_client");
+	X509_VERIFY_PARAM_set1(
+	    X509_STORE_CTX_get0_param(store), SSL_CTX_get0_param(ssl));
+	X509_STORE_CTX_set_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx(), t->ssl);
+	X509_STORE_CTX_set_verify_cb(store, tls_certificate_verify);
+	if (X509_verify_cert(store) != 1) {
+		rc = err_set(e, -EACCES, "%s", t->reason);
+	}
+	ERR_clear_error();
+out:
+	X509_STORE_CTX_free(store);
+	return rc;
 }

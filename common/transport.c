@@ -429,3 +429,9 @@ transport_refusal(const struct transport *t)
 {
 	return t->ops->refusal == NULL ? TLS_REFUSED_NONE : t->ops->refusal(t);
 }
+
+int
+transport_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
+{
+	return t->ops->judge_anew == NULL ? 0 : t->ops->judge_anew(t, tls, e);
+}

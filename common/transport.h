@@ -122,6 +122,8 @@ struct transport_ops {
 	bool (*pending)(const struct transport *t);
 	/* Why it failed (common/tls.h); NULL: this scheme refuses nobody. */
 	enum tls_refusal (*refusal)(const struct transport *t);
+	/* tls_judge_anew() of an open connection; NULL: there are no certificates. */
+	int (*judge_anew)(struct transport *t, struct tls_context *tls, struct err *e);
 	void (*close)(struct transport *t); /* at once; releases everything */
 };
 
@@ -150,6 +152,9 @@ void transport_unlisten(struct transport_listener *l); /* a zeroed one too */
 uint64_t transport_timeout(const struct transport *t);
 /* TLS_REFUSED_NONE for schemes that refuse nobody. */
 enum tls_refusal transport_refusal(const struct transport *t);
+
+/* As ops->judge_anew; 0 for schemes without certificates. */
+int transport_judge_anew(struct transport *t, struct tls_context *tls, struct err *e);
 
 /* For the schemes.  A bound, non-blocking socket at this URI (protocol: IPPROTO_TCP and
  * the like), which listens unless it is for datagrams (IPPROTO_UDP); l->fd, l->port. */

@@ -450,6 +450,14 @@ secured_refusal(const struct transport *t)
 	return s == NULL || s->tls == NULL ? TLS_REFUSED_NONE : tls_refusal(s->tls);
 }
 
+static int
+secured_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
+{
+	struct secured *s = t->state;
+
+	return tls_judge_anew(s->tls, tls, e);
+}
+
 static uint32_t
 secured_message_size(const struct transport_uri *uri, uint32_t most)
 {
@@ -477,5 +485,6 @@ const struct transport_ops transport_dtls_udp = {
     .want = secured_want,
     .pending = secured_pending,
     .refusal = secured_refusal,
+    .judge_anew = secured_judge_anew,
     .close = secured_close,
 };

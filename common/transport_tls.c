@@ -174,6 +174,14 @@ secured_refusal(const struct transport *t)
 }
 
 static int
+secured_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
+{
+	struct secured *s = t->state;
+
+	return tls_judge_anew(s->tls, tls, e);
+}
+
+static int
 secured_listen(
     struct transport_listener *l, const struct transport_uri *uri, struct err *e)
 {
@@ -198,5 +206,6 @@ const struct transport_ops transport_tls = {
     .want = secured_want,
     .pending = secured_pending,
     .refusal = secured_refusal,
+    .judge_anew = secured_judge_anew,
     .close = secured_close,
 };

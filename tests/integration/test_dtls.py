@@ -7,7 +7,8 @@ import socket
 
 import pytest
 
-from test_tls import Collector, identities, trace  # noqa: F401  (fixtures)
+from test_tls import (  # noqa: F401  (fixtures)
+    Collector, identities, revoked_while_connected, trace)
 
 
 def test_datagrams_of_nobody_are_counted(collector, identities, export, run, scheme):
@@ -96,6 +97,22 @@ def test_a_client_that_is_refused_hears_why_and_leaves_nothing(
     assert exporter_says in said.stderr
     c.process.wait_line(r"refused 127\.0\.0\.1:\d+: .*" + collector_says)
     assert c.rows(run, "conversations") == []
+
+
+def test_a_peer_that_is_revoked_loses_its_connection_and_the_others_go_on(
+        collector, identities, export, start, run, tmp_path, trace, scheme):
+    def exporter(certificates, port, name):
+        words = export(certificates, port, name)
+        if scheme.name == "dtls+sctp":  # each has a UDP port of its own
+            at = words.index("--to") + 1
+            words[at] = words[at].split("&local")[0]
+        return words
+
+    c = revoked_while_connected(collector, identities, exporter, start, tmp_path, trace)
+    records = {row["identity"]: row["records"] for row in c.rows(run, "exporters")
+               if row["records"]}
+    assert records["exporter.example"] == 3000
+    assert json.loads(c.process.stdout)["refused"]["no-longer-permitted"] == 1
 
 
 def test_unit_tests_on_a_kernel_with_sctp(uml, programs):

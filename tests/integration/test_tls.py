@@ -3,6 +3,7 @@ both sides, strangers cost honest peers nothing, and other implementations are u
 
 The other implementation is Python's ssl module."""
 
+import contextlib
 import json
 import os
 import signal
@@ -148,6 +149,48 @@ def test_a_hangup_signal_reads_revocation_lists_anew(
     c.process.wait_line("read anew")
     said = run(*export(identities, c.port, "leaver"), status=1)
     assert "our certificate was revoked" in said.stderr
+
+
+def revoked_while_connected(collector, identities, export, start, tmp_path, trace):
+    """Two exporters are connected, each reading from a pipe; one is revoked.  The collector,
+    and what the other one sent."""
+    leaver, _ = identities.sign("leaver", "DNS:leaver.example")
+    crl = tmp_path / "crl.pem"
+    crl.write_bytes(identities.revoke().read_bytes())
+    c = collector("--crl", crl, "--summary", "json")
+    rows = trace.read_text().splitlines(keepends=True)
+    exporters, pipes = [], []
+    for name in ("leaver", "client"):
+        pipe = tmp_path / f"{name}.pipe"
+        os.mkfifo(pipe)
+        words = export(identities, c.port, name)
+        words[words.index("--trace-csv") + 1] = pipe
+        exporters.append(start(*words))
+        pipes.append(open(pipe, "w"))
+        pipes[-1].writelines(rows[:3])
+        pipes[-1].flush()
+        exporters[-1].wait_line("connected to")
+    c.process.wait_line(r"leaver.example\) connected")
+    c.process.wait_line(r"exporter.example\) connected")
+    crl.write_bytes(identities.revoke(leaver).read_bytes())
+    c.process.process.send_signal(signal.SIGHUP)
+    c.process.wait_line("lost .* the certificate of leaver.example was revoked")
+    exporters[0].kill()
+    pipes[1].writelines(rows[3:])
+    for pipe in pipes:
+        with contextlib.suppress(BrokenPipeError):
+            pipe.close()
+    exporters[1].wait()
+    return c
+
+
+def test_a_peer_that_is_revoked_loses_its_connection_and_the_others_go_on(
+        collector, identities, export, start, run, tmp_path, trace):
+    c = revoked_while_connected(collector, identities, export, start, tmp_path, trace)
+    records = {row["identity"]: row["records"] for row in c.rows(run, "exporters")
+               if row["records"]}
+    assert records["exporter.example"] == 3000
+    assert json.loads(c.process.stdout)["refused"]["no-longer-permitted"] == 1
 
 
 def test_strangers_are_welcome_where_that_is_spelled_out(collector, identities, export, run):
