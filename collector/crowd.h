@@ -1,5 +1,5 @@
-/* Connected peers by the address that they came from, to bound how many of one there
- * are.
+/* Connected peers by the host that they came from, to bound how many of one there are:
+ * an IPv4 address, or an IPv6 /64.
  * Threads: the receiving thread.  Memory: a fixed table; chains go through the peers.
  */
 #ifndef COLLECTOR_CROWD_H
@@ -15,10 +15,10 @@ struct crowd {
 };
 
 void crowd_init(struct crowd *c);
-/* Sets p->address.  A peer whose address is unknown belongs to no crowd. */
+/* Sets p->address, the host.  A peer whose address is unknown belongs to no crowd. */
 void crowd_join(struct crowd *c, struct peer *p);
 void crowd_leave(struct crowd *c, struct peer *p);
-/* How many come from the address of this transport's peer; of those that are in `list`,
+/* How many come from the host of this transport's peer; of those that are in `list`,
  * *ret_oldest is the one that began first (NULL: none is). */
 unsigned crowd_count(const struct crowd *c, const struct transport *t,
     const struct peer_list *list, struct peer **ret_oldest);

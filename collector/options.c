@@ -211,7 +211,9 @@ static const struct option table[] = {
 	.argument = "N",
 	.standard = "256",
 	.max = 100000,
-	.help = "Connections at a time from one address; 0: as many as from all."},
+	.help =
+	    "Connections at a time from one address, or one IPv6 /64; 0: as many as "
+	    "from all."},
     {.name = "max-handshakes",
 	.kind = OPTION_NUMBER,
 	AT(max_half_open),

@@ -49,6 +49,9 @@ state_file_write(const char *path, const uint8_t *bytes, size_t n)
 	char temporary[PATH_MAX];
 	int fd, rc;
 
+	if (n > STATE_FILE_MAX) {
+		return -EFBIG;
+	}
 	if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >=
 	    sizeof temporary) {
 		return -ENAMETOOLONG;

@@ -76,6 +76,23 @@ what_cannot_be_written_leaves_nothing_behind(void **state)
 	assert_int_equal(state_file_write(inside, (const uint8_t *)"x", 1), -ENOENT);
 }
 
+static void
+what_could_not_be_read_is_not_written(void **state)
+{
+	uint8_t *bytes = NULL;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(state_file_write(path, (const uint8_t *)"before", 6), 0);
+	/* Nothing of it is looked at. */
+	assert_int_equal(
+	    state_file_write(path, (const uint8_t *)"", (size_t)STATE_FILE_MAX + 1),
+	    -EFBIG);
+	assert_int_equal(state_file_read(path, &bytes, &n), 0);
+	assert_memory_equal(bytes, "before", n);
+	free(bytes);
+}
+
 int
 main(void)
 {
@@ -84,6 +101,7 @@ main(void)
 	    TEST(what_was_written_is_read_and_nobody_else_may),
 	    TEST(a_file_that_is_not_there_or_is_none_is_told),
 	    TEST(what_cannot_be_written_leaves_nothing_behind),
+	    TEST(what_could_not_be_read_is_not_written),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
