@@ -75,6 +75,17 @@ find_started(const struct template *t)
 	return -1;
 }
 
+/* IPFIX has no uptime in its header; options may say when the exporter started. */
+static struct envelope_clock
+clock_since_start(const struct domain *d, struct envelope_clock c)
+{
+	if (d->version == MESSAGE_VERSION && d->started_ms > 0) {
+		c.has_uptime = true;
+		c.uptime_ms = (uint32_t)(c.export_ns / 1000000 - d->started_ms);
+	}
+	return c;
+}
+
 static void
 read_options(struct passage *p, const struct template *t, struct cursor set)
 {
@@ -94,6 +105,7 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 		}
 		if (started >= 0 && cursor_left(&p->s->fields[started]) == 8) {
 			p->domain->started_ms = load_u64(p->s->fields[started].at);
+			p->origin.clock = clock_since_start(p->domain, p->origin.clock);
 		}
 		if (is_type && p->s->learned_count < SESSION_LEARNED_MAX &&
 		    type_record_learn(t, p->s->fields, p->s->elements, &e) == 0) {
@@ -276,19 +288,6 @@ has_restarted(struct domain *d, const struct envelope_clock *clock)
 	return now < before && !(before > UINT32_MAX - WRAP_MS && now < WRAP_MS);
 }
 
-/* IPFIX has no uptime in its header; options may say when the exporter started. */
-static struct envelope_clock
-clock_of(const struct domain *d, const struct envelope *e)
-{
-	struct envelope_clock c = e->clock;
-
-	if (!c.has_uptime && d->started_ms > 0) {
-		c.has_uptime = true;
-		c.uptime_ms = (uint32_t)(c.export_ns / 1000000 - d->started_ms);
-	}
-	return c;
-}
-
 /* The header's two bits of mode matter less than that the interval is there. */
 static void
 learn_netflow5(struct domain *d, uint16_t header)
@@ -343,7 +342,7 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	p->origin.exporter = p->session->exporter;
 	p->origin.is_proved = p->session->identity.identity[0] != '\0';
 	p->origin.domain = e->domain;
-	p->origin.clock = clock_of(p->domain, e);
+	p->origin.clock = clock_since_start(p->domain, e->clock);
 	if (e->version == NETFLOW5_VERSION) {
 		learn_netflow5(p->domain, e->sampling);
 		read_data(p, NETFLOW5_TEMPLATE, e->body);

@@ -187,6 +187,26 @@ a_snapshot_knows_rates_and_when_exporters_started(void **state)
 	assert_int_equal(g->clock.uptime_ms, 940000);
 }
 
+static void
+when_an_exporter_started_counts_for_the_records_behind_it(void **state)
+{
+	static const uint16_t options[] = {0, 7, 0, 0, 0, 60000}, data[] = {1, 2};
+	struct stage *g = *state;
+	uint8_t bytes[128], second[64];
+	size_t n, more;
+
+	stage_open(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 7, 3, 257, 2, 1, 149, 4, 160, 8);
+	n = stage_build(bytes, 0, 7, 257, options, 6);
+	more = stage_build(second, 0, 7, 256, data, 2) - 16;
+	memcpy(bytes + n, second + 16, more);
+	store_u16(bytes + 2, (uint16_t)(n + more));
+	sessions_message(g->sessions, 1, 0, bytes, n + more, 1, 0);
+	assert_true(g->clock.has_uptime);
+	assert_int_equal(g->clock.uptime_ms, 940000);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -199,6 +219,7 @@ main(void)
 	    CASE(test_an_uptime_that_begins_again_is_a_restart_and_no_loss),
 	    CASE(test_an_uptime_that_passes_its_end_is_no_restart),
 	    CASE(test_withdrawals_over_udp_are_ignored_and_counted),
+	    CASE(when_an_exporter_started_counts_for_the_records_behind_it),
 	    CASE(a_snapshot_knows_rates_and_when_exporters_started),
 	    CASE(test_zeros_at_the_end_of_a_message_are_padding),
 	};
