@@ -94,6 +94,10 @@ derive_compile(const struct table *t, const struct table *base, struct derive *r
 	const struct schema_table *s = base->schema;
 
 	*ret = (struct derive){.base = base};
+	if (t->schema->stitch_ns != s->stitch_ns ||
+	    t->schema->max_waiting != s->max_waiting) {
+		return false; /* their rows are not the same */
+	}
 	if (t == base || t->layout != base->layout || s->storage != STORAGE_RUNS ||
 	    t->schema->storage == STORAGE_APPEND || s->emit_count != 1 ||
 	    base->where_count[0] != 0 || t->has_own_lateness ||

@@ -1,5 +1,6 @@
 #include "collector/ddl.h"
 #include "collector/tables_state.h"
+#include "common/clock.h"
 
 /* "sourceAddress", "forward.packets" */
 static void
@@ -67,6 +68,13 @@ explain_table(const struct table *t, const struct derive *d, FILE *out)
 	    schema_partition_name(t->schema->partition),
 	    (unsigned long long)t->schema->version, t->shape.key_length, t->shape.entry,
 	    (unsigned long long)reduce_max(t->reduce));
+	if (t->schema->stitch_node != NULL) {
+		fprintf(out,
+		    "  one-way flows of both directions that start within %.12g s are "
+		    "one record; at most %llu wait\n",
+		    (double)t->schema->stitch_ns / (double)NS_PER_SECOND,
+		    (unsigned long long)t->schema->max_waiting);
+	}
 	if (d != NULL) {
 		fprintf(out, "  made from %s at flush\n", d->base->schema->name);
 	}

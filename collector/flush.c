@@ -283,6 +283,7 @@ tables_flush(struct tables *t, struct store *s, const struct source_id *source,
 	    .tables = t, .store = s, .source = source, .position = position};
 	int rc = 0;
 
+	tables_stitch_finish(t);
 	derive_tables(t);
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
 		if (t->tables[i]->schema->partition == PARTITION_DAY) {

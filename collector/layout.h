@@ -68,6 +68,8 @@ struct layout {
 	size_t bytes; /* of a batch */
 	/* Fields with a meaning of their own; -1: not there. */
 	int start, end, end_reason, direction;
+	/* Where one-way flows are stitched, else -1: source's, destination's. */
+	int ends[2], ports[2], protocol;
 	/* Where something is scaled, else -1: the rate, and what tells it. */
 	bool is_scaling;
 	int rate, rate_inputs[SAMPLING_INPUTS];

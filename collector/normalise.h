@@ -58,6 +58,9 @@ void plan_free(struct plan *p);
 /* Whether the template is this record at all: it carries what the record requires and
  * is an options template or not as the record says. */
 bool plan_is_usable(const struct plan *p);
+/* Whether its records are flows of one direction of which nothing says that there is no
+ * other: neither reverse elements nor biflowDirection. */
+bool plan_is_one_way(const struct plan *p);
 /* Decodes records from *at on, at most BATCH_ROWS; moves *at behind them.  Returns
  * their number, 0 at the end of the set (what is left is padding), or -EBADMSG when the
  * next record runs over its end. */

@@ -469,6 +469,7 @@ plan_new(const struct layout *l, const struct template *t)
 	compile_computed(p, sent, micro);
 	compile_swaps(p);
 	compile_undated(p);
+	p->is_one_way = p->direction < 0 && !has_reverse(p);
 	p->is_usable = has_required(p);
 	if (!p->is_usable) { /* records are counted, nothing is read */
 		p->op_count = 0;
@@ -493,4 +494,10 @@ bool
 plan_is_usable(const struct plan *p)
 {
 	return p->is_usable;
+}
+
+bool
+plan_is_one_way(const struct plan *p)
+{
+	return p->is_one_way;
 }

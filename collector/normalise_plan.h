@@ -59,7 +59,7 @@ struct swap {
 struct plan {
 	const struct layout *layout;
 	const struct template *template;
-	bool is_usable;
+	bool is_usable, is_one_way;
 	struct layout_nulls nulls[2]; /* as sent, swapped */
 	bool nulls_differ;
 	/* The same where the message has no uptime and times need it. */

@@ -520,7 +520,7 @@ read_table(struct schema_table *t, struct err *e)
 {
 	static const char *const known[] = {"table", "from", "partition", "storage",
 	    "key", "values", "where", "emit", "views", "max_keys", "lateness",
-	    "version"};
+	    "version", "stitch"};
 	const struct yaml_node *root = yaml_root(t->yaml);
 	const struct yaml_node *where;
 	int rc;
@@ -539,6 +539,7 @@ read_table(struct schema_table *t, struct err *e)
 	if (rc == 0) {
 		rc = read_columns(t, root, e);
 	}
+	rc = rc < 0 ? rc : schema_read_stitch(t, yaml_get(root, "stitch"), e);
 	where = yaml_get(root, "where");
 	if (rc == 0 && where != NULL) {
 		rc = schema_read_conditions(t, where, &t->where, e);

@@ -105,6 +105,9 @@ struct schema_table {
 	uint64_t lateness_ns; /* when has_lateness */
 	bool has_lateness;
 	uint64_t version; /* from 1 */
+	/* One-way flows become biflows, NULL: they stay what they are. */
+	const struct yaml_node *stitch_node;
+	uint64_t stitch_ns, max_waiting;
 };
 
 /* What a record's field is made of. */

@@ -1,5 +1,6 @@
 /* Parts of reading a table's schema: schema.c reads the table and its columns,
- * schema_emit.c its conditions and emits. */
+ * schema_emit.c its conditions and emits, schema_stitch.c how one-way flows are
+ * stitched. */
 #ifndef COLLECTOR_SCHEMA_READ_H
 #define COLLECTOR_SCHEMA_READ_H
 
@@ -14,5 +15,8 @@ int schema_read_conditions(const struct schema_table *t, const struct yaml_node 
 /* list may be NULL: one emit without conditions. */
 int schema_read_emits(
     struct schema_table *t, const struct yaml_node *list, struct err *e);
+
+int schema_read_stitch(
+    struct schema_table *t, const struct yaml_node *node, struct err *e);
 
 #endif

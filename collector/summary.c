@@ -147,6 +147,12 @@ summary_print_text(const struct summary *s, FILE *out)
 	line_if(out, "  late", s->tables.late, "filed under their arrival");
 	line_if(out, "  early", s->tables.early, "filed under their arrival");
 	line_if(out, "  undated", s->tables.undated, "filed under their arrival");
+	line_if(out, "  stitched", s->tables.stitched.pairs,
+	    "biflows made of two one-way flows");
+	line_if(out, "  without partner", s->tables.stitched.alone,
+	    "one-way flows, until they were stored");
+	line_if(out, "  not awaited", s->tables.stitched.evicted,
+	    "one-way flows beyond max_waiting");
 	line(out, "rows", s->tables.rows, "made of records");
 	line_if(out, "  saturated", s->tables.saturated, "sums at their limit");
 	line(out, "rows stored", s->tables.rows_written, "");

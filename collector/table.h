@@ -57,7 +57,9 @@ struct table_moment {
 	/* Filed times by the general lateness; a table with its own computes its own.
 	 */
 	const int64_t *filed_ns;
-	int64_t place; /* of the batch's first row */
+	bool is_filed;         /* by what the tables say themselves */
+	int64_t place;         /* of the batch's first row */
+	const int64_t *places; /* of each row, instead; or NULL */
 };
 
 /* Declares the table's fields in l, before layout_finish(). */

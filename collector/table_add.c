@@ -9,7 +9,8 @@ struct selection {
 	const struct batch *batch;
 	const struct layout_nulls *nulls;
 	const int64_t *filed;
-	int64_t place; /* of row 0 */
+	int64_t place;         /* of row 0 */
+	const int64_t *places; /* of each row, instead; or NULL */
 	const uint8_t *rows;
 	unsigned n;
 	unsigned emit;
@@ -146,7 +147,7 @@ store_timed(const struct selection *s, const struct table_column *c, bool is_nul
 		struct reduce_timed v = {.start = none, .place = none, .value = {0, 0}};
 		if (!is_null) {
 			v.start = s->filed[row];
-			v.place = s->place + row;
+			v.place = s->places != NULL ? s->places[row] : s->place + row;
 			if (c->kind == TABLE_ADDRESS) {
 				memcpy(v.value, &addresses[row], 16);
 			} else {
@@ -248,11 +249,12 @@ table_add(struct table *t, const struct batch *b, const struct table_moment *m)
 	struct selection s = {.batch = b,
 	    .filed = m->filed_ns,
 	    .place = m->place,
+	    .places = m->places,
 	    .rows = rows,
 	    .images = t->images,
 	    .stride = t->shape.entry};
 
-	if (t->has_own_lateness) {
+	if (t->has_own_lateness && !m->is_filed) {
 		table_file_times(b, m->is_live, m->arrival_ns, t->lateness_ns,
 		    t->skew_ns, filed, &ignored);
 		s.filed = filed;

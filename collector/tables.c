@@ -69,8 +69,8 @@ place_of(struct tables *t, uint64_t position)
 
 /* Hands a decoded batch to the tables of its source. */
 static void
-add_batch(
-    struct tables *t, struct tables_source *s, const struct origin *o, int64_t place)
+add_batch(struct tables *t, struct tables_source *s, const struct origin *o,
+    int64_t place, bool is_one_way)
 {
 	int64_t filed[BATCH_ROWS];
 	int64_t arrival =
@@ -89,6 +89,9 @@ add_batch(
 	t->counts.undated += counts.undated;
 	for (unsigned i = 0; i < s->table_count; i++) {
 		table_add(s->tables[i], &s->batch, &m);
+	}
+	if (s->stitch_count > 0) {
+		tables_stitch_add(t, s, o, &m, is_one_way);
 	}
 }
 
@@ -110,7 +113,7 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 			break;
 		}
 		if (plan_is_usable(p)) {
-			add_batch(t, s, o, place + records);
+			add_batch(t, s, o, place + records, plan_is_one_way(p));
 		}
 		records += n;
 	}
@@ -228,17 +231,19 @@ tables_add_exporter(const struct session_counts *c, void *tables)
 		b->row_count[1] = 0;
 		b->rows[0][0] = 0;
 		b->nulls[0] = b->nulls[1] = &nulls;
-		add_batch(t, &t->sources[i], &o, 0);
+		add_batch(t, &t->sources[i], &o, 0, false);
 	}
 }
 
 bool
 tables_have_room(const struct tables *t, size_t records)
 {
+	uint64_t waiting = tables_stitch_waiting(t);
+
 	for (unsigned i = 0; i < t->table_count; i++) {
 		const struct table *table = t->tables[i];
-		uint64_t rows = records * table->schema->emit_count;
-		if (reduce_count(table->reduce) > 0 &&
+		uint64_t rows = (records + waiting) * table->schema->emit_count;
+		if (reduce_count(table->reduce) + waiting > 0 &&
 		    reduce_count(table->reduce) + rows > reduce_max(table->reduce)) {
 			return false;
 		}
@@ -254,7 +259,7 @@ tables_are_empty(const struct tables *t)
 			return false;
 		}
 	}
-	return true;
+	return tables_stitch_waiting(t) == 0;
 }
 
 void
@@ -268,5 +273,13 @@ tables_counts(const struct tables *t, struct tables_counts *ret)
 	}
 	for (unsigned i = 0; i < t->source_count; i++) {
 		ret->saturated += t->sources[i].batch.saturated;
+		for (unsigned k = 0; k < t->sources[i].stitch_count; k++) {
+			struct stitch_counts c;
+			stitch_counts(t->sources[i].stitches[k].stitch, &c);
+			ret->stitched.rows += c.rows;
+			ret->stitched.pairs += c.pairs;
+			ret->stitched.alone += c.alone;
+			ret->stitched.evicted += c.evicted;
+		}
 	}
 }

@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #include "collector/session.h"
+#include "collector/stitch.h"
 #include "common/element.h"
 #include "common/err.h"
 #include "common/template.h"
@@ -40,6 +41,7 @@ struct tables_counts {
 	uint64_t late, early; /* filed under their arrival time */
 	uint64_t undated;   /* no flow start in the record: filed under arrival time */
 	uint64_t saturated; /* sums that reached the top */
+	struct stitch_counts stitched; /* of one-way records, for each window */
 	uint64_t flushes, rows_written;
 };
 

@@ -209,6 +209,16 @@ compile_tables(struct tables *t, struct err *e)
 		if (rc == 0) {
 			rc = table_new(t->schemas[i], s->layout, &t->tables[i], e);
 		}
+		if (rc == 0 && t->schemas[i]->stitch_node != NULL) {
+			rc = stitch_declare(s->layout, e);
+		}
+		if (rc == -ENOENT) {
+			rc = yaml_complain(t->schemas[i]->yaml,
+			    t->schemas[i]->stitch_node, e,
+			    "'stitch' is for flow records with sourceAddress, "
+			    "destinationAddress and sides: '%s' has none",
+			    t->schemas[i]->from);
+		}
 	}
 	return rc;
 }
@@ -239,12 +249,27 @@ is_base(const struct tables *t, const struct table *table)
 	return false;
 }
 
+static int
+feed_table(struct tables *t, struct tables_source *s, unsigned i, struct err *e)
+{
+	struct table *table = t->tables[i];
+	int rc = 0;
+
+	if (table->schema->stitch_node != NULL) {
+		rc = tables_stitch_table(t, s, table, e);
+	} else if (t->derives[i] == NULL) {
+		s->tables[s->table_count++] = table;
+	}
+	return rc;
+}
+
 /* Finds a base for each table; the others are fed by their source.  What is derived is
  * never a base itself. */
 static int
 plan_feeding(struct tables *t, struct err *e)
 {
 	struct derive *d = malloc(sizeof *d);
+	int rc = 0;
 
 	for (unsigned i = 0; d != NULL && i < t->table_count; i++) {
 		for (unsigned k = 0; d != NULL && k < t->table_count; k++) {
@@ -260,16 +285,15 @@ plan_feeding(struct tables *t, struct err *e)
 		return err_set(e, -ENOMEM, "no memory");
 	}
 	free(d);
-	for (unsigned i = 0; i < t->table_count; i++) {
-		for (unsigned k = 0; t->derives[i] == NULL && k < t->source_count;
-		     k++) {
+	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
+		for (unsigned k = 0; rc == 0 && k < t->source_count; k++) {
 			struct tables_source *s = &t->sources[k];
 			if (s->layout == t->tables[i]->layout) {
-				s->tables[s->table_count++] = t->tables[i];
+				rc = feed_table(t, s, i, e);
 			}
 		}
 	}
-	return 0;
+	return rc;
 }
 
 static int
@@ -324,7 +348,7 @@ start(struct tables *t, struct err *e)
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
 		rc = start_table(t, i, e);
 	}
-	return rc;
+	return rc < 0 ? rc : tables_stitch_start(t, e);
 }
 
 int
@@ -364,6 +388,7 @@ tables_free(struct tables *t)
 	if (t == NULL) {
 		return;
 	}
+	tables_stitch_done(t);
 	for (unsigned i = 0; i < t->table_count; i++) {
 		table_free(t->tables[i]);
 		free(t->derives[i]);

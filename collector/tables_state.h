@@ -8,11 +8,22 @@
 #include "collector/layout.h"
 #include "collector/normalise.h"
 #include "collector/schema.h"
+#include "collector/stitch.h"
 #include "collector/table.h"
 #include "collector/tables.h"
 
-#define TABLES_MAX         64
-#define TABLES_MAX_SOURCES 8
+#define TABLES_MAX          64
+#define TABLES_MAX_SOURCES  8
+#define TABLES_MAX_STITCHES 8
+
+/* Tables that stitch alike: one pool. */
+struct tables_stitch {
+	struct stitch *stitch;
+	uint64_t window_ns, max_waiting, lateness_ns;
+	bool has_own_lateness;
+	struct table *tables[TABLES_MAX];
+	unsigned table_count;
+};
 
 /* A kind of record and the tables that it feeds. */
 struct tables_source {
@@ -22,6 +33,8 @@ struct tables_source {
 	struct table *tables[TABLES_MAX]; /* those that take every record */
 	unsigned table_count;
 	struct batch derived; /* for derive_run() */
+	struct tables_stitch stitches[TABLES_MAX_STITCHES];
+	unsigned stitch_count;
 };
 
 struct tables {
@@ -38,5 +51,18 @@ struct tables {
 	uint64_t last_position; /* of the message that records came from last */
 	int64_t last_index;     /* records of that message so far */
 };
+
+/* Puts a table that stitches with those of its source that do alike;
+ * tables_stitch_start() makes their pools. */
+int tables_stitch_table(
+    struct tables *t, struct tables_source *s, struct table *table, struct err *e);
+int tables_stitch_start(struct tables *t, struct err *e);
+void tables_stitch_done(struct tables *t);
+/* Rows of a batch, one-way or not, for the tables that stitch. */
+void tables_stitch_add(const struct tables *t, struct tables_source *s,
+    const struct origin *o, const struct table_moment *m, bool is_one_way);
+/* What waits goes to the tables. */
+void tables_stitch_finish(struct tables *t);
+uint64_t tables_stitch_waiting(const struct tables *t);
 
 #endif

@@ -248,6 +248,57 @@ def test_what_softflowd_exports_adds_up(listen, run, tmp_path, words, scheme):
                    for row in rows) == sent
 
 
+ENDS_AND_COUNTERS = ("src_ip,src_port,dst_ip,dst_port,protocol,flows,fwd_packets,"
+                     "bwd_packets,fwd_octets,bwd_octets")
+
+
+def totals(rows):
+    """Of the last three columns, by what is before them."""
+    sums = {}
+    for *key, packets, octets, flows in rows:
+        so_far = sums.get(tuple(key), (0, 0, 0))
+        sums[tuple(key)] = tuple(map(sum, zip(so_far, (packets, octets, flows))))
+    return sums
+
+
+@pytest.fixture
+def stitching(repository, tmp_path):
+    """The project's schemas, with tables that stitch."""
+    folder = tmp_path / "schemas"
+    shutil.copytree(repository / "schemas", folder)
+    for name in ("pairs", "services"):
+        table = folder / "tables" / f"{name}.yaml"
+        table.write_text(table.read_text() + "stitch: 30s\n")
+    return folder
+
+
+@pytest.mark.parametrize("words", (
+    ("-v", "5"), ("-v", "9"), ("-v", "10"), ("-v", "10", "-b")))
+def test_stitched_one_way_flows_of_softflowd_are_our_exporters_conversations(
+        listen, programs, run, tmp_path, stitching, words):
+    if shutil.which("softflowd") is None:
+        pytest.skip("softflowd is not installed")
+    capture = tmp_path / "packets.pcap"
+    packets, octets = write_packets(capture, 300)
+    run(programs.exporter, "-r", capture, "--to", f"file:{tmp_path / 'records.ipfix'}")
+    ours = Store(programs, run, tmp_path / "ours")
+    run(programs.collector, "-r", tmp_path / "records.ipfix", "--store", ours.folder)
+    collector = listen("udp://127.0.0.1:0", more=(
+        "--schemas", stitching, "--flush-interval", "1h"))
+    run("softflowd", "-r", capture, *words, "-P", "udp", "-n",
+        f"127.0.0.1:{collector.port}", "-d", "-c", "none", "-p", tmp_path / "pid")
+    collector.stop()
+    expected = ours.columns("pairs", ENDS_AND_COUNTERS)
+    assert len(expected) == 300
+    assert sum(sum(row[6:8]) for row in expected) == packets
+    assert sum(sum(row[8:10]) for row in expected) == octets
+    assert sorted(collector.store.columns("pairs", ENDS_AND_COUNTERS)) == sorted(expected)
+    # Its clock is its own when it reads a file: the days differ.
+    rollup = "service_ip,service_port,protocol,packets,octets,flows"
+    assert (totals(collector.store.columns("services", rollup))
+            == totals(ours.columns("services", rollup)))
+
+
 @pytest.mark.parametrize("scheme", ("udp", "tcp"))
 def test_what_libfixbuf_exports_adds_up(listen, run, tmp_path, scheme):
     if None in (shutil.which("gcc"), shutil.which("pkg-config")):
