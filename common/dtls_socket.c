@@ -148,11 +148,10 @@ bucket_of(struct dtls_socket *s, const struct route *r)
 	return &s->buckets[hash_bytes(r->id, sizeof r->id, s->seed) % BUCKETS];
 }
 
+/* The first from x on that comes from there: the latest. */
 static struct dtls_sender *
-find(struct dtls_socket *s, const struct route *r)
+find_from(struct dtls_sender *x, const struct route *r)
 {
-	struct dtls_sender *x = *bucket_of(s, r);
-
 	while (x != NULL && memcmp(x->route.id, r->id, sizeof r->id) != 0) {
 		x = x->next;
 	}
@@ -275,7 +274,12 @@ dtls_sender_leave(struct dtls_sender *x)
 void
 dtls_sender_open(struct dtls_sender *x)
 {
+	struct dtls_sender *former = find_from(x->next, &x->route);
+
 	x->is_open = true;
+	if (former != NULL && !x->is_superseded) {
+		supersede(former);
+	}
 }
 
 int
@@ -402,15 +406,12 @@ knock(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_
 	struct knock k = {s, r, s->received, n};
 	struct tls_carrier carrier = {
 	    .is_lossy = true, .read = knock_read, .write = knock_write, .data = &k};
-	struct dtls_sender *former = find(s, r), *x;
+	struct dtls_sender *x;
 	struct tls *t = NULL;
 
 	if (!tls_gate_knock(
 		s->gate, c, &carrier, r->id, sizeof r->id, clock_monotonic_ns(), &t)) {
 		return -EAGAIN;
-	}
-	if (former != NULL) {
-		supersede(former);
 	}
 	x = admit(s, r);
 	if (x == NULL) {
@@ -427,12 +428,26 @@ knock(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_
 	return 0;
 }
 
+/* Until the handshake of another session from there is done, which somebody may have
+ * begun who only repeats what he saw, the former one goes on: each passes over what is
+ * encrypted for the other. */
+static void
+hand_over(struct dtls_sender *x, const struct route *r, const uint8_t *bytes, size_t n)
+{
+	struct dtls_sender *former = x->is_open ? NULL : find_from(x->next, r);
+
+	push(x, bytes, n);
+	if (former != NULL && is_record(bytes, n) && is_encrypted(bytes)) {
+		push(former, bytes, n);
+	}
+}
+
 /* Sorts the next datagram.  1: done; 0: a new sender has shown its cookie. */
 static int
 sort(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t n,
     struct dtls_sender **ret, struct tls **ret_tls)
 {
-	struct dtls_sender *x = find(s, r);
+	struct dtls_sender *x = find_from(*bucket_of(s, r), r);
 
 	if (n == 0) {
 		s->counts.foreign++; /* and no end of anything */
@@ -441,7 +456,7 @@ sort(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t
 			return 0;
 		}
 	} else if (x != NULL) {
-		push(x, s->received, n);
+		hand_over(x, r, s->received, n);
 	} else {
 		disown(s, r, s->received, n);
 	}

@@ -49,8 +49,8 @@ void dtls_socket_close(struct dtls_socket *s);
 /* "192.0.2.1:51234" */
 void dtls_sender_name(const struct dtls_sender *x, char out[static 128]);
 int dtls_sender_fd(const struct dtls_sender *x); /* readable: it has sent something */
-/* Its handshake is done: from now on a ClientHello from there begins another session,
- * which supersedes this one (RFC 6347 section 4.2.8). */
+/* Its handshake is done: it supersedes a former session from there (RFC 6347 section
+ * 4.2.8), and from now on a ClientHello from there begins another. */
 void dtls_sender_open(struct dtls_sender *x);
 void dtls_sender_leave(struct dtls_sender *x);
 /* For tls_carrier.  read: -ECONNRESET when another session supersedes this one.  write:

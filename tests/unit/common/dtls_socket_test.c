@@ -171,6 +171,69 @@ an_alert_that_proves_nothing_ends_no_session(void **state)
 	expect_harmless(bytes, n);
 }
 
+/* Opens the session, and keeps its ClientHello with the cookie. */
+static size_t
+open_overheard(struct pair *p, uint8_t *hello, size_t capacity)
+{
+	struct transport none;
+	struct err e = {0};
+	ssize_t n = 0;
+	int rc = -EAGAIN;
+
+	memset(p, 0, sizeof *p);
+	place_open(&p->place, "dtls+udp://127.0.0.1:0");
+	p->context = context_of("exporter", false);
+	dial(&p->client, "127.0.0.1", p->place.listener.port, p->context);
+	for (int i = 0; i < 100 && rc != 0; i++) {
+		(void)p->client.ops->proceed(&p->client, &e);
+		wait_for(p->place.listener.fd, 1000);
+		n = recv(
+		    p->place.listener.fd, hello, capacity, MSG_PEEK | MSG_DONTWAIT);
+		rc = transport_accept(
+		    &p->place.listener, &p->server, p->place.context, &e);
+	}
+	assert_true(n > 0);
+	for (int i = 0; i < 1000 && !(p->client.is_open && p->server.is_open); i++) {
+		(void)p->server.ops->proceed(&p->server, &e);
+		wait_for(p->client.fd, 10);
+		(void)p->client.ops->proceed(&p->client, &e);
+		(void)transport_accept(
+		    &p->place.listener, &none, p->place.context, NULL);
+	}
+	assert_true(p->client.is_open && p->server.is_open);
+	return (size_t)n;
+}
+
+static void
+a_hello_that_somebody_repeats_ends_no_session(void **state)
+{
+	struct transport other;
+	uint8_t hello[2000];
+	struct err e = {0};
+	struct pair p;
+	size_t n = open_overheard(&p, hello, sizeof hello);
+
+	(void)state;
+	put(&p.client, "before", 6);
+	send_to_server(&p, hello, n);
+	wait_for(p.place.listener.fd, 1000);
+	assert_int_equal(
+	    transport_accept(&p.place.listener, &other, p.place.context, &e), 0);
+	assert_int_equal(other.ops->proceed(&other, &e), -EAGAIN);
+	expect(&p.server, "before");
+	for (int i = 0; i < 100; i++) {
+		put(&p.client, "meanwhile", 9);
+		sort(&p.place);
+		assert_int_equal(other.ops->proceed(&other, &e), -EAGAIN);
+		expect(&p.server, "meanwhile");
+	}
+	other.ops->close(&other);
+	put(&p.client, "after", 5);
+	sort(&p.place);
+	expect(&p.server, "after");
+	pair_close(&p);
+}
+
 /* CVE-2026-54874: each kept 32 KiB. */
 static void
 records_that_come_before_their_epoch_keep_little_memory(void **state)
@@ -222,6 +285,7 @@ main(void)
 	    cmocka_unit_test(nor_does_one_inside_another_record),
 	    cmocka_unit_test(every_kind_of_plain_record_is_passed_over_in_a_session),
 	    cmocka_unit_test(an_alert_that_proves_nothing_ends_no_session),
+	    cmocka_unit_test(a_hello_that_somebody_repeats_ends_no_session),
 	    cmocka_unit_test(records_that_come_before_their_epoch_keep_little_memory),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
