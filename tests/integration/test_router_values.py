@@ -48,9 +48,12 @@ END_REASONS = {"idle timeout": 1, "active timeout": 2, "end of flow": 3, "forced
 @pytest.fixture
 def records(programs, run, repository, tmp_path):
     """records(file...): the records of imported files as rows of FIELDS and more."""
-    def begin(*files, more=(), elements=()):
+    def begin(*files, more=(), elements=(), requires="sourceAddress, destinationAddress"):
         schemas = tmp_path / "schemas"
         shutil.copytree(repository / "schemas", schemas)
+        record = schemas / "records" / "conversation.yaml"
+        record.write_text(re.sub(r"(?m)^requires: \[.*?\]", f"requires: [{requires}]",
+                                 record.read_text(encoding="utf-8")), encoding="utf-8")
         (schemas / "tables" / "fields.yaml").write_text(
             "table: fields\nfrom: conversation\npartition: day\nstorage: append\nvalues:\n"
             + "".join(f"  {name}: {element}\n" for name, element in (*FIELDS.items(), *more)))
@@ -210,3 +213,42 @@ def test_records_as_pmacct_sums_them(number, records, shared):
         got[key, "packets"] += row["packets"]
         got[key, "octets"] += row["octets"]
     assert got == wanted
+
+
+# Of netflow_parser's snapshots of what it reads, these come with the bytes (which it wrote
+# again); of the others the shared test data has no input.  Lines "name: value" or, in
+# records with templates, pairs of lines.
+SNAPSHOTS = {
+    "v5": {"src_addr": "src", "dst_addr": "dst", "next_hop": "next_hop", "input": "in_if",
+           "output": "out_if", "d_pkts": "packets", "d_octets": "octets",
+           "src_port": "src_port", "dst_port": "dst_port", "tcp_flags": "flags",
+           "protocol_number": "protocol", "tos": "tos", "src_as": "src_as",
+           "dst_as": "dst_as", "src_mask": "src_mask", "dst_mask": "dst_mask",
+           "first": "start_uptime", "last": "end_uptime"},
+    "v9": {"InBytes": "octets", "Ipv4SrcAddr": "src"},
+    "ipfix": {"IANA: SourceIpv4address": "src", "IANA: DestinationIpv4address": "dst",
+              "IANA: PacketDeltaCount": "packets"},
+}
+
+
+@pytest.mark.parametrize("version", SNAPSHOTS)
+def test_records_as_netflow_parser_reads_them(version, records, shared, tmp_path):
+    folder = shared / "corpora/routers/mikemiles-dev+netflow_parser/src/snapshots"
+    name = f"netflow_parser__tests__restored_legacy_tests__it_parses_{version}"
+    if version == "v5":
+        name = "netflow_parser__tests__base_tests__it_parses_v5"
+    if not (folder / f"{name}.snap").exists():
+        pytest.skip("the shared test data has no snapshots of netflow_parser")
+    again = (folder / f"netflow_parser__tests__restored_legacy_tests__it_parses_{version}"
+                      "_and_re_exports.snap").read_text(encoding="utf-8")
+    payload = bytes(int(n) for n in re.findall(r"^- (\d+)$", again, re.M))
+    rows = records(write_capture(tmp_path / "f.pcap", [payload]), requires="sourceAddress")
+    names = SNAPSHOTS[version]
+    wanted = collections.defaultdict(list)
+    found = re.findall(rf"({'|'.join(names)})(?::|\n\s+- (?:Ip4Addr|DataNumber:\s+U32):) (\S+)$",
+                       (folder / f"{name}.snap").read_text(encoding="utf-8"), re.M)
+    for element, value in found:
+        wanted[names[element]].append(value)
+    assert set(wanted) == set(names.values())
+    assert {column: sorted(str(row[column]) for row in rows) for column in wanted} == {
+        column: sorted(values) for column, values in wanted.items()}
