@@ -372,36 +372,6 @@ resolve_computed(struct schema_table *t, struct err *e)
 }
 
 static int
-read_views(struct schema_table *t, const struct yaml_node *map, struct err *e)
-{
-	int rc = 0;
-
-	if (map == NULL) {
-		return 0;
-	}
-	if (map->kind != YAML_MAP) {
-		return yaml_complain(
-		    t->yaml, map, e, "'views' is { name: SELECT ... }");
-	}
-	t->views = calloc(map->count + 1, sizeof *t->views);
-	if (t->views == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
-	}
-	for (unsigned i = 0; rc == 0 && i < map->count; i++) {
-		rc = schema_check_name(t->yaml, map->keys[i], "view", e);
-		if (rc == 0 && map->items[i]->kind != YAML_SCALAR) {
-			rc = yaml_complain(t->yaml, map->items[i], e,
-			    "a view is the text of a SELECT");
-		}
-		if (rc == 0) {
-			t->views[t->view_count++] = (struct schema_view){
-			    .name = map->keys[i]->text, .sql = map->items[i]->text};
-		}
-	}
-	return rc;
-}
-
-static int
 read_numbers(struct schema_table *t, const struct yaml_node *root, struct err *e)
 {
 	const struct yaml_node *node;
@@ -520,7 +490,7 @@ read_table(struct schema_table *t, struct err *e)
 {
 	static const char *const known[] = {"table", "from", "partition", "storage",
 	    "key", "values", "where", "emit", "views", "max_keys", "lateness",
-	    "version", "stitch"};
+	    "version", "stitch", "deduplicate"};
 	const struct yaml_node *root = yaml_root(t->yaml);
 	const struct yaml_node *where;
 	int rc;
@@ -547,7 +517,7 @@ read_table(struct schema_table *t, struct err *e)
 	if (rc == 0) {
 		rc = schema_read_emits(t, yaml_get(root, "emit"), e);
 	}
-	return rc < 0 ? rc : read_views(t, yaml_get(root, "views"), e);
+	return rc < 0 ? rc : schema_read_views(t, root, e);
 }
 
 /* Takes yaml. */
@@ -594,6 +564,7 @@ schema_table_free(struct schema_table *t)
 	if (t != NULL) {
 		yaml_unload(t->yaml);
 		free(t->views);
+		free(t->once);
 		free(t);
 	}
 }

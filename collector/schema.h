@@ -99,8 +99,9 @@ struct schema_table {
 	struct schema_emit emits[SCHEMA_MAX_EMITS]; /* one without conditions when the
 						       file has none */
 	unsigned emit_count;
-	struct schema_view *views;
+	struct schema_view *views; /* the last may be `once` */
 	unsigned view_count;
+	char *once;           /* name and SQL of the deduplicated view, or NULL */
 	uint64_t max_keys;    /* 0: the general setting */
 	uint64_t lateness_ns; /* when has_lateness */
 	bool has_lateness;

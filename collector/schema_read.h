@@ -1,6 +1,6 @@
 /* Parts of reading a table's schema: schema.c reads the table and its columns,
  * schema_emit.c its conditions and emits, schema_stitch.c how one-way flows are
- * stitched. */
+ * stitched, schema_view.c its views. */
 #ifndef COLLECTOR_SCHEMA_READ_H
 #define COLLECTOR_SCHEMA_READ_H
 
@@ -16,6 +16,9 @@ int schema_read_conditions(const struct schema_table *t, const struct yaml_node 
 int schema_read_emits(
     struct schema_table *t, const struct yaml_node *list, struct err *e);
 
+/* `views`, and the view that `deduplicate` makes.  Columns are read before. */
+int schema_read_views(
+    struct schema_table *t, const struct yaml_node *root, struct err *e);
 int schema_read_stitch(
     struct schema_table *t, const struct yaml_node *node, struct err *e);
 

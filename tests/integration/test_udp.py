@@ -299,6 +299,31 @@ def test_stitched_one_way_flows_of_softflowd_are_our_exporters_conversations(
             == totals(ours.columns("services", rollup)))
 
 
+@pytest.mark.parametrize("order", (("edge", "core"), ("core", "edge")))
+def test_a_flow_that_two_exporters_reported_counts_once(
+        programs, run, repository, tmp_path, order):
+    """edge saw the first half of the flows, core all of them."""
+    schemas = tmp_path / "schemas"
+    shutil.copytree(repository / "schemas", schemas)
+    table = schemas / "tables" / "pairs.yaml"
+    table.write_text(table.read_text() + "deduplicate: { prefer: [edge, core] }\n")
+    store = Store(programs, run, tmp_path / "store")
+    seen = {}
+    for name in order:
+        capture, records = tmp_path / f"{name}.pcap", tmp_path / f"{name}.ipfix"
+        seen[name] = write_packets(capture, 200 if name == "core" else 100)
+        run(programs.exporter, "-r", capture, "--to", f"file:{records}")
+        run(programs.collector, "-r", records, "--store", store.folder, "--schemas",
+            schemas, "--exporter", name)
+    assert len(store.rows("pairs", "--limit", "1000")) == 300
+    rows = store.columns("pairs_once", "exporter," + ENDS_AND_COUNTERS, "--limit", "1000")
+    assert sorted(row[0] for row in rows) == ["core"] * 100 + ["edge"] * 100
+    assert len({row[1:6] for row in rows}) == 200
+    packets, octets = seen["core"]
+    assert sum(sum(row[7:9]) for row in rows) == packets
+    assert sum(sum(row[9:11]) for row in rows) == octets
+
+
 @pytest.mark.parametrize("scheme", ("udp", "tcp"))
 def test_what_libfixbuf_exports_adds_up(listen, run, tmp_path, scheme):
     if None in (shutil.which("gcc"), shutil.which("pkg-config")):
