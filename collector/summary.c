@@ -131,6 +131,8 @@ summary_print_text(const struct summary *s, FILE *out)
 	line(out, "messages", p->messages, "");
 	line(out, "records", p->records, "");
 	line_if(out, "  options", p->options, "beside them");
+	line_if(out, "  unused", s->tables.unused,
+	    "no table is made of what their templates have");
 	line_if(out, "  lost", p->lost, "by sequence numbers, before they came here");
 	line_if(out, "  came late", p->reordered, "messages");
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {

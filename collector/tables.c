@@ -128,6 +128,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 	struct tables *t = tables;
 	struct plans *plans = plans_of(t, (struct template *)template);
 	int records = 0, rc = 0;
+	bool is_used = template->is_options;
 
 	if (intern_bytes(t->intern) > INTERN_BOUND && tables_are_empty(t)) {
 		intern_clear(t->intern);
@@ -139,6 +140,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 		if (plans->items[i] != NULL) {
 			rc = add_source(t, &t->sources[i], plans->items[i], bytes,
 			    length, o, &records);
+			is_used |= plan_is_usable(plans->items[i]);
 		}
 	}
 	if (plans->count ==
@@ -149,6 +151,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 		rc = is_whole ? 0 : -EBADMSG;
 	}
 	t->counts.records += template->is_options ? 0 : (uint64_t)records;
+	t->counts.unused += is_used ? 0 : (uint64_t)records;
 	t->last_index += records;
 	return rc < 0 ? rc : records;
 }

@@ -34,10 +34,11 @@ struct tables_settings {
 };
 
 struct tables_counts {
-	uint64_t records;     /* in */
-	uint64_t rows;        /* emitted into tables; a rollup that is derived from
-				 another table counts that table's rows */
-	uint64_t filtered;    /* `where` or no `emit` matched */
+	uint64_t records;  /* in */
+	uint64_t unused;   /* of these: their template has nothing that tables need */
+	uint64_t rows;     /* emitted into tables; a rollup that is derived from
+			      another table counts that table's rows */
+	uint64_t filtered; /* `where` or no `emit` matched */
 	uint64_t late, early; /* filed under their arrival time */
 	uint64_t undated;   /* no flow start in the record: filed under arrival time */
 	uint64_t saturated; /* sums that reached the top */

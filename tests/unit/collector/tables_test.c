@@ -131,6 +131,33 @@ the_seed_rows_give_the_expected_pairs_in_any_split(void **state)
 }
 
 static void
+records_that_no_table_is_made_of_are_counted(void **state)
+{
+	struct tables *t = support_tables(NULL);
+	struct template *whole = support_template(256, trace_fields);
+	struct template *half =
+	    support_template(257, "sourceIPv4Address packetDeltaCount");
+	struct origin o = origin_at(0);
+	struct support_set s = {.length = 0};
+	struct tables_counts c;
+
+	(void)state;
+	put_row(&s, &seed[0]);
+	assert_int_equal(tables_add_set(whole, s.bytes, s.length, &o, t), 1);
+	s.length = 0;
+	for (unsigned i = 0; i < 3; i++) {
+		support_put_address(&s, "10.0.0.1");
+		support_put(&s, 7, 8);
+	}
+	assert_int_equal(tables_add_set(half, s.bytes, s.length, &o, t), 3);
+	tables_counts(t, &c);
+	assert_int_equal(c.records, 4);
+	assert_int_equal(c.unused, 3);
+	support_templates_free();
+	tables_free(t);
+}
+
+static void
 service_edge_cases_are_as_documented(void **state)
 {
 	static const struct row rows[] = {
@@ -178,6 +205,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_seed_rows_give_the_expected_pairs_in_any_split),
+	    cmocka_unit_test(records_that_no_table_is_made_of_are_counted),
 	    cmocka_unit_test(service_edge_cases_are_as_documented),
 	    cmocka_unit_test(conversations_keep_every_record_with_means),
 	};
