@@ -258,11 +258,11 @@ spool_close(struct spool *s, bool in_order)
 		return;
 	}
 	if (in_order && s->ledger_fd >= 0) {
+		s->ledger.is_running = false;
+		(void)spool_save(s);
 		while (s->held_messages == 0 && s->count > 0) {
 			spool_remove_part(s, 0);
 		}
-		s->ledger.is_running = false;
-		(void)spool_save(s);
 	}
 	for (unsigned i = 0; i < s->count; i++) {
 		free(s->parts[i].marks);
@@ -303,8 +303,8 @@ drop_oldest(struct spool *s)
 		log_debug("%s: full: segment %016" PRIx64 " with %" PRIu64
 			  " messages is dropped",
 		    s->directory, p->name, p->next - p->first);
+		(void)spool_save(s); /* first: no number of it is given again */
 		spool_remove_part(s, i);
-		(void)spool_save(s);
 		return true;
 	}
 	return false;
@@ -535,10 +535,6 @@ spool_release(struct spool *s, uint64_t number, uint64_t total, bool is_delivere
 {
 	uint64_t messages = s->held_messages, records = s->held_records;
 
-	while (s->count > 0 && s->parts[0].next <= number &&
-	       !(is_being_written(s, 0) && s->parts[0].bytes < s->segment_bytes)) {
-		spool_remove_part(s, 0);
-	}
 	for (unsigned i = 0; i < s->count && s->parts[i].first < number; i++) {
 		struct spool_part *p = &s->parts[i];
 		uint64_t to = number < p->next ? number : p->next;
@@ -555,8 +551,14 @@ spool_release(struct spool *s, uint64_t number, uint64_t total, bool is_delivere
 	if (number > s->ledger.first) {
 		s->ledger.first = number;
 	}
+	/* First the account, then the files: whatever ends us between the two, what was
+	 * delivered is not taken for lost. */
 	if (s->directory != NULL) {
 		(void)spool_save(s);
+	}
+	while (s->count > 0 && s->parts[0].next <= number &&
+	       !(is_being_written(s, 0) && s->parts[0].bytes < s->segment_bytes)) {
+		spool_remove_part(s, 0);
 	}
 }
 

@@ -182,7 +182,7 @@ write_at(int fd, struct iovec *parts, int n, uint64_t offset, size_t length)
 	}
 	code = put < 0 ? errno : ENOSPC;
 	if (ftruncate(fd, (off_t)offset) < 0) {
-		code = errno; /* the tail is cut when the spool is opened again */
+		code = errno; /* take_segment() sorts out what stays behind */
 	}
 	return -code;
 }

@@ -18,7 +18,8 @@ struct scan {
 	struct spool *s;
 	struct spool_part part;
 	uint8_t id[16];
-	uint64_t clip; /* messages before this number are settled */
+	uint64_t clip; /* messages before this number are settled, or held already */
+	bool is_last;  /* no segment comes behind it */
 	uint64_t size; /* of the file */
 	uint64_t at;   /* how far it is whole */
 };
@@ -107,6 +108,7 @@ read_at(int fd, uint8_t *bytes, size_t n, uint64_t offset)
 	return got < 0 ? -errno : (ssize_t)done;
 }
 
+/* -ENODATA: the file ends before its first message could begin. */
 static int
 scan_header(struct scan *x, int fd)
 {
@@ -116,9 +118,15 @@ scan_header(struct scan *x, int fd)
 	size_t size;
 	int rc = -EBADMSG;
 
+	if (x->size < SPOOL_HEADER) {
+		return -ENODATA;
+	}
 	if (read_at(fd, fixed, sizeof fixed, 0) != (ssize_t)sizeof fixed ||
-	    (size = spool_header_size(fixed)) == 0 || size > x->size) {
+	    (size = spool_header_size(fixed)) == 0) {
 		return -EBADMSG;
+	}
+	if (size > x->size) {
+		return -ENODATA;
 	}
 	bytes = malloc(size);
 	copy = malloc(size - SPOOL_HEADER + 1);
@@ -214,6 +222,23 @@ set_aside(struct spool *s, const char *name)
 	(void)renameat(s->directory_fd, name, s->directory_fd, aside);
 }
 
+/* Messages come behind the header, and segments behind this one only when it is full:
+ * the last one was being begun, any other one held something. */
+static int
+judge_cut_header(const struct scan *x, const char *name, bool is_status)
+{
+	if (!x->is_last) {
+		return -EBADMSG;
+	}
+	if (!is_status) {
+		log_info("%s/%s was being begun when the last run ended, and held no "
+			 "message yet: it is removed",
+		    x->s->directory, name);
+		spool_unlink(x->s, x->part.name);
+	}
+	return -ENODATA;
+}
+
 /* What a crash cut short is less than one entry; more is damage. */
 static void
 cut_tail(struct scan *x, int fd, const char *name)
@@ -254,6 +279,9 @@ scan_segment(struct scan *x, bool is_status)
 	}
 	x->size = (uint64_t)st.st_size;
 	rc = scan_header(x, fd);
+	if (rc == -ENODATA) {
+		rc = judge_cut_header(x, name, is_status);
+	}
 	if (rc == 0) {
 		rc = scan_entries(x, fd);
 	}
@@ -268,15 +296,22 @@ scan_segment(struct scan *x, bool is_status)
 	return rc;
 }
 
-/* A segment becomes a part, unless everything in it is settled or it is unreadable. */
+/* A segment becomes a part, unless everything in it is settled or it is unreadable.
+ * What it has in common with the one before is the same messages: those that a failing
+ * disk took in part, and would not give back, were written again behind it. */
 static int
-take_segment(struct spool *s, uint64_t name, bool is_status, uint8_t id[16])
+take_segment(
+    struct spool *s, uint64_t name, bool is_last, bool is_status, uint8_t id[16])
 {
-	struct scan x = {.s = s, .part = {.name = name}, .clip = s->ledger.first};
 	const struct spool_part *before = s->count > 0 ? &s->parts[s->count - 1] : NULL;
+	struct scan x = {.s = s,
+	    .part = {.name = name},
+	    .clip = before != NULL && before->next > s->ledger.first ? before->next
+								     : s->ledger.first,
+	    .is_last = is_last};
 	int rc = scan_segment(&x, is_status);
 
-	if (rc == -EBADMSG) {
+	if (rc == -EBADMSG || rc == -ENODATA) {
 		free(x.part.marks);
 		return 0;
 	}
@@ -378,7 +413,7 @@ spool_recover(struct spool *s, bool is_status, struct err *e)
 	}
 	rc = list_segments(s, &names, &n);
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
-		rc = take_segment(s, names[i], is_status, id);
+		rc = take_segment(s, names[i], i + 1 == n, is_status, id);
 	}
 	free(names);
 	if (rc < 0) {
