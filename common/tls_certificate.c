@@ -177,12 +177,13 @@ refusal_of(int code)
 	}
 }
 
-/* Says what is wrong with the certificate that verification stopped at. */
+/* Says what is wrong with x.  issued is where verification stopped: x, or above it, the
+ * one whose issuer nobody knows. */
 static void
-explain(struct tls *t, const X509 *x, int code)
+explain(struct tls *t, const X509 *x, const X509 *issued, int code)
 {
 	char name[160], issuer[160] = "an unnamed issuer", when[32], names[256];
-	const X509_NAME *by = X509_get_issuer_name(x);
+	const X509_NAME *by = X509_get_issuer_name(issued);
 	int at = X509_NAME_get_index_by_NID(by, NID_commonName, -1);
 	size_t n = sizeof t->reason;
 
@@ -256,8 +257,9 @@ tls_certificate_verify(int ok, X509_STORE_CTX *store)
 	int code = X509_STORE_CTX_get_error(store);
 
 	if (!ok && t != NULL && x != NULL) {
+		const X509 *own = X509_STORE_CTX_get0_cert(store);
 		t->refusal = refusal_of(code);
-		explain(t, x, code);
+		explain(t, t->refusal == TLS_REFUSED_UNKNOWN_CA ? own : x, x, code);
 	}
 	if (ok && t != NULL && t->is_permitted != NULL && x != NULL &&
 	    X509_STORE_CTX_get_error_depth(store) == 0) {

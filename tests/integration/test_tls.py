@@ -122,6 +122,17 @@ def test_a_collector_that_cannot_be_trusted_gets_nothing(
     assert c.rows(run, "conversations") == []
 
 
+def test_it_is_the_collector_that_is_named_even_where_it_shows_its_authority(
+        start, programs, tmp_path, identities, export, run):
+    other = identities.authority("shown-ca")
+    certificate, key = identities.sign("shown", "DNS:localhost", authority=other)
+    certificate.write_text(certificate.read_text() + other[0].read_text())
+    c = Collector(start, programs, tmp_path, "--certificate", certificate, "--key", key,
+                  "--ca", identities.ca)
+    said = run(*export(identities, c.port), status=None)
+    assert "the certificate of localhost was issued by flowpair test shown-ca" in said.stderr
+
+
 def test_a_revoked_collector_is_refused_by_an_exporter_with_a_crl(
         start, programs, tmp_path, identities, export, run):
     certificate, key = identities.sign("gone", "DNS:localhost")
