@@ -144,6 +144,10 @@ open_read(struct database *d, struct err *e)
 			    "SELECT 1 FROM sqlite_schema LIMIT 1", NULL, NULL, NULL);
 		}
 	}
+	if ((rc & 0xff) == SQLITE_CANTOPEN && access(d->path, R_OK) < 0 &&
+	    errno == EACCES) {
+		return err_set(e, -EACCES, "%s: %s", d->path, strerror(EACCES));
+	}
 	if (rc != SQLITE_OK) {
 		return failed(d, rc, e);
 	}

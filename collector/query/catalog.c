@@ -291,6 +291,11 @@ catalog_open(const char *directory, struct catalog **ret, struct err *e)
 		    "names",
 		    directory);
 	}
+	if (rc == -EACCES) {
+		rc = err_set(e, rc,
+		    "%s: you may not read this store: its owner and group may",
+		    directory);
+	}
 	if (rc < 0) {
 		goto out;
 	}

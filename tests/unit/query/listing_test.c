@@ -6,8 +6,13 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "collector/query/listing.h"
 #include "tests/unit/query/support_store.h"
@@ -57,12 +62,41 @@ a_folder_without_a_store_is_named(void **state)
 	    "name the directory that flowpair-collector --store names");
 }
 
+/* In a process of its own: it is nobody afterwards, whom no bit of the mode helps. */
+static void
+who_may_not_read_a_store_is_told_who_may(void **state)
+{
+	const char *folder = store_make();
+	int status = -1;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(chmod(folder, 0), 0);
+	child = fork();
+	if (child == 0) {
+		struct catalog *c = NULL;
+		struct err e = {0};
+		if (geteuid() == 0 && setresuid(65534, 65534, 65534) < 0) {
+			_exit(2);
+		}
+		_exit(catalog_open(folder, &c, &e) == -EACCES &&
+			      strstr(e.text, "its owner and group may") != NULL
+			  ? 0
+			  : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(chmod(folder, 0700), 0);
+	store_remove();
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(every_table_and_view_is_listed_with_days_and_stored_rows),
 	    cmocka_unit_test(a_folder_without_a_store_is_named),
+	    cmocka_unit_test(who_may_not_read_a_store_is_told_who_may),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
