@@ -74,6 +74,18 @@ def test_exporters_tell_unknown_elements_and_what_went_wrong_last(imported):
     assert exporter["last_error"] == "data whose template never came"
 
 
+def test_how_each_exporter_is_doing_is_one_line(imported):
+    store = imported(
+        v5(v5_record(*HOSTS, 1, 40), sequence=100),  # datagrams come one a second
+        v5(v5_record(*HOSTS, 1, 40), sequence=108), v9(flowset(300, bytes(20)), sequence=2))
+    health = {row["protocol"]: row for row in store.rows("exporter_health")}
+    five, nine = health["NetFlow v5"], health["NetFlow v9"]
+    assert (five["records"], five["records_per_second"]) == (2, 2.0)
+    assert (five["lost"], five["lost_percent"]) == (7, round(700 / 9, 3))
+    assert (nine["dropped"], nine["last_error"]) == (1, "data whose template never came")
+    assert nine["records_per_second"] is None  # of one message
+
+
 def test_an_exporter_without_trouble_has_no_last_error(imported):
     store = imported(v9(template(256, FLOW), flowset(256, flow(1, 40))))
     exporter, = store.rows("exporters")
