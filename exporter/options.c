@@ -280,7 +280,8 @@ static const struct option table[] = {
 		"they survive the exporter, and what is left is delivered by the next "
 		"run that names the directory.  Without it, they are kept in memory.  "
 		"With --delivery duplicate each collector has a spool in DIR/1, DIR/2 "
-		"and so on."},
+		"and so on, in the order of --to; while something is held there for "
+		"another collector, such an order is refused."},
     {.name = "spool-size",
 	.kind = OPTION_SIZE,
 	AT(spool_bytes),

@@ -82,6 +82,37 @@ make_directory(const struct options *o, struct err *e)
 	return rc == 0 && o->user != NULL ? privileges_raise(e) : rc;
 }
 
+/* Each collector has a spool by its place among --to; what it holds is for the one that
+ * had this place then. */
+static int
+check_order(const struct options *o, struct err *e)
+{
+	char inner[PATH_MAX];
+	struct transport_uri uri;
+	struct spool_counts c;
+
+	for (unsigned i = 0; i < o->to.count; i++) {
+		const char *to = o->to.items[i];
+		if (snprintf(inner, sizeof inner, "%s/%u", o->spool, i + 1) >=
+			(int)sizeof inner ||
+		    !spool_is_there(inner) || spool_status(inner, &c, e) < 0 ||
+		    transport_parse_uri(to, &uri, e) < 0) {
+			continue; /* told, or made, when it is opened */
+		}
+		if (c.held_messages > 0 && c.target != 0 &&
+		    c.target != sender_target_key(&uri)) {
+			return err_set(e, -EINVAL,
+			    "%s holds %" PRIu64
+			    " records for another collector than %s: "
+			    "bring --to into the order of that run, or first let "
+			    "flowpair-exporter --deliver-only --spool %s --to URI "
+			    "deliver them",
+			    inner, c.held_records, to, inner);
+		}
+	}
+	return 0;
+}
+
 static void
 tell_left_behind(const char *directory)
 {
@@ -133,6 +164,9 @@ run_open_senders(struct run *r, const struct export_preamble *preamble, struct e
 	r->sender_count = n;
 	if (o->spool != NULL && n > 1) {
 		rc = make_directory(o, e);
+	}
+	if (rc == 0 && o->spool != NULL && n > 1) {
+		rc = check_order(o, e);
 	}
 	for (unsigned i = 0; i < n && rc == 0; i++) {
 		rc = open_sender(r, i, preamble, e);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/privileges.h"
 #include "exporter/sender_state.h"
@@ -109,6 +110,31 @@ open_targets(struct sender *s, struct err *e)
 	return rc;
 }
 
+uint64_t
+sender_target_key(const struct transport_uri *uri)
+{
+	uint64_t key = hash_bytes(uri->host, strlen(uri->host), uri->port);
+
+	return key == 0 ? 1 : key;
+}
+
+/* Which of the targets had what is held. */
+static void
+find_target(struct sender *s)
+{
+	uint64_t then = spool_target(s->spool);
+
+	if (s->target_count == 1 && (then == 0 || s->opened.held_messages == 0)) {
+		then = sender_target_key(&s->targets[0].uri);
+		spool_set_target(s->spool, then);
+	}
+	for (s->sent_to = 0; then != 0 && s->sent_to < s->target_count; s->sent_to++) {
+		if (sender_target_key(&s->targets[s->sent_to].uri) == then) {
+			return;
+		}
+	}
+}
+
 static int
 open_outbox(struct sender *s, const struct export_preamble *preamble, struct err *e)
 {
@@ -134,6 +160,7 @@ open_outbox(struct sender *s, const struct export_preamble *preamble, struct err
 		s->settings.spool_directory = spool_directory(s->spool);
 		s->settings.uris = NULL;
 		spool_counts(s->spool, &s->opened);
+		find_target(s);
 		sender_publish(s);
 	}
 	return rc;

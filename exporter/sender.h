@@ -74,6 +74,8 @@ struct sender;
 
 /* Opens files, spools and keys, and complains; connects only after sender_start().  The
  * preamble is copied; its messages are numbered from 0 already. */
+/* A collector, for spool_target(): whichever way it is reached. */
+uint64_t sender_target_key(const struct transport_uri *uri);
 int sender_new(const struct sender_settings *s, const struct export_preamble *preamble,
     struct sender **ret, struct err *e);
 int sender_start(struct sender *s, struct err *e);

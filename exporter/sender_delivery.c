@@ -75,6 +75,14 @@ sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e)
 
 /* Hearing. */
 
+/* From now on messages go to the present target. */
+static void
+note_target(struct sender *s)
+{
+	s->sent_to = s->at;
+	spool_set_target(s->spool, sender_target_key(sender_uri(s)));
+}
+
 /* What may have reached one collector and goes to another now. */
 static void
 count_duplicates(struct sender *s, uint64_t from)
@@ -91,10 +99,12 @@ count_duplicates(struct sender *s, uint64_t from)
 		log_warning("%" PRIu64 " messages with %" PRIu64
 			    " records were sent to %s and not acknowledged; they go "
 			    "to %s too, and may be counted in both",
-		    sent - from, b - a, s->targets[s->sent_to].uri.text,
+		    sent - from, b - a,
+		    s->sent_to < s->target_count ? s->targets[s->sent_to].uri.text
+						 : "another collector",
 		    sender_uri(s)->text);
 	}
-	s->sent_to = s->at;
+	note_target(s);
 }
 
 static int
@@ -288,7 +298,7 @@ sender_greet(struct sender *s, struct err *e)
 	}
 	outbox_begin(
 	    s->outbox, first, s->preamble, s->preamble->records, s->transport.streams);
-	s->sent_to = s->at;
+	note_target(s);
 	return sender_uri(s)->ops->is_welcoming ? await_ticket(s, e) : 0;
 }
 

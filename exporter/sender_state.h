@@ -38,8 +38,10 @@ struct sender {
 	bool is_finished; /* sender_finish() was called, and has ended */
 
 	/* The thread's own. */
-	unsigned at;      /* the target of now */
-	unsigned sent_to; /* the target that what is not acknowledged went to */
+	unsigned at; /* the target of now */
+	/* The target that what is not acknowledged went to; target_count: none of
+	 * these. */
+	unsigned sent_to;
 	struct transport transport;
 	bool is_dialled;     /* transport must be closed */
 	bool is_proven;      /* messages went out since the last delay */

@@ -506,6 +506,21 @@ spool_mark_sent(struct spool *s, uint64_t number)
 	}
 }
 
+uint64_t
+spool_target(const struct spool *s)
+{
+	return s->ledger.target;
+}
+
+void
+spool_set_target(struct spool *s, uint64_t target)
+{
+	if (target != s->ledger.target) {
+		s->ledger.target = target;
+		(void)spool_save(s);
+	}
+}
+
 void
 spool_counts(const struct spool *s, struct spool_counts *ret)
 {
@@ -520,6 +535,7 @@ spool_counts(const struct spool *s, struct spool_counts *ret)
 	    .held_records = s->held_records,
 	    .bytes = s->bytes,
 	    .disk_failures = s->disk_failures,
+	    .target = s->ledger.target,
 	    .is_running = s->ledger.is_running,
 	};
 	memcpy(ret->id, s->ledger.id, sizeof ret->id);

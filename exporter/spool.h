@@ -50,6 +50,7 @@ struct spool_counts {
 	uint64_t lost_messages, lost_records; /* dropped when full, or damaged */
 	uint64_t bytes;                       /* on disk */
 	uint64_t disk_failures;
+	uint64_t target; /* spool_target() */
 	bool is_running; /* somebody has it open, or ended without order */
 };
 
@@ -111,6 +112,10 @@ int spool_total(struct spool *s, uint64_t number, uint64_t *ret);
 uint64_t spool_sent(const struct spool *s);
 /* This one is about to be sent; before it was (where sent ones are kept). */
 void spool_mark_sent(struct spool *s, uint64_t number);
+/* Whom what may have been sent went to last, or is for, as a number of the caller's; 0:
+ * nobody knows. */
+uint64_t spool_target(const struct spool *s);
+void spool_set_target(struct spool *s, uint64_t target);
 /* The collector wants this number next.  False: it knows messages of this spool id that
  * we never sent.  So this spool is a copy or an old state of another: the numbers that
  * it brought along are acknowledged already, and what is newer goes under a new id. */

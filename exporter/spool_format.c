@@ -131,6 +131,7 @@ spool_write_ledger(const struct spool_ledger *l, uint8_t out[static SPOOL_SLOT])
 	store_u64(out + 72, l->sent);
 	store_u64(
 	    out + 80, (l->has_sent ? HAS_SENT : 0) | (l->is_running ? IS_RUNNING : 0));
+	store_u64(out + 88, l->target);
 	store_u64(out + LEDGER_USED, hash_bytes(out, LEDGER_USED, 0));
 	return l->generation % 2 * SPOOL_SLOT;
 }
@@ -152,6 +153,7 @@ read_slot(const uint8_t slot[static SPOOL_SLOT], struct spool_ledger *ret)
 	ret->delivered_messages = load_u64(slot + 56);
 	ret->delivered_records = load_u64(slot + 64);
 	ret->sent = load_u64(slot + 72);
+	ret->target = load_u64(slot + 88);
 	ret->has_sent = (flags & HAS_SENT) != 0;
 	ret->is_running = (flags & IS_RUNNING) != 0;
 	return ret->next <= COUNT_MAX && ret->total <= COUNT_MAX &&

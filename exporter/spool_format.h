@@ -42,7 +42,8 @@ struct spool_ledger {
 	uint64_t next;  /* no number below may be given to a new message */
 	uint64_t total; /* data records of the spool before `next` */
 	uint64_t delivered_messages, delivered_records;
-	uint64_t sent; /* segments that begin at or before it may have been sent */
+	uint64_t sent;   /* segments that begin at or before it may have been sent */
+	uint64_t target; /* spool_target() */
 	bool has_sent;
 	bool is_running; /* some exporter began and did not end in order */
 };

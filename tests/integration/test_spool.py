@@ -185,6 +185,29 @@ def test_what_is_left_where_other_targets_had_it_is_told_and_deliverable(
     assert [count(run, programs, store) for store in stores] == [800, 500]
 
 
+def test_a_collector_is_not_given_what_another_was_to_have(
+        run, programs, trace, collector, certificates, status, free_port, tmp_path):
+    spool, away = tmp_path / "spool", free_port()
+    c = collector()
+
+    def export(*more, ports, **how):
+        return run(programs.exporter, *more, "--give-up", "100ms", "--summary", "json",
+                   *(w for p in ports for w in ("--to", f"tls://127.0.0.1:{p}")),
+                   *certificates.options("client"), **how)
+
+    both = "--trace-csv", trace(300), "--delivery", "duplicate", "--spool", spool
+    export(*both, ports=[away, c.port], status=1)
+    assert status(spool / "1")["held_records"] == 300
+    refused = export(*both, ports=[c.port, away], status=2)
+    assert f"{spool}/1 holds 300 records for another collector" in refused.stderr
+    assert f"--deliver-only --spool {spool}/1" in refused.stderr
+    assert not status(spool / "1")["running"] and not status(spool / "2")["running"]
+    export("--deliver-only", "--spool", spool / "1", ports=[c.port])
+    export(*both, ports=[c.port, away], status=1)
+    c.stop()
+    assert count(run, programs, tmp_path / "store") == 900
+
+
 def test_what_nobody_acknowledged_is_called_so(
         run, programs, trace, collector, certificates, free_port, tmp_path):
     command = [programs.exporter, "--trace-csv", trace(700), "--summary"]

@@ -579,6 +579,42 @@ failover_counts_what_may_be_in_both(void **state)
 }
 
 static void
+a_restart_remembers_who_may_have_what_is_held(void **state)
+{
+	struct collector *a = collector_new(), *b = collector_new();
+	struct sender_counts counts;
+	char first[64], second[64], directory[32];
+	const char *uris[] = {second, first};
+	struct sender_settings settings;
+	struct sender *s;
+
+	(void)state;
+	make_directory(directory);
+	a->never_acknowledges = true;
+	collector_start(a);
+	collector_start(b);
+	(void)snprintf(first, sizeof first, "tls://localhost:%u", a->port);
+	(void)snprintf(second, sizeof second, "tls://localhost:%u", b->port);
+	settings = exporter_of(uris + 1, 1, directory);
+	settings.give_up_ns = 200 * MS;
+	s = begin(&settings);
+	push(s, 0, 100);
+	while (atomic_load(&a->received) < 100) {
+		poll(NULL, 0, 2);
+	}
+	abandon(s, &counts);
+	collector_stop(a);
+	settings = exporter_of(uris, 2, directory);
+	finish(begin(&settings), &counts);
+	collector_stop(b);
+	expect_once(b, 0, 100);
+	assert_int_equal(counts.duplicate_messages, 100);
+	remove_directory(directory);
+	free(a);
+	free(b);
+}
+
+static void
 without_failover_after_it_waits_for_the_first(void **state)
 {
 	struct collector *b = collector_start(collector_new());
@@ -738,6 +774,7 @@ main(void)
 		a_spool_of_which_the_collector_knows_more_goes_on_under_another_id),
 	    cmocka_unit_test(who_only_delivers_ends_when_nothing_is_held),
 	    cmocka_unit_test(failover_counts_what_may_be_in_both),
+	    cmocka_unit_test(a_restart_remembers_who_may_have_what_is_held),
 	    cmocka_unit_test(without_failover_after_it_waits_for_the_first),
 	    cmocka_unit_test(
 		a_full_spool_of_a_live_exporter_drops_what_was_never_sent_and_says_so),
