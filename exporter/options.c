@@ -393,7 +393,8 @@ static const struct option_program program = {
 	"gives up what is not delivered within two seconds.\n\n"
 	"Certificate, key, authorities and revocation lists are read anew before each "
 	"reconnection, where the user that it runs as may read them: renewing them "
-	"needs no restart.  SIGHUP says whether those that lie there now are in order; "
+	"needs no restart.  SIGHUP says whether those that lie there now are in order, "
+	"and until when; "
 	"the connection and what it carries stay as they are.\n\n" SCTP_MANUAL
 	"# EXAMPLES\n\n"
 	"A capture into an IPFIX file:\n\n"

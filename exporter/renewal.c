@@ -5,10 +5,39 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/log.h"
 
 static struct tls_settings settings;
 static bool is_secured;
+
+/* They can be read; which of them have ended, or will soon. */
+static void
+tell_ends(void)
+{
+	uint64_t now_s = clock_realtime_ns() / NS_PER_SECOND;
+	struct tls_expiry x;
+	char when[32] = "no date";
+	bool is_over = false;
+	struct err e = {0};
+
+	tls_expiry_read(&settings, &x);
+	for (unsigned i = 0; i < TLS_PAPERS; i++) {
+		is_over |= x.end_s[i] != 0 && x.end_s[i] <= now_s;
+		if (tls_expiry_warn(&settings, &x, i, now_s, &e) < 0) {
+			log_warning("%s", e.text);
+		}
+	}
+	if (x.end_s[TLS_PAPER_CERTIFICATE] != 0) {
+		clock_format_iso(x.end_s[TLS_PAPER_CERTIFICATE] * NS_PER_SECOND, when);
+	}
+	if (!is_over) {
+		log_info("certificate, key, authorities and revocation lists are in "
+			 "order; every new connection uses them (the certificate ends "
+			 "on %s)",
+		    when);
+	}
+}
 
 static void
 check(void)
@@ -21,8 +50,7 @@ check(void)
 	} else if (tls_context_new(&settings, false, &fresh, &e) < 0) {
 		log_error("%s; going on with what was read before", e.text);
 	} else {
-		log_info("certificate, key, authorities and revocation lists are in "
-			 "order; every new connection uses them");
+		tell_ends();
 		tls_context_free(fresh);
 	}
 }

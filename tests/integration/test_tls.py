@@ -384,23 +384,30 @@ def test_a_hangup_checks_the_exporters_certificates_and_disturbs_nothing(
         collector, certificates, start, programs, run, trace, tmp_path):
     """The trace comes through a pipe, half before the signals and half after them."""
     c = collector()
-    pipe, mine = tmp_path / "pipe", tmp_path / "mine.pem"
+    pipe, mine, key = (tmp_path / name for name in ("pipe", "mine.pem", "mine.key"))
     os.mkfifo(pipe)
+    key.write_bytes((certificates.folder / "client.key").read_bytes())
+    key.chmod(0o600)
     good = (certificates.folder / "client.pem").read_bytes()
     mine.write_bytes(good)
     rows = trace.read_text().splitlines(keepends=True)
     exporter = start(programs.exporter, "--trace-csv", pipe, "--to", f"tls://localhost:{c.port}",
-                     "--certificate", mine, "--key", certificates.folder / "client.key",
+                     "--certificate", mine, "--key", key,
                      "--ca", certificates.ca, "--summary", "json")
     with open(pipe, "w") as source:
         source.writelines(rows[:1501])
         source.flush()
         exporter.wait_line("connected to tls://localhost")
         exporter.process.send_signal(signal.SIGHUP)
-        exporter.wait_line("certificate, key, authorities and revocation lists are in order")
+        exporter.wait_line("certificate, key, authorities and revocation lists are in order; "
+                           "every new connection uses them .the certificate ends on 20")
         mine.write_bytes(good[:200])
         exporter.process.send_signal(signal.SIGHUP)
         exporter.wait_line("error: .*mine.pem.*; going on with what was read before")
+        for old, copy in zip(certificates.sign("ended", "DNS:ended", days=-1), (mine, key)):
+            copy.write_bytes(old.read_bytes())
+        exporter.process.send_signal(signal.SIGHUP)
+        exporter.wait_line("the certificate in .*mine.pem ended on .*: renew it")
         source.writelines(rows[1501:])
     exporter.wait()
     sender = json.loads(exporter.stdout)["sender"]
