@@ -140,7 +140,9 @@ static const struct option table[] = {
 	.argument = "BYTES",
 	.standard = "4GiB",
 	.min = 16 << 20,
-	.help = "At most this much; then exporters wait until tables are stored."},
+	.help = "At most this much; then exporters wait until tables are stored.  "
+		"What fills half of it is stored at once, before --flush-interval "
+		"has passed."},
     {.name = "segment-size",
 	.kind = OPTION_SIZE,
 	AT(segment_bytes),
