@@ -5,8 +5,10 @@ FLOWPAIR_KILLS sets how many times each test kills (default 60); FLOWPAIR_SEED t
 
 import collections
 import itertools
+import json
 import os
 import random
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -57,6 +59,34 @@ def random_record(random_source):
         random_source.randrange(100000))
 
 
+def one_way_template():
+    return struct.pack(">HH", 257, 9) + b"".join(
+        struct.pack(">HH", *field) for field in FIELDS[:9])
+
+
+def write_one_way(path, records, seed):
+    """A file of flows of which most have their other direction close behind them."""
+    source = random.Random(seed)
+    ready = []
+    while len(ready) < records:
+        start, end, *ends, protocol, packets, octets = RECORD.unpack(
+            random_record(source))[:9]
+        place = len(ready)
+        ready.append((place, (start, end, *ends, protocol, packets, octets)))
+        if source.random() < 0.8:
+            ready.append((place + source.randrange(200), (
+                start + source.randrange(100), end + 50, ends[1], ends[0], ends[3], ends[2],
+                protocol, 1 + source.randrange(100), source.randrange(100000))))
+    ready.sort()
+    with open(path, "wb") as out:
+        out.write(message(0, 1, [(2, one_way_template())], FIRST_DAY))
+        for at in range(0, len(ready), 30):
+            data = b"".join(struct.pack(">QQIIHHBIQ", *values)
+                            for _, values in ready[at:at + 30])
+            out.write(message(at, 1, [(257, data)], FIRST_DAY + at // 1000))
+    return path
+
+
 def write_ipfix(path, records, seed):
     """A file of two domains whose templates come again now and then; some is lost."""
     source = random.Random(seed)
@@ -98,6 +128,16 @@ def everything(store):
     return {table: rows_of(store, table) for table in TABLES}
 
 
+def sum_both_sides(store, what):
+    """Over the days of table pairs."""
+    total = 0
+    for path in store.glob("pairs-*.sqlite"):
+        with database(path) as db:
+            total += db.execute(f"SELECT sum(fwd_{what} + bwd_{what}) FROM pairs"
+                                ).fetchone()[0] or 0
+    return total
+
+
 def run_for(process, seconds):
     """Lets a process run for a time, or until it ends; whether it ended."""
     deadline = time.monotonic() + seconds
@@ -132,6 +172,42 @@ def test_import_killed_at_random_moments_ends_as_an_undisturbed_one(
             assert kills < 100 * KILLS, "no run gets any further"
         assert everything(killed) == wanted
     print(f"{kills} kills in {imports} imports of {whole:.2f} s")
+
+
+def test_import_that_stitches_and_is_killed_ends_as_an_undisturbed_one(
+        programs, run, start, repository, tmp_path):
+    source = random.Random(SEED)
+    file = write_one_way(tmp_path / "flows.ipfix", 10000, SEED)
+    schemas = tmp_path / "schemas"
+    shutil.copytree(repository / "schemas", schemas)
+    calm, plain = tmp_path / "calm", tmp_path / "plain"
+    words = ("-r", file, "--max-keys", "700", "--schemas", schemas)
+    run(programs.collector, *words, "--store", plain, "--summary", "none")
+    for name in ("pairs", "services", "conversations"):
+        table = schemas / "tables" / f"{name}.yaml"
+        table.write_text(table.read_text() + "stitch: { window: 1s, max_waiting: 20 }\n")
+    summary = json.loads(run(programs.collector, *words, "--store", calm, "--summary",
+                             "json").stdout)
+    assert all(summary[name] > 0 for name in (
+        "stitched", "unstitched_alone", "unstitched_full"))
+    wanted = everything(calm)
+    for column in ("packets", "octets"):
+        totals = [sum_both_sides(store, column) for store in (plain, calm)]
+        assert totals[0] == totals[1] > 0
+    kills = imports = 0
+    while kills < KILLS // 3:
+        killed = tmp_path / f"killed{imports}"
+        imports += 1
+        while True:
+            process = start(programs.collector, *words, "--store", killed, "--summary",
+                            "none")
+            if run_for(process, source.uniform(0, 0.3)):
+                process.wait()
+                break
+            process.kill()
+            kills += 1
+            assert kills < 100 * KILLS, "no run gets any further"
+        assert everything(killed) == wanted
 
 
 def test_import_with_any_number_of_keys_in_memory_is_the_same(programs, run, tmp_path):
