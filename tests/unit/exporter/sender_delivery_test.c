@@ -602,8 +602,8 @@ a_restart_remembers_who_may_have_what_is_held(void **state)
 	while (atomic_load(&a->received) < 100) {
 		poll(NULL, 0, 2);
 	}
-	abandon(s, &counts);
 	collector_stop(a);
+	abandon(s, &counts);
 	settings = exporter_of(uris, 2, directory);
 	finish(begin(&settings), &counts);
 	collector_stop(b);
