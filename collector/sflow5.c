@@ -96,7 +96,7 @@ sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
 	return 0;
 }
 
-/* The top two bits say that it is no interface but a reason or a number of them. */
+/* Only of format 0 it is an interface, else a reason or a number of them. */
 static uint32_t
 interface_of(uint32_t format, uint32_t value)
 {
@@ -116,11 +116,11 @@ read_interfaces(struct cursor *c, bool is_expanded, struct sflow5_packet *p)
 	} else {
 		in = cursor_u32(c);
 		out = cursor_u32(c);
-		in_format = in >> 30;
+		in_format = in >> 30; /* the top two bits */
 		out_format = out >> 30;
 	}
-	p->ingress = interface_of(in_format, in & 0x3fffffff);
-	p->egress = interface_of(out_format, out & 0x3fffffff);
+	p->ingress = interface_of(in_format, in);
+	p->egress = interface_of(out_format, out);
 }
 
 static int

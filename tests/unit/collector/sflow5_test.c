@@ -148,6 +148,24 @@ a_sampled_frame_is_a_record(void **state)
 	}
 }
 
+/* Its numbers have 32 bits of their own, beside the format. */
+static void
+an_expanded_sample_may_name_interfaces_beyond_30_bits(void **state)
+{
+	struct support_set s = {.length = 0};
+	struct sflow5_sample sample;
+	struct cursor c;
+
+	(void)state;
+	put_sample(&s, true, 1, "", 0);
+	store_u32(s.bytes + 36, 0x40000007);
+	store_u32(s.bytes + 44, 0x7fffffff);
+	c = cursor_of(s.bytes, s.length);
+	assert_int_equal(sflow5_next(&c, &sample), 1);
+	assert_int_equal(value(&sample, 10), 0x40000007);
+	assert_int_equal(value(&sample, 14), 0x7fffffff);
+}
+
 static void
 ipv6_and_its_extensions_are_read(void **state)
 {
@@ -245,6 +263,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(the_header_has_agent_and_clock),
 	    cmocka_unit_test(a_sampled_frame_is_a_record),
+	    cmocka_unit_test(an_expanded_sample_may_name_interfaces_beyond_30_bits),
 	    cmocka_unit_test(ipv6_and_its_extensions_are_read),
 	    cmocka_unit_test(a_sample_without_its_packet_may_name_the_fields),
 	    cmocka_unit_test(what_is_no_ip_is_a_record_without_addresses),
