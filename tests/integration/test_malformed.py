@@ -396,5 +396,7 @@ def test_mutated_schemas_are_told_in_a_sentence(programs, repository, run, tmp_p
             else ("--check",)), status=None, errors="replace")
         assert done.returncode in (0, 2), (bytes(data), done.stderr)
         assert done.stderr.count("\n") == (done.returncode != 0), done.stderr
-        if done.returncode != 0:
-            assert path.name in done.stderr, done.stderr
+        if done.returncode != 0:  # a field with another name is missed where it is used
+            assert path.name in done.stderr or (
+                path.parent.name == "records" and f"{folder}/tables/" in done.stderr
+            ), done.stderr
