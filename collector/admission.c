@@ -27,7 +27,7 @@ make_room(struct listener *l, struct peer *p)
 /* Over datagrams nobody hears that a peer is gone: those that crashed, and came back
  * from another port, would fill the room for ever.  Makes room of the one that has been
  * silent longest, if that is longer than a handshake may take; whoever was there still
- * opens another session.  of: its address; NULL: any. */
+ * opens another session.  of: its host; NULL: any. */
 static void
 replace_silent(struct listener *l, const struct transport *of)
 {
@@ -36,7 +36,7 @@ replace_silent(struct listener *l, const struct transport *of)
 	struct err e = {0};
 	struct address a;
 
-	if (of != NULL && roster_address(of->peer, &a) < 0) {
+	if (of != NULL && crowd_host(of->peer, &a) < 0) {
 		return;
 	}
 	for (struct peer *p = l->peers.first; p != NULL; p = p->next) {

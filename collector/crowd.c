@@ -13,8 +13,8 @@ bucket_of(const struct crowd *c, const struct address *a)
 }
 
 /* One host has all of an IPv6 /64 (RFC 6177), and one IPv4 address. */
-static int
-host_of(const char *peer, struct address *ret)
+int
+crowd_host(const char *peer, struct address *ret)
 {
 	int rc = roster_address(peer, ret);
 
@@ -35,7 +35,7 @@ crowd_join(struct crowd *c, struct peer *p)
 {
 	struct peer **at;
 
-	p->has_address = host_of(p->transport.peer, &p->address) == 0;
+	p->has_address = crowd_host(p->transport.peer, &p->address) == 0;
 	if (p->has_address) {
 		at = &c->buckets[bucket_of(c, &p->address)];
 		p->neighbour = *at;
@@ -67,7 +67,7 @@ crowd_count(const struct crowd *c, const struct transport *t,
 	unsigned n = 0;
 
 	*ret_oldest = NULL;
-	if (host_of(t->peer, &a) < 0) {
+	if (crowd_host(t->peer, &a) < 0) {
 		return 0;
 	}
 	for (struct peer *p = c->buckets[bucket_of(c, &a)]; p != NULL;

@@ -15,6 +15,8 @@ struct crowd {
 };
 
 void crowd_init(struct crowd *c);
+/* The host of a peer's text (roster_address()), as in p->address.  0 or -EINVAL. */
+int crowd_host(const char *peer, struct address *ret);
 /* Sets p->address, the host.  A peer whose address is unknown belongs to no crowd. */
 void crowd_join(struct crowd *c, struct peer *p);
 void crowd_leave(struct crowd *c, struct peer *p);

@@ -45,18 +45,18 @@ class Exporter:
 
 @pytest.fixture
 def begin(start, programs, tmp_path, identities):
-    def collector(*options, port=0):
+    def collector(*options, port=0, host="127.0.0.1"):
         return Collector(start, programs, tmp_path, *identities.options("server"),
                          "--summary", "json", *options,
-                         listen=f"dtls+udp://127.0.0.1:{port}")
+                         listen=f"dtls+udp://{host}:{port}")
     return collector
 
 
 @pytest.fixture
 def export(start, programs, tmp_path, identities):
-    def exporter(port, number=1):
+    def exporter(port, number=1, host="127.0.0.1"):
         return Exporter(start, programs, tmp_path, identities,
-                        f"dtls+udp://127.0.0.1:{port}", number)
+                        f"dtls+udp://{host}:{port}", number)
     return exporter
 
 
@@ -65,10 +65,11 @@ def stop(collector):
     return json.loads(collector.process.stdout)
 
 
-def test_exporters_that_crash_do_not_fill_the_room_of_their_address(begin, export):
-    c = begin("--max-peers-per-address", "2", "--handshake-timeout", "300ms")
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_exporters_that_crash_do_not_fill_the_room_of_their_address(begin, export, host):
+    c = begin("--max-peers-per-address", "2", "--handshake-timeout", "300ms", host=host)
     for run in range(5):
-        e = export(c.port, run + 1)
+        e = export(c.port, run + 1, host)
         e.put(10)
         e.process.wait_line("connected to")
         time.sleep(0.4)
