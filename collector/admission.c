@@ -105,32 +105,32 @@ admission_check(struct listener *l, const struct transport *t,
 	return 0;
 }
 
-/* What the roster says of a peer, to see whether it still does. */
-static uint64_t
-terms_of(const struct session_identity *who)
+bool
+admission_terms(const struct listener *l, struct session_identity *who, uint64_t *ret)
 {
-	return hash_bytes(who->name, strlen(who->name),
+	if (!roster_introduce(l->roster, who)) {
+		return false;
+	}
+	*ret = hash_bytes(who->name, strlen(who->name),
 	    hash_bytes(who->domains, strlen(who->domains), 0));
+	return true;
 }
 
 bool
 admission_introduce(struct peer *p, struct session_identity *who)
 {
-	if (!roster_introduce(p->listener->roster, who)) {
-		return false;
-	}
-	p->terms = terms_of(who);
-	return true;
+	return admission_terms(p->listener, who, &p->terms);
 }
 
 static bool
 has_same_terms(const struct listener *l, const struct peer *p)
 {
 	struct session_identity who = {0};
+	uint64_t terms;
 
 	memcpy(who.peer, p->transport.peer, sizeof who.peer);
 	memcpy(who.identity, p->transport.identity, sizeof who.identity);
-	return roster_introduce(l->roster, &who) && terms_of(&who) == p->terms;
+	return admission_terms(l, &who, &terms) && terms == p->terms;
 }
 
 /* Whether it would be let in now as it was then; e: why not. */
@@ -141,7 +141,7 @@ is_welcome_still(const struct listener *l, struct peer *p, struct err *e)
 		return true;
 	}
 	if (l->roster != NULL && !has_same_terms(l, p)) {
-		err_set(e, -EACCES, "what the peers' file says of it has changed");
+		err_set(e, -EACCES, ADMISSION_OTHER_TERMS);
 		return false;
 	}
 	return l->tls == NULL || transport_judge_anew(&p->transport, l->tls, e) == 0;
@@ -170,6 +170,11 @@ admission_judge_anew(struct listener *l)
 	judge_list(l, &l->half_open);
 	judge_list(l, &l->peers);
 	judge_list(l, &l->stuck);
+	for (unsigned i = 0; i < l->door_count; i++) {
+		if (l->doors[i].udp != NULL) {
+			udp_door_judge_anew(l->doors[i].udp);
+		}
+	}
 }
 
 void

@@ -78,9 +78,14 @@ int admission_check(struct listener *l, const struct transport *t,
     enum listener_end *ret_why, struct err *e);
 /* A peer's introduce(). */
 bool admission_introduce(struct peer *p, struct session_identity *who);
-/* The roster was read anew: ends the sessions of whom it has no longer, or on other
- * terms. */
+/* What the roster says of a peer, to see whether it still does: completes who, and is
+ * other for other terms.  False: it is not on the roster. */
+bool admission_terms(
+    const struct listener *l, struct session_identity *who, uint64_t *ret);
+/* Certificates or the roster were read anew: ends the sessions of whom they would not
+ * let in any more, or on other terms. */
 void admission_judge_anew(struct listener *l);
+#define ADMISSION_OTHER_TERMS "what the peers' file says of it has changed"
 /* Ends the connection of a session that is nothing but mistakes. */
 void admission_cut(struct listener *l, uint32_t session);
 /* Ends what has been silent or slow for too long. */

@@ -36,6 +36,7 @@ struct udp_door {
 	unsigned at, received; /* of the batch: passed on; in it */
 	struct udp_sources *sources;
 	struct udp_source *last; /* who sent the datagram before */
+	bool is_unjudged;        /* sources, by the roster as it is now */
 	struct udp_door_counts counts;
 	uint32_t dropped; /* the kernel's count when it was asked last */
 };
@@ -108,14 +109,14 @@ format_source(const struct address *a, uint16_t port, char out[static 128])
 }
 
 static bool
-put_open(struct udp_door *d, uint32_t session, const char *peer)
+put_open(struct udp_door *d, uint32_t session, const char *peer, uint64_t *ret_terms)
 {
 	struct session_identity identity = {.transport = "udp", .port = d->port};
 	char text[SESSION_IDENTITY_TEXT];
 	size_t n;
 
 	snprintf(identity.peer, sizeof identity.peer, "%s", peer);
-	(void)roster_introduce(d->listener->roster, &identity);
+	(void)admission_terms(d->listener, &identity, ret_terms);
 	n = session_identity_write(&identity, text, sizeof text);
 	return intake_put(&d->listener->intake, FRAME_OPEN, session, text, n);
 }
@@ -140,6 +141,8 @@ static struct udp_source *
 begin_session(struct udp_door *d, const struct address *a, uint16_t port)
 {
 	struct listener *l = d->listener;
+	struct udp_source *x;
+	uint64_t terms = 0;
 	char peer[128];
 	uint32_t session;
 
@@ -152,14 +155,63 @@ begin_session(struct udp_door *d, const struct address *a, uint16_t port)
 	}
 	session = journal_new_session(l->intake.journal);
 	format_source(a, port, peer);
-	if (!put_open(d, session, peer)) {
+	if (!put_open(d, session, peer, &terms)) {
 		return NULL;
 	}
 	d->counts.sources++;
 	if (reception_may_tell(l)) {
 		log_info("%s sends to %s", peer, d->text);
 	}
-	return udp_sources_add(d->sources, a, port, session, d->woken_ns);
+	x = udp_sources_add(d->sources, a, port, session, d->woken_ns);
+	x->terms = terms;
+	return x;
+}
+
+static bool
+has_same_terms(const struct udp_door *d, const struct udp_source *x)
+{
+	struct session_identity who = {0};
+	uint64_t terms;
+
+	format_source(&x->address, x->port, who.peer);
+	return admission_terms(d->listener, &who, &terms) && terms == x->terms;
+}
+
+/* False: no room in the intake. */
+static bool
+judge_sources(struct udp_door *d)
+{
+	struct listener *l = d->listener;
+	struct udp_source *newer;
+	char peer[128];
+
+	for (struct udp_source *x = udp_sources_oldest(d->sources);
+	     d->is_unjudged && x != NULL; x = newer) {
+		newer = x->newer;
+		if (has_same_terms(d, x)) {
+			continue;
+		}
+		format_source(&x->address, x->port, peer);
+		if (!end_session(d, x, ADMISSION_OTHER_TERMS)) {
+			return false;
+		}
+		l->counts.ended[LISTENER_NO_LONGER]++;
+		if (reception_may_tell(l)) {
+			log_warning("lost %s: " ADMISSION_OTHER_TERMS, peer);
+		}
+		reception_sync_within(l, l->settings.sync_interval_ns);
+	}
+	d->is_unjudged = false;
+	return true;
+}
+
+void
+udp_door_judge_anew(struct udp_door *d)
+{
+	d->is_unjudged = d->listener->roster != NULL;
+	if (!judge_sources(d)) {
+		reception_wait_for_room(d->listener);
+	}
 }
 
 /* Who sent the i-th datagram.  NULL: nobody that has a session. */
@@ -288,7 +340,7 @@ receive(struct udp_door *d, unsigned *budget)
 	size_t room;
 	int n = UDP_BATCH;
 
-	if (!pass_batch(d)) {
+	if (!judge_sources(d) || !pass_batch(d)) {
 		return -EBUSY;
 	}
 	while (*budget >= UDP_BATCH) {
@@ -390,6 +442,7 @@ udp_door_second(struct udp_door *d, uint64_t now_ns)
 	char reason[64];
 
 	count_drops(d);
+	(void)judge_sources(d);
 	while (idle != 0 && (x = udp_sources_oldest(d->sources)) != NULL &&
 	       now_ns > x->seen_ns && now_ns - x->seen_ns >= idle) {
 		snprintf(reason, sizeof reason, "silent for %" PRIu64 " s",

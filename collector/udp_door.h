@@ -45,6 +45,9 @@ int udp_door_new(struct listener *l, int fd, uint16_t port, const char *text,
 void udp_door_free(struct udp_door *d);
 /* Once a second: ends idle sessions, counts what the kernel dropped. */
 void udp_door_second(struct udp_door *d, uint64_t now_ns);
+/* The roster was read anew: ends the sessions of whom it has no longer, or on other
+ * terms; where the intake is stuck, before anything more is taken. */
+void udp_door_judge_anew(struct udp_door *d);
 /* Takes what the kernel holds, but no more than it can hold; ends all sessions; then
  * nothing more. */
 void udp_door_stop(struct udp_door *d, uint64_t due_ns);

@@ -14,6 +14,7 @@ struct udp_source {
 	uint16_t port; /* 0: whatever its port is */
 	uint32_t session;
 	uint64_t seen_ns; /* monotonic */
+	uint64_t terms;   /* on which it was let in */
 	/* The table's. */
 	struct udp_source *newer, *older;
 	struct udp_source *next; /* in its bucket, or among the free */

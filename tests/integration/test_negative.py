@@ -3,6 +3,7 @@ nothing: each is refused with a reason of its own, which the summary and the met
 
 The attackers are Python's ssl module, the openssl command line, and plain sockets."""
 
+import contextlib
 import json
 import shutil
 import signal
@@ -457,3 +458,40 @@ def test_datagrams_of_addresses_that_are_not_listed_are_counted_and_dropped(
     uri = f"udp://127.0.0.1:{port}"
     assert metrics_text.by_label(
         counted, "flowpair_collector_udp_not_permitted_total") == {uri: 1}
+
+
+def test_a_hangup_signal_ends_datagram_sessions_of_addresses_that_are_not_listed_any_more(
+        start, programs, run, tmp_path):
+    peers = tmp_path / "peers.yaml"
+    peers.write_text("peers: [{address: 127.0.0.1, domains: 1}, {address: 127.0.0.2}, "
+                     "{address: 127.0.0.3}]\n")
+    process = start(programs.collector, "--listen", "udp://127.0.0.1:0", "--store",
+                    tmp_path / "store", "--peers", peers, "--summary", "json")
+    port = int(process.wait_line(r"listening on .*:(\d+)").group(1))
+    with contextlib.ExitStack() as stack:
+        routers = []
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+            s = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            s.bind((address, 0))
+            s.connect(("127.0.0.1", port))
+            routers.append(s)
+
+        def send(sequence, domain):
+            for s in routers:
+                s.send(with_template(sequence, domain))
+
+        send(0, 1)
+        for address in ("127.0.0.1", "127.0.0.2", "127.0.0.3"):
+            process.wait_line(rf"{address}:\d+ sends to")
+        peers.write_text("peers: [{address: 127.0.0.1, domains: 2}, {address: 127.0.0.3}]\n")
+        process.process.send_signal(signal.SIGHUP)
+        process.wait_line("are read anew")
+        send(1, 2)
+        process.stop()
+    summary = json.loads(process.stdout)
+    assert said(summary["refused"]) == {"no-longer-permitted": 2}
+    assert summary["udp"][0]["refused"]["identity"] == 1  # the second one's second message
+    # The first one came again, on its new terms; the third one never ended.
+    assert summary["udp"][0]["sources"] == 4
+    assert said(summary["dropped"]) == {}
+    assert summary["records"] == 5
