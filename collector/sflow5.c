@@ -9,7 +9,6 @@
 #define ADDRESS_IPV4      1
 #define ADDRESS_IPV6      2
 #define INTERFACE_UNKNOWN 0x3fffffffu
-#define RECORDS_MAX       64 /* of a flow sample; real ones have a handful */
 
 /* Formats; the upper 20 bits are an enterprise, 0: sFlow's own. */
 enum { FLOW_SAMPLE = 1, EXPANDED_FLOW_SAMPLE = 3 };
@@ -133,7 +132,8 @@ read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
 	(void)cursor_take(&c, 8); /* pool, drops */
 	read_interfaces(&c, is_expanded, p);
 	records = cursor_u32(&c);
-	for (uint32_t i = 0; i < records && i < RECORDS_MAX && !c.failed; i++) {
+	/* As many as there are: each takes 8 bytes of the sample. */
+	for (uint32_t i = 0; i < records && !c.failed; i++) {
 		uint32_t format = cursor_u32(&c), length = cursor_u32(&c);
 		struct cursor record = cursor_sub(&c, length);
 		if (!c.failed) {

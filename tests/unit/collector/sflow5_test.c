@@ -243,6 +243,36 @@ other_samples_are_passed_over(void **state)
 	assert_int_equal(sflow5_next(&c, &sample), 0);
 }
 
+/* Of however many records: the one that has the packet may be the last. */
+static void
+the_packet_may_be_in_the_last_of_many_records(void **state)
+{
+	enum { BEFORE = 5000 };
+	struct support_set r = raw_header(1, frame, sizeof frame), s = {.length = 0};
+	struct sflow5_sample sample;
+	struct cursor c;
+
+	(void)state;
+	support_put(&s, 1, 4);
+	support_put(&s, 32 + 8 * BEFORE + 8 + r.length, 4);
+	support_put(&s, 0, 8);
+	support_put(&s, 0, 8);
+	support_put(&s, 0, 8);
+	support_put(&s, 0, 4);
+	support_put(&s, BEFORE + 1, 4);
+	for (unsigned i = 0; i < BEFORE; i++) {
+		support_put(&s, 1002, 4); /* extended_router, of no length */
+		support_put(&s, 0, 4);
+	}
+	support_put(&s, 1, 4);
+	support_put(&s, r.length, 4);
+	support_put_bytes(&s, r.bytes, r.length);
+	c = cursor_of(s.bytes, s.length);
+	assert_int_equal(sflow5_next(&c, &sample), 1);
+	assert_int_equal(sample.template, SFLOW5_IPV4);
+	assert_int_equal(value(&sample, 11), 80);
+}
+
 static void
 what_is_cut_short_is_told(void **state)
 {
@@ -268,6 +298,7 @@ main(void)
 	    cmocka_unit_test(a_sample_without_its_packet_may_name_the_fields),
 	    cmocka_unit_test(what_is_no_ip_is_a_record_without_addresses),
 	    cmocka_unit_test(other_samples_are_passed_over),
+	    cmocka_unit_test(the_packet_may_be_in_the_last_of_many_records),
 	    cmocka_unit_test(what_is_cut_short_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
