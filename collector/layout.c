@@ -47,6 +47,7 @@ static const struct {
     [EXPORTER_DROPPED +
 	SESSION_IGNORED_WITHDRAWAL] = {"ignoredWithdrawals", KIND_INTEGER, 8},
     [EXPORTER_DROPPED + SESSION_REPEATED] = {"droppedRepeated", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED + SESSION_BAD_SAMPLE] = {"droppedBadSample", KIND_INTEGER, 8},
 };
 _Static_assert(COUNT(exporter_fields) == EXPORTER_DROPPED + SESSION_DROPS,
     "every reason to drop is a field");

@@ -16,39 +16,6 @@
 #define RESTART_MS     60000u   /* an uptime that is less by this: a restart */
 #define WRAP_MS        3600000u /* before and after the uptime's end */
 
-static const struct {
-	const char *name, *sentence;
-} drops[SESSION_DROPS] = {
-    [SESSION_NO_TEMPLATE] = {"no-template", "data whose template never came"},
-    [SESSION_BAD_MESSAGE] = {"bad-message",
-	"a header or the lengths of sets are impossible"},
-    [SESSION_BAD_TEMPLATE] = {"bad-template", "a template is malformed"},
-    [SESSION_BAD_RECORD] = {"bad-record", "a record runs over the end of its set"},
-    [SESSION_REFUSED_TEMPLATE] = {"refused-template",
-	"more templates or fields than are kept"},
-    [SESSION_UNKNOWN_SESSION] = {"unknown-session",
-	"a message of a session that never began"},
-    [SESSION_REFUSED_DOMAIN] = {"refused-domain",
-	"more observation domains than are kept"},
-    [SESSION_FORBIDDEN_DOMAIN] = {"forbidden-domain",
-	"an observation domain that this peer may not use"},
-    [SESSION_IGNORED_WITHDRAWAL] = {"ignored-withdrawal",
-	"a template was withdrawn over UDP"},
-    [SESSION_REPEATED] = {"repeated", "a spool sent a message again"},
-};
-
-const char *
-session_drop_name(enum session_drop d)
-{
-	return d < SESSION_DROPS ? drops[d].name : "unknown";
-}
-
-const char *
-session_drop_sentence(enum session_drop d)
-{
-	return d < SESSION_DROPS && drops[d].sentence != NULL ? drops[d].sentence : "";
-}
-
 /* One message on its way through. */
 struct passage {
 	struct sessions *s;
@@ -318,8 +285,10 @@ read_samples(struct passage *p, struct cursor body)
 	int rc;
 
 	p->origin.clock.export_ns = p->origin.arrival_ns;
-	while ((rc = sflow5_next(&body, &sample)) > 0) {
-		if (sample.template == 0) {
+	while ((rc = sflow5_next(&body, &sample)) != 0 && rc != -EPROTO) {
+		if (rc < 0) {
+			p->dropped[SESSION_BAD_SAMPLE]++;
+		} else if (sample.template == 0) {
 			p->options++;
 		} else {
 			read_data(p, sample.template,
@@ -327,7 +296,7 @@ read_samples(struct passage *p, struct cursor body)
 		}
 	}
 	if (rc < 0) {
-		p->dropped[SESSION_BAD_MESSAGE]++;
+		p->dropped[SESSION_BAD_SAMPLE]++;
 	}
 }
 
@@ -369,7 +338,7 @@ count_errors(struct passage *p)
 {
 	static const enum session_drop errors[] = {SESSION_BAD_MESSAGE,
 	    SESSION_BAD_TEMPLATE, SESSION_BAD_RECORD, SESSION_REFUSED_TEMPLATE,
-	    SESSION_REFUSED_DOMAIN, SESSION_FORBIDDEN_DOMAIN};
+	    SESSION_REFUSED_DOMAIN, SESSION_FORBIDDEN_DOMAIN, SESSION_BAD_SAMPLE};
 	const struct sessions_settings *settings = &p->s->settings;
 	struct session *session = p->session;
 	uint64_t n = 0;

@@ -34,10 +34,12 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_FORBIDDEN_DOMAIN,   /* messages of a domain that the peer may not use */
 	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
 	SESSION_REPEATED, /* messages that a spool sends twice; the other one counts */
+	SESSION_BAD_SAMPLE, /* samples of sFlow; those around it count */
 	SESSION_DROPS,
 };
 const char *session_drop_name(enum session_drop d);     /* "no-template" */
 const char *session_drop_sentence(enum session_drop d); /* "data came without ..." */
+const char *session_drop_unit(enum session_drop d);     /* "sets" */
 
 /* What one domain of one session counted since it was last taken; feeds table
  * `exporters`. */

@@ -126,6 +126,7 @@ static int
 read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
 {
 	uint32_t records;
+	int rc = 0;
 
 	(void)cursor_take(&c, is_expanded ? 12 : 8); /* sequence, source */
 	p->rate = cursor_u32(&c);
@@ -133,14 +134,23 @@ read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
 	read_interfaces(&c, is_expanded, p);
 	records = cursor_u32(&c);
 	/* As many as there are: each takes 8 bytes of the sample. */
-	for (uint32_t i = 0; i < records && !c.failed; i++) {
+	for (uint32_t i = 0; i < records && rc == 0 && !c.failed; i++) {
 		uint32_t format = cursor_u32(&c), length = cursor_u32(&c);
 		struct cursor record = cursor_sub(&c, length);
 		if (!c.failed) {
-			sflow5_packet_read(p, format, record);
+			rc = sflow5_packet_read(p, format, record);
 		}
 	}
-	return c.failed ? -EPROTO : 0;
+	return c.failed ? -EBADMSG : rc;
+}
+
+static bool
+is_zero(struct cursor c)
+{
+	while (c.at < c.end && *c.at == 0) {
+		c.at++;
+	}
+	return c.at == c.end;
 }
 
 static void
@@ -194,13 +204,15 @@ write_record(const struct sflow5_packet *p, struct sflow5_sample *s)
 int
 sflow5_next(struct cursor *body, struct sflow5_sample *ret)
 {
+	size_t left = cursor_left(body);
+	struct cursor sample, head = cursor_of(body->at, left < 8 ? left : 8);
 	struct sflow5_packet packet = {0};
-	struct cursor sample;
 	uint32_t format, length;
-	int rc = 0;
+	int rc;
 
-	if (cursor_left(body) == 0) {
-		return 0;
+	/* Format 0 is none.  The rest is looked at once only. */
+	if (is_zero(head)) {
+		return is_zero(*body) ? 0 : -EPROTO;
 	}
 	format = cursor_u32(body);
 	length = cursor_u32(body);
@@ -212,7 +224,10 @@ sflow5_next(struct cursor *body, struct sflow5_sample *ret)
 	ret->length = 0;
 	if (format == FLOW_SAMPLE || format == EXPANDED_FLOW_SAMPLE) {
 		rc = read_flow_sample(sample, format == EXPANDED_FLOW_SAMPLE, &packet);
+		if (rc < 0) {
+			return rc;
+		}
 		write_record(&packet, ret);
 	}
-	return rc < 0 ? rc : 1;
+	return 1;
 }

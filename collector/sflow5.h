@@ -24,7 +24,9 @@ struct sflow5_sample {
 bool sflow5_is(const uint8_t *bytes, size_t length);
 /* As envelope_read(); the body is samples.  The domain is the sub-agent. */
 int sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret);
-/* The next sample of a body: 1, 0 at the end, -EPROTO: one runs over the end. */
+/* The next sample of a body: 1; 0 at the end (zeros up to there are padding); -EBADMSG:
+ * its lengths contradict each other, the next may be asked for; -EPROTO: it runs over
+ * the end, so that nothing can be found behind it. */
 int sflow5_next(struct cursor *body, struct sflow5_sample *ret);
 /* The body of an IPFIX template set that defines the built-in templates. */
 struct cursor sflow5_template_set(void);

@@ -1,5 +1,6 @@
 #include "collector/sflow5_packet.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -127,7 +128,7 @@ read_ip(struct sflow5_packet *p, struct cursor c)
 	}
 }
 
-static void
+static int
 read_raw_header(struct sflow5_packet *p, struct cursor c)
 {
 	uint32_t protocol = cursor_u32(&c), frame = cursor_u32(&c);
@@ -140,7 +141,7 @@ read_raw_header(struct sflow5_packet *p, struct cursor c)
 	length = cursor_u32(&c);
 	bytes = cursor_sub(&c, length);
 	if (c.failed) {
-		return;
+		return -EBADMSG;
 	}
 	p->octets = frame;
 	if (protocol == HEADER_ETHERNET && length >= 12) {
@@ -148,18 +149,19 @@ read_raw_header(struct sflow5_packet *p, struct cursor c)
 		memcpy(p->source_mac, bytes.at + 6, 6);
 	} else if (protocol != HEADER_ETHERNET && protocol != HEADER_IPV4 &&
 		   protocol != HEADER_IPV6) {
-		return;
+		return 0;
 	}
 	if (link_find_ip(type, bytes.at, length, &link) != LINK_IP) {
-		return;
+		return 0;
 	}
 	p->vlan = link.vlan != 0 ? link.vlan : p->vlan;
 	(void)cursor_take(&bytes, link.offset);
 	read_ip(p, bytes);
+	return 0;
 }
 
 /* sampled_ipv4 and sampled_ipv6: fields in 32 bits each. */
-static void
+static int
 read_fields(struct sflow5_packet *p, struct cursor c, uint8_t version)
 {
 	struct sflow5_packet q = *p;
@@ -175,50 +177,59 @@ read_fields(struct sflow5_packet *p, struct cursor c, uint8_t version)
 	q.destination_port = (uint16_t)cursor_u32(&c);
 	q.tcp_flags = (uint8_t)cursor_u32(&c);
 	q.tos = (uint8_t)cursor_u32(&c);
-	if (c.failed || p->version != 0) {
-		return;
+	if (c.failed) {
+		return -EBADMSG;
 	}
-	memcpy(q.source, source, address);
-	memcpy(q.destination, destination, address);
-	*p = q;
+	if (p->version == 0) {
+		memcpy(q.source, source, address);
+		memcpy(q.destination, destination, address);
+		*p = q;
+	}
+	return 0;
 }
 
-static void
+static int
 read_ethernet(struct sflow5_packet *p, struct cursor c)
 {
 	uint32_t length = cursor_u32(&c);
 	const uint8_t *source = cursor_take(&c, 8), *destination = cursor_take(&c, 8);
 
 	if (c.failed) {
-		return;
+		return -EBADMSG;
 	}
 	p->octets = p->octets == 0 ? length : p->octets;
 	memcpy(p->source_mac, source, 6);
 	memcpy(p->destination_mac, destination, 6);
+	return 0;
 }
 
-void
+static int
+read_switch(struct sflow5_packet *p, struct cursor c)
+{
+	uint32_t vlan = cursor_u32(&c); /* of what came in */
+
+	if (c.failed) {
+		return -EBADMSG;
+	}
+	p->vlan = p->vlan == 0 ? (uint16_t)(vlan & 0xfff) : p->vlan;
+	return 0;
+}
+
+int
 sflow5_packet_read(struct sflow5_packet *p, uint32_t format, struct cursor record)
 {
 	switch (format) {
 	case RAW_HEADER:
-		read_raw_header(p, record);
-		break;
+		return read_raw_header(p, record);
 	case ETHERNET_FRAME:
-		read_ethernet(p, record);
-		break;
+		return read_ethernet(p, record);
 	case IPV4_PACKET:
-		read_fields(p, record, 4);
-		break;
+		return read_fields(p, record, 4);
 	case IPV6_PACKET:
-		read_fields(p, record, 6);
-		break;
+		return read_fields(p, record, 6);
 	case SWITCH:
-		if (p->vlan == 0) {
-			p->vlan = (uint16_t)(cursor_u32(&record) & 0xfff);
-		}
-		break;
+		return read_switch(p, record);
 	default:
-		break;
+		return 0;
 	}
 }

@@ -18,7 +18,8 @@ struct sflow5_packet {
 	uint8_t source[16], destination[16]; /* 4 bytes of IPv4 */
 };
 
-/* Takes in one record of this format; unknown ones are passed over. */
-void sflow5_packet_read(struct sflow5_packet *p, uint32_t format, struct cursor record);
+/* Takes in one record of this format; unknown ones are passed over.  0, or -EBADMSG: it
+ * is shorter than its format, or than the packet that it says to hold. */
+int sflow5_packet_read(struct sflow5_packet *p, uint32_t format, struct cursor record);
 
 #endif

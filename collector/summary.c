@@ -138,12 +138,7 @@ summary_print_text(const struct summary *s, FILE *out)
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {
 		char label[64];
 		(void)snprintf(label, sizeof label, "  %s", session_drop_name(i));
-		line_if(out, label, p->dropped[i],
-		    i == SESSION_NO_TEMPLATE || i == SESSION_BAD_RECORD ? "sets"
-		    : i == SESSION_BAD_TEMPLATE || i == SESSION_REFUSED_TEMPLATE ||
-			    i == SESSION_IGNORED_WITHDRAWAL
-			? "templates"
-			: "messages");
+		line_if(out, label, p->dropped[i], session_drop_unit(i));
 	}
 	line_if(out, "  held", p->held, "sets that wait for their template");
 	line_if(out, "  late", s->tables.late, "filed under their arrival");

@@ -540,6 +540,7 @@ test_every_reason_to_drop_has_a_name_and_a_sentence(void **state)
 		assert_non_null(session_drop_name(i));
 		assert_true(session_drop_name(i)[0] != '\0');
 		assert_true(session_drop_sentence(i)[0] != '\0');
+		assert_true(session_drop_unit(i)[0] != '\0');
 	}
 	assert_string_equal(session_drop_sentence(SESSION_DROPS), "");
 }

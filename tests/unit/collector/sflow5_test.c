@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <string.h>
 
 #include "collector/sflow5.h"
@@ -157,7 +158,7 @@ an_expanded_sample_may_name_interfaces_beyond_30_bits(void **state)
 	struct cursor c;
 
 	(void)state;
-	put_sample(&s, true, 1, "", 0);
+	put_sample(&s, true, 1002, "", 0);
 	store_u32(s.bytes + 36, 0x40000007);
 	store_u32(s.bytes + 44, 0x7fffffff);
 	c = cursor_of(s.bytes, s.length);
@@ -280,11 +281,80 @@ what_is_cut_short_is_told(void **state)
 
 	(void)state;
 	put_sample(&s, false, 1, r.bytes, r.length);
-	for (size_t n = 1; n < s.length; n++) {
+	for (size_t n = 4; n < s.length; n++) {
 		struct cursor c = cursor_of(s.bytes, n);
 		struct sflow5_sample sample;
 		assert_true(sflow5_next(&c, &sample) < 0);
 	}
+}
+
+static void
+a_sample_that_contradicts_itself_hides_none_behind_it(void **state)
+{
+	/* its records; the first one's length; that of the packet in it */
+	static const struct {
+		size_t at;
+		uint32_t value;
+	} lies[] = {{36, 2}, {44, 4000}, {44, UINT32_MAX}, {60, 4000}};
+	struct support_set r = raw_header(1, frame, sizeof frame), s = {.length = 0};
+	struct sflow5_sample sample;
+	struct cursor c;
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		put_sample(&s, false, 1, r.bytes, r.length);
+	}
+	for (unsigned i = 0; i < sizeof lies / sizeof *lies; i++) {
+		struct support_set bad = s;
+		store_u32(bad.bytes + lies[i].at, lies[i].value);
+		c = cursor_of(bad.bytes, bad.length);
+		assert_int_equal(sflow5_next(&c, &sample), -EBADMSG);
+		assert_int_equal(sflow5_next(&c, &sample), 1);
+		assert_int_equal(value(&sample, 11), 80);
+		assert_int_equal(sflow5_next(&c, &sample), 0);
+	}
+}
+
+static void
+a_record_shorter_than_its_format_makes_its_sample_bad(void **state)
+{
+	static const uint32_t formats[] = {1, 2, 3, 4, 1001};
+	static const size_t lengths[] = {16, 20, 32, 56, 4};
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof formats / sizeof *formats; i++) {
+		const uint8_t zeros[64] = {0};
+		for (size_t n = 0; n <= lengths[i]; n++) {
+			struct support_set s = {.length = 0};
+			struct sflow5_sample sample;
+			struct cursor c;
+			put_sample(&s, false, formats[i], zeros, n);
+			c = cursor_of(s.bytes, s.length);
+			assert_int_equal(
+			    sflow5_next(&c, &sample), n < lengths[i] ? -EBADMSG : 1);
+		}
+	}
+}
+
+static void
+zeros_up_to_the_end_are_padding(void **state)
+{
+	struct support_set s = {.length = 0};
+	struct sflow5_sample sample;
+	struct cursor c;
+
+	(void)state;
+	put_sample(&s, false, 1002, "", 0);
+	for (unsigned n = 1; n < 20; n++) {
+		support_put(&s, 0, 1);
+		c = cursor_of(s.bytes, s.length);
+		assert_int_equal(sflow5_next(&c, &sample), 1);
+		assert_int_equal(sflow5_next(&c, &sample), 0);
+	}
+	support_put(&s, 1, 1);
+	c = cursor_of(s.bytes, s.length);
+	assert_int_equal(sflow5_next(&c, &sample), 1);
+	assert_int_equal(sflow5_next(&c, &sample), -EPROTO);
 }
 
 int
@@ -300,6 +370,9 @@ main(void)
 	    cmocka_unit_test(other_samples_are_passed_over),
 	    cmocka_unit_test(the_packet_may_be_in_the_last_of_many_records),
 	    cmocka_unit_test(what_is_cut_short_is_told),
+	    cmocka_unit_test(a_sample_that_contradicts_itself_hides_none_behind_it),
+	    cmocka_unit_test(a_record_shorter_than_its_format_makes_its_sample_bad),
+	    cmocka_unit_test(zeros_up_to_the_end_are_padding),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
