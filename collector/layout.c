@@ -30,6 +30,7 @@ static const struct {
     [EXPORTER_LAST_ERROR] = {"lastError", KIND_TEXT, 4},
     [EXPORTER_RECORDS] = {"records", KIND_INTEGER, 8},
     [EXPORTER_OPTIONS] = {"options", KIND_INTEGER, 8},
+    [EXPORTER_COUNTER_SAMPLES] = {"counterSamples", KIND_INTEGER, 8},
     [EXPORTER_LOST] = {"lost", KIND_INTEGER, 8},
     [EXPORTER_REORDERED] = {"reordered", KIND_INTEGER, 8},
     [EXPORTER_DROPPED + SESSION_NO_TEMPLATE] = {"droppedNoTemplate", KIND_INTEGER, 8},
@@ -48,6 +49,8 @@ static const struct {
 	SESSION_IGNORED_WITHDRAWAL] = {"ignoredWithdrawals", KIND_INTEGER, 8},
     [EXPORTER_DROPPED + SESSION_REPEATED] = {"droppedRepeated", KIND_INTEGER, 8},
     [EXPORTER_DROPPED + SESSION_BAD_SAMPLE] = {"droppedBadSample", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED +
+	SESSION_UNKNOWN_SAMPLE] = {"droppedUnknownSample", KIND_INTEGER, 8},
 };
 _Static_assert(COUNT(exporter_fields) == EXPORTER_DROPPED + SESSION_DROPS,
     "every reason to drop is a field");

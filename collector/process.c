@@ -102,6 +102,7 @@ take_counts(const struct session_counts *c, void *data)
 	sum->templates += c->templates;
 	sum->records += c->records;
 	sum->options += c->options;
+	sum->counter_samples += c->counter_samples;
 	sum->lost += c->lost;
 	sum->reordered += c->reordered;
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {

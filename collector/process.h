@@ -29,6 +29,7 @@ struct process_counts { /* of this run; replayed frames that were complete do no
 			 */
 	uint64_t sessions, refused; /* peers */
 	uint64_t messages, octets, templates, records, options, lost, reordered;
+	uint64_t counter_samples; /* of sFlow, not read */
 	uint64_t dropped[SESSION_DROPS];
 	uint64_t held; /* data sets that still wait for their template */
 	uint64_t flushes, quarantined;

@@ -24,8 +24,9 @@ struct passage {
 	struct origin origin;
 	uint32_t records, options;           /* in the message itself */
 	uint32_t late_records, late_options; /* held until now */
-	bool is_certain;                     /* every record could be counted */
-	bool is_new;                         /* its records are; counters may be */
+	uint32_t counter_samples;
+	bool is_certain; /* every record could be counted */
+	bool is_new;     /* its records are; counters may be */
 	struct template_counts templates;
 	uint64_t dropped[SESSION_DROPS];
 };
@@ -219,6 +220,7 @@ count_message(struct passage *p, size_t length, const struct sequence_result *r)
 	if (p->is_new) {
 		c->records += p->records + p->late_records;
 		c->options += p->options + p->late_options;
+		c->counter_samples += p->counter_samples;
 	}
 	c->lost += r->lost + p->session->lost_in_spool;
 	c->reordered += r->is_late;
@@ -276,8 +278,24 @@ counted_by_sequence(const struct passage *p)
 		   : p->records + p->options;
 }
 
-/* Packets were sampled when they came, as far as the header tells.  Counter samples
- * speak of the exporter: they count as options. */
+static void
+read_sample(struct passage *p, const struct sflow5_sample *sample)
+{
+	switch (sample->kind) {
+	case SFLOW5_PACKET:
+		read_data(
+		    p, sample->template, cursor_of(sample->record, sample->length));
+		break;
+	case SFLOW5_COUNTERS:
+		p->counter_samples++;
+		break;
+	case SFLOW5_UNKNOWN:
+		p->dropped[SESSION_UNKNOWN_SAMPLE]++;
+		break;
+	}
+}
+
+/* Packets were sampled when they came, as far as the header tells. */
 static void
 read_samples(struct passage *p, struct cursor body)
 {
@@ -288,11 +306,8 @@ read_samples(struct passage *p, struct cursor body)
 	while ((rc = sflow5_next(&body, &sample)) != 0 && rc != -EPROTO) {
 		if (rc < 0) {
 			p->dropped[SESSION_BAD_SAMPLE]++;
-		} else if (sample.template == 0) {
-			p->options++;
 		} else {
-			read_data(p, sample.template,
-			    cursor_of(sample.record, sample.length));
+			read_sample(p, &sample);
 		}
 	}
 	if (rc < 0) {

@@ -34,7 +34,8 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_FORBIDDEN_DOMAIN,   /* messages of a domain that the peer may not use */
 	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
 	SESSION_REPEATED, /* messages that a spool sends twice; the other one counts */
-	SESSION_BAD_SAMPLE, /* samples of sFlow; those around it count */
+	SESSION_BAD_SAMPLE,     /* samples of sFlow; those around it count */
+	SESSION_UNKNOWN_SAMPLE, /* samples of sFlow, neither of packets nor counters */
 	SESSION_DROPS,
 };
 const char *session_drop_name(enum session_drop d);     /* "no-template" */
@@ -50,6 +51,7 @@ struct session_counts {
 	uint16_t version;           /* as in struct envelope */
 	uint64_t first_ns, last_ns; /* arrival */
 	uint64_t messages, octets, records, options;
+	uint64_t counter_samples;             /* of sFlow, which are not read */
 	uint64_t templates, option_templates; /* templates: of both kinds */
 	uint64_t unknown; /* fields of new templates that no registry knows */
 	enum session_drop

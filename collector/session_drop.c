@@ -23,6 +23,8 @@ static const struct {
     [SESSION_REPEATED] = {"repeated", "a spool sent a message again", "messages"},
     [SESSION_BAD_SAMPLE] = {"bad-sample", "lengths in an sFlow sample are impossible",
 	"samples"},
+    [SESSION_UNKNOWN_SAMPLE] = {"unknown-sample",
+	"an sFlow sample neither of a packet nor of counters", "samples"},
 };
 
 const char *

@@ -11,7 +11,12 @@
 #define INTERFACE_UNKNOWN 0x3fffffffu
 
 /* Formats; the upper 20 bits are an enterprise, 0: sFlow's own. */
-enum { FLOW_SAMPLE = 1, EXPANDED_FLOW_SAMPLE = 3 };
+enum {
+	FLOW_SAMPLE = 1,
+	COUNTER_SAMPLE = 2,
+	EXPANDED_FLOW_SAMPLE = 3,
+	EXPANDED_COUNTER_SAMPLE = 4
+};
 
 #define FIELD(id, length) (id) >> 8, (id)&0xff, 0, (length)
 #define COMMON                                                                         \
@@ -220,14 +225,23 @@ sflow5_next(struct cursor *body, struct sflow5_sample *ret)
 	if (body->failed) {
 		return -EPROTO;
 	}
-	ret->template = 0;
-	ret->length = 0;
-	if (format == FLOW_SAMPLE || format == EXPANDED_FLOW_SAMPLE) {
+	switch (format) {
+	case FLOW_SAMPLE:
+	case EXPANDED_FLOW_SAMPLE:
 		rc = read_flow_sample(sample, format == EXPANDED_FLOW_SAMPLE, &packet);
 		if (rc < 0) {
 			return rc;
 		}
+		ret->kind = SFLOW5_PACKET;
 		write_record(&packet, ret);
+		break;
+	case COUNTER_SAMPLE:
+	case EXPANDED_COUNTER_SAMPLE:
+		ret->kind = SFLOW5_COUNTERS;
+		break;
+	default:
+		ret->kind = SFLOW5_UNKNOWN;
+		break;
 	}
 	return 1;
 }

@@ -1,7 +1,7 @@
 /* sFlow v5 (sflow.org/sflow_version_5.txt): samples of packets.  Each flow sample
  * becomes a record of one packet, of a built-in template: IPv4, IPv6, or without
  * addresses.  Its times are the message's arrival, its samplingInterval is the sample's
- * rate.  Counter samples are counted, not read.
+ * rate.  Samples of counters are told apart, not read.
  * Threads: any. */
 #ifndef COLLECTOR_SFLOW5_H
 #define COLLECTOR_SFLOW5_H
@@ -14,8 +14,15 @@
 #define SFLOW5_IPV6  257
 #define SFLOW5_OTHER 258
 
+enum sflow5_kind {
+	SFLOW5_PACKET,
+	SFLOW5_COUNTERS, /* of an interface or of anything else of the agent's */
+	SFLOW5_UNKNOWN,  /* another format, or an enterprise's own */
+};
+
 struct sflow5_sample {
-	uint16_t template; /* 0: no flow sample */
+	enum sflow5_kind kind;
+	uint16_t template; /* of the packet's record */
 	size_t length;
 	uint8_t record[SFLOW5_RECORD_MAX];
 };

@@ -24,6 +24,7 @@ summary_add_import(struct summary *s, const struct import_counts *c)
 	sum->templates += p->templates;
 	sum->records += p->records;
 	sum->options += p->options;
+	sum->counter_samples += p->counter_samples;
 	sum->lost += p->lost;
 	sum->reordered += p->reordered;
 	sum->flushes += p->flushes;
@@ -131,6 +132,7 @@ summary_print_text(const struct summary *s, FILE *out)
 	line(out, "messages", p->messages, "");
 	line(out, "records", p->records, "");
 	line_if(out, "  options", p->options, "beside them");
+	line_if(out, "  counter samples", p->counter_samples, "of sFlow, not read");
 	line_if(out, "  unused", s->tables.unused,
 	    "no table is made of what their templates have");
 	line_if(out, "  lost", p->lost, "by sequence numbers, before they came here");

@@ -207,6 +207,7 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 		strlen(session_drop_sentence(c->last_drop)));
 	*batch_values(b, EXPORTER_RECORDS) = clipped(c->records);
 	*batch_values(b, EXPORTER_OPTIONS) = clipped(c->options);
+	*batch_values(b, EXPORTER_COUNTER_SAMPLES) = clipped(c->counter_samples);
 	*batch_values(b, EXPORTER_LOST) = clipped(c->lost);
 	*batch_values(b, EXPORTER_REORDERED) = clipped(c->reordered);
 	for (int i = 0; i < SESSION_DROPS; i++) {

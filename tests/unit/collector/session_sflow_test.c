@@ -88,6 +88,28 @@ a_sample_that_runs_over_the_end_is_one_bad_sample(void **state)
 	assert_int_equal(g->counts.dropped[SESSION_BAD_SAMPLE], 1);
 }
 
+static void
+samples_of_counters_are_no_options_records(void **state)
+{
+	static const uint32_t formats[] = {2, 4, 2, 5};
+	struct support_set s = datagram(1);
+	struct stage *g = *state;
+
+	for (unsigned i = 0; i < sizeof formats / sizeof *formats; i++) {
+		support_put(&s, formats[i], 4);
+		support_put(&s, 4, 4);
+		support_put(&s, 1, 4);
+		put_sample(&s, 1);
+	}
+	stage_open(g, 1, "udp", "a:1");
+	send(g, &s);
+	stage_counts(g);
+	assert_int_equal(g->counts.records, 4);
+	assert_int_equal(g->counts.options, 0);
+	assert_int_equal(g->counts.counter_samples, 3);
+	assert_int_equal(g->counts.dropped[SESSION_UNKNOWN_SAMPLE], 1);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -96,6 +118,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    CASE(a_bad_sample_is_counted_and_those_around_it_are_records),
 	    CASE(a_sample_that_runs_over_the_end_is_one_bad_sample),
+	    CASE(samples_of_counters_are_no_options_records),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

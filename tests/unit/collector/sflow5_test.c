@@ -232,16 +232,24 @@ what_is_no_ip_is_a_record_without_addresses(void **state)
 }
 
 static void
-other_samples_are_passed_over(void **state)
+other_samples_are_told_apart(void **state)
 {
-	const uint8_t counters[] = {0, 0, 0, 2, 0, 0, 0, 4, 1, 2, 3, 4};
-	struct cursor c = cursor_of(counters, sizeof counters);
-	struct sflow5_sample sample;
+	/* counters, expanded ones, discarded packets, an enterprise's flow samples */
+	static const uint32_t formats[] = {2, 4, 5, 9 << 12 | 1};
 
 	(void)state;
-	assert_int_equal(sflow5_next(&c, &sample), 1);
-	assert_int_equal(sample.template, 0);
-	assert_int_equal(sflow5_next(&c, &sample), 0);
+	for (unsigned i = 0; i < sizeof formats / sizeof *formats; i++) {
+		struct support_set s = {.length = 0};
+		struct sflow5_sample sample;
+		struct cursor c;
+		support_put(&s, formats[i], 4);
+		support_put(&s, 4, 4);
+		support_put(&s, 0x01020304, 4);
+		c = cursor_of(s.bytes, s.length);
+		assert_int_equal(sflow5_next(&c, &sample), 1);
+		assert_int_equal(sample.kind, i < 2 ? SFLOW5_COUNTERS : SFLOW5_UNKNOWN);
+		assert_int_equal(sflow5_next(&c, &sample), 0);
+	}
 }
 
 /* Of however many records: the one that has the packet may be the last. */
@@ -367,7 +375,7 @@ main(void)
 	    cmocka_unit_test(ipv6_and_its_extensions_are_read),
 	    cmocka_unit_test(a_sample_without_its_packet_may_name_the_fields),
 	    cmocka_unit_test(what_is_no_ip_is_a_record_without_addresses),
-	    cmocka_unit_test(other_samples_are_passed_over),
+	    cmocka_unit_test(other_samples_are_told_apart),
 	    cmocka_unit_test(the_packet_may_be_in_the_last_of_many_records),
 	    cmocka_unit_test(what_is_cut_short_is_told),
 	    cmocka_unit_test(a_sample_that_contradicts_itself_hides_none_behind_it),
