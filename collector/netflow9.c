@@ -72,6 +72,7 @@ struct rewriting {
 	struct cursor in;
 	uint8_t *out;
 	size_t used;
+	unsigned bad;
 };
 
 static void
@@ -111,16 +112,24 @@ rewrite_template(struct rewriting *r)
 	}
 }
 
-/* RFC 3954 section 6.1: the lengths of both lists in bytes, scopes first. */
+/* RFC 3954 section 6.1: the lengths of both lists in bytes, scopes first.  Where one of
+ * them is no whole fields, what the record means is unknown, but not where it ends. */
 static void
 rewrite_options(struct rewriting *r)
 {
 	uint16_t id = cursor_u16(&r->in);
-	unsigned scopes = cursor_u16(&r->in) / 4u, options = cursor_u16(&r->in) / 4u;
+	unsigned scopes = cursor_u16(&r->in), options = cursor_u16(&r->in);
 
 	if (r->in.failed) {
 		return;
 	}
+	if (scopes % 4 != 0 || options % 4 != 0) {
+		r->bad++;
+		(void)cursor_take(&r->in, scopes + options);
+		return;
+	}
+	scopes /= 4;
+	options /= 4;
 	put_u16(r, id);
 	put_u16(r, (uint16_t)(scopes + options));
 	put_u16(r, (uint16_t)scopes);
@@ -130,8 +139,8 @@ rewrite_options(struct rewriting *r)
 }
 
 struct cursor
-netflow9_rewrite(
-    uint16_t flowset, struct cursor body, uint8_t out[static NETFLOW9_REWRITE_MAX])
+netflow9_rewrite(uint16_t flowset, struct cursor body,
+    uint8_t out[static NETFLOW9_REWRITE_MAX], unsigned *ret_bad)
 {
 	struct rewriting r = {.in = body, .out = out};
 
@@ -143,5 +152,6 @@ netflow9_rewrite(
 			rewrite_template(&r);
 		}
 	}
+	*ret_bad = r.bad;
 	return cursor_of(out, r.used);
 }

@@ -19,8 +19,9 @@
 int netflow9_read_header(const uint8_t *bytes, size_t length, struct envelope *ret);
 int netflow9_length(const uint8_t *bytes, size_t available);
 /* Rewrites the body of flowset 0 or 1; returns the body of a set, in out.  A record
- * that is cut short stays so, for the reader behind to count. */
-struct cursor netflow9_rewrite(
-    uint16_t flowset, struct cursor body, uint8_t out[static NETFLOW9_REWRITE_MAX]);
+ * that is cut short stays so, for the reader behind to count.  *ret_bad: options
+ * templates that were left out because their lengths are no whole fields. */
+struct cursor netflow9_rewrite(uint16_t flowset, struct cursor body,
+    uint8_t out[static NETFLOW9_REWRITE_MAX], unsigned *ret_bad);
 
 #endif

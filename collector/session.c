@@ -141,7 +141,9 @@ static void
 read_templates(struct passage *p, uint16_t id, struct cursor body)
 {
 	if (p->domain->version == NETFLOW9_VERSION) {
-		body = netflow9_rewrite(id, body, p->s->rewritten);
+		unsigned bad;
+		body = netflow9_rewrite(id, body, p->s->rewritten, &bad);
+		p->templates.bad += bad;
 		id = id == NETFLOW9_OPTIONS ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID;
 	}
 	domain_read_templates(p->s, p->session, p->domain, id, body, &p->templates);

@@ -18,12 +18,13 @@
 #define HEADER 0, 9, 0, 4, 0, 0, 3, 0xe8, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 9
 
 static uint8_t out[NETFLOW9_REWRITE_MAX];
+static unsigned bad;
 
 #define REWRITE(flowset, ...)                                                          \
 	netflow9_rewrite(flowset,                                                      \
 	    cursor_of(                                                                 \
 		(const uint8_t[]){__VA_ARGS__}, sizeof(const uint8_t[]){__VA_ARGS__}), \
-	    out)
+	    out, &bad)
 
 #define assert_body(c, ...)                                                            \
 	do {                                                                           \
@@ -109,6 +110,27 @@ a_template_cut_short_stays_short(void **state)
 }
 
 static void
+lengths_of_options_that_are_no_whole_fields_are_bad(void **state)
+{
+#define GOOD 1, 0, 0, 4, 0, 4, 0, 2, 0, 4, 0, 34, 0, 4
+	(void)state;
+	for (uint8_t more = 0; more < 16; more++) {
+		const uint8_t scopes = 4 + more / 4, options = 4 + more % 4;
+		uint8_t body[14 + 6 + 14 + 14] = {GOOD, 1, 1, 0, scopes, 0, options};
+		const uint8_t good[14] = {GOOD},
+			      wanted[14] = {1, 0, 0, 2, 0, 1, 0, 10, 0, 4, 0, 34, 0, 4};
+		size_t n = 14 + 6 + scopes + options;
+		struct cursor c;
+		memcpy(body + n, good, 14);
+		c = netflow9_rewrite(1, cursor_of(body, n + 14), out, &bad);
+		assert_int_equal(bad, more > 0);
+		assert_int_equal(cursor_left(&c), more > 0 ? 28 : 42);
+		assert_memory_equal(c.at, wanted, 14);
+		assert_memory_equal(c.end - 14, wanted, 14);
+	}
+}
+
+static void
 the_longest_set_fits(void **state)
 {
 	static uint8_t body[65531];
@@ -116,10 +138,10 @@ the_longest_set_fits(void **state)
 
 	(void)state;
 	memset(body, 0xff, sizeof body);
-	c = netflow9_rewrite(0, cursor_of(body, sizeof body), out);
+	c = netflow9_rewrite(0, cursor_of(body, sizeof body), out, &bad);
 	assert_true(cursor_left(&c) <= NETFLOW9_REWRITE_MAX);
 	memset(body, 0x80, 4);
-	c = netflow9_rewrite(1, cursor_of(body, sizeof body), out);
+	c = netflow9_rewrite(1, cursor_of(body, sizeof body), out, &bad);
 	assert_true(cursor_left(&c) <= NETFLOW9_REWRITE_MAX);
 }
 
@@ -154,6 +176,7 @@ main(void)
 	    cmocka_unit_test(lengths_of_options_become_counts),
 	    cmocka_unit_test(scopes_are_elements_and_options_are_not_scopes),
 	    cmocka_unit_test(a_template_cut_short_stays_short),
+	    cmocka_unit_test(lengths_of_options_that_are_no_whole_fields_are_bad),
 	    cmocka_unit_test(the_longest_set_fits),
 	    cmocka_unit_test(a_message_ends_where_the_next_one_begins),
 	    cmocka_unit_test(a_message_whose_sets_make_no_sense_takes_the_rest),

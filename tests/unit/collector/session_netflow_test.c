@@ -71,6 +71,30 @@ test_netflow9_counts_messages_and_knows_its_templates(void **state)
 }
 
 static void
+an_options_template_of_odd_length_is_bad_and_the_rest_of_its_packet_good(void **state)
+{
+	/* source 7: a template; options templates with a scope of 6 bytes, and right;
+	 * data of the first and of the last */
+	static const uint16_t words[] = {9, 5, 0, 1000, 0, 1000, 0, 1, 0, 7, 0, 16,
+	    PORTS(256), 1, 34, 257, 6, 4, 1, 4, 0, 34, 4, 258, 4, 4, 1, 4, 34, 4, 256,
+	    8, 1, 2, 258, 12, 0, 0, 0, 100};
+	uint8_t bytes[sizeof words];
+	struct stage *g = *state;
+
+	for (size_t i = 0; i < sizeof words / 2; i++) {
+		store_u16(bytes + 2 * i, words[i]);
+	}
+	stage_open(g, 1, "udp", "a:1");
+	sessions_message(g->sessions, 1, 0, bytes, sizeof bytes, 77, 4242);
+	stage_counts(g);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 1);
+	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 0);
+	assert_int_equal(g->counts.templates, 2);
+	assert_int_equal(g->counts.records, 1);
+	assert_int_equal(g->counts.options, 1);
+}
+
+static void
 test_netflow5_counts_flows_and_needs_no_template(void **state)
 {
 	struct stage *g = *state;
@@ -214,6 +238,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    CASE(test_netflow9_counts_messages_and_knows_its_templates),
+	    CASE(
+		an_options_template_of_odd_length_is_bad_and_the_rest_of_its_packet_good),
 	    CASE(test_netflow5_counts_flows_and_needs_no_template),
 	    CASE(test_versions_of_one_number_are_different_domains),
 	    CASE(test_an_uptime_that_begins_again_is_a_restart_and_no_loss),
