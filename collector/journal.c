@@ -456,8 +456,8 @@ journal_buffer_next(const struct journal_buffer *b, size_t *at, struct frame *re
 {
 	while (*at < b->used) {
 		/* Written by ourselves a moment ago: cannot fail. */
-		if (segment_frame_read(b->bytes + *at, b->used - *at, b->seed,
-			b->start + *at, ret) < 0) {
+		if (segment_frame_view(
+			b->bytes + *at, b->used - *at, b->start + *at, ret) < 0) {
 			return 0;
 		}
 		*at = (size_t)(ret->end - b->start);

@@ -92,8 +92,8 @@ segment_pad_write(
 }
 
 int
-segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
-    uint64_t position, struct frame *ret)
+segment_frame_view(
+    const uint8_t *bytes, size_t available, uint64_t position, struct frame *ret)
 {
 	uint32_t kind, length;
 
@@ -105,8 +105,7 @@ segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
 	length = load_u32(bytes + 12);
 	if (kind < FRAME_OPEN || kind > FRAME_PAD ||
 	    length > SEGMENT_FRAME_MAX - SEGMENT_FRAME_HEADER ||
-	    segment_frame_size(length) > available ||
-	    load_u64(bytes + FRAME_HASHED) != frame_hash(bytes, seed, length)) {
+	    segment_frame_size(length) > available) {
 		return -EBADMSG;
 	}
 	*ret = (struct frame){
@@ -120,6 +119,19 @@ segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
 	    .length = length,
 	};
 	return 0;
+}
+
+int
+segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
+    uint64_t position, struct frame *ret)
+{
+	int rc = segment_frame_view(bytes, available, position, ret);
+
+	if (rc == 0 &&
+	    load_u64(bytes + FRAME_HASHED) != frame_hash(bytes, seed, ret->length)) {
+		rc = -EBADMSG;
+	}
+	return rc;
 }
 
 /* Reads through a window of two frames' size, so that a frame is always contiguous. */

@@ -52,7 +52,10 @@ size_t segment_frame_write(
 /* Writes a pad that ends exactly n bytes after out; n >= SEGMENT_FRAME_HEADER + 8. */
 void segment_pad_write(
     uint8_t *out, size_t n, uint64_t seed, uint64_t position, uint64_t synced);
-/* The frame at bytes, which must lie at `position`: 0 and *ret, or -EBADMSG. */
+/* The frame at bytes, which must lie at `position`: 0 and *ret, or -EBADMSG; view does
+ * not look whether it is whole, for what this process has just written. */
+int segment_frame_view(
+    const uint8_t *bytes, size_t available, uint64_t position, struct frame *ret);
 int segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
     uint64_t position, struct frame *ret);
 
