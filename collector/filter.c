@@ -9,6 +9,7 @@
 #include "common/clock.h"
 
 #define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
+#define NUMBERS  256u /* that a filter's set can have */
 
 /* Protocols by the names that people use (IANA protocol numbers). */
 static const struct {
@@ -156,6 +157,52 @@ read_operand(const struct schema_table *t, const struct yaml_node *node,
 	return -EINVAL;
 }
 
+/* Comparisons of numbers as bounds, short lists of small ones as a set. */
+static void
+compile_numbers(struct filter *c)
+{
+	int64_t a = c->operand_count > 0 ? c->operands[0].number : 0;
+
+	c->low = INT64_MIN;
+	c->high = INT64_MAX;
+	switch (c->operator) {
+	case OPERATOR_NE:
+		c->is_outside = true;
+		/* fallthrough */
+	case OPERATOR_EQ:
+		c->low = c->high = a;
+		break;
+	case OPERATOR_BELOW:
+		c->low = a > INT64_MIN ? INT64_MIN : INT64_MAX;
+		c->high = a > INT64_MIN ? a - 1 : INT64_MIN;
+		break;
+	case OPERATOR_ABOVE:
+		c->low = a < INT64_MAX ? a + 1 : INT64_MAX;
+		c->high = a < INT64_MAX ? INT64_MAX : INT64_MIN;
+		break;
+	case OPERATOR_AT_LEAST:
+		c->low = a;
+		break;
+	case OPERATOR_AT_MOST:
+		c->high = a;
+		break;
+	case OPERATOR_BETWEEN:
+		c->low = a;
+		c->high = c->operands[1].number;
+		break;
+	case OPERATOR_IN:
+		c->is_set = true;
+		for (unsigned i = 0; i < c->operand_count; i++) {
+			uint64_t v = (uint64_t)c->operands[i].number;
+			c->is_set &= v < NUMBERS;
+			c->numbers[v % NUMBERS / 64] |= UINT64_C(1) << v % 64;
+		}
+		break;
+	case OPERATOR_PREFIX:
+		break;
+	}
+}
+
 int
 filter_compile(const struct schema_table *t, const struct schema_condition *c,
     const struct layout *l, int field, struct filter *ret, struct err *e)
@@ -186,6 +233,9 @@ filter_compile(const struct schema_table *t, const struct schema_condition *c,
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
 		rc = read_operand(t, o->kind == YAML_LIST ? o->items[i] : o, l, ret,
 		    &ret->operands[i], e);
+	}
+	if (rc == 0) {
+		compile_numbers(ret);
 	}
 	return rc;
 }
@@ -224,29 +274,6 @@ holds(enum schema_operator operator, int order, int order_high)
 	return false;
 }
 
-static inline int
-order_of(int64_t a, int64_t b)
-{
-	return (a > b) - (a < b);
-}
-
-static bool
-number_holds(const struct filter *c, int64_t v)
-{
-	const struct operand *o = c->operands;
-
-	if (c->operator== OPERATOR_IN) {
-		for (unsigned i = 0; i < c->operand_count; i++) {
-			if (v == o[i].number) {
-				return true;
-			}
-		}
-		return false;
-	}
-	return holds(c->operator, order_of(v, o[0].number),
-	    c->operator== OPERATOR_BETWEEN ? order_of(v, o[1].number) : 0);
-}
-
 static bool
 address_holds(const struct filter *c, const struct address *a)
 {
@@ -279,6 +306,45 @@ text_holds(const struct filter *c, const char *text)
 	    holds(c->operator, strcmp(text, c->operands[0].text), 0);
 }
 
+static bool
+number_listed(const struct filter *c, int64_t v)
+{
+	for (unsigned i = 0; i < c->operand_count; i++) {
+		if (v == c->operands[i].number) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static inline bool
+number_holds(const struct filter *c, int64_t v)
+{
+	if (c->operator!= OPERATOR_IN) {
+		return ((v >= c->low) & (v <= c->high)) != c->is_outside;
+	}
+	if (c->is_set) {
+		return (uint64_t)v < NUMBERS && (c->numbers[v / 64] >> v % 64 & 1) != 0;
+	}
+	return number_listed(c, v);
+}
+
+static unsigned
+filter_numbers(const struct filter *c, const int64_t *values, uint8_t *rows, unsigned n)
+{
+	const struct filter f = *c; /* in registers: rows may be anything */
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t row = rows[i];
+		int64_t v = values[row];
+		rows[kept] = row;
+		kept +=
+		    number_holds(&f, f.kind == KIND_REAL ? reduce_order_real(v) : v);
+	}
+	return kept;
+}
+
 unsigned
 filter_rows(const struct filter *c, const struct batch *b,
     const struct layout_nulls *nulls, uint8_t *rows, unsigned n)
@@ -286,27 +352,19 @@ filter_rows(const struct filter *c, const struct batch *b,
 	const int64_t *values = batch_values(b, c->field);
 	const struct address *addresses = batch_addresses(b, c->field);
 	unsigned kept = 0;
-	bool keeps = false;
 
 	if (nulls_has(nulls, c->field)) {
 		return 0;
 	}
+	if (c->kind != KIND_ADDRESS && c->kind != KIND_TEXT) {
+		return filter_numbers(c, values, rows, n);
+	}
 	for (unsigned i = 0; i < n; i++) {
 		uint8_t row = rows[i];
-		switch (c->kind) {
-		case KIND_ADDRESS:
-			keeps = address_holds(c, &addresses[row]);
-			break;
-		case KIND_TEXT:
-			keeps = text_holds(
-			    c, intern_text(b->intern, (uint32_t)values[row], NULL));
-			break;
-		case KIND_REAL:
-			keeps = number_holds(c, reduce_order_real(values[row]));
-			break;
-		default:
-			keeps = number_holds(c, values[row]);
-		}
+		bool keeps = c->kind == KIND_ADDRESS
+				 ? address_holds(c, &addresses[row])
+				 : text_holds(c, intern_text(b->intern,
+						     (uint32_t)values[row], NULL));
 		rows[kept] = row;
 		kept += keeps;
 	}

@@ -21,6 +21,11 @@ struct filter {
 	enum schema_operator operator;
 	struct operand *operands;
 	unsigned operand_count;
+	/* Of numbers: what the conditions come to. */
+	int64_t low, high;   /* bounds, both included; low > high: none */
+	bool is_outside;     /* numbers beyond the bounds are kept, instead */
+	bool is_set;         /* numbers in the set below, instead */
+	uint64_t numbers[4]; /* a bit each, from 0 to 255 */
 };
 
 /* field is what c->field means in l. */
