@@ -162,18 +162,14 @@ put_state(const struct writer *w, const struct table_column *c, const uint8_t *p
 	record_text(r, text, (size_t)n);
 }
 
-/* A value at p that is not NULL. */
-static inline void
+/* A value at p that is not NULL and no integer. */
+static void
 put_value(const struct writer *w, const struct form_column *o, const uint8_t *p,
     struct database_record *r)
 {
 	int64_t n;
 
 	switch (o->form) {
-	case FORM_VALUE:
-		memcpy(&n, p, sizeof n);
-		record_integer(r, n);
-		break;
 	case FORM_VALUE_REAL:
 		memcpy(&n, p, sizeof n);
 		record_real(r, real_of(n));
@@ -196,12 +192,6 @@ put_value(const struct writer *w, const struct form_column *o, const uint8_t *p,
 	case FORM_STATE:
 		put_state(w, o->column, p, r);
 		break;
-	case FORM_KEY:
-		record_integer(r, (int64_t)number_of(o, p));
-		break;
-	case FORM_KEY_SIGNED:
-		record_integer(r, (int64_t)(number_of(o, p) ^ (uint64_t)INT64_MIN));
-		break;
 	case FORM_KEY_REAL:
 		n = (int64_t)(number_of(o, p) ^ (uint64_t)INT64_MIN);
 		record_real(r, real_of(reduce_order_real(n)));
@@ -215,24 +205,57 @@ put_value(const struct writer *w, const struct form_column *o, const uint8_t *p,
 	case FORM_KEY_DATE:
 		put_date(load_u32(p), r);
 		break;
+	case FORM_VALUE:
+	case FORM_KEY:
+	case FORM_KEY_SIGNED:
+		break;
 	}
 }
 
-/* The row of an entry. */
+static inline bool
+is_integer(enum form f)
+{
+	return f == FORM_VALUE || f == FORM_KEY || f == FORM_KEY_SIGNED;
+}
+
+static inline int64_t
+integer_of(const struct form_column *o, const uint8_t *p)
+{
+	int64_t n;
+
+	if (o->form != FORM_VALUE) {
+		return (int64_t)(number_of(o, p) ^
+				 (o->form == FORM_KEY ? 0 : (uint64_t)INT64_MIN));
+	}
+	memcpy(&n, p, sizeof n);
+	return n;
+}
+
+/* The row of an entry.  Most columns are integers. */
 static void
 put_entry(const struct writer *w, const uint8_t *entry, struct database_record *r)
 {
+	struct record_end end = record_end(r);
+
 	for (unsigned i = 0; i < w->column_count; i++) {
 		const struct form_column *o = &w->columns[i];
+		bool is_null = (entry[o->null_at] >> o->null_bit & 1u) == o->null_when;
 
-		if ((entry[o->null_at] >> o->null_bit & 1u) != o->null_when) {
+		if (!is_null && is_integer(o->form)) {
+			end = record_integer_at(end, integer_of(o, entry + o->offset));
+			continue;
+		}
+		record_end_at(r, end);
+		if (!is_null) {
 			put_value(w, o, entry + o->offset, r);
 		} else if (o->is_empty_when_null) {
 			record_text(r, "", 0);
 		} else {
 			record_null(r);
 		}
+		end = record_end(r);
 	}
+	record_end_at(r, end);
 }
 
 static enum form

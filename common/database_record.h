@@ -24,6 +24,24 @@ struct database_record {
 	uint8_t bytes[RECORD_MOST + RECORD_ROOM * RECORD_COLUMNS];
 };
 
+/* Where the next value goes: whoever writes many keeps it in registers. */
+struct record_end {
+	uint8_t *type, *byte;
+};
+
+static inline struct record_end
+record_end(struct database_record *r)
+{
+	return (struct record_end){r->types + r->types_length, r->bytes + r->length};
+}
+
+static inline void
+record_end_at(struct database_record *r, struct record_end end)
+{
+	r->types_length = (unsigned)(end.type - r->types);
+	r->length = (unsigned)(end.byte - r->bytes);
+}
+
 static inline void
 record_clear(struct database_record *r)
 {
@@ -38,8 +56,8 @@ record_null(struct database_record *r)
 }
 
 /* The fewest of 1, 2, 3, 4, 6 and 8 bytes that hold it; 0 and 1 take none. */
-static inline void
-record_integer(struct database_record *r, int64_t v)
+static inline struct record_end
+record_integer_at(struct record_end end, int64_t v)
 {
 #define EIGHT(type, bytes)                                                             \
 	{type, bytes}, {type, bytes}, {type, bytes}, {type, bytes}, {type, bytes},     \
@@ -61,10 +79,16 @@ record_integer(struct database_record *r, int64_t v)
 		type = 8 + (unsigned)v;
 		bytes = 0;
 	}
-	r->types[r->types_length++] = (uint8_t)type;
+	*end.type = (uint8_t)type;
 	/* The low bytes first, and what lies behind them is overwritten. */
-	store_u64(r->bytes + r->length, (uint64_t)v << (64 - 8 * bytes) % 64);
-	r->length += bytes;
+	store_u64(end.byte, (uint64_t)v << (64 - 8 * bytes) % 64);
+	return (struct record_end){end.type + 1, end.byte + bytes};
+}
+
+static inline void
+record_integer(struct database_record *r, int64_t v)
+{
+	record_end_at(r, record_integer_at(record_end(r), v));
 }
 
 static inline void
