@@ -162,15 +162,16 @@ read_column(const struct derive *d, const struct derive_field *f, uint64_t first
 	}
 }
 
-/* The bytes of an entry that say what is NULL in it: key bits and value mask. */
+/* The bytes of an entry that say what is NULL in it: key bits, padding, value mask. */
 static bool
 same_nulls(const struct table *t, const uint8_t *a, const uint8_t *b)
 {
-	unsigned mask = t->shape.header - t->shape.mask_bytes;
+	uint8_t differ = 0;
 
-	return memcmp(a + t->null_offset, b + t->null_offset,
-		   t->shape.key_length - t->null_offset) == 0 &&
-	       memcmp(a + mask, b + mask, t->shape.mask_bytes) == 0;
+	for (unsigned i = t->null_offset; i < t->shape.header; i++) {
+		differ |= a[i] ^ b[i];
+	}
+	return differ == 0;
 }
 
 static void
@@ -192,43 +193,30 @@ read_nulls(const struct derive *d, const uint8_t *entry, struct layout_nulls *re
 	}
 }
 
-/* A bit for each emit that takes any of the batch's rows. */
-static uint32_t
-taking_emits(const struct table *t, const struct batch *b)
-{
-	uint32_t taking = 0;
-	uint8_t rows[BATCH_ROWS];
-
-	for (unsigned emit = 0; emit < t->schema->emit_count; emit++) {
-		unsigned n = b->row_count[0];
-		memcpy(rows, b->rows[0], n);
-		for (unsigned i = 0; n > 0 && i < t->where_count[emit]; i++) {
-			n = filter_rows(&t->where[emit][i], b, b->nulls[0], rows, n);
-		}
-		taking |= n > 0 ? 1u << emit : 0;
-	}
-	return taking;
-}
-
 /* First what conditions look at, then what the emits need that take any row: the others
  * are most. */
 static void
-read_columns(const struct table *t, const struct derive *d, uint64_t first,
-    const struct batch *b)
+add_batch(struct table *t, const struct derive *d, uint64_t first,
+    const struct batch *b, const struct table_moment *m)
 {
-	uint32_t taking;
+	struct taken taken;
+	uint32_t taking = 0;
 
 	for (unsigned i = 0; i < d->count; i++) {
 		if (d->fields[i].is_condition) {
 			read_column(d, &d->fields[i], first, b->row_count[0], b);
 		}
 	}
-	taking = taking_emits(t, b);
+	table_take(t, b, 0, &taken);
+	for (unsigned emit = 0; emit < t->schema->emit_count; emit++) {
+		taking |= taken.count[emit] > 0 ? 1u << emit : 0;
+	}
 	for (unsigned i = 0; i < d->count; i++) {
 		if (!d->fields[i].is_condition && (d->fields[i].emits & taking) != 0) {
 			read_column(d, &d->fields[i], first, b->row_count[0], b);
 		}
 	}
+	table_add_taken(t, b, 0, &taken, m);
 }
 
 void
@@ -257,8 +245,7 @@ derive_run(struct table *t, struct derive *d, struct batch *b)
 		}
 		read_nulls(d, entry, &nulls);
 		b->count = b->row_count[0] = n;
-		read_columns(t, d, first, b);
-		table_add(t, b, &m);
+		add_batch(t, d, first, b, &m);
 		first += n;
 	}
 }

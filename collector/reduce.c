@@ -182,14 +182,15 @@ merge(struct reduce *r, uint8_t *entry, const uint8_t *image)
 	int64_t *to = (int64_t *)(void *)(entry + s->header);
 	const int64_t *from = (const int64_t *)(const void *)(image + s->header);
 	uint64_t word = word_at(entry + s->header - 8) | word_at(image + s->header - 8);
-	unsigned i = 0, end = s->sums;
+	unsigned i = 0, end = s->sums, saturated = 0;
 
 	/* The key bytes in this word are equal, so OR leaves them and joins the masks.
 	 */
 	memcpy(entry + s->header - 8, &word, sizeof word);
 	for (; i < end; i++) {
-		r->saturated += reduce_sum(&to[i], from[i]);
+		saturated += reduce_sum(&to[i], from[i]);
 	}
+	r->saturated += saturated;
 	for (end += s->mins; i < end; i++) {
 		to[i] = from[i] < to[i] ? from[i] : to[i];
 	}

@@ -70,6 +70,18 @@ void table_free(struct table *t);
 int table_start(struct table *t, uint64_t max_keys, uint64_t seed, struct err *e);
 void table_add(struct table *t, const struct batch *b, const struct table_moment *m);
 
+/* Rows of one of a batch's groups that the conditions of each emit let pass. */
+struct taken {
+	unsigned count[SCHEMA_MAX_EMITS];
+	uint8_t rows[SCHEMA_MAX_EMITS][BATCH_ROWS];
+};
+/* The two halves of table_add(), for whoever fills in a batch's columns as they are
+ * needed: take looks at those of the conditions only, and counts. */
+void table_take(
+    struct table *t, const struct batch *b, unsigned group, struct taken *ret);
+void table_add_taken(struct table *t, const struct batch *b, unsigned group,
+    const struct taken *taken, const struct table_moment *m);
+
 /* The time under which each row is filed: its start, or its arrival when it has none
  * or, live, when its start lies outside [arrival - lateness, arrival + skew]. */
 struct table_filed {

@@ -98,15 +98,18 @@ store_reals(const struct selection *s, const int64_t *values, uint8_t *to)
 }
 
 static void
-store_null_key(const struct table *t, const struct selection *s,
-    const struct table_column *c, uint8_t *to)
+store_null_key(const struct selection *s, const struct table_column *c, uint8_t *to)
 {
-	uint8_t *bits = s->images + t->null_offset + c->bit / 8;
-
-	for (unsigned i = 0; i < s->n; i++, to += s->stride, bits += s->stride) {
+	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
 		memset(to, 0, c->width);
-		*bits |= (uint8_t)(1u << c->bit % 8);
 	}
+}
+
+/* Rows are filed under the day of their arrival where they have no start. */
+static bool
+is_filed_day(const struct table *t, const struct table_column *c, int field)
+{
+	return c->kind == TABLE_DATE && field == t->layout->start;
 }
 
 static void
@@ -117,10 +120,10 @@ store_key(
 	const int64_t *values = batch_values(s->batch, field);
 	uint8_t *to = s->images + c->offset;
 
-	if (c->kind == TABLE_DATE && field == t->layout->start) {
+	if (is_filed_day(t, c, field)) {
 		store_days(s, s->filed, to);
 	} else if (nulls_has(s->nulls, field)) {
-		store_null_key(t, s, c, to);
+		store_null_key(s, c, to);
 	} else if (c->kind == TABLE_DATE) {
 		store_days(s, values, to);
 	} else if (c->kind == TABLE_ADDRESS || c->kind == TABLE_PREFIX) {
@@ -200,39 +203,47 @@ store_value(const struct selection *s, const struct table_column *c)
 	}
 }
 
-/* The mask is the same for all rows of a group. */
+/* What is NULL is the same for all rows of a group: the bits of the key and the mask,
+ * in whole words.  Key columns come into the first word afterwards. */
 static void
-store_masks(const struct table *t, const struct selection *s)
+store_nulls(const struct table *t, const struct selection *s)
 {
-	uint8_t bits[8] = {0};
-	uint8_t *to = s->images + t->shape.header - t->shape.mask_bytes;
+	unsigned mask = t->shape.header - t->shape.mask_bytes;
+	unsigned first = t->null_offset / 8 * 8;
+	uint8_t header[REDUCE_MAX_HEADER];
 
-	for (unsigned i = t->key_count; i < t->column_count; i++) {
+	memset(header + first, 0, t->shape.header - first);
+	for (unsigned i = 0; i < t->column_count; i++) {
 		const struct table_column *c = &t->columns[i];
-		if (c->role != ROLE_COMPUTED &&
-		    !nulls_has(s->nulls, c->fields[s->emit])) {
+		bool is_key = i < t->key_count;
+		uint8_t *bits = header + (is_key ? t->null_offset : mask);
+		int field = c->fields[s->emit];
+		if (c->role == ROLE_COMPUTED || is_filed_day(t, c, field)) {
+			continue;
+		}
+		/* A key's bit says that it is NULL, a value's that it is not. */
+		if (nulls_has(s->nulls, field) == is_key) {
 			bits[c->bit / 8] |= (uint8_t)(1u << c->bit % 8);
 		}
 	}
-	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
-		memcpy(to, bits, t->shape.mask_bytes);
+	for (unsigned at = first; at < t->shape.header; at += 8) {
+		uint8_t *to = s->images + at;
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			memcpy(to, header + at, 8);
+		}
 	}
 }
 
 static void
 make_images(const struct table *t, const struct selection *s)
 {
-	for (unsigned i = 0; t->key_count > 0 && i < s->n; i++) {
-		memset(s->images + i * s->stride + t->null_offset, 0,
-		    t->shape.key_length - t->null_offset);
-	}
+	store_nulls(t, s);
 	if (t->schema->partition == PARTITION_DAY) {
 		store_days(s, s->filed, s->images);
 	}
 	for (unsigned i = 0; i < t->key_count; i++) {
 		store_key(t, s, &t->columns[i]);
 	}
-	store_masks(t, s);
 	for (unsigned i = t->key_count; i < t->column_count; i++) {
 		if (t->columns[i].role != ROLE_COMPUTED) {
 			store_value(s, &t->columns[i]);
@@ -241,44 +252,64 @@ make_images(const struct table *t, const struct selection *s)
 }
 
 void
-table_add(struct table *t, const struct batch *b, const struct table_moment *m)
+table_take(struct table *t, const struct batch *b, unsigned group, struct taken *ret)
 {
-	int64_t filed[BATCH_ROWS];
-	uint8_t rows[BATCH_ROWS];
-	struct table_filed ignored = {0};
+	unsigned count = b->row_count[group], taken = 0;
+
+	for (unsigned emit = 0; emit < t->schema->emit_count; emit++) {
+		uint8_t *rows = ret->rows[emit];
+		unsigned n = count;
+		memcpy(rows, b->rows[group], n);
+		for (unsigned i = 0; n > 0 && i < t->where_count[emit]; i++) {
+			n = filter_rows(
+			    &t->where[emit][i], b, b->nulls[group], rows, n);
+		}
+		ret->count[emit] = n;
+		taken += n;
+	}
+	t->rows += taken;
+	t->filtered += taken < count ? count - taken : 0;
+}
+
+void
+table_add_taken(struct table *t, const struct batch *b, unsigned group,
+    const struct taken *taken, const struct table_moment *m)
+{
 	struct selection s = {.batch = b,
+	    .nulls = b->nulls[group],
 	    .filed = m->filed_ns,
 	    .place = m->place,
 	    .places = m->places,
-	    .rows = rows,
 	    .images = t->images,
 	    .stride = t->shape.entry};
+
+	for (s.emit = 0; s.emit < t->schema->emit_count; s.emit++) {
+		s.rows = taken->rows[s.emit];
+		s.n = taken->count[s.emit];
+		if (s.n > 0) {
+			make_images(t, &s);
+			reduce_add(t->reduce, t->images, s.n);
+		}
+	}
+}
+
+void
+table_add(struct table *t, const struct batch *b, const struct table_moment *m)
+{
+	int64_t filed[BATCH_ROWS];
+	struct table_moment own = *m;
+	struct table_filed ignored = {0};
+	struct taken taken;
 
 	if (t->has_own_lateness && !m->is_filed) {
 		table_file_times(b, m->is_live, m->arrival_ns, t->lateness_ns,
 		    t->skew_ns, filed, &ignored);
-		s.filed = filed;
+		own.filed_ns = filed;
 	}
 	for (unsigned group = 0; group < 2; group++) {
-		unsigned taken = 0;
-		s.nulls = b->nulls[group];
-		for (s.emit = 0; s.emit < t->schema->emit_count; s.emit++) {
-			unsigned n = b->row_count[group];
-			memcpy(rows, b->rows[group], n);
-			for (unsigned i = 0; n > 0 && i < t->where_count[s.emit]; i++) {
-				n = filter_rows(
-				    &t->where[s.emit][i], b, s.nulls, rows, n);
-			}
-			if (n == 0) {
-				continue;
-			}
-			s.n = n;
-			make_images(t, &s);
-			reduce_add(t->reduce, t->images, n);
-			t->rows += n;
-			taken += n;
+		if (b->row_count[group] > 0) {
+			table_take(t, b, group, &taken);
+			table_add_taken(t, b, group, &taken, &own);
 		}
-		t->filtered +=
-		    taken < b->row_count[group] ? b->row_count[group] - taken : 0;
 	}
 }
