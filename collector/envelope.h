@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/address.h"
 #include "common/cursor.h"
 
 /* What the exporter's clocks said when it sent a message; relative times in records
@@ -26,9 +27,10 @@ struct envelope_clock {
 #define ENVELOPE_SFLOW 0x8005 /* sFlow v5, whose header has no such field */
 
 struct envelope {
-	uint16_t version; /* 5, 9, 10 or ENVELOPE_SFLOW */
-	uint32_t domain;  /* observation domain, source id, engine type << 8 | id,
-			     sub-agent */
+	uint16_t version;     /* 5, 9, 10 or ENVELOPE_SFLOW */
+	uint32_t domain;      /* observation domain, source id, engine type << 8 | id,
+				 sub-agent */
+	struct address agent; /* sFlow: who sampled, whoever sent it; else zeros */
 	uint32_t sequence;
 	struct envelope_clock clock;
 	/* Versions 9 and 10: sets.  sFlow: samples.  Version 5: whole records, as many

@@ -47,7 +47,7 @@ find_started(const struct template *t)
 static struct envelope_clock
 clock_since_start(const struct domain *d, struct envelope_clock c)
 {
-	if (d->version == MESSAGE_VERSION && d->started_ms > 0) {
+	if (d->key.version == MESSAGE_VERSION && d->started_ms > 0) {
 		c.has_uptime = true;
 		c.uptime_ms = (uint32_t)(c.export_ns / 1000000 - d->started_ms);
 	}
@@ -90,7 +90,7 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 static bool
 may_come_late(const struct passage *p)
 {
-	return p->session->can_reorder || p->domain->version != MESSAGE_VERSION;
+	return p->session->can_reorder || p->domain->key.version != MESSAGE_VERSION;
 }
 
 static void
@@ -140,7 +140,7 @@ is_template_set(uint16_t version, uint16_t id)
 static void
 read_templates(struct passage *p, uint16_t id, struct cursor body)
 {
-	if (p->domain->version == NETFLOW9_VERSION) {
+	if (p->domain->key.version == NETFLOW9_VERSION) {
 		unsigned bad;
 		body = netflow9_rewrite(id, body, p->s->rewritten, &bad);
 		p->templates.bad += bad;
@@ -183,7 +183,7 @@ read_sets(struct passage *p, struct cursor body)
 	int rc;
 
 	for (; (rc = message_next_set(&body, &id, &set)) > 0; before = body) {
-		if (is_template_set(p->domain->version, id)) {
+		if (is_template_set(p->domain->key.version, id)) {
 			read_templates(p, id, set);
 		} else if (id >= TEMPLATE_MIN_ID) {
 			read_data(p, id, set);
@@ -274,8 +274,8 @@ learn_netflow5(struct domain *d, uint16_t header)
 static uint32_t
 counted_by_sequence(const struct passage *p)
 {
-	return p->domain->version == NETFLOW9_VERSION ||
-		       p->domain->version == ENVELOPE_SFLOW
+	return p->domain->key.version == NETFLOW9_VERSION ||
+		       p->domain->key.version == ENVELOPE_SFLOW
 		   ? 1
 		   : p->records + p->options;
 }
@@ -325,7 +325,7 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	struct sequence *sequence;
 	uint64_t lost_before = 0;
 
-	p->origin.exporter = p->session->exporter;
+	p->origin.exporter = domain_exporter(p->s, p->domain);
 	p->origin.is_proved = p->session->identity.identity[0] != '\0';
 	p->origin.domain = e->domain;
 	p->origin.clock = clock_since_start(p->domain, e->clock);
@@ -378,11 +378,27 @@ count_errors(struct passage *p)
 	}
 }
 
+static struct domain_key
+key_of(const struct envelope *e)
+{
+	return (struct domain_key){
+	    .version = e->version, .id = e->domain, .agent = e->agent};
+}
+
+static struct domain *
+find_domain(struct sessions *s, struct session *session, const struct envelope *e)
+{
+	struct domain_key key = key_of(e);
+
+	return session_domain(s, session, &key);
+}
+
 void
 sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
     const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position)
 {
 	struct passage p = {.s = s, .is_certain = true, .is_new = s->is_counting};
+	static const struct domain_key rest = {.version = MESSAGE_VERSION};
 	struct sequence_result lost = {0};
 	struct envelope e = {0};
 
@@ -403,8 +419,7 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 		p.dropped[SESSION_BAD_MESSAGE]++;
 	} else if (!domain_ranges_have(&p.session->permitted, e.domain)) {
 		p.dropped[SESSION_FORBIDDEN_DOMAIN]++;
-	} else if ((p.domain = session_domain(s, p.session, e.version, e.domain)) ==
-		   NULL) {
+	} else if ((p.domain = find_domain(s, p.session, &e)) == NULL) {
 		p.dropped[SESSION_REFUSED_DOMAIN]++;
 	} else {
 		read_message(&p, &e, stream, &lost);
@@ -412,7 +427,7 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 	count_errors(&p);
 	p.session->used = ++s->clock;
 	if (p.domain == NULL) {
-		p.domain = session_domain(s, p.session, MESSAGE_VERSION, 0);
+		p.domain = session_domain(s, p.session, &rest);
 	}
 	if (p.domain != NULL) {
 		count_message(&p, length, &lost);
@@ -427,6 +442,7 @@ sessions_most_records(
 	const struct session *found = s->last != NULL && s->last->number == session
 					  ? s->last
 					  : sessions_find(s, session);
+	struct domain_key key;
 	const struct domain *d;
 	struct envelope e;
 	struct cursor set;
@@ -442,7 +458,8 @@ sessions_most_records(
 	if (e.version == ENVELOPE_SFLOW) {
 		return cursor_left(&e.body) / 8; /* the least sample */
 	}
-	d = session_find_domain(found, e.version, e.domain);
+	key = key_of(&e);
+	d = session_find_domain(found, &key);
 	while (message_next_set(&e.body, &id, &set) > 0) {
 		const struct template *t;
 		if (id < TEMPLATE_MIN_ID) {

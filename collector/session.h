@@ -47,6 +47,8 @@ const char *session_drop_unit(enum session_drop d);     /* "sets" */
 struct session_counts {
 	const struct session_identity *identity;
 	const char *exporter; /* as origin.exporter */
+	const char
+	    *via; /* NULL, or in place of the peer: "AGENT via ADDRESS" (sFlow) */
 	uint32_t domain;
 	uint16_t version;           /* as in struct envelope */
 	uint64_t first_ns, last_ns; /* arrival */
@@ -66,8 +68,10 @@ struct session_counts {
 
 /* Where a record came from; strings are valid during the call. */
 struct origin {
-	const char *exporter; /* identity, else the peer's address without port, else
-				 file name */
+	const char
+	    *exporter; /* identity, else the peer's address without port (of sFlow
+			  "AGENT via ADDRESS" where they differ), else file name
+			  */
 	uint32_t domain;
 	uint64_t arrival_ns;
 	uint64_t position; /* of the message */

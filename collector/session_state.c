@@ -14,7 +14,9 @@
 #include "collector/type_record.h"
 #include "common/hash.h"
 
-#define STATE_MAGIC 0x6670737461746532ULL /* "fpstate2" */
+#define STATE_MAGIC 0x6670737461746533ULL /* "fpstate3" */
+/* "fpstate2": agents of sFlow were not told apart, so their domains begin anew. */
+#define STATE_MAGIC_BEFORE 0x6670737461746532ULL
 
 struct output {
 	uint8_t *bytes;
@@ -123,10 +125,19 @@ put_sampling(struct output *o, const struct sampling *s)
 }
 
 static void
+put_key(struct output *o, const struct domain_key *key)
+{
+	put(o, 2, key->version);
+	put(o, 4, key->id);
+	if (key->version == ENVELOPE_SFLOW) {
+		put_bytes(o, key->agent.bytes, sizeof key->agent.bytes);
+	}
+}
+
+static void
 put_domain(struct output *o, const struct domain *d)
 {
-	put(o, 2, d->version);
-	put(o, 4, d->id);
+	put_key(o, &d->key);
 	put(o, 4, d->uptime_ms);
 	put(o, 8, d->started_ms);
 	put_sampling(o, d->sampling);
@@ -164,8 +175,7 @@ static void
 put_held(struct output *o, const struct held *h)
 {
 	put(o, 4, h->domain->session->number);
-	put(o, 2, h->domain->version);
-	put(o, 4, h->domain->id);
+	put_key(o, &h->domain->key);
 	put(o, 8, h->arrival_ns);
 	put(o, 8, h->position);
 	put(o, 8, h->clock.export_ns);
@@ -331,15 +341,38 @@ get_sampling(struct domain *d, struct cursor *c)
 	}
 }
 
-static int
-get_domain(struct sessions *s, struct session *session, struct cursor *c)
+static struct domain_key
+get_key(struct cursor *c, uint64_t magic)
 {
-	uint16_t version = (uint16_t)get(c, 2);
-	struct domain *d = session_domain(s, session, version, (uint32_t)get(c, 4));
+	struct domain_key key = {.version = (uint16_t)get(c, 2)};
+
+	key.id = (uint32_t)get(c, 4);
+	if (key.version == ENVELOPE_SFLOW && magic != STATE_MAGIC_BEFORE) {
+		struct cursor agent = get_bytes(c);
+		const uint8_t *bytes = cursor_take(&agent, sizeof key.agent.bytes);
+		if (bytes == NULL) {
+			c->failed = true;
+		} else {
+			memcpy(key.agent.bytes, bytes, sizeof key.agent.bytes);
+		}
+	}
+	return key;
+}
+
+static int
+get_domain(
+    struct sessions *s, struct session *session, struct cursor *c, uint64_t magic)
+{
+	struct domain_key key = get_key(c, magic);
 	uint32_t uptime_ms = (uint32_t)get(c, 4);
 	uint64_t started_ms = get(c, 8);
 	uint64_t streams, templates;
+	struct domain *d;
 
+	if (c->failed) {
+		return -EPROTO;
+	}
+	d = session_domain(s, session, &key);
 	if (d != NULL) {
 		d->uptime_ms = uptime_ms;
 		d->started_ms = started_ms;
@@ -396,7 +429,7 @@ get_watermark(struct sessions *s, struct cursor *c)
 }
 
 static int
-get_session(struct sessions *s, struct cursor *c)
+get_session(struct sessions *s, struct cursor *c, uint64_t magic)
 {
 	struct session_identity identity;
 	struct session *session = NULL;
@@ -422,7 +455,7 @@ get_session(struct sessions *s, struct cursor *c)
 	session->is_broken_off = is_broken_off != 0;
 	session->lost_in_spool = lost_in_spool;
 	for (uint64_t i = 0; i < domains; i++) {
-		int rc = get_domain(s, session, c);
+		int rc = get_domain(s, session, c, magic);
 		if (rc < 0) {
 			return rc;
 		}
@@ -434,15 +467,14 @@ get_session(struct sessions *s, struct cursor *c)
 }
 
 static void
-get_held(struct sessions *s, struct cursor *c)
+get_held(struct sessions *s, struct cursor *c, uint64_t magic)
 {
 	const struct session *session = sessions_find(s, (uint32_t)get(c, 4));
-	uint16_t version = (uint16_t)get(c, 2), id;
-	uint32_t domain = (uint32_t)get(c, 4);
+	struct domain_key key = get_key(c, magic);
+	uint16_t id;
 	struct origin o = {.arrival_ns = get(c, 8)};
 	struct cursor bytes;
-	struct domain *d =
-	    session == NULL ? NULL : session_find_domain(session, version, domain);
+	struct domain *d = session == NULL ? NULL : session_find_domain(session, &key);
 
 	o.position = get(c, 8);
 	o.clock.export_ns = get(c, 8);
@@ -459,9 +491,9 @@ static int
 get_all(struct sessions *s, const uint8_t *bytes, size_t n)
 {
 	struct cursor c = cursor_of(bytes, n);
-	uint64_t count;
+	uint64_t magic = get(&c, 8), count;
 
-	if (n < 16 || get(&c, 8) != STATE_MAGIC ||
+	if (n < 16 || (magic != STATE_MAGIC && magic != STATE_MAGIC_BEFORE) ||
 	    load_u64(bytes + n - 8) != hash_bytes(bytes, n - 8, 0)) {
 		return -EPROTO;
 	}
@@ -480,14 +512,14 @@ get_all(struct sessions *s, const uint8_t *bytes, size_t n)
 	s->clock = get(&c, 8);
 	count = get(&c, 4);
 	for (uint64_t i = 0; i < count; i++) {
-		int rc = get_session(s, &c);
+		int rc = get_session(s, &c, magic);
 		if (rc < 0) {
 			return rc;
 		}
 	}
 	count = get(&c, 4);
 	for (uint64_t i = 0; i < count && !c.failed; i++) {
-		get_held(s, &c);
+		get_held(s, &c, magic);
 	}
 	return c.failed ? -EPROTO : 0;
 }

@@ -1,12 +1,10 @@
-/* The sessions and domains that live: found, made, closed. */
+/* The sessions that live: found, made, closed. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/netflow5.h"
 #include "collector/netflow9.h"
 #include "collector/session_table.h"
-#include "collector/sflow5.h"
 #include "common/hash.h"
 #include "common/message.h"
 
@@ -22,9 +20,7 @@ session_free(struct sessions *s, struct session *session)
 		s->template_bytes -= d->template_bytes;
 		s->domains--;
 		(void)domain_end_sequences(s, d);
-		templates_free(d->templates);
-		free(d->sampling);
-		free(d);
+		domain_free(d);
 	}
 	session_leave_spool(s, session);
 	free(session->domains);
@@ -229,12 +225,13 @@ domain_settle(struct sessions *s, struct domain *d)
 static void
 count_lost_in_spool(struct sessions *s, struct session *session)
 {
+	static const struct domain_key rest = {.version = MESSAGE_VERSION};
 	struct domain *d;
 
 	if (session->lost_in_spool == 0 || !s->is_counting) {
 		return;
 	}
-	d = session_domain(s, session, MESSAGE_VERSION, 0);
+	d = session_domain(s, session, &rest);
 	if (d == NULL) {
 		return;
 	}
@@ -400,113 +397,8 @@ sessions_are_full(const struct sessions *s)
 	return s->closed >= s->settings.max_sessions;
 }
 
-static uint64_t
-domain_key(uint16_t version, uint32_t id)
-{
-	return (uint64_t)version << 32 | id;
-}
-
-/* The index of the first domain that is not less. */
-static unsigned
-domain_place(const struct session *session, uint64_t key)
-{
-	unsigned low = 0, high = session->domain_count;
-
-	while (low < high) {
-		unsigned middle = low + (high - low) / 2;
-		const struct domain *d = session->domains[middle];
-		if (domain_key(d->version, d->id) < key) {
-			low = middle + 1;
-		} else {
-			high = middle;
-		}
-	}
-	return low;
-}
-
-struct domain *
-session_find_domain(const struct session *session, uint16_t version, uint32_t id)
-{
-	struct domain *d = session->last;
-	unsigned at;
-
-	if (d != NULL && d->id == id && d->version == version) {
-		return d;
-	}
-	at = domain_place(session, domain_key(version, id));
-	d = at < session->domain_count ? session->domains[at] : NULL;
-	return d != NULL && d->id == id && d->version == version ? d : NULL;
-}
-
-/* What a domain of a version without templates would have been told by a set of them.
- */
 static void
-know_built_in(struct sessions *s, const struct session *session, struct domain *d)
-{
-	struct template_counts ignored = {0};
-
-	if (d->version == NETFLOW5_VERSION) {
-		domain_read_templates(
-		    s, session, d, TEMPLATE_SET_ID, netflow5_template_set(), &ignored);
-	} else if (d->version == ENVELOPE_SFLOW) {
-		domain_read_templates(
-		    s, session, d, TEMPLATE_SET_ID, sflow5_template_set(), &ignored);
-	}
-}
-
-/* Nobody's domains keep another out: an equal share is everybody's. */
-static bool
-has_room_for_domain(const struct sessions *s, const struct session *session)
-{
-	return s->domains < s->settings.max_domains ||
-	       session->domain_count <
-		   s->settings.max_domains / s->settings.max_sessions;
-}
-
-struct domain *
-session_domain(
-    struct sessions *s, struct session *session, uint16_t version, uint32_t id)
-{
-	struct domain *d = session_find_domain(session, version, id), **more;
-	unsigned at;
-
-	if (d != NULL) {
-		session->last = d;
-		return d;
-	}
-	/* Domain 0 is where the rest is counted: there is always room for it. */
-	if (id != 0 && !has_room_for_domain(s, session)) {
-		return NULL;
-	}
-	more = realloc(
-	    session->domains, (session->domain_count + 1) * sizeof *session->domains);
-	if (more == NULL) {
-		return NULL;
-	}
-	session->domains = more;
-	d = calloc(1, sizeof *d);
-	if (d == NULL || (d->templates = templates_new(s->settings.max_templates,
-			      s->settings.max_fields)) == NULL) {
-		free(d);
-		return NULL;
-	}
-	d->id = id;
-	d->version = version;
-	d->session = session;
-	d->counts.last_drop = SESSION_DROPS;
-	at = domain_place(session, domain_key(version, id));
-	memmove(session->domains + at + 1, session->domains + at,
-	    (session->domain_count - at) * sizeof(struct domain *));
-	session->domains[at] = d;
-	session->domain_count++;
-	session->last = d;
-	s->domains++;
-	know_built_in(s, session, d);
-	return d;
-}
-
-static void
-take_session(struct session *session,
+take_session(const struct sessions *s, struct session *session,
     void (*each)(const struct session_counts *c, void *data), void *data)
 {
 	for (unsigned i = 0; i < session->domain_count; i++) {
@@ -515,9 +407,10 @@ take_session(struct session *session,
 			continue;
 		}
 		d->counts.identity = &session->identity;
-		d->counts.exporter = session->exporter;
-		d->counts.domain = d->id;
-		d->counts.version = d->version;
+		d->counts.exporter = domain_exporter(s, d);
+		d->counts.via = d->via;
+		d->counts.domain = d->key.id;
+		d->counts.version = d->key.version;
 		each(&d->counts, data);
 		memset(&d->counts, 0, sizeof d->counts);
 		d->counts.last_drop = SESSION_DROPS;
@@ -528,12 +421,12 @@ void
 sessions_take_counts(struct sessions *s,
     void (*each)(const struct session_counts *c, void *data), void *data)
 {
-	take_session(s->unknown, each, data);
+	take_session(s, s->unknown, each, data);
 	for (unsigned i = 0; i <= s->bucket_mask; i++) {
 		struct session **at = &s->buckets[i];
 		while (*at != NULL) {
 			struct session *session = *at;
-			take_session(session, each, data);
+			take_session(s, session, each, data);
 			if (session->is_open) {
 				at = &session->next;
 				continue;

@@ -32,9 +32,17 @@ struct held {
 	uint8_t bytes[];
 };
 
-struct domain {
+/* What tells the domains of a session apart. */
+struct domain_key {
 	uint16_t version;
 	uint32_t id;
+	struct address agent; /* as in struct envelope */
+};
+
+struct domain {
+	struct domain_key key;
+	char *via; /* "10.0.0.1 via 192.0.2.1": its agent, where somebody else's address
+		      sends for it; else NULL */
 	const struct session *session;
 	struct held *held_first, *held_last; /* oldest first */
 	size_t held_bytes;
@@ -68,7 +76,7 @@ struct session {
 	bool is_broken_off;      /* sessions_break_off() */
 	uint32_t preamble_left;  /* messages */
 	uint64_t lost_in_spool;  /* records, not yet counted with a domain */
-	struct domain **domains; /* by version and id */
+	struct domain **domains; /* by key */
 	unsigned domain_count;
 	struct domain
 	    *last;     /* most messages are of the same domain as the one before */
@@ -121,12 +129,15 @@ struct session *sessions_find(const struct sessions *s, uint32_t number);
 /* Makes room where needed; NULL: no memory. */
 struct session *sessions_add(
     struct sessions *s, uint32_t number, const struct session_identity *identity);
-/* NULL: not there. */
+/* session_domain.c.  NULL: not there. */
 struct domain *session_find_domain(
-    const struct session *session, uint16_t version, uint32_t id);
+    const struct session *session, const struct domain_key *key);
 /* The domain, made on first sight; NULL: one too many. */
 struct domain *session_domain(
-    struct sessions *s, struct session *session, uint16_t version, uint32_t id);
+    struct sessions *s, struct session *session, const struct domain_key *key);
+void domain_free(struct domain *d);
+/* Who a domain's records come from. */
+const char *domain_exporter(const struct sessions *s, const struct domain *d);
 /* The stream's sequence, made on first sight; NULL: one too many. */
 struct sequence *domain_sequence(struct sessions *s, struct domain *d, uint16_t stream);
 /* Nothing more comes: the records lost in open gaps of all streams, which go. */
@@ -144,6 +155,11 @@ void sessions_learned(struct sessions *s, const struct element *e);
 void domain_settle(struct sessions *s, struct domain *d);
 /* Templates go at once; counters stay until they are taken. */
 void session_close(struct sessions *s, struct session *session);
+
+/* session_agent.c: an agent's own address beside that of who sends for it.  NULL in
+ * *ret_via: there is nothing to tell.  -ENOMEM. */
+int session_agent_via(
+    const struct session_identity *sender, const struct address *agent, char **ret_via);
 
 /* session_orphan.c: what datagrams left behind; the next session of the same peer takes
  * it over. */

@@ -49,7 +49,7 @@ domain_read_templates(struct sessions *s, const struct session *session,
 	}
 	/* RFC 7011 section 8.4: not over UDP.  NetFlow has no withdrawal. */
 	templates_read_set(d->templates, s->elements, set_id, body,
-	    !session->is_datagrams && d->version == MESSAGE_VERSION, counts);
+	    !session->is_datagrams && d->key.version == MESSAGE_VERSION, counts);
 	if (counts->added + counts->redefined + counts->withdrawn > 0) {
 		templates_each(d->templates, add_bytes, &bytes);
 		s->template_bytes += bytes - d->template_bytes;
@@ -65,7 +65,7 @@ domain_find_template(const struct sessions *s, const struct session *session,
 	uint64_t lifetime = s->settings.template_lifetime_ns;
 
 	if (t == NULL || lifetime == 0 || !session->is_datagrams ||
-	    d->version == NETFLOW5_VERSION || d->version == ENVELOPE_SFLOW ||
+	    d->key.version == NETFLOW5_VERSION || d->key.version == ENVELOPE_SFLOW ||
 	    s->now_ns <= t->seen_ns || s->now_ns - t->seen_ns <= lifetime) {
 		return t;
 	}

@@ -84,8 +84,8 @@ sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
 	struct cursor c = cursor_of(bytes, length);
 	struct envelope e = {.version = ENVELOPE_SFLOW};
 	uint32_t version = cursor_u32(&c), type = cursor_u32(&c);
+	const uint8_t *agent = cursor_take(&c, type == ADDRESS_IPV6 ? 16 : 4);
 
-	(void)cursor_take(&c, type == ADDRESS_IPV6 ? 16 : 4);
 	e.domain = cursor_u32(&c);
 	e.sequence = cursor_u32(&c);
 	e.clock.uptime_ms = cursor_u32(&c);
@@ -94,6 +94,11 @@ sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
 	if (c.failed || version != VERSION ||
 	    (type != ADDRESS_IPV4 && type != ADDRESS_IPV6)) {
 		return -EPROTO;
+	}
+	if (type == ADDRESS_IPV6) {
+		memcpy(e.agent.bytes, agent, sizeof e.agent.bytes);
+	} else {
+		address_from_ipv4(&e.agent, agent);
 	}
 	e.body = c;
 	*ret = e;

@@ -29,7 +29,8 @@ struct sflow5_sample {
 
 /* Whether a datagram begins as sFlow v5 does (NetFlow v5 begins otherwise). */
 bool sflow5_is(const uint8_t *bytes, size_t length);
-/* As envelope_read(); the body is samples.  The domain is the sub-agent. */
+/* As envelope_read(); the body is samples.  The domain is the sub-agent: one of its
+ * agent's, each of which numbers its datagrams by itself. */
 int sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret);
 /* The next sample of a body: 1; 0 at the end (zeros up to there are padding); -EBADMSG:
  * its lengths contradict each other, the next may be asked for; -EPROTO: it runs over

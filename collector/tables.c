@@ -185,7 +185,9 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 	const struct session_identity *id = c->identity;
 	struct intern *s = t->intern;
 
-	*batch_values(b, EXPORTER_PEER) = intern_peer(s, id->peer);
+	*batch_values(b, EXPORTER_PEER) = c->via != NULL
+					      ? intern_add(s, c->via, strlen(c->via))
+					      : intern_peer(s, id->peer);
 	*batch_values(b, EXPORTER_IDENTITY) =
 	    intern_add(s, id->identity, strlen(id->identity));
 	*batch_values(b, EXPORTER_NAME) =

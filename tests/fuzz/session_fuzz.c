@@ -127,7 +127,7 @@ send_messages(struct sessions *s, const uint8_t *bytes, size_t length)
 static void
 load_bytes(const uint8_t *bytes, size_t length)
 {
-	static const uint64_t magic = 0x6670737461746532ULL;
+	static const uint64_t magic = 0x6670737461746533ULL;
 	uint8_t *copy = malloc(length + 16);
 	struct sessions *s = make_sessions();
 	struct err e = {""};

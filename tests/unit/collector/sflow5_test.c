@@ -109,6 +109,8 @@ the_header_has_agent_and_clock(void **state)
 	assert_true(sflow5_is(s.bytes, s.length));
 	assert_int_equal(sflow5_read_header(s.bytes, s.length, &e), 0);
 	assert_int_equal(e.domain, 7);
+	assert_memory_equal(
+	    e.agent.bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\1", 16);
 	assert_int_equal(e.sequence, 9);
 	assert_int_equal(e.clock.uptime_ms, 1000);
 	for (size_t n = 0; n < s.length; n++) {

@@ -20,6 +20,7 @@ struct stage {
 	int answer; /* instead of the records, when negative */
 	struct session_counts counts;
 	char counted_exporter[64];
+	char counted_via[64]; /* "": none */
 	unsigned rows;
 	uint64_t refused_domain; /* of all rows */
 	uint64_t now_ns;         /* arrival of messages; 0: 77 */
