@@ -101,6 +101,7 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 	bool is_whole = true;
 	int n = 0;
 
+	domain_learn(p->s, p->domain);
 	if (t == NULL) {
 		p->is_certain = false;
 		if (!may_come_late(p) || !held_add(p->s, p->domain, id, set.at,

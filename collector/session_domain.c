@@ -105,6 +105,7 @@ domain_new(const struct sessions *s, const struct session *session,
 	d->key = *key;
 	d->session = session;
 	d->counts.last_drop = SESSION_DROPS;
+	d->learned = s->learned_count;
 	d->templates = templates_new(s->settings.max_templates, s->settings.max_fields);
 	if (d->templates == NULL ||
 	    session_agent_via(&session->identity, &key->agent, &d->via) < 0) {

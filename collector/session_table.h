@@ -47,7 +47,9 @@ struct domain {
 	struct held *held_first, *held_last; /* oldest first */
 	size_t held_bytes;
 	struct templates *templates;
-	size_t template_bytes;    /* estimate, part of sessions.template_bytes */
+	size_t template_bytes;    /* part of sessions.template_bytes */
+	uint64_t swept_ns;        /* when old templates had to make room last */
+	unsigned learned;         /* of sessions.learned: known to the templates */
 	struct sequence sequence; /* of stream 0 */
 	struct stream *streams;   /* the others, by number */
 	unsigned stream_count;
@@ -149,8 +151,10 @@ void domain_read_templates(struct sessions *s, const struct session *session,
 /* NULL: never came, or is too old. */
 const struct template *domain_find_template(const struct sessions *s,
     const struct session *session, const struct domain *d, uint16_t id);
-/* Remembers a learned element for snapshots; templates that know it not yet do now. */
+/* Remembers a learned element for snapshots; domain_learn() takes it to templates. */
 void sessions_learned(struct sessions *s, const struct element *e);
+/* Templates that were read before their elements were learned know them now. */
+void domain_learn(struct sessions *s, struct domain *d);
 /* Nothing late can come any more: what is missing is lost. */
 void domain_settle(struct sessions *s, struct domain *d);
 /* Templates go at once; counters stay until they are taken. */

@@ -17,6 +17,7 @@ struct templates {
 	unsigned max_templates, max_fields;
 	uint64_t now_ns;
 	unsigned count;
+	size_t bytes;
 	unsigned slots; /* power of two */
 	uint32_t factor;
 	struct template **table;
@@ -40,16 +41,29 @@ templates_new(unsigned max_templates, unsigned max_fields)
 	return s;
 }
 
-static void
-template_free(struct template *t)
+static size_t
+size_of(const struct template *t)
 {
-	if (t == NULL) {
-		return;
-	}
+	return sizeof *t + t->field_count * sizeof t->fields[0] + t->raw_length;
+}
+
+static void
+plan_drop(struct template *t)
+{
 	if (t->plan_free != NULL) {
 		t->plan_free(t->plan);
 	}
-	free(t);
+	t->plan = NULL;
+	t->plan_free = NULL;
+}
+
+static void
+template_free(struct template *t)
+{
+	if (t != NULL) {
+		plan_drop(t);
+		free(t);
+	}
 }
 
 void
@@ -69,6 +83,12 @@ unsigned
 templates_count(const struct templates *s)
 {
 	return s->count;
+}
+
+size_t
+templates_bytes(const struct templates *s)
+{
+	return s->bytes;
 }
 
 void
@@ -124,6 +144,7 @@ double_slots(struct templates *s)
 static void
 remove_slot(struct templates *s, unsigned hole)
 {
+	s->bytes -= size_of(s->table[hole]);
 	template_free(s->table[hole]);
 	s->table[hole] = NULL;
 	s->count--;
@@ -203,6 +224,32 @@ has_learned(const struct template *t, const struct elements *elements)
 	return false;
 }
 
+static void
+learn_fields(struct template *t, const struct elements *elements)
+{
+	bool is_new = false;
+	for (unsigned i = 0; i < t->field_count; i++) {
+		struct template_field *f = &t->fields[i];
+		if (f->element == NULL) {
+			f->element = elements_find(elements, f->pen, f->id);
+			is_new |= f->element != NULL;
+		}
+	}
+	if (is_new) {
+		plan_drop(t);
+	}
+}
+
+void
+templates_learn(struct templates *s, const struct elements *elements)
+{
+	for (unsigned i = 0; i < s->slots; i++) {
+		if (s->table[i] != NULL) {
+			learn_fields(s->table[i], elements);
+		}
+	}
+}
+
 static unsigned
 count_unknown(const struct template *t)
 {
@@ -234,6 +281,7 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 			return;
 		}
 		counts->unknown += same ? 0 : count_unknown(t);
+		s->bytes += size_of(t) - size_of(old);
 		template_free(old);
 		s->table[slot] = t;
 		return;
@@ -246,6 +294,7 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 	}
 	s->table[slot_of(s, t->id)] = t;
 	s->count++;
+	s->bytes += size_of(t);
 	counts->added++;
 	counts->unknown += count_unknown(t);
 	counts->options += t->is_options;

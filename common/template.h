@@ -58,6 +58,8 @@ struct template_counts { /* what a template set brought */
 struct templates *templates_new(unsigned max_templates, unsigned max_fields);
 void templates_free(struct templates *s);
 unsigned templates_count(const struct templates *s);
+/* Memory that the templates take, without their plans. */
+size_t templates_bytes(const struct templates *s);
 /* Templates that are read from now on came at this time. */
 void templates_set_time(struct templates *s, uint64_t now_ns);
 /* Forgets those that came last before this time. */
@@ -73,6 +75,10 @@ void templates_remove_older(struct templates *s, uint64_t before_ns);
 void templates_read_set(struct templates *s, const struct elements *elements,
     uint16_t set_id, struct cursor body, bool allow_withdrawal,
     struct template_counts *counts);
+
+/* The registry knows more elements than when templates were read: theirs, too.  Plans
+ * that were compiled without them go. */
+void templates_learn(struct templates *s, const struct elements *elements);
 
 /* NULL: unknown.  Constant time. */
 struct template *templates_find(const struct templates *s, uint16_t id);

@@ -365,69 +365,6 @@ test_most_records_is_an_upper_bound(void **state)
 	assert_int_equal(sessions_most_records(g->sessions, 1, bytes, n), 2);
 }
 
-/* RFC 5610: (pen, id) -> type and name, scope of two. */
-static void
-teach(struct stage *g, uint32_t session, const char *name)
-{
-	uint8_t bytes[256];
-	size_t n = stage_build(bytes, 0, 7, 300,
-	    (uint16_t[]){0, 9999, 12, ELEMENT_U16 << 8 | (uint16_t)strlen(name)}, 4);
-
-	SEND(g, session, 0, 7, 3, 300, 4, 2, 346, 4, 303, 2, 339, 1, 341, 65535);
-	memcpy(bytes + n, name, strlen(name));
-	n += strlen(name);
-	store_u16(bytes + 2, (uint16_t)n);
-	store_u16(bytes + 18, (uint16_t)(n - 16));
-	sessions_message(g->sessions, session, 0, bytes, n, 1, 0);
-}
-
-static void
-test_types_described_in_band_are_learned(void **state)
-{
-	struct stage *g = *state;
-	const struct element *e;
-
-	stage_open(g, 1, "tcp", "a:1");
-	teach(g, 1, "colourOfPacket");
-	e = elements_find(g->elements, 9999, 12);
-	assert_non_null(e);
-	assert_string_equal(e->name, "colourOfPacket");
-	assert_int_equal(e->length, 2);
-}
-
-static void
-test_a_described_name_cannot_take_a_known_ones_place(void **state)
-{
-	struct stage *g = *state;
-
-	stage_open(g, 1, "tcp", "a:1");
-	teach(g, 1, "octetDeltaCount");
-	assert_null(elements_find(g->elements, 9999, 12));
-	teach(g, 1, "bad name\n");
-	assert_null(elements_find(g->elements, 9999, 12));
-}
-
-static void
-test_templates_that_came_before_the_description_know_it_afterwards(void **state)
-{
-	struct stage *g = *state;
-	struct sessions_settings s = {.max_sessions = 4,
-	    .max_domains = 4,
-	    .max_templates = 8,
-	    .max_fields = 32,
-	    .is_live = true};
-
-	sessions_free(g->sessions);
-	g->sessions = sessions_new(&s, g->elements, see_template, NULL);
-	stage_open(g, 1, "tcp", "a:1");
-	SEND(g, 1, 0, 7, 2, 256, 1, 0x8000 | 12, 2, 0, 9999);
-	SEND(g, 1, 0, 7, 256, 1);
-	assert_null(seen->fields[0].element);
-	teach(g, 1, "colourOfPacket");
-	SEND(g, 1, 2, 7, 256, 1);
-	assert_string_equal(seen->fields[0].element->name, "colourOfPacket");
-}
-
 static void
 test_a_snapshot_goes_on_where_it_was(void **state)
 {
@@ -441,7 +378,7 @@ test_a_snapshot_goes_on_where_it_was(void **state)
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	SEND(g, 1, 3, 7, 256, 1, 2); /* a gap of 2 stays open */
-	teach(g, 2, "colourOfPacket");
+	stage_teach(g, 2, "colourOfPacket");
 	assert_int_equal(sessions_save(g->sessions, path, &e), 0);
 	sessions_free(g->sessions);
 	elements_free(g->elements);
@@ -573,9 +510,6 @@ main(void)
 	    CASE(test_loss_that_shows_at_the_close_has_a_time),
 	    CASE(test_before_counting_only_templates_and_numbers_are_learned),
 	    CASE(test_most_records_is_an_upper_bound),
-	    CASE(test_types_described_in_band_are_learned),
-	    CASE(test_a_described_name_cannot_take_a_known_ones_place),
-	    CASE(test_templates_that_came_before_the_description_know_it_afterwards),
 	    CASE(test_a_snapshot_goes_on_where_it_was),
 	    CASE(test_each_stream_has_sequence_numbers_of_its_own),
 	    CASE(test_a_snapshot_holds_every_stream),

@@ -114,6 +114,21 @@ stage_send(struct stage *g, uint32_t session, uint32_t sequence, uint32_t domain
 }
 
 void
+stage_teach(struct stage *g, uint32_t session, const char *name)
+{
+	uint8_t bytes[256];
+	size_t n = stage_build(bytes, 0, 7, 300,
+	    (uint16_t[]){0, 9999, 12, ELEMENT_U16 << 8 | (uint16_t)strlen(name)}, 4);
+
+	SEND(g, session, 0, 7, 3, 300, 4, 2, 346, 4, 303, 2, 339, 1, 341, 65535);
+	memcpy(bytes + n, name, strlen(name));
+	n += strlen(name);
+	store_u16(bytes + 2, (uint16_t)n);
+	store_u16(bytes + 18, (uint16_t)(n - 16));
+	sessions_message(g->sessions, session, 0, bytes, n, 1, 0);
+}
+
+void
 stage_counts(struct stage *g)
 {
 	g->rows = 0;

@@ -46,6 +46,10 @@ void stage_send(struct stage *g, uint32_t session, uint32_t sequence, uint32_t d
 /* Template id: sourceTransportPort and destinationTransportPort; 4 bytes a record. */
 #define PORTS(id) id, 2, 7, 2, 11, 2
 
+/* RFC 5610: element 12 of enterprise 9999 is called so; (pen, id) -> type and name,
+ * scope of two. */
+void stage_teach(struct stage *g, uint32_t session, const char *name);
+
 /* Takes the counters into g->counts: of the last row, and how many rows there were. */
 void stage_counts(struct stage *g);
 void stage_take_counts(const struct session_counts *c, void *data);

@@ -294,6 +294,70 @@ a_withdrawal_where_none_may_be_is_ignored(void **state)
 }
 
 static void
+add_size(const struct template *t, void *data)
+{
+	*(size_t *)data +=
+	    sizeof *t + t->field_count * sizeof t->fields[0] + t->raw_length;
+}
+
+static void
+expect_bytes(void)
+{
+	size_t bytes = 0;
+	templates_each(set, add_size, &bytes);
+	assert_int_equal(templates_bytes(set), bytes);
+}
+
+static void
+the_memory_of_all_is_known_whatever_comes_and_goes(void **state)
+{
+	(void)state;
+	assert_int_equal(templates_bytes(set), 0);
+	read_set(2, TEMPLATE_256, TEMPLATE_257);
+	expect_bytes();
+	read_set(2, TEMPLATE_256);
+	expect_bytes();
+	read_set(2, 1, 0, 0, 1, 0, 1, 0, 8); /* 256 with fewer fields */
+	expect_bytes();
+	read_set(3, OPTIONS_300);
+	expect_bytes();
+	read_set(2, 1, 0, 0, 0); /* withdrawn */
+	expect_bytes();
+	templates_set_time(set, 50);
+	read_set(3, OPTIONS_300);
+	templates_remove_older(set, 50);
+	assert_int_equal(templates_count(set), 1);
+	expect_bytes();
+	read_set(3, 0, 3, 0, 0);
+	assert_int_equal(templates_bytes(set), 0);
+}
+
+static void
+what_is_learned_later_reaches_templates_and_ends_their_plans(void **state)
+{
+	const struct element e = {
+	    .name = "colour", .pen = 9998, .id = 5, .type = ELEMENT_U16, .length = 2};
+
+	(void)state;
+	plans_freed = 0;
+	read_set(2, TEMPLATE_256, 1, 1, 0, 1, 0x80, 5, 0, 2, 0, 0, 0x27, 0x0e);
+	for (unsigned i = 0; i < 2; i++) {
+		struct template *t = templates_find(set, (uint16_t)(256 + i));
+		t->plan = &plans_freed;
+		t->plan_free = free_plan;
+	}
+	templates_learn(set, registry);
+	assert_int_equal(plans_freed, 0);
+	assert_int_equal(elements_add(registry, &e), 0);
+	templates_learn(set, registry);
+	assert_int_equal(plans_freed, 1);
+	assert_non_null(templates_find(set, 256)->plan);
+	assert_null(templates_find(set, 257)->plan);
+	assert_string_equal(
+	    templates_find(set, 257)->fields[0].element->name, "colour");
+}
+
+static void
 malformed_records_are_bad_and_end_the_set(void **state)
 {
 	(void)state;
@@ -444,6 +508,8 @@ main(void)
 	    test(an_equal_template_again_is_repeated_and_stays),
 	    test(a_different_template_replaces_the_old_one),
 	    test(a_plan_goes_with_its_template),
+	    test(the_memory_of_all_is_known_whatever_comes_and_goes),
+	    test(what_is_learned_later_reaches_templates_and_ends_their_plans),
 	    test(a_repeated_template_takes_in_what_was_learned_meanwhile),
 	    test(those_not_seen_for_long_can_be_forgotten),
 	    test(a_withdrawal_removes_one),

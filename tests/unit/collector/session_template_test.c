@@ -1,0 +1,109 @@
+/* cmocka.h needs these before it. */
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <setjmp.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "collector/session.h"
+#include "tests/unit/collector/support_session.h"
+
+static const struct template *seen;
+static int
+see_template(const struct template *t, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *data)
+{
+	(void)bytes;
+	(void)length;
+	(void)o;
+	(void)data;
+	seen = t;
+	return 1;
+}
+
+static void
+types_described_in_band_are_learned(void **state)
+{
+	struct stage *g = *state;
+	const struct element *e;
+
+	stage_open(g, 1, "tcp", "a:1");
+	stage_teach(g, 1, "colourOfPacket");
+	e = elements_find(g->elements, 9999, 12);
+	assert_non_null(e);
+	assert_string_equal(e->name, "colourOfPacket");
+	assert_int_equal(e->length, 2);
+}
+
+static void
+a_described_name_cannot_take_a_known_ones_place(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	stage_teach(g, 1, "octetDeltaCount");
+	assert_null(elements_find(g->elements, 9999, 12));
+	stage_teach(g, 1, "bad name\n");
+	assert_null(elements_find(g->elements, 9999, 12));
+}
+
+static void
+templates_that_came_before_the_description_know_it_afterwards(void **state)
+{
+	struct stage *g = *state;
+	struct sessions_settings s = {.max_sessions = 4,
+	    .max_domains = 4,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .is_live = true};
+
+	sessions_free(g->sessions);
+	g->sessions = sessions_new(&s, g->elements, see_template, NULL);
+	stage_open(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, 256, 1, 0x8000 | 12, 2, 0, 9999);
+	SEND(g, 1, 0, 7, 256, 1);
+	assert_null(seen->fields[0].element);
+	stage_teach(g, 1, "colourOfPacket");
+	SEND(g, 1, 2, 7, 256, 1);
+	assert_string_equal(seen->fields[0].element->name, "colourOfPacket");
+}
+
+/* However many domains there are: they are not walked for each. */
+static void
+what_one_peer_describes_costs_nothing_of_the_others_until_they_send(void **state)
+{
+	struct stage *g = *state;
+	struct sessions_settings s = {.max_sessions = 4,
+	    .max_domains = 4,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .is_live = true};
+
+	sessions_free(g->sessions);
+	g->sessions = sessions_new(&s, g->elements, see_template, NULL);
+	stage_open(g, 1, "tcp", "a:1");
+	stage_open(g, 2, "tcp", "b:1");
+	SEND(g, 1, 0, 7, 2, 256, 1, 0x8000 | 12, 2, 0, 9999);
+	SEND(g, 1, 0, 7, 256, 1);
+	const struct template *first = seen;
+	stage_teach(g, 2, "colourOfPacket");
+	assert_null(first->fields[0].element);
+	SEND(g, 1, 2, 7, 256, 1);
+	assert_string_equal(first->fields[0].element->name, "colourOfPacket");
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    CASE(types_described_in_band_are_learned),
+	    CASE(what_one_peer_describes_costs_nothing_of_the_others_until_they_send),
+	    CASE(a_described_name_cannot_take_a_known_ones_place),
+	    CASE(templates_that_came_before_the_description_know_it_afterwards),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
