@@ -57,10 +57,16 @@ clock_since_start(const struct domain *d, struct envelope_clock c)
 static void
 read_options(struct passage *p, const struct template *t, struct cursor set)
 {
-	bool is_type = type_record_is(t), is_sampling = sampling_is(t);
-	int started = find_started(t), rc;
-	bool is_read = is_type || is_sampling || started >= 0;
+	bool is_type, is_sampling, is_read;
+	int started, rc;
 
+	if (cursor_left(&set) < t->record_length) {
+		return; /* padding: many such sets are not to cost what records do */
+	}
+	is_type = type_record_is(t);
+	is_sampling = sampling_is(t);
+	started = find_started(t);
+	is_read = is_type || is_sampling || started >= 0;
 	/* Tables may want them; they are counted here. */
 	if (p->s->is_counting) {
 		(void)p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);

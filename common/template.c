@@ -300,16 +300,18 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 	counts->options += t->is_options;
 }
 
-/* Reads count field specifiers.  -EPROTO: cut short, or records longer than any
- * message. */
+/* Reads count field specifiers.  How many are of length 0; -EPROTO: cut short, or
+ * records longer than any message. */
 static int
 read_fields(struct cursor *c, uint16_t count, const struct elements *elements,
     struct template *ret)
 {
 	uint32_t length = 0;
+	int empty = 0;
 	for (unsigned i = 0; i < count; i++) {
 		struct template_field f = {.id = cursor_u16(c)};
 		f.length = cursor_u16(c);
+		empty += f.length == 0;
 		if ((f.id & ENTERPRISE_BIT) != 0) {
 			f.id &= (uint16_t)~ENTERPRISE_BIT;
 			f.pen = cursor_u32(c);
@@ -335,7 +337,7 @@ read_fields(struct cursor *c, uint16_t count, const struct elements *elements,
 		ret->field_count = count;
 		ret->record_length = (uint16_t)length;
 	}
-	return 0;
+	return empty;
 }
 
 /* One template record that begins at `record` and whose fields begin at c. */
@@ -354,7 +356,7 @@ read_template(struct templates *s, struct cursor *c, const uint8_t *record, uint
 	}
 	size_t raw_length = (size_t)(c->at - record);
 	struct template *t =
-	    count > s->max_fields
+	    count > s->max_fields || rc > TEMPLATE_MAX_EMPTY
 		? NULL
 		: calloc(1, sizeof *t + count * sizeof t->fields[0] + raw_length);
 	if (t == NULL) {

@@ -15,6 +15,9 @@
 #define TEMPLATE_SET_ID         2
 #define OPTIONS_TEMPLATE_SET_ID 3
 #define TEMPLATE_MIN_ID         256
+/* Fields of length 0 take work and no bytes: with thousands of them a message of
+ * records of one byte would take seconds.  Real templates have a few. */
+#define TEMPLATE_MAX_EMPTY 32
 
 struct template_field {
 	const struct element *element; /* NULL: unknown element, skipped by length */
@@ -51,7 +54,8 @@ struct template_counts { /* what a template set brought */
 	    options;  /* of those added, repeated and redefined: options templates */
 	unsigned bad; /* malformed: the rest of the set was skipped; or a withdrawal of
 			 nothing */
-	unsigned refused; /* more than max_templates, or fields than max_fields */
+	unsigned refused; /* more than max_templates, or fields than max_fields, or
+			     fields of length 0 than TEMPLATE_MAX_EMPTY */
 	unsigned ignored; /* withdrawals where none may be */
 };
 

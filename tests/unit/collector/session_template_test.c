@@ -94,6 +94,23 @@ what_one_peer_describes_costs_nothing_of_the_others_until_they_send(void **state
 	assert_string_equal(first->fields[0].element->name, "colourOfPacket");
 }
 
+/* 13 000 of them fit a datagram, each to be read by a template of 2000 fields. */
+static void
+options_sets_shorter_than_a_record_are_not_looked_into(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "udp", "a:1");
+	SEND(g, 1, 0, 7, 3, 300, 2, 1, 149, 4, 34, 4);
+	SEND(g, 1, 0, 7, 300, 0, 7, 0);
+	assert_int_equal(g->sets, 0);
+	SEND(g, 1, 0, 7, 300, 0, 7, 0, 100);
+	assert_int_equal(g->sets, 1);
+	stage_counts(g);
+	assert_int_equal(g->counts.options, 1);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 0);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -104,6 +121,7 @@ main(void)
 	    CASE(what_one_peer_describes_costs_nothing_of_the_others_until_they_send),
 	    CASE(a_described_name_cannot_take_a_known_ones_place),
 	    CASE(templates_that_came_before_the_description_know_it_afterwards),
+	    CASE(options_sets_shorter_than_a_record_are_not_looked_into),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

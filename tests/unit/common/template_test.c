@@ -358,6 +358,30 @@ what_is_learned_later_reaches_templates_and_ends_their_plans(void **state)
 }
 
 static void
+fields_without_bytes_are_bounded(void **state)
+{
+	uint8_t body[4 + 4 * 64] = {1, 0};
+	struct templates *many = templates_new(MAX_TEMPLATES, 64);
+
+	(void)state;
+	for (unsigned empty = TEMPLATE_MAX_EMPTY; empty <= TEMPLATE_MAX_EMPTY + 1;
+	     empty++) {
+		body[1] = (uint8_t)empty;
+		store_u16(body + 2, (uint16_t)(empty + 1));
+		for (unsigned i = 0; i <= empty; i++) {
+			store_u16(body + 4 + 4 * i, 96);
+			store_u16(body + 6 + 4 * i, i == 0);
+		}
+		templates_read_set(many, registry, 2,
+		    cursor_of(body, 8 + 4 * (size_t)empty), false, &counts);
+	}
+	assert_int_equal(counts.added, 1);
+	assert_int_equal(counts.refused, 1);
+	assert_int_equal(counts.bad, 0);
+	templates_free(many);
+}
+
+static void
 malformed_records_are_bad_and_end_the_set(void **state)
 {
 	(void)state;
@@ -508,6 +532,7 @@ main(void)
 	    test(an_equal_template_again_is_repeated_and_stays),
 	    test(a_different_template_replaces_the_old_one),
 	    test(a_plan_goes_with_its_template),
+	    test(fields_without_bytes_are_bounded),
 	    test(the_memory_of_all_is_known_whatever_comes_and_goes),
 	    test(what_is_learned_later_reaches_templates_and_ends_their_plans),
 	    test(a_repeated_template_takes_in_what_was_learned_meanwhile),
