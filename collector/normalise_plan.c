@@ -239,6 +239,25 @@ compile_span(struct plan *p, int column, int other)
 	return 0;
 }
 
+/* Whether a field counts from the start of its flow across records that an active
+ * timeout ends.  IANA's totals do.  CERT calls its counters totals too (dataByteCount),
+ * but they are of the record, and so is every total of an exporter that sends CERT's
+ * elements (YAF): it ends a flow at the active timeout and begins another. */
+static bool
+is_running_total(const struct plan *p, const struct element *element)
+{
+	if (element->semantics != TOTAL_COUNTER ||
+	    (element->pen != 0 && element->pen != ELEMENT_PEN_REVERSE)) {
+		return false;
+	}
+	for (unsigned i = 0; i < p->template->field_count; i++) {
+		if (p->template->fields[i].pen == ELEMENT_PEN_CERT) {
+			return false;
+		}
+	}
+	return true;
+}
+
 /* What is left to do with columns that were read. */
 static void
 compile_corrections(struct plan *p, int64_t start_unit, int64_t end_unit)
@@ -259,7 +278,7 @@ compile_corrections(struct plan *p, int64_t start_unit, int64_t end_unit)
 			op.constant = ((int64_t)1 << (8 * f->width)) - 1;
 			add_op(p, op);
 		}
-		if (f->side[0] != '\0' && element->semantics == TOTAL_COUNTER &&
+		if (f->side[0] != '\0' && is_running_total(p, element) &&
 		    l->end_reason >= 0 && !nulls_has(&p->nulls[0], l->end_reason)) {
 			op.kind = OP_AT_END;
 			add_op(p, op);

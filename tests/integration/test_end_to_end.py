@@ -249,6 +249,28 @@ def test_a_file_says_the_same_as_tls(packets, capture, programs, run, tmp_path):
     assert_equal_rows(by_key(store.rows("conversations")), expected(packets))
 
 
+def test_segments_of_a_long_conversation_add_up(programs, run, tmp_path):
+    """An active timeout cuts a conversation in segments: their sums are the whole."""
+    key = ("10.1.1.1", 40000, "10.2.2.2", 80, 17)
+    packets = [Packet((DAY + 10 * i) * 1_000_000, *(key[:4] if i % 3 else key[2:4] + key[:2]),
+                      17, 100 + i, 0, key) for i in range(1, 31)]
+    run(programs.exporter, "-r", write_capture(tmp_path / "long.pcap", packets),
+        "--active-timeout", "60s", "--to", f"file:{tmp_path}/long.ipfix")
+    run(programs.collector, "-r", tmp_path / "long.ipfix", "--store", tmp_path / "store")
+    store = Store(programs, run, tmp_path / "store")
+    segments = store.rows("conversations")
+    assert [row["end_reason"] for row in segments] == [2, 2, 2, 2, 4]
+    pair, = store.rows("pairs")
+    service, = store.rows("services")
+    assert pair["flows"] == service["flows"] == 1
+    whole = expected(packets)[key]
+    for name in ("packets", "octets", "payload_octets"):
+        for side in ("fwd", "bwd"):
+            assert sum(row[f"{side}_{name}"] for row in segments) == whole[f"{side}_{name}"]
+            assert pair[f"{side}_{name}"] == whole[f"{side}_{name}"]
+    assert service["bytes"] == whole["bwd_payload_octets"]
+
+
 def test_tshark_reads_the_exporters_file(packets, capture, programs, run, tmp_path):
     ipfix = tmp_path / "made.ipfix"
     run(programs.exporter, "-r", capture, "--to", f"file:{ipfix}")

@@ -316,6 +316,40 @@ totals_count_when_the_flow_ends(void **state)
 }
 
 static void
+counters_of_a_record_count_at_an_active_timeout_though_called_totals(void **state)
+{
+	(void)state;
+	open_layout("[forward.payload_octets, reverse.payload_octets]");
+	for (uint8_t reason = 1; reason <= 5; reason++) {
+		struct support_set s = set_of_addresses();
+		support_put(&s, 5000, 8);
+		support_put(&s, 70, 8);
+		support_put(&s, reason, 1);
+		assert_int_equal(decode(ADDRESSES "dataByteCount reverseDataByteCount "
+						  "flowEndReason",
+				     &s),
+		    1);
+		assert_int_equal(value("payload_octets", "forward", 0), 5000);
+		assert_int_equal(value("payload_octets", "reverse", 0), 70);
+	}
+}
+
+static void
+totals_of_an_exporter_that_begins_a_flow_anew_count_at_an_active_timeout(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[forward.octets]");
+	support_put(&s, 5000, 8);
+	support_put(&s, 2, 1);
+	support_put(&s, 0x12, 1);
+	assert_int_equal(
+	    decode(ADDRESSES "octetTotalCount flowEndReason initialTCPFlags:1", &s), 1);
+	assert_int_equal(value("octets", "forward", 0), 5000);
+}
+
+static void
 totals_without_an_end_reason_count_as_they_are(void **state)
 {
 	struct support_set s = set_of_addresses();
@@ -736,6 +770,9 @@ main(void)
 	    TEST(an_uptime_by_itself_is_the_number_that_was_sent),
 	    TEST(a_start_or_end_may_follow_from_a_duration),
 	    TEST(totals_count_when_the_flow_ends),
+	    TEST(counters_of_a_record_count_at_an_active_timeout_though_called_totals),
+	    TEST(
+		totals_of_an_exporter_that_begins_a_flow_anew_count_at_an_active_timeout),
 	    TEST(totals_without_an_end_reason_count_as_they_are),
 	    TEST(integers_may_be_longer_than_their_type_and_end_at_its_top),
 	    TEST(reduced_integers_of_every_length_are_read),
