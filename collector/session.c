@@ -472,7 +472,9 @@ sessions_most_records(
 		if (id < TEMPLATE_MIN_ID) {
 			/* Templates may change, and data that waits for them comes
 			 * out: the least record is 1 byte. */
-			return length + (d == NULL ? 0 : d->held_bytes);
+			size_t held = d == NULL ? 0 : d->held_bytes;
+			return length +
+			       (held < HELD_RELEASE_MOST ? held : HELD_RELEASE_MOST);
 		}
 		t = d == NULL ? NULL : templates_find(d->templates, id);
 		if (t != NULL) {

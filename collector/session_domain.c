@@ -94,8 +94,8 @@ domain_free(struct domain *d)
 }
 
 static struct domain *
-domain_new(const struct sessions *s, const struct session *session,
-    const struct domain_key *key)
+domain_new(
+    const struct sessions *s, struct session *session, const struct domain_key *key)
 {
 	struct domain *d = calloc(1, sizeof *d);
 

@@ -8,9 +8,13 @@
 #include "collector/session_table.h"
 #include "common/clock.h"
 
-#define HELD_NS           (1800 * NS_PER_SECOND)
-#define HELD_BYTES        (16u << 20)
-#define HELD_DOMAIN_BYTES (1u << 20)
+#define HELD_NS (1800 * NS_PER_SECOND)
+/* Nobody's data keeps all others' out, and templates look at all that their domain
+ * holds. */
+#define HELD_BYTES         (16u << 20)
+#define HELD_SESSION_BYTES (2u << 20)
+#define HELD_DOMAIN_BYTES  (1u << 20)
+#define HELD_DOMAIN_SETS   4096u
 
 static size_t
 size_of(const struct held *h)
@@ -31,7 +35,9 @@ remove_held(struct sessions *s, struct held *h, struct held *before)
 		d->held_last = before;
 	}
 	s->held_bytes -= size_of(h);
+	d->session->held_bytes -= size_of(h);
 	d->held_bytes -= size_of(h);
+	d->held_count--;
 	s->held_count--;
 	free(h);
 }
@@ -44,7 +50,9 @@ held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes
 	struct held *h;
 
 	if (s->held_bytes + size > HELD_BYTES ||
-	    d->held_bytes + size > HELD_DOMAIN_BYTES || (h = malloc(size)) == NULL) {
+	    d->session->held_bytes + size > HELD_SESSION_BYTES ||
+	    d->held_bytes + size > HELD_DOMAIN_BYTES ||
+	    d->held_count >= HELD_DOMAIN_SETS || (h = malloc(size)) == NULL) {
 		return false;
 	}
 	*h = (struct held){.domain = d,
@@ -60,7 +68,9 @@ held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes
 	*(d->held_last != NULL ? &d->held_last->next : &d->held_first) = h;
 	d->held_last = h;
 	s->held_bytes += size;
+	d->session->held_bytes += size;
 	d->held_bytes += size;
+	d->held_count++;
 	s->held_count++;
 	return true;
 }
@@ -105,10 +115,17 @@ held_release(struct sessions *s, const struct session *session, struct domain *d
     void (*each)(const struct held *h, void *data), void *data)
 {
 	struct held *h = d->held_first, *before = NULL;
+	size_t left = HELD_RELEASE_MOST;
 
 	while (h != NULL) {
+		const struct template *t = domain_find_template(s, session, d, h->id);
 		struct held *next = h->next;
-		if (domain_find_template(s, session, d, h->id) != NULL) {
+		size_t most = t == NULL ? 0 : h->length / t->record_length;
+		if (most > left) {
+			break;
+		}
+		if (t != NULL) {
+			left -= most;
 			each(h, data);
 			remove_held(s, h, before);
 		} else {

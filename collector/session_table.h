@@ -43,9 +43,10 @@ struct domain {
 	struct domain_key key;
 	char *via; /* "10.0.0.1 via 192.0.2.1": its agent, where somebody else's address
 		      sends for it; else NULL */
-	const struct session *session;
+	struct session *session;
 	struct held *held_first, *held_last; /* oldest first */
 	size_t held_bytes;
+	unsigned held_count;
 	struct templates *templates;
 	size_t template_bytes;    /* part of sessions.template_bytes */
 	uint64_t swept_ns;        /* when old templates had to make room last */
@@ -78,6 +79,7 @@ struct session {
 	bool is_broken_off;      /* sessions_break_off() */
 	uint32_t preamble_left;  /* messages */
 	uint64_t lost_in_spool;  /* records, not yet counted with a domain */
+	size_t held_bytes;       /* of its domains */
 	struct domain **domains; /* by key */
 	unsigned domain_count;
 	struct domain
@@ -183,7 +185,10 @@ bool held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *
 void held_expire(struct sessions *s);
 /* Drops what a domain holds. */
 void held_drop(struct sessions *s, struct domain *d, bool counts);
-/* Lets go what a domain knows the template of by now, oldest first. */
+/* Lets go what a domain knows the template of by now, oldest first: so many records at
+ * most, for which the tables need room beforehand.  What is left waits for the next
+ * message with templates. */
+#define HELD_RELEASE_MOST 65536u
 void held_release(struct sessions *s, const struct session *session, struct domain *d,
     void (*each)(const struct held *h, void *data), void *data);
 
