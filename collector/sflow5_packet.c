@@ -90,7 +90,7 @@ read_ipv6(struct sflow5_packet *p, struct cursor c)
 	}
 	p->version = 6;
 	p->tos = (uint8_t)(load_u16(h) >> 4);
-	p->octets = 40u + load_u16(h + 4);
+	p->octets = load_u16(h + 4) > 0 ? 40u + load_u16(h + 4) : p->octets;
 	p->protocol = h[6];
 	p->ttl = h[7];
 	memcpy(p->source, h + 8, 16);

@@ -193,6 +193,26 @@ ipv6_and_its_extensions_are_read(void **state)
 	assert_int_equal(value(&sample, 1), 56);
 }
 
+/* As segmentation offload leaves it, of IPv4 and IPv6. */
+static void
+a_packet_without_length_has_its_frames(void **state)
+{
+	static const uint8_t v4[20] = {0x45}, v6[40] = {0x60};
+
+	(void)state;
+	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
+		struct support_set s = {.length = 0}, r;
+		struct sflow5_sample sample;
+		struct cursor c;
+		r = is_v6 ? raw_header(12, v6, sizeof v6)
+			  : raw_header(11, v4, sizeof v4);
+		put_sample(&s, false, 1, r.bytes, r.length);
+		c = cursor_of(s.bytes, s.length);
+		assert_int_equal(sflow5_next(&c, &sample), 1);
+		assert_int_equal(value(&sample, 1), 118);
+	}
+}
+
 static void
 a_sample_without_its_packet_may_name_the_fields(void **state)
 {
@@ -376,6 +396,7 @@ main(void)
 	    cmocka_unit_test(an_expanded_sample_may_name_interfaces_beyond_30_bits),
 	    cmocka_unit_test(ipv6_and_its_extensions_are_read),
 	    cmocka_unit_test(a_sample_without_its_packet_may_name_the_fields),
+	    cmocka_unit_test(a_packet_without_length_has_its_frames),
 	    cmocka_unit_test(what_is_no_ip_is_a_record_without_addresses),
 	    cmocka_unit_test(other_samples_are_told_apart),
 	    cmocka_unit_test(the_packet_may_be_in_the_last_of_many_records),
