@@ -62,16 +62,12 @@ domain_exporter(const struct sessions *s, const struct domain *d)
 /* What a domain of a version without templates would have been told by a set of them.
  */
 static void
-know_built_in(struct sessions *s, const struct session *session, struct domain *d)
+know_built_in(struct sessions *s, struct domain *d)
 {
-	struct template_counts ignored = {0};
-
 	if (d->key.version == NETFLOW5_VERSION) {
-		domain_read_templates(
-		    s, session, d, TEMPLATE_SET_ID, netflow5_template_set(), &ignored);
+		domain_add_templates(s, d, netflow5_template_set());
 	} else if (d->key.version == ENVELOPE_SFLOW) {
-		domain_read_templates(
-		    s, session, d, TEMPLATE_SET_ID, sflow5_template_set(), &ignored);
+		domain_add_templates(s, d, sflow5_template_set());
 	}
 }
 
@@ -156,6 +152,6 @@ session_domain(
 	session->domain_count++;
 	session->last = d;
 	s->domains++;
-	know_built_in(s, session, d);
+	know_built_in(s, d);
 	return d;
 }

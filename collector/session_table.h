@@ -150,6 +150,8 @@ uint64_t domain_end_sequences(struct sessions *s, struct domain *d);
 void domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,
     struct template_counts *counts);
+/* A template set of ours, which the domain has whatever room there is. */
+void domain_add_templates(struct sessions *s, struct domain *d, struct cursor body);
 /* NULL: never came, or is too old. */
 const struct template *domain_find_template(const struct sessions *s,
     const struct session *session, const struct domain *d, uint16_t id);

@@ -22,6 +22,13 @@ has_room_for_templates(
 	return own <= most / s->settings.max_sessions;
 }
 
+static void
+count_bytes(struct sessions *s, struct domain *d)
+{
+	s->template_bytes += templates_bytes(d->templates) - d->template_bytes;
+	d->template_bytes = templates_bytes(d->templates);
+}
+
 void
 domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,
@@ -44,8 +51,17 @@ domain_read_templates(struct sessions *s, const struct session *session,
 	/* RFC 7011 section 8.4: not over UDP.  NetFlow has no withdrawal. */
 	templates_read_set(d->templates, s->elements, set_id, body,
 	    !session->is_datagrams && d->key.version == MESSAGE_VERSION, counts);
-	s->template_bytes += templates_bytes(d->templates) - d->template_bytes;
-	d->template_bytes = templates_bytes(d->templates);
+	count_bytes(s, d);
+}
+
+void
+domain_add_templates(struct sessions *s, struct domain *d, struct cursor body)
+{
+	struct template_counts ignored = {0};
+
+	templates_read_set(
+	    d->templates, s->elements, TEMPLATE_SET_ID, body, false, &ignored);
+	count_bytes(s, d);
 }
 
 const struct template *

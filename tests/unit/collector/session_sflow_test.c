@@ -282,6 +282,26 @@ a_snapshot_of_before_goes_on(void **state)
 	assert_int_equal(g->records, 1);
 }
 
+static void
+sflow_needs_no_room_for_templates(void **state)
+{
+	const struct sessions_settings none = {.max_sessions = 4,
+	    .max_domains = 4,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .template_bytes = 1,
+	    .is_live = true};
+	struct stage *g = *state;
+
+	stage_again(g, &none);
+	stage_open(g, 1, "udp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	send_of(g, "10.0.0.1", 1);
+	stage_counts(g);
+	assert_int_equal(g->counts.records, 1);
+	assert_int_equal(g->records, 1);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -298,6 +318,7 @@ main(void)
 	    CASE(agents_are_bounded_as_domains_are),
 	    CASE(a_snapshot_tells_agents_apart),
 	    CASE(a_snapshot_of_before_goes_on),
+	    CASE(sflow_needs_no_room_for_templates),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,6 +51,13 @@ stage_sessions(struct stage *g)
 	return sessions_new(&s, g->elements, take_set, g);
 }
 
+void
+stage_again(struct stage *g, const struct sessions_settings *settings)
+{
+	sessions_free(g->sessions);
+	g->sessions = sessions_new(settings, g->elements, take_set, g);
+}
+
 int
 stage_set_up(void **state)
 {

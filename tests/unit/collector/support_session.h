@@ -31,6 +31,8 @@ struct stage {
 int stage_set_up(void **state);
 int stage_tear_down(void **state);
 struct sessions *stage_sessions(struct stage *g);
+/* New sessions with other settings in place of those there are. */
+void stage_again(struct stage *g, const struct sessions_settings *settings);
 void stage_open(
     struct stage *g, uint32_t number, const char *transport, const char *peer);
 /* A message of one set with these 16-bit words as its body. */
