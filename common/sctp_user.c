@@ -48,9 +48,15 @@ something_happened(struct socket *so, void *arg, int flags)
 static char here; /* its address is everybody's, see sctp_wire.h */
 
 static void
-arrived(const void *packet, size_t n)
+arrived(const void *packet, size_t n, const struct sockaddr_storage *local)
 {
-	usrsctp_conninput(&here, packet, n, 0);
+	uint8_t refusal[SCTP_PLACE_REFUSAL];
+
+	if (sctp_place_refuses(local, packet, n, refusal)) {
+		sctp_wire_send(refusal, sizeof refusal);
+	} else {
+		usrsctp_conninput(&here, packet, n, 0);
+	}
 }
 
 static int
@@ -249,6 +255,7 @@ close_socket(struct sctp_socket *s)
 	struct user *u = s->state;
 
 	if (u != NULL) {
+		sctp_place_close(&u->place);
 		usrsctp_set_upcall(u->so, NULL, NULL);
 		usrsctp_close(u->so);
 		sctp_wire_unpin(u->alias);
@@ -278,25 +285,12 @@ is_any(const struct sockaddr_storage *at)
 		   : ((const struct sockaddr_in *)at)->sin_addr.s_addr == INADDR_ANY;
 }
 
-static bool
-is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
-{
-	if (a->ss_family != b->ss_family) {
-		return false;
-	}
-	return a->ss_family == AF_INET6
-		   ? IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)a)->sin6_addr,
-			 &((const struct sockaddr_in6 *)b)->sin6_addr)
-		   : ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-			 ((const struct sockaddr_in *)b)->sin_addr.s_addr;
-}
-
 static int
 bind_at(struct user *u, uint16_t port)
 {
 	struct sockaddr_conn at = {.sconn_family = AF_CONN, .sconn_port = htons(port)};
 
-	u->port = port;
+	u->place.port = port;
 	return usrsctp_bind(u->so, (struct sockaddr *)&at, sizeof at) < 0 ? -errno : 0;
 }
 
@@ -322,8 +316,8 @@ bind_socket(struct sctp_socket *s, const struct sockaddr_storage *list, unsigned
 	struct user *u = s->state;
 
 	if (!is_any(list)) {
-		memcpy(u->host, list, n * sizeof *list);
-		u->hosts = n;
+		memcpy(u->place.host, list, n * sizeof *list);
+		u->place.hosts = n;
 	}
 	return port == 0 ? bind_anywhere(u) : bind_at(u, port);
 }
@@ -333,7 +327,11 @@ listen_socket(struct sctp_socket *s)
 {
 	struct user *u = s->state;
 
-	return usrsctp_listen(u->so, BACKLOG) < 0 ? -errno : 0;
+	if (usrsctp_listen(u->so, BACKLOG) < 0) {
+		return -errno;
+	}
+	sctp_place_open(&u->place);
+	return 0;
 }
 
 static int
@@ -341,20 +339,8 @@ port_of_socket(struct sctp_socket *s, uint16_t *ret)
 {
 	const struct user *u = s->state;
 
-	*ret = u->port;
+	*ret = u->place.port;
 	return 0;
-}
-
-/* Whether what a listener accepted came to an address that it listens at. */
-static bool
-is_for(const struct user *listener, const struct sockaddr_storage *local)
-{
-	bool is_ours = listener->hosts == 0;
-
-	for (unsigned i = 0; i < listener->hosts && !is_ours; i++) {
-		is_ours = is_same_host(&listener->host[i], local);
-	}
-	return is_ours;
 }
 
 /* Packets as large as they can be now on the way to there.  The library adds its header
@@ -373,11 +359,9 @@ fit_packets(struct user *u)
 
 /* Takes so over, also on failure. */
 static int
-welcome(struct socket *so, const struct sockaddr_conn *from,
-    const struct user *listener, struct sctp_socket *ret,
+welcome(struct socket *so, const struct sockaddr_conn *from, struct sctp_socket *ret,
     struct sockaddr_storage *ret_peer)
 {
-	struct sockaddr_storage local;
 	struct user *u;
 	int rc;
 
@@ -387,14 +371,12 @@ welcome(struct socket *so, const struct sockaddr_conn *from,
 		return rc;
 	}
 	u = ret->state;
-	if (sctp_wire_pin(ntohs(from->sconn_port)) == 0) {
-		u->alias = ntohs(from->sconn_port);
-		sctp_wire_ends(u->alias, ret_peer, &local);
-	}
-	if (u->alias == 0 || !is_for(listener, &local)) {
+	if (sctp_wire_pin(ntohs(from->sconn_port)) < 0) {
 		close_socket(ret);
 		return -ECONNABORTED;
 	}
+	u->alias = ntohs(from->sconn_port);
+	sctp_wire_peer(u->alias, ret_peer);
 	fit_packets(u);
 	return 0;
 }
@@ -417,7 +399,7 @@ accept_socket(struct sctp_socket *from, struct sctp_socket *ret,
 			quieten(u->bell);
 		}
 	}
-	return so == NULL ? -EAGAIN : welcome(so, &peer, u, ret, ret_peer);
+	return so == NULL ? -EAGAIN : welcome(so, &peer, ret, ret_peer);
 }
 
 static int
@@ -427,10 +409,11 @@ connect_socket(struct sctp_socket *s, const struct sockaddr_storage *list, unsig
 	struct user *u = s->state;
 
 	(void)n; /* one, see check_paths() */
-	if (u->hosts > 0 && u->host[0].ss_family != list->ss_family) {
+	if (u->place.hosts > 0 && u->place.host[0].ss_family != list->ss_family) {
 		return -EADDRNOTAVAIL;
 	}
-	u->alias = sctp_wire_pin_to(list, u->udp_port, u->hosts > 0 ? u->host : NULL);
+	u->alias = sctp_wire_pin_to(
+	    list, u->udp_port, u->place.hosts > 0 ? u->place.host : NULL);
 	if (u->alias == 0) {
 		return -ENOMEM;
 	}

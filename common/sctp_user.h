@@ -7,16 +7,15 @@
 #include <unistd.h>
 #include <usrsctp.h>
 
+#include "common/sctp_place.h"
 #include "common/sctp_stack.h"
 
 struct user {
 	struct socket *so;
 	int bell;
-	uint16_t alias; /* of the peer, pinned; 0: none yet */
-	unsigned hosts; /* addresses of ours that this one is bound to; 0: all */
-	struct sockaddr_storage host[SCTP_ADDRESSES + 1];
-	uint16_t port;     /* of SCTP, ours, where it was bound */
-	uint16_t udp_port; /* of the peer that is dialled */
+	uint16_t alias;          /* of the peer, pinned; 0: none yet */
+	struct sctp_place place; /* where it is bound */
+	uint16_t udp_port;       /* of the peer that is dialled */
 };
 
 /* Makes the socket's fd readable. */

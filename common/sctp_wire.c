@@ -291,14 +291,12 @@ sctp_wire_unpin(uint16_t alias)
 }
 
 void
-sctp_wire_ends(uint16_t alias, struct sockaddr_storage *ret_peer,
-    struct sockaddr_storage *ret_local)
+sctp_wire_peer(uint16_t alias, struct sockaddr_storage *ret)
 {
 	const struct path *p = wire.by_alias[alias];
 
-	*ret_peer = p->route.peer;
-	*port_of(ret_peer) = htons(p->port);
-	route_local(&p->route, ret_local);
+	*ret = p->route.peer;
+	*port_of(ret) = htons(p->port);
 }
 
 size_t
@@ -326,6 +324,7 @@ sctp_wire_send(void *packet, size_t n)
 static void
 take(const struct route *r, uint8_t *packet, size_t n)
 {
+	struct sockaddr_storage local;
 	const struct path *p;
 
 	if (n < HEADER || !has_checksum(packet, n)) {
@@ -334,7 +333,8 @@ take(const struct route *r, uint8_t *packet, size_t n)
 	p = path_by(r, port_at(packet, SOURCE_PORT));
 	if (p != NULL) {
 		put_port(packet, SOURCE_PORT, p->alias);
-		wire.events->arrived(packet, n);
+		route_local(r, &local);
+		wire.events->arrived(packet, n, &local);
 	}
 }
 

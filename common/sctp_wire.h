@@ -14,7 +14,9 @@
 #include <sys/socket.h>
 
 struct sctp_wire_events { /* called between enter and leave */
-	void (*arrived)(const void *packet, size_t n);
+	/* local: our address that it came to, with port 0. */
+	void (*arrived)(
+	    const void *packet, size_t n, const struct sockaddr_storage *local);
 	void (*elapsed)(uint32_t ms);
 	/* CRC-32C of a packet, as it stands in its header. */
 	uint32_t (*checksum)(void *packet, size_t n);
@@ -41,9 +43,8 @@ uint16_t sctp_wire_pin_to(const struct sockaddr_storage *peer, uint16_t udp_port
 int sctp_wire_pin(uint16_t alias);
 void sctp_wire_unpin(uint16_t alias); /* 0: none */
 
-/* Of a pinned one: the peer, with its SCTP port, and our address, with port 0. */
-void sctp_wire_ends(uint16_t alias, struct sockaddr_storage *ret_peer,
-    struct sockaddr_storage *ret_local);
+/* Of a pinned one: the peer, with its SCTP port. */
+void sctp_wire_peer(uint16_t alias, struct sockaddr_storage *ret);
 /* Bytes that one packet to there can have; 0: unknown. */
 size_t sctp_wire_room(uint16_t alias);
 
