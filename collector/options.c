@@ -284,7 +284,8 @@ static const struct option table[] = {
 	.min = 1,
 	.max = 1000000,
 	.help = "Sessions over UDP at a time, of each listener; when one more begins, "
-		"the longest idle ends."},
+		"the longest idle ends, of the same host where that has more than an "
+		"eighth of them."},
     {.name = "udp-idle",
 	.kind = OPTION_DURATION,
 	AT(udp_idle_ns),

@@ -147,7 +147,7 @@ begin_session(struct udp_door *d, const struct address *a, uint16_t port)
 	uint32_t session;
 
 	if (udp_sources_count(d->sources) >= settings(d)->max_sources) {
-		if (!end_session(d, udp_sources_oldest(d->sources),
+		if (!end_session(d, udp_sources_spare(d->sources, a),
 			"too many sources: the longest idle made room")) {
 			return NULL;
 		}
@@ -187,7 +187,7 @@ judge_sources(struct udp_door *d)
 
 	for (struct udp_source *x = udp_sources_oldest(d->sources);
 	     d->is_unjudged && x != NULL; x = newer) {
-		newer = x->newer;
+		newer = udp_sources_newer(x);
 		if (has_same_terms(d, x)) {
 			continue;
 		}

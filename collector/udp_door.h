@@ -31,7 +31,7 @@ struct udp_door_counts {
 	uint64_t kernel_drops;      /* datagrams the buffer had no room for */
 	uint64_t sources;           /* sessions begun */
 	uint64_t idle, evicted;     /* sessions ended: of silence; for want of room, the
-				       longest idle */
+				       longest idle (udp_sources_spare()) */
 	uint64_t buffer_bytes;      /* of the kernel's, as got */
 };
 

@@ -4,11 +4,26 @@
 
 #include "common/hash.h"
 
+enum { OF_ALL, OF_HOST };
+
+struct order {
+	struct udp_source *newest, *oldest;
+};
+
+struct udp_host {
+	struct address address;
+	unsigned count;
+	struct order order;
+	struct udp_host *next; /* in its bucket, or among the free */
+};
+
 struct udp_sources {
 	struct udp_source *all, *free;
 	struct udp_source **buckets;
-	struct udp_source *newest, *oldest;
-	unsigned count, mask;
+	struct udp_host *all_hosts, *free_hosts;
+	struct udp_host **host_buckets;
+	struct order order;
+	unsigned most, count, mask;
 	uint64_t seed;
 };
 
@@ -24,17 +39,23 @@ udp_sources_new(unsigned most)
 	while (buckets < most) {
 		buckets *= 2;
 	}
+	s->most = most;
 	s->mask = buckets - 1;
 	s->seed = hash_seed();
 	s->all = calloc(most, sizeof *s->all);
 	s->buckets = calloc(buckets, sizeof(struct udp_source *));
-	if (s->all == NULL || s->buckets == NULL) {
+	s->all_hosts = calloc(most, sizeof *s->all_hosts);
+	s->host_buckets = calloc(buckets, sizeof(struct udp_host *));
+	if (s->all == NULL || s->buckets == NULL || s->all_hosts == NULL ||
+	    s->host_buckets == NULL) {
 		udp_sources_free(s);
 		return NULL;
 	}
 	for (unsigned i = most; i > 0; i--) {
 		s->all[i - 1].next = s->free;
 		s->free = &s->all[i - 1];
+		s->all_hosts[i - 1].next = s->free_hosts;
+		s->free_hosts = &s->all_hosts[i - 1];
 	}
 	return s;
 }
@@ -45,6 +66,8 @@ udp_sources_free(struct udp_sources *s)
 	if (s != NULL) {
 		free(s->all);
 		free(s->buckets);
+		free(s->all_hosts);
+		free(s->host_buckets);
 		free(s);
 	}
 }
@@ -75,20 +98,67 @@ udp_sources_find(const struct udp_sources *s, const struct address *a, uint16_t 
 	return x;
 }
 
-static void
-take_out(struct udp_sources *s, struct udp_source *x)
+/* Where the host of an address is, or is to be: after the last of its bucket. */
+static struct udp_host **
+host_place(const struct udp_sources *s, const struct address *a)
 {
-	*(x->newer != NULL ? &x->newer->older : &s->newest) = x->older;
-	*(x->older != NULL ? &x->older->newer : &s->oldest) = x->newer;
+	struct address host = *a;
+	struct udp_host **at;
+
+	address_mask(&host, 32, 64);
+	at = &s->host_buckets[hash_bytes(host.bytes, sizeof host.bytes, s->seed) &
+			      s->mask];
+	while (*at != NULL && memcmp(&(*at)->address, &host, sizeof host) != 0) {
+		at = &(*at)->next;
+	}
+	return at;
+}
+
+/* There is one for each source. */
+static struct udp_host *
+host_take(struct udp_sources *s, const struct address *a)
+{
+	struct udp_host **at = host_place(s, a), *host = *at;
+
+	if (host == NULL) {
+		host = s->free_hosts;
+		s->free_hosts = host->next;
+		*host = (struct udp_host){.address = *a};
+		address_mask(&host->address, 32, 64);
+		*at = host;
+	}
+	host->count++;
+	return host;
 }
 
 static void
-put_first(struct udp_sources *s, struct udp_source *x)
+host_leave(struct udp_sources *s, struct udp_host *host)
 {
-	x->newer = NULL;
-	x->older = s->newest;
-	*(s->newest != NULL ? &s->newest->newer : &s->oldest) = x;
-	s->newest = x;
+	struct udp_host **at = host_place(s, &host->address);
+
+	if (--host->count == 0) {
+		*at = host->next;
+		host->next = s->free_hosts;
+		s->free_hosts = host;
+	}
+}
+
+static void
+take_out(struct order *o, struct udp_source *x, int of)
+{
+	struct udp_source *newer = x->links[of].newer, *older = x->links[of].older;
+
+	*(newer != NULL ? &newer->links[of].older : &o->newest) = older;
+	*(older != NULL ? &older->links[of].newer : &o->oldest) = newer;
+}
+
+static void
+put_first(struct order *o, struct udp_source *x, int of)
+{
+	x->links[of].newer = NULL;
+	x->links[of].older = o->newest;
+	*(o->newest != NULL ? &o->newest->links[of].newer : &o->oldest) = x;
+	o->newest = x;
 }
 
 struct udp_source *
@@ -106,10 +176,12 @@ udp_sources_add(struct udp_sources *s, const struct address *a, uint16_t port,
 	    .port = port,
 	    .session = session,
 	    .seen_ns = now_ns,
+	    .host = host_take(s, a),
 	    .next = *bucket,
 	};
 	*bucket = x;
-	put_first(s, x);
+	put_first(&s->order, x, OF_ALL);
+	put_first(&x->host->order, x, OF_HOST);
 	s->count++;
 	return x;
 }
@@ -118,16 +190,34 @@ void
 udp_sources_touch(struct udp_sources *s, struct udp_source *source, uint64_t now_ns)
 {
 	source->seen_ns = now_ns;
-	if (s->newest != source) {
-		take_out(s, source);
-		put_first(s, source);
+	if (s->order.newest != source) {
+		take_out(&s->order, source, OF_ALL);
+		put_first(&s->order, source, OF_ALL);
+		take_out(&source->host->order, source, OF_HOST);
+		put_first(&source->host->order, source, OF_HOST);
 	}
 }
 
 struct udp_source *
 udp_sources_oldest(const struct udp_sources *s)
 {
-	return s->oldest;
+	return s->order.oldest;
+}
+
+struct udp_source *
+udp_sources_newer(const struct udp_source *source)
+{
+	return source->links[OF_ALL].newer;
+}
+
+struct udp_source *
+udp_sources_spare(const struct udp_sources *s, const struct address *a)
+{
+	const struct udp_host *host = *host_place(s, a);
+
+	return host != NULL && host->count > s->most / UDP_SOURCES_SHARE
+		   ? host->order.oldest
+		   : s->order.oldest;
 }
 
 void
@@ -139,7 +229,9 @@ udp_sources_remove(struct udp_sources *s, struct udp_source *source)
 		at = &(*at)->next;
 	}
 	*at = source->next;
-	take_out(s, source);
+	take_out(&s->order, source, OF_ALL);
+	take_out(&source->host->order, source, OF_HOST);
+	host_leave(s, source->host);
 	s->count--;
 	source->next = s->free;
 	s->free = source;

@@ -92,6 +92,46 @@ many_sources_come_and_go(void **state)
 	udp_sources_free(s);
 }
 
+/* However many ports it sends from. */
+static void
+a_host_beyond_its_share_makes_room_for_itself(void **state)
+{
+	struct udp_sources *s = udp_sources_new(16);
+	struct address a = address(1), other = address(2);
+
+	(void)state;
+	udp_sources_add(s, &other, 1, 1, 1);
+	udp_sources_add(s, &a, 1, 2, 2);
+	udp_sources_add(s, &a, 2, 3, 3);
+	assert_int_equal(udp_sources_spare(s, &a)->session, 1);
+	udp_sources_add(s, &a, 3, 4, 4);
+	assert_int_equal(udp_sources_spare(s, &a)->session, 2);
+	assert_int_equal(udp_sources_spare(s, &other)->session, 1);
+	udp_sources_touch(s, udp_sources_find(s, &a, 1), 5);
+	assert_int_equal(udp_sources_spare(s, &a)->session, 3);
+	udp_sources_remove(s, udp_sources_find(s, &a, 2));
+	assert_int_equal(udp_sources_spare(s, &a)->session, 1);
+	udp_sources_free(s);
+}
+
+static void
+a_host_has_all_of_an_ipv6_64(void **state)
+{
+	struct udp_sources *s = udp_sources_new(8);
+	struct address a = address(1), b[3];
+
+	(void)state;
+	udp_sources_add(s, &a, 1, 1, 1);
+	for (uint8_t i = 0; i < 3; i++) {
+		memset(&b[i], 0x20, sizeof b[i]);
+		b[i].bytes[i == 2 ? 7 : 15] = i;
+		udp_sources_add(s, &b[i], 1, 2u + i, 2);
+	}
+	assert_int_equal(udp_sources_spare(s, &b[0])->session, 2);
+	assert_int_equal(udp_sources_spare(s, &b[2])->session, 1);
+	udp_sources_free(s);
+}
+
 int
 main(void)
 {
@@ -100,6 +140,8 @@ main(void)
 	    cmocka_unit_test(there_are_no_more_than_were_made_room_for),
 	    cmocka_unit_test(the_oldest_is_the_one_not_heard_for_longest),
 	    cmocka_unit_test(many_sources_come_and_go),
+	    cmocka_unit_test(a_host_beyond_its_share_makes_room_for_itself),
+	    cmocka_unit_test(a_host_has_all_of_an_ipv6_64),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
