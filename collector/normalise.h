@@ -55,6 +55,8 @@ struct plan;
  * plan. */
 struct plan *plan_new(const struct layout *l, const struct template *t);
 void plan_free(struct plan *p);
+/* Memory that it takes. */
+size_t plan_bytes(const struct plan *p);
 /* Whether the template is this record at all: it carries what the record requires and
  * is an options template or not as the record says. */
 bool plan_is_usable(const struct plan *p);

@@ -463,6 +463,17 @@ lengths_add_up(const struct template *t)
 	return sum == t->record_length && sum > 0;
 }
 
+/* There was room for all that might be needed; there are many plans. */
+static void
+shrink(struct plan *p)
+{
+	struct op *ops = realloc(p->ops, (p->op_count + 1) * sizeof *ops);
+	struct swap *swaps = realloc(p->swaps, (p->swap_count + 1) * sizeof *swaps);
+
+	p->ops = ops != NULL ? ops : p->ops;
+	p->swaps = swaps != NULL ? swaps : p->swaps;
+}
+
 struct plan *
 plan_new(const struct layout *l, const struct template *t)
 {
@@ -476,10 +487,12 @@ plan_new(const struct layout *l, const struct template *t)
 	p->template = t;
 	p->ops = calloc(4 * (size_t)l->count + 1, sizeof *p->ops);
 	p->swaps = calloc((size_t)l->count + 1, sizeof *p->swaps);
-	p->starts = calloc((size_t)t->field_count + 1, sizeof(*p->starts));
-	p->lengths = calloc((size_t)t->field_count + 1, sizeof *p->lengths);
-	if (p->ops == NULL || p->swaps == NULL || p->starts == NULL ||
-	    p->lengths == NULL) {
+	if (t->is_variable) {
+		p->starts = calloc(t->field_count, sizeof(*p->starts));
+		p->lengths = calloc(t->field_count, sizeof *p->lengths);
+	}
+	if (p->ops == NULL || p->swaps == NULL ||
+	    (t->is_variable && (p->starts == NULL || p->lengths == NULL))) {
 		plan_free(p);
 		return NULL;
 	}
@@ -494,7 +507,21 @@ plan_new(const struct layout *l, const struct template *t)
 		p->op_count = 0;
 		p->direction = -1;
 	}
+	shrink(p);
 	return p;
+}
+
+size_t
+plan_bytes(const struct plan *p)
+{
+	size_t n =
+	    sizeof *p + p->op_count * sizeof *p->ops + p->swap_count * sizeof *p->swaps;
+
+	if (p->starts != NULL) {
+		n +=
+		    p->template->field_count * (sizeof *p->starts + sizeof *p->lengths);
+	}
+	return n;
 }
 
 void

@@ -69,7 +69,7 @@ struct plan {
 	unsigned op_count, swap_count;
 	struct op *ops;
 	struct swap *swaps;
-	const uint8_t **starts; /* of each template field; variable records */
+	const uint8_t **starts; /* of each template field; NULL: fixed records */
 	uint32_t *lengths;
 };
 

@@ -9,52 +9,6 @@
 
 #define INTERN_BOUND (64u << 20) /* bytes of text before a flush is due */
 
-/* Plans of one template, one for each source. */
-struct plans {
-	unsigned count;
-	struct plan *items[TABLES_MAX_SOURCES];
-};
-
-static void
-plans_free(void *data)
-{
-	struct plans *s = data;
-
-	for (unsigned i = 0; i < s->count; i++) {
-		plan_free(s->items[i]);
-	}
-	free(s);
-}
-
-/* The plans hang on the template, which the session owns and this one thread uses. */
-static struct plans *
-plans_of(struct tables *t, struct template *template)
-{
-	struct plans *s = template->plan;
-
-	if (s != NULL) {
-		return s;
-	}
-	s = calloc(1, sizeof *s);
-	if (s == NULL) {
-		return NULL;
-	}
-	for (unsigned i = 0; i < t->source_count; i++) {
-		if (t->sources[i].record == NULL || t->sources[i].layout == NULL) {
-			continue;
-		}
-		s->items[i] = plan_new(t->sources[i].layout, template);
-		s->count = i + 1;
-		if (s->items[i] == NULL) {
-			plans_free(s);
-			return NULL;
-		}
-	}
-	template->plan = s;
-	template->plan_free = plans_free;
-	return s;
-}
-
 /* A record's place in its source: a message's position and the number of the record in
  * it.  A record has a byte at least, so places never meet those of the next message. */
 static int64_t
@@ -126,7 +80,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
     const struct origin *o, void *tables)
 {
 	struct tables *t = tables;
-	struct plans *plans = plans_of(t, (struct template *)template);
+	struct plans *plans = tables_plans(t, (struct template *)template);
 	int records = 0, rc = 0;
 	bool is_used = template->is_options;
 

@@ -31,6 +31,7 @@ struct tables_settings {
 				 certificate only */
 	uint64_t skew_ns;     /* into the future; live records only */
 	uint64_t max_keys;    /* per table, unless the schema says otherwise */
+	size_t plan_bytes;    /* memory for templates' plans; 0: 256 MiB */
 };
 
 struct tables_counts {
@@ -62,6 +63,8 @@ void tables_add_exporter(const struct session_counts *c, void *tables);
  */
 bool tables_have_room(const struct tables *t, size_t records);
 bool tables_are_empty(const struct tables *t);
+/* Memory that templates' plans take now. */
+size_t tables_plan_bytes(const struct tables *t);
 void tables_counts(const struct tables *t, struct tables_counts *ret);
 
 /* Opens (or makes) the store in a directory for these tables; one writer per store

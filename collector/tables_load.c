@@ -389,6 +389,7 @@ tables_free(struct tables *t)
 		return;
 	}
 	tables_stitch_done(t);
+	tables_plans_done(t);
 	for (unsigned i = 0; i < t->table_count; i++) {
 		table_free(t->tables[i]);
 		free(t->derives[i]);

@@ -37,6 +37,16 @@ struct tables_source {
 	unsigned stitch_count;
 };
 
+/* Plans of one template, one for each source. */
+struct plans {
+	struct tables *tables;
+	struct template *template; /* which the session owns */
+	struct plans *newer, *older;
+	size_t bytes;
+	unsigned count;
+	struct plan *items[TABLES_MAX_SOURCES];
+};
+
 struct tables {
 	struct tables_settings settings;
 	const struct elements *elements;
@@ -46,11 +56,18 @@ struct tables {
 	unsigned table_count;
 	struct tables_source sources[TABLES_MAX_SOURCES];
 	unsigned source_count;
+	struct plans *newest_plans, *oldest_plans; /* by use */
+	size_t plan_bytes;
 	struct intern *intern;
 	struct tables_counts counts;
 	uint64_t last_position; /* of the message that records came from last */
 	int64_t last_index;     /* records of that message so far */
 };
+
+/* NULL: no memory. */
+struct plans *tables_plans(struct tables *t, struct template *template);
+/* Of all templates; these may live on. */
+void tables_plans_done(struct tables *t);
 
 /* Puts a table that stitches with those of its source that do alike;
  * tables_stitch_start() makes their pools. */

@@ -168,10 +168,11 @@ support_write(const char *path, const char *text)
 }
 
 struct tables *
-support_tables(const char *const *names)
+support_tables_within(const char *const *names, size_t plan_bytes)
 {
 	struct tables_settings s = {.schema_directory = "schemas",
 	    .names = names,
+	    .plan_bytes = plan_bytes,
 	    .lateness_ns = 86400ULL * 1000000000 * 2,
 	    .skew_ns = 3600ULL * 1000000000,
 	    .max_keys = 100000};
@@ -185,6 +186,12 @@ support_tables(const char *const *names)
 		die(e.text);
 	}
 	return t;
+}
+
+struct tables *
+support_tables(const char *const *names)
+{
+	return support_tables_within(names, 0);
 }
 
 const char *

@@ -36,6 +36,8 @@ void support_write(const char *path, const char *text);
 
 /* Tables of the project's schemas; names ends with NULL. */
 struct tables *support_tables(const char *const *names);
+/* The same with so little memory for plans. */
+struct tables *support_tables_within(const char *const *names, size_t plan_bytes);
 
 /* One value of a query on DIR/file as text, "NULL" for NULL; rows are joined by ";",
  * columns by "|". */

@@ -200,6 +200,47 @@ conversations_keep_every_record_with_means(void **state)
 	support_directory_remove();
 }
 
+/* Each template is compiled to a plan, and peers may define any number. */
+static void
+plans_take_no_more_memory_than_they_may(void **state)
+{
+	struct tables *t = support_tables(NULL);
+	struct template *templates[2], *other;
+	struct support_set s = {.length = 0};
+	struct origin o = origin_at(0);
+	size_t one = 0, two = 0;
+
+	(void)state;
+	put_row(&s, &seed[0]);
+	other = support_template(300, "packetDeltaCount");
+	for (unsigned i = 0; i < 2; i++) {
+		templates[i] = support_template((uint16_t)(256 + i), trace_fields);
+		tables_add_set(templates[i], s.bytes, s.length, &o, t);
+		two = tables_plan_bytes(t);
+		one = i == 0 ? two : one;
+	}
+	assert_true(two > one);
+	tables_free(t);
+	assert_null(templates[0]->plan);
+
+	t = support_tables_within(NULL, two);
+	for (unsigned i = 0; i < 100; i++) {
+		assert_int_equal(
+		    tables_add_set(templates[i % 2], s.bytes, s.length, &o, t), 1);
+		assert_int_equal(tables_plan_bytes(t), i == 0 ? one : two);
+	}
+	/* The one not used for longest goes. */
+	tables_add_set(templates[0], s.bytes, s.length, &o, t);
+	tables_add_set(other, s.bytes, 8, &o, t);
+	assert_non_null(templates[0]->plan);
+	assert_null(templates[1]->plan);
+	assert_true(tables_plan_bytes(t) <= two);
+	assert_int_equal(tables_add_set(templates[1], s.bytes, s.length, &o, t), 1);
+	support_templates_free();
+	assert_int_equal(tables_plan_bytes(t), 0);
+	tables_free(t);
+}
+
 int
 main(void)
 {
@@ -208,6 +249,7 @@ main(void)
 	    cmocka_unit_test(records_that_no_table_is_made_of_are_counted),
 	    cmocka_unit_test(service_edge_cases_are_as_documented),
 	    cmocka_unit_test(conversations_keep_every_record_with_means),
+	    cmocka_unit_test(plans_take_no_more_memory_than_they_may),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
