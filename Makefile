@@ -70,7 +70,7 @@ UNIT_BIN    := $(patsubst %.c,$(B)/%,$(UNIT))
 BENCH_BIN   := $(patsubst %.c,$(B)/%,$(BENCH))
 FUZZ_BIN    := $(patsubst %.c,build/fuzz/%,$(FUZZ))
 
-.PHONY: objects all help check test fuzz fuzz-build bench golden layers fmt fmt-check man install uninstall clean
+.PHONY: FORCE objects all help check test fuzz fuzz-build bench golden layers fmt fmt-check man install uninstall clean
 all: $(addprefix $(B)/,$(PROGRAMS))
 
 help:
@@ -92,6 +92,13 @@ objects: $(call obj,$(COMMON) $(EXPORTER) $(COLLECTOR) $(QUERY) $(wildcard expor
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+
+FORCE:
+# Where the schemas are installed is compiled in: made anew for another PREFIX.
+$(B)/prefix: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
+$(B)/common/share.o: $(B)/prefix
 
 $(A_COMMON): $(call obj,$(COMMON))
 $(A_EXPORTER): $(call obj,$(EXPORTER))
