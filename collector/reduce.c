@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "common/hash.h"
+#include "common/pages.h"
 
 #define SLACK       131072u /* entries beyond what is promised */
 #define FIRST_SLOTS 16384u
@@ -37,24 +37,19 @@ reduce_shape_finish(struct reduce_shape *s, unsigned values, size_t value_bytes)
 static void
 free_slots(struct reduce *r)
 {
-	if (r->slots != NULL) {
-		munmap(r->slots, sizeof *r->slots << r->slot_bits);
-	}
+	pages_free(r->slots, sizeof *r->slots << r->slot_bits);
 	r->slots = NULL;
 }
 
-/* Mapped, not allocated: huge pages are had from a whole page on only. */
 static int
 grow_slots(struct reduce *r, unsigned bits)
 {
 	size_t bytes = sizeof *r->slots << bits, mask = ((size_t)1 << bits) - 1;
-	uint64_t *slots = mmap(
-	    NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	uint64_t *slots = pages_new(bytes);
 
-	if (slots == MAP_FAILED) {
+	if (slots == NULL) {
 		return -ENOMEM;
 	}
-	madvise(slots, bytes, MADV_HUGEPAGE);
 	for (size_t i = 0; r->slots != NULL && i < (size_t)1 << r->slot_bits; i++) {
 		size_t at = (size_t)(r->slots[i] >> (64 - bits));
 		if (r->slots[i] == 0) {
@@ -85,18 +80,12 @@ reduce_new(const struct reduce_shape *s, uint64_t max_entries, uint64_t seed)
 	r->max = max_entries;
 	r->capacity = max_entries + SLACK;
 	r->mapped = s->entry * r->capacity;
-	r->entries = mmap(NULL, r->mapped, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	r->entries = pages_new(r->mapped);
 	/* The mask lies in the last bytes of the last word: little-endian, high bits.
 	 */
 	r->last_word = key_bits == 0 ? 0 : UINT64_MAX >> (64 - key_bits);
-	if (r->entries == MAP_FAILED) {
-		r->entries = NULL;
-		reduce_free(r);
-		return NULL;
-	}
-	madvise(r->entries, r->mapped, MADV_HUGEPAGE);
-	if (!s->is_append && grow_slots(r, __builtin_ctz(FIRST_SLOTS)) < 0) {
+	if (r->entries == NULL ||
+	    (!s->is_append && grow_slots(r, __builtin_ctz(FIRST_SLOTS)) < 0)) {
 		reduce_free(r);
 		return NULL;
 	}
@@ -109,9 +98,7 @@ reduce_free(struct reduce *r)
 	if (r == NULL) {
 		return;
 	}
-	if (r->entries != NULL) {
-		munmap(r->entries, r->mapped);
-	}
+	pages_free(r->entries, r->mapped);
 	free_slots(r);
 	free(r);
 }

@@ -4,6 +4,7 @@
 
 #include "collector/reduce.h"
 #include "common/cursor.h"
+#include "common/pages.h"
 
 #define INSERTION 24 /* fewer items than this are sorted by insertion */
 
@@ -209,7 +210,8 @@ reduce_sort(const struct reduce *r, const struct intern *texts, uint32_t **ret_o
 {
 	struct sorter s = {.reduce = r, .shape = *reduce_shape_of(r)};
 	uint64_t count = reduce_count(r);
-	struct item *items = malloc((2 * count + 1) * sizeof *items);
+	size_t bytes = (2 * count + 1) * sizeof(struct item);
+	struct item *items = pages_new(bytes);
 	uint32_t *order = malloc((count + 1) * sizeof *order);
 	uint32_t *ranks = NULL;
 	int rc = -ENOMEM;
@@ -234,7 +236,7 @@ reduce_sort(const struct reduce *r, const struct intern *texts, uint32_t **ret_o
 	order = NULL;
 	rc = 0;
 out:
-	free(items);
+	pages_free(items, bytes);
 	free(order);
 	free(ranks);
 	return rc;

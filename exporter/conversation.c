@@ -8,7 +8,7 @@
 #include "exporter/entry.h"
 #include "exporter/expiry.h"
 #include "exporter/lookup.h"
-#include "exporter/pages.h"
+#include "common/pages.h"
 
 #define BATCH       64u
 #define SWEEP_BATCH 16u

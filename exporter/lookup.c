@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "exporter/pages.h"
+#include "common/pages.h"
 
 #define FIRST_SLOTS 4096u /* 32 KiB */
 

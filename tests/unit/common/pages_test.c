@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "exporter/pages.h"
+#include "common/pages.h"
 
 static void
 pages_are_zero_and_wholly_usable(void **unused)

@@ -1,4 +1,4 @@
-#include "exporter/pages.h"
+#include "common/pages.h"
 
 #include <stdint.h>
 #include <sys/mman.h>

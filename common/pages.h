@@ -1,7 +1,7 @@
 /* Large tables: zeroed memory straight from the kernel, given page by page as it is
  * first touched, aligned so that huge pages (2 MiB) can serve it. */
-#ifndef EXPORTER_PAGES_H
-#define EXPORTER_PAGES_H
+#ifndef COMMON_PAGES_H
+#define COMMON_PAGES_H
 
 #include <stddef.h>
 
