@@ -248,6 +248,7 @@ derive_run(struct table *t, struct derive *d, struct batch *b)
 		add_batch(t, d, first, b, &m);
 		first += n;
 	}
+	reduce_settle(t->reduce);
 }
 
 void

@@ -249,9 +249,13 @@ flush_main(struct flush *f, bool finished, struct err *e)
 	return 0;
 }
 
+/* Every row is in its entry. */
 static void
-derive_tables(struct tables *t)
+finish_tables(struct tables *t)
 {
+	for (unsigned i = 0; i < t->table_count; i++) {
+		reduce_settle(t->tables[i]->reduce);
+	}
 	for (unsigned i = 0; i < t->table_count; i++) {
 		for (unsigned k = 0; t->derives[i] != NULL && k < t->source_count;
 		     k++) {
@@ -284,7 +288,7 @@ tables_flush(struct tables *t, struct store *s, const struct source_id *source,
 	int rc = 0;
 
 	tables_stitch_finish(t);
-	derive_tables(t);
+	finish_tables(t);
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
 		if (t->tables[i]->schema->partition == PARTITION_DAY) {
 			rc = flush_days(&f, t->tables[i], e);

@@ -22,6 +22,11 @@ struct reduce {
 	uint64_t *slots;
 	unsigned slot_bits;
 	uint64_t last_word; /* which bits of the header's last word are key */
+	/* Images of two batches: one is being made while the other, hashed, waits for
+	 * its slots and entries to come from memory. */
+	uint8_t *images;
+	uint64_t hashes[2][BATCH_ROWS];
+	unsigned filling, waiting;
 	/* Bits in which some header differs from that of the first entry. */
 	uint64_t differ[REDUCE_MAX_HEADER / 8];
 };
@@ -84,7 +89,8 @@ reduce_new(const struct reduce_shape *s, uint64_t max_entries, uint64_t seed)
 	/* The mask lies in the last bytes of the last word: little-endian, high bits.
 	 */
 	r->last_word = key_bits == 0 ? 0 : UINT64_MAX >> (64 - key_bits);
-	if (r->entries == NULL ||
+	r->images = malloc(2 * BATCH_ROWS * s->entry);
+	if (r->entries == NULL || r->images == NULL ||
 	    (!s->is_append && grow_slots(r, __builtin_ctz(FIRST_SLOTS)) < 0)) {
 		reduce_free(r);
 		return NULL;
@@ -99,6 +105,7 @@ reduce_free(struct reduce *r)
 		return;
 	}
 	pages_free(r->entries, r->mapped);
+	free(r->images);
 	free_slots(r);
 	free(r);
 }
@@ -244,28 +251,44 @@ append(struct reduce *r, const uint8_t *images, unsigned n)
 	r->dropped += n - room;
 }
 
-void
-reduce_add(struct reduce *r, const uint8_t *images, unsigned n)
+static inline uint8_t *
+batch_images(const struct reduce *r, unsigned batch)
 {
-	uint64_t hashes[BATCH_ROWS];
-	unsigned shift;
+	return r->images + batch * BATCH_ROWS * r->shape.entry;
+}
 
-	if (r->shape.is_append) {
-		append(r, images, n);
-		return;
+uint8_t *
+reduce_images(struct reduce *r)
+{
+	return batch_images(r, r->filling);
+}
+
+void
+reduce_settle(struct reduce *r)
+{
+	const uint8_t *images = batch_images(r, !r->filling);
+	const uint64_t *hashes = r->hashes[!r->filling];
+
+	for (unsigned i = 0; i < r->waiting; i++) {
+		add_one(r, hashes[i], images + i * r->shape.entry);
 	}
-	if ((r->count + n) * 2 > (uint64_t)1 << r->slot_bits && r->slot_bits < 31 &&
-	    grow_slots(r, r->slot_bits + 1) < 0 &&
-	    r->count + n >= (uint64_t)1 << r->slot_bits) {
-		r->dropped += n;
-		return;
-	}
-	shift = 64 - r->slot_bits;
-	for (unsigned i = 0; i < n; i++) {
-		hashes[i] = hash_bytes(
-		    images + i * r->shape.entry, r->shape.key_length, r->seed);
-		__builtin_prefetch(&r->slots[hashes[i] >> shift], 1);
-	}
+	r->waiting = 0;
+}
+
+/* Whether n more find slots. */
+static bool
+has_slots(struct reduce *r, unsigned n)
+{
+	return (r->count + n) * 2 <= (uint64_t)1 << r->slot_bits ||
+	       (r->slot_bits < 31 && grow_slots(r, r->slot_bits + 1) == 0) ||
+	       r->count + n < (uint64_t)1 << r->slot_bits;
+}
+
+static void
+prefetch_entries(const struct reduce *r, const uint64_t *hashes, unsigned n)
+{
+	unsigned shift = 64 - r->slot_bits;
+
 	for (unsigned i = 0; i < n; i++) {
 		uint64_t slot = r->slots[hashes[i] >> shift];
 		if (slot != 0) {
@@ -275,15 +298,38 @@ reduce_add(struct reduce *r, const uint8_t *images, unsigned n)
 			}
 		}
 	}
-	for (unsigned i = 0; i < n; i++) {
-		add_one(r, hashes[i], images + i * r->shape.entry);
+}
+
+void
+reduce_add(struct reduce *r, unsigned n)
+{
+	const uint8_t *images = reduce_images(r);
+	uint64_t *hashes = r->hashes[r->filling];
+	unsigned shift = 64 - r->slot_bits;
+
+	if (r->shape.is_append) {
+		append(r, images, n);
+		return;
 	}
+	for (unsigned i = 0; i < n; i++) {
+		hashes[i] = hash_bytes(
+		    images + i * r->shape.entry, r->shape.key_length, r->seed);
+		__builtin_prefetch(&r->slots[hashes[i] >> shift], 1);
+	}
+	reduce_settle(r);
+	if (!has_slots(r, n)) {
+		r->dropped += n;
+		return;
+	}
+	prefetch_entries(r, hashes, n);
+	r->waiting = n;
+	r->filling = !r->filling;
 }
 
 uint64_t
 reduce_count(const struct reduce *r)
 {
-	return r->count;
+	return r->count + r->waiting;
 }
 
 uint64_t
@@ -328,6 +374,6 @@ reduce_clear(struct reduce *r)
 	if (r->count > 0 && r->slots != NULL) {
 		memset(r->slots, 0, sizeof *r->slots << r->slot_bits);
 	}
-	r->count = 0;
+	r->count = r->waiting = 0;
 	memset(r->differ, 0, sizeof r->differ);
 }

@@ -51,8 +51,13 @@ struct reduce;
 struct reduce *reduce_new(
     const struct reduce_shape *s, uint64_t max_entries, uint64_t seed);
 void reduce_free(struct reduce *r);
-/* Adds n images (at most BATCH_ROWS), back to back, s->entry bytes each. */
-void reduce_add(struct reduce *r, const uint8_t *images, unsigned n);
+/* Where the next images are made, at most BATCH_ROWS, back to back, s->entry bytes
+ * each; and adds n of them.  They may wait for the next batch or reduce_settle(), which
+ * comes before entries are looked at. */
+uint8_t *reduce_images(struct reduce *r);
+void reduce_add(struct reduce *r, unsigned n);
+void reduce_settle(struct reduce *r);
+/* Entries; while some wait, at most so many. */
 uint64_t reduce_count(const struct reduce *r);
 uint64_t reduce_max(const struct reduce *r);
 const struct reduce_shape *reduce_shape_of(const struct reduce *r);

@@ -178,7 +178,6 @@ table_free(struct table *t)
 		free(t->where[k]);
 	}
 	reduce_free(t->reduce);
-	free(t->images);
 	free(t);
 }
 
@@ -295,8 +294,7 @@ table_start(struct table *t, uint64_t max_keys, uint64_t seed, struct err *e)
 		return rc;
 	}
 	t->reduce = reduce_new(&t->shape, max_keys, seed);
-	t->images = calloc(BATCH_ROWS, t->shape.entry);
-	if (t->reduce == NULL || t->images == NULL) {
+	if (t->reduce == NULL) {
 		return err_set(e, -ENOMEM,
 		    "no memory for table %s with max_keys %llu (%zu bytes each)",
 		    t->schema->name, (unsigned long long)max_keys, t->shape.entry);

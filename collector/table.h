@@ -44,7 +44,6 @@ struct table {
 	unsigned where_count[SCHEMA_MAX_EMITS];
 	struct reduce_shape shape;
 	struct reduce *reduce;
-	uint8_t *images;
 	uint64_t lateness_ns, skew_ns;
 	bool has_own_lateness;
 	uint64_t rows, filtered;

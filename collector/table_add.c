@@ -280,15 +280,15 @@ table_add_taken(struct table *t, const struct batch *b, unsigned group,
 	    .filed = m->filed_ns,
 	    .place = m->place,
 	    .places = m->places,
-	    .images = t->images,
 	    .stride = t->shape.entry};
 
 	for (s.emit = 0; s.emit < t->schema->emit_count; s.emit++) {
 		s.rows = taken->rows[s.emit];
 		s.n = taken->count[s.emit];
 		if (s.n > 0) {
+			s.images = reduce_images(t->reduce);
 			make_images(t, &s);
-			reduce_add(t->reduce, t->images, s.n);
+			reduce_add(t->reduce, s.n);
 		}
 	}
 }
