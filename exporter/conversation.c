@@ -5,10 +5,10 @@
 
 #include "common/clock.h"
 #include "common/hash.h"
+#include "common/pages.h"
 #include "exporter/entry.h"
 #include "exporter/expiry.h"
 #include "exporter/lookup.h"
-#include "common/pages.h"
 
 #define BATCH       64u
 #define SWEEP_BATCH 16u
