@@ -24,6 +24,8 @@ struct roster {
 	struct entry *identities; /* by identity, as strcasecmp() orders them */
 	struct entry *addresses;  /* the longest prefixes first */
 	size_t identity_count, address_count;
+	uint8_t lengths[129]; /* of the prefixes: those there are, the longest first */
+	unsigned length_count;
 };
 
 static int
@@ -77,16 +79,26 @@ find_identity(const struct roster *r, const char *identity)
 	return found;
 }
 
+/* Every datagram of somebody without a session asks, and may be anybody's: not one by
+ * one, but one length of prefixes after the other. */
 static const struct entry *
 find_address(const struct roster *r, const struct address *a)
 {
-	for (size_t i = 0; i < r->address_count; i++) {
-		const struct entry *x = &r->addresses[i];
-		if (address_in_prefix(a, &x->prefix, x->bits)) {
-			return x;
+	const struct entry *found = NULL;
+	struct entry key;
+
+	key.prefix = *a;
+	for (unsigned i = 0; found == NULL && i < r->length_count; i++) {
+		key.bits = r->lengths[i];
+		for (unsigned k = 0; k < sizeof a->bytes; k++) {
+			unsigned bits = key.bits < 8 * k ? 0 : key.bits - 8 * k;
+			key.prefix.bytes[k] &=
+			    (uint8_t)(0xff00u >> (bits < 8 ? bits : 8));
 		}
+		found = bsearch(
+		    &key, r->addresses, r->address_count, sizeof key, by_prefix);
 	}
-	return NULL;
+	return found;
 }
 
 bool
@@ -318,6 +330,17 @@ check_order(const struct yaml *y, const struct entry *sorted, size_t n,
 	return 0;
 }
 
+static void
+note_lengths(struct roster *r)
+{
+	for (size_t i = 0; i < r->address_count; i++) {
+		unsigned bits = r->addresses[i].bits;
+		if (i == 0 || bits != r->addresses[i - 1].bits) {
+			r->lengths[r->length_count++] = (uint8_t)bits;
+		}
+	}
+}
+
 static int
 read_entries(
     const struct yaml *y, const struct yaml_node *list, struct roster *r, struct err *e)
@@ -343,6 +366,7 @@ read_entries(
 	}
 	qsort(r->identities, r->identity_count, sizeof *r->identities, by_identity);
 	qsort(r->addresses, r->address_count, sizeof *r->addresses, by_prefix);
+	note_lengths(r);
 	rc = check_order(y, r->identities, r->identity_count, by_identity, e);
 	return rc < 0 ? rc
 		      : check_order(y, r->addresses, r->address_count, by_prefix, e);

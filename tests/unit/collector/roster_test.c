@@ -108,6 +108,44 @@ the_longest_prefix_of_an_address_wins(void **state)
 	roster_free(r);
 }
 
+/* One prefix of each length, of one address: another that differs first in a bit is in
+ * those up to there. */
+static void
+prefixes_of_every_length_are_found(void **state)
+{
+	static char text[65536];
+	struct session_identity who;
+	char address[ADDRESS_TEXT], peer[64], name[16];
+	struct address whole, a;
+	struct roster *r;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(
+	    address_parse("2001:db8:a5a5:5a5a:1234:8765:9abc:fedd", &whole), 0);
+	n = (size_t)snprintf(text, sizeof text, "peers:\n");
+	for (unsigned bits = 0; bits <= 128; bits++) {
+		a = whole;
+		address_mask(&a, 0, bits);
+		address_format(&a, address);
+		n += (size_t)snprintf(text + n, sizeof text - n,
+		    "  - {address: \"%s/%u\", name: p%u}\n", address, bits, bits);
+	}
+	r = parse(text);
+	for (unsigned bit = 0; bit <= 128; bit++) {
+		a = whole;
+		if (bit < 128) {
+			a.bytes[bit / 8] ^= (uint8_t)(0x80 >> bit % 8);
+		}
+		address_format(&a, address);
+		snprintf(peer, sizeof peer, "[%s]:1", address);
+		snprintf(name, sizeof name, "p%u", bit);
+		assert_true(introduce(r, "", peer, &who));
+		assert_string_equal(who.name, name);
+	}
+	roster_free(r);
+}
+
 static void
 a_certificate_is_not_judged_by_its_address(void **state)
 {
@@ -178,6 +216,7 @@ main(void)
 	    cmocka_unit_test(an_identity_has_its_name_and_domains),
 	    cmocka_unit_test(a_wildcard_stands_for_one_label_and_an_exact_name_wins),
 	    cmocka_unit_test(the_longest_prefix_of_an_address_wins),
+	    cmocka_unit_test(prefixes_of_every_length_are_found),
 	    cmocka_unit_test(a_certificate_is_not_judged_by_its_address),
 	    cmocka_unit_test(mistakes_name_their_place_and_what_would_be_right),
 	    cmocka_unit_test(a_file_that_is_not_there_is_said_to_be_missing),
