@@ -62,6 +62,7 @@ template_free(struct template *t)
 {
 	if (t != NULL) {
 		plan_drop(t);
+		free(t->repeats);
 		free(t);
 	}
 }
@@ -441,4 +442,49 @@ templates_each(const struct templates *s,
 			each(templates_find(s, (uint16_t)(word * 64 + bit)), data);
 		}
 	}
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Fields in the order of their elements, those of one element in theirs: equal
+ * neighbours are repeats. */
+const uint16_t *
+template_repeats(struct template *t)
+{
+	uint64_t *keys = NULL;
+
+	if (t->is_numbered) {
+		return t->repeats;
+	}
+	keys = malloc(t->field_count * sizeof *keys);
+	if (keys == NULL) {
+		return NULL;
+	}
+	for (unsigned i = 0; i < t->field_count; i++) {
+		const struct template_field *f = &t->fields[i];
+		keys[i] = (uint64_t)f->pen << 31 | (uint64_t)f->id << 16 | i;
+	}
+	qsort(keys, t->field_count, sizeof *keys, compare_keys);
+	t->is_numbered = true;
+	for (unsigned i = 1, n = 0; i < t->field_count; i++) {
+		n = keys[i] >> 16 == keys[i - 1] >> 16 ? n + 1 : 0;
+		if (n > 0 && t->repeats == NULL) {
+			t->repeats = calloc(t->field_count, sizeof *t->repeats);
+			if (t->repeats == NULL) {
+				t->is_numbered = false;
+				break;
+			}
+		}
+		if (n > 0) {
+			t->repeats[keys[i] & 0xffff] = (uint16_t)n;
+		}
+	}
+	free(keys);
+	return t->repeats;
 }

@@ -39,6 +39,9 @@ struct template
 	void *plan;       /* the decoder's compiled plan; plan_free releases it with the
 			     template */
 	void (*plan_free)(void *plan);
+	/* template_repeats(): asked already; its answer */
+	bool is_numbered;
+	uint16_t *repeats;
 	size_t raw_length; /* the template record as received, for snapshots */
 	uint8_t *raw;
 	struct template_field fields[];
@@ -86,6 +89,9 @@ void templates_learn(struct templates *s, const struct elements *elements);
 
 /* NULL: unknown.  Constant time. */
 struct template *templates_find(const struct templates *s, uint16_t id);
+/* Of each field, how many fields of the same element come before it; NULL where all are
+ * 0. Worked out when it is asked for first. */
+const uint16_t *template_repeats(struct template *t);
 /* Calls each(t, data) for every template, in ascending id order. */
 void templates_each(const struct templates *s,
     void (*each)(const struct template *t, void *data), void *data);

@@ -116,6 +116,21 @@ variable_fields_count_one_byte_at_least(void **state)
 }
 
 static void
+fields_of_one_element_are_numbered_where_there_are_several(void **state)
+{
+	(void)state;
+	read_set(2, TEMPLATE_256);
+	assert_null(template_repeats(templates_find(set, 256)));
+	/* 4, 7, 4, and 7 of an enterprise, twice, around another 7 */
+	read_set(2, 1, 1, 0, 6, 0, 4, 0, 1, 0, 7, 0, 2, 0, 4, 0, 1, 0x80, 7, 0, 1, 0, 0,
+	    0, 9, 0, 7, 0, 2, 0x80, 7, 0, 1, 0, 0, 0, 9);
+	const uint16_t *repeats = template_repeats(templates_find(set, 257));
+	const uint16_t expected[] = {0, 0, 1, 0, 1, 1};
+	assert_memory_equal(repeats, expected, sizeof expected);
+	assert_ptr_equal(template_repeats(templates_find(set, 257)), repeats);
+}
+
+static void
 an_options_template_knows_its_scope(void **state)
 {
 	(void)state;
@@ -526,6 +541,7 @@ main(void)
 	    test(a_template_is_read_field_by_field),
 	    test(enterprise_fields_carry_their_number),
 	    test(variable_fields_count_one_byte_at_least),
+	    test(fields_of_one_element_are_numbered_where_there_are_several),
 	    test(an_options_template_knows_its_scope),
 	    test(one_set_may_define_many),
 	    test(padding_at_the_end_is_passed_over),
