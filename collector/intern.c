@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/utf8.h"
 #include "common/hash.h"
 
 struct entry {
@@ -89,52 +90,16 @@ intern_free(struct intern *s)
 	}
 }
 
-/* The length of the UTF-8 sequence at p (RFC 3629), or 0 when it is none. */
+/* Writes at most `most` bytes of valid UTF-8 to out; '?' stands for each byte that is
+ * none.  Returns their count. */
 static size_t
-utf8_length(const uint8_t *p, size_t left)
-{
-	static const struct {
-		uint8_t mask, lead, low, high; /* bounds of the second byte */
-		uint8_t length;
-	} forms[] = {{0xff, 0xe0, 0xa0, 0xbf, 3}, {0xff, 0xed, 0x80, 0x9f, 3},
-	    {0xf0, 0xe0, 0x80, 0xbf, 3}, {0xff, 0xf0, 0x90, 0xbf, 4},
-	    {0xff, 0xf4, 0x80, 0x8f, 4}, {0xfc, 0xf0, 0x80, 0xbf, 4},
-	    {0xe0, 0xc0, 0x80, 0xbf, 2}};
-
-	if (p[0] < 0x80) {
-		return 1;
-	}
-	if (p[0] == 0xc0 || p[0] == 0xc1) {
-		return 0;
-	}
-	for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
-		if ((p[0] & forms[i].mask) != forms[i].lead) {
-			continue;
-		}
-		if (forms[i].length > left || p[1] < forms[i].low ||
-		    p[1] > forms[i].high) {
-			return 0;
-		}
-		for (size_t k = 2; k < forms[i].length; k++) {
-			if ((p[k] & 0xc0) != 0x80) {
-				return 0;
-			}
-		}
-		return forms[i].length;
-	}
-	return 0;
-}
-
-/* Writes at most INTERN_MAX bytes of valid UTF-8 to out; '?' stands for each byte that
- * is none.  Returns their count. */
-static size_t
-clean(const uint8_t *bytes, size_t length, char *out)
+clean(const uint8_t *bytes, size_t length, size_t most, char *out)
 {
 	size_t n = 0, step;
 
 	for (size_t i = 0; i < length && bytes[i] != 0; i += step) {
 		step = utf8_length(bytes + i, length - i);
-		if (n + (step == 0 ? 1 : step) > INTERN_MAX) {
+		if (n + (step == 0 ? 1 : step) > most) {
 			break;
 		}
 		if (step == 0) {
@@ -149,14 +114,14 @@ clean(const uint8_t *bytes, size_t length, char *out)
 }
 
 static bool
-has_room(struct intern *s)
+has_room(struct intern *s, size_t most)
 {
-	if (s->used + INTERN_MAX + 1 > s->capacity) {
+	if (s->used + most + 1 > s->capacity) {
 		if (s->capacity >= UINT32_MAX / 2 ||
-		    grow((void **)&s->arena, 1, s->capacity * 2) < 0) {
+		    grow((void **)&s->arena, 1, s->capacity * 2 + most) < 0) {
 			return false;
 		}
-		s->capacity *= 2;
+		s->capacity = s->capacity * 2 + most;
 	}
 	if (s->count == s->entry_capacity) {
 		if (grow((void **)&s->entries, sizeof *s->entries,
@@ -170,10 +135,12 @@ has_room(struct intern *s)
 
 /* Texts are told apart by the 64-bit seeded hash of what came and, short of 64 KiB, its
  * length: nobody outside can make two texts meet, and chance will not. */
-uint32_t
-intern_add(struct intern *s, const void *bytes, size_t length)
+static uint32_t
+add(struct intern *s, const void *bytes, size_t length, size_t most)
 {
-	uint64_t hash = hash_bytes(bytes, length, s->seed);
+	/* A text that is kept whole is another than the same one cut. */
+	uint64_t seed = length > INTERN_MAX && most > INTERN_MAX ? ~s->seed : s->seed;
+	uint64_t hash = hash_bytes(bytes, length, seed);
 	uint16_t raw_length = length < 0xffff ? (uint16_t)length : 0xffff;
 	uint32_t at = (uint32_t)hash & (s->slot_count - 1);
 	struct entry *e;
@@ -184,13 +151,13 @@ intern_add(struct intern *s, const void *bytes, size_t length)
 			return s->slots[at] - 1;
 		}
 	}
-	if (!has_room(s)) {
+	if (!has_room(s, most)) {
 		return 0;
 	}
 	e = &s->entries[s->count];
 	*e = (struct entry){
 	    .offset = (uint32_t)s->used, .raw_length = raw_length, .hash = hash};
-	e->length = (uint16_t)clean(bytes, length, s->arena + s->used);
+	e->length = (uint16_t)clean(bytes, length, most, s->arena + s->used);
 	s->arena[s->used + e->length] = '\0';
 	s->used += e->length + 1u;
 	for (at = (uint32_t)hash & (s->slot_count - 1); s->slots[at] != 0;) {
@@ -198,6 +165,18 @@ intern_add(struct intern *s, const void *bytes, size_t length)
 	}
 	s->slots[at] = ++s->count;
 	return s->count - 1;
+}
+
+uint32_t
+intern_add(struct intern *s, const void *bytes, size_t length)
+{
+	return add(s, bytes, length, INTERN_MAX);
+}
+
+uint32_t
+intern_add_long(struct intern *s, const void *bytes, size_t length)
+{
+	return add(s, bytes, length, INTERN_LONG_MAX);
 }
 
 const char *

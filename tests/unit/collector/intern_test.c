@@ -69,6 +69,30 @@ long_texts_are_cut_between_characters(void **state)
 }
 
 static void
+texts_of_the_collector_may_be_long(void **state)
+{
+	struct intern *s = intern_new();
+	char text[20000];
+	uint32_t cut, whole;
+	size_t n = 0;
+
+	(void)state;
+	memset(text, 'x', sizeof text);
+	cut = intern_add(s, text, 5000);
+	whole = intern_add_long(s, text, 5000);
+	assert_int_not_equal(cut, whole);
+	assert_int_equal(intern_add_long(s, text, 5000), whole);
+	intern_text(s, cut, &n);
+	assert_int_equal(n, INTERN_MAX);
+	assert_memory_equal(intern_text(s, whole, &n), text, 5000);
+	assert_int_equal(n, 5000);
+	intern_text(s, intern_add_long(s, text, sizeof text), &n);
+	assert_int_equal(n, INTERN_LONG_MAX);
+	assert_int_equal(intern_add_long(s, "ab", 2), intern_add(s, "ab", 2));
+	intern_free(s);
+}
+
+static void
 ranks_are_the_order_of_bytes(void **state)
 {
 	struct intern *s = intern_new();
@@ -93,6 +117,7 @@ main(void)
 	    cmocka_unit_test(equal_texts_have_one_number_and_zero_is_empty),
 	    cmocka_unit_test(texts_are_valid_utf8_cut_at_a_nul),
 	    cmocka_unit_test(long_texts_are_cut_between_characters),
+	    cmocka_unit_test(texts_of_the_collector_may_be_long),
 	    cmocka_unit_test(ranks_are_the_order_of_bytes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
