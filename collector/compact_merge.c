@@ -12,6 +12,7 @@
 
 #define MEMORY     (48u << 20) /* for rows of all runs that wait to be merged */
 #define ROW_BYTES  256u        /* texts and key of a row, about */
+#define OUT_BYTES  (8u << 20)  /* of rows that go out together, about */
 #define CHUNK_MOST 256u        /* rows of a run that are read at a time */
 #define BATCH      2048u       /* rows that are appended at a time */
 
@@ -31,6 +32,7 @@ struct rows {
 	uint8_t *bytes;
 	size_t length, capacity;
 	unsigned columns, count, most;
+	size_t most_bytes; /* about: rows with long texts are fewer */
 };
 
 struct cursor_run {
@@ -53,10 +55,11 @@ struct merge {
 };
 
 static int
-rows_new(struct rows *r, unsigned columns, unsigned most)
+rows_new(struct rows *r, unsigned columns, unsigned most, size_t most_bytes)
 {
 	r->columns = columns;
 	r->most = most;
+	r->most_bytes = most_bytes;
 	r->values = calloc((size_t)columns * most, sizeof *r->values);
 	r->keys = calloc(most, sizeof *r->keys);
 	return r->values == NULL || r->keys == NULL ? -ENOMEM : 0;
@@ -271,6 +274,11 @@ fill(struct merge *m, struct cursor_run *run, struct err *e)
 			if (rc < 0) {
 				return rc;
 			}
+			if (r->length > r->most_bytes) {
+				run->next =
+				    1 + statement_i64(m->read, (int)m->column_count);
+				break;
+			}
 		}
 		if (rc < 0) {
 			return rc;
@@ -454,7 +462,7 @@ take_least(struct merge *m, struct err *e)
 	if (order == 0) {
 		rc = merge_row(m, out, &run->rows, run->at);
 	} else {
-		if (out->count == out->most) {
+		if (out->count == out->most || out->length > out->most_bytes) {
 			rc = append(m, e);
 			if (rc < 0) {
 				return rc;
@@ -510,7 +518,8 @@ prepare(struct merge *m, struct database *from, struct database *to, struct err 
 			m->columns[m->column_count++] = c;
 		}
 	}
-	fprintf(out, " FROM \"%s\" WHERE rowid BETWEEN ? AND ? ORDER BY rowid", stored);
+	fprintf(out, ", rowid FROM \"%s\" WHERE rowid BETWEEN ? AND ? ORDER BY rowid",
+	    stored);
 	if (fclose(out) != 0) {
 		free(sql);
 		return err_set(e, -ENOMEM, "no memory");
@@ -533,7 +542,7 @@ start(struct merge *m, const struct compact_run *runs, size_t count, struct err 
 	m->runs = calloc(count, sizeof *m->runs);
 	m->heap = calloc(count, sizeof *m->heap);
 	if (m->runs == NULL || m->heap == NULL ||
-	    rows_new(&m->out, m->column_count, BATCH) < 0) {
+	    rows_new(&m->out, m->column_count, BATCH, OUT_BYTES) < 0) {
 		return err_set(e, -ENOMEM, "no memory to merge %zu runs", count);
 	}
 	m->run_count = count;
@@ -541,7 +550,8 @@ start(struct merge *m, const struct compact_run *runs, size_t count, struct err 
 		struct cursor_run *run = &m->runs[i];
 		run->next = runs[i].first;
 		run->last = runs[i].last;
-		if (rows_new(&run->rows, m->column_count, (unsigned)chunk) < 0) {
+		if (rows_new(&run->rows, m->column_count, (unsigned)chunk,
+			MEMORY / count) < 0) {
 			return err_set(
 			    e, -ENOMEM, "no memory to merge %zu runs", count);
 		}
