@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/intern.h"
 #include "collector/session.h"
+#include "collector/structured_data.h"
 
 #define COUNT(a)       (unsigned)(sizeof(a) / sizeof(a)[0])
 #define MAX_CANDIDATES 512
@@ -51,6 +53,10 @@ static const struct {
     [EXPORTER_DROPPED + SESSION_BAD_SAMPLE] = {"droppedBadSample", KIND_INTEGER, 8},
     [EXPORTER_DROPPED +
 	SESSION_UNKNOWN_SAMPLE] = {"droppedUnknownSample", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED + SESSION_BAD_LIST] = {"badLists", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED +
+	SESSION_LIST_TEMPLATE] = {"listsWithoutTemplate", KIND_INTEGER, 8},
+    [EXPORTER_DROPPED + SESSION_LONG_LIST] = {"longLists", KIND_INTEGER, 8},
 };
 _Static_assert(COUNT(exporter_fields) == EXPORTER_DROPPED + SESSION_DROPS,
     "every reason to drop is a field");
@@ -100,7 +106,7 @@ find_field(const struct layout *l, const char *name, const char *side)
 	return -1;
 }
 
-/* What an element's values become; false: lists, which tables cannot hold. */
+/* What an element's values become; false: no type that there is. */
 static bool
 kind_of(const struct element *element, enum layout_kind *ret, unsigned *ret_width,
     bool *ret_signed)
@@ -134,6 +140,9 @@ kind_of(const struct element *element, enum layout_kind *ret, unsigned *ret_widt
 		return true;
 	case ELEMENT_OCTETS:
 	case ELEMENT_STRING:
+	case ELEMENT_BASIC_LIST:
+	case ELEMENT_SUB_TEMPLATE_LIST:
+	case ELEMENT_SUB_TEMPLATE_MULTI_LIST:
 		*ret_width = 4;
 		*ret = KIND_TEXT;
 		return true;
@@ -214,8 +223,8 @@ feed(struct layout_field *f, const struct element *element, bool is_time,
 	unsigned width;
 
 	if (!kind_of(element, &kind, &width, &is_signed)) {
-		return yaml_complain(
-		    y, node, e, "a list as '%s' cannot be a column", element->name);
+		return yaml_complain(y, node, e,
+		    "'%s' has no type that a column could have", element->name);
 	}
 	if (is_time && layout_relative(element) != RELATIVE_NONE) {
 		kind = KIND_TIME;
@@ -228,6 +237,10 @@ feed(struct layout_field *f, const struct element *element, bool is_time,
 		    layout_kind_name(f->kind));
 	}
 	f->kind = kind;
+	if (structured_data_is(element->type)) {
+		f->is_list = true;
+		f->text_bytes = INTERN_LONG_MAX;
+	}
 	f->is_signed |= is_signed;
 	f->width = f->from_count > 0 && f->width > width ? f->width : width;
 	f->width = f->is_signed ? 8 : f->width;

@@ -21,6 +21,9 @@
 
 #define BATCH_ROWS        64
 #define LAYOUT_MAX_FIELDS 256
+#define LAYOUT_MAX_LISTS                                                               \
+	16 /* of one element in a record; those behind are left out                    \
+	    */
 
 enum layout_kind {
 	KIND_ADDRESS,
@@ -48,7 +51,9 @@ struct layout_field {
 	enum layout_kind kind;
 	enum layout_source source;
 	bool is_signed;
-	unsigned width; /* bytes that every value fits in: for packed keys */
+	unsigned width;    /* bytes that every value fits in: for packed keys */
+	bool is_list;      /* a text that structured data becomes (structured_data.h) */
+	size_t text_bytes; /* of such a text at most: what a row has room for */
 	const struct element **from;
 	unsigned from_count;
 	bool has_one_way; /* a reverse side's value when nothing reverse is sent */
@@ -115,6 +120,9 @@ int layout_scaled(struct layout *l, const struct yaml *y, const struct yaml_node
     int *field, struct err *e);
 /* No more fields: adds what computing and swapping need, and places the columns. */
 int layout_finish(struct layout *l, struct err *e);
+/* A list's text, and that of the field it is swapped with, has at most so many bytes.
+ */
+void layout_bound_text(struct layout *l, int field, size_t most);
 const char *layout_kind_name(enum layout_kind k);
 
 /* Integers that are times where a field of type time takes them: they count from the

@@ -214,3 +214,16 @@ layout_finish(struct layout *l, struct err *e)
 	}
 	return 0;
 }
+
+void
+layout_bound_text(struct layout *l, int field, size_t most)
+{
+	int both[2] = {field, l->fields[field].partner};
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct layout_field *f = both[i] < 0 ? NULL : &l->fields[both[i]];
+		if (f != NULL && f->is_list && f->text_bytes > most) {
+			f->text_bytes = most;
+		}
+	}
+}

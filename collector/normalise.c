@@ -5,18 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/cursor.h"
+#include "collector/wire_time.h"
 
-#define NTP_TO_UNIX       2208988800ULL /* seconds from 1900 to 1970 */
-#define ACTIVE_TIMEOUT    2             /* flowEndReason */
-#define REVERSE_INITIATOR 2             /* biflowDirection (RFC 5103 section 6.3) */
-#define NS_PER_MS         1000000
+#define ACTIVE_TIMEOUT    2 /* flowEndReason */
+#define REVERSE_INITIATOR 2 /* biflowDirection (RFC 5103 section 6.3) */
 
 int
 batch_init(struct batch *b, const struct layout *l, struct intern *intern)
 {
-	*b = (struct batch){.layout = l, .intern = intern};
+	*b = (struct batch){
+	    .layout = l, .intern = intern, .lists.elements = l->elements};
 	b->columns = calloc(1, l->bytes + 8);
 	return b->columns == NULL ? -ENOMEM : 0;
 }
@@ -26,39 +24,6 @@ batch_done(struct batch *b)
 {
 	free(b->columns);
 	b->columns = NULL;
-}
-
-/* NTP seconds to 1970's; those before 1970 belong to the era that begins in 2036. */
-static inline uint64_t
-ntp_seconds(uint32_t seconds)
-{
-	return seconds >= NTP_TO_UNIX ? seconds - NTP_TO_UNIX
-				      : seconds + ((uint64_t)1 << 32) - NTP_TO_UNIX;
-}
-
-/* Nearest nanosecond, so that a time comes back as it was sent. */
-static inline int64_t
-ntp_ns(const uint8_t *p)
-{
-	uint64_t fraction = load_u32(p + 4);
-	return (int64_t)(ntp_seconds(load_u32(p)) * NS_PER_SECOND +
-			 ((fraction * NS_PER_SECOND + ((uint64_t)1 << 31)) >> 32));
-}
-
-/* The low 11 bits mean nothing (RFC 7011 section 6.1.9); nearest microsecond. */
-static inline int64_t
-ntp_us(const uint8_t *p)
-{
-	uint64_t fraction = load_u32(p + 4) & ~(uint32_t)0x7ff;
-	return (int64_t)(ntp_seconds(load_u32(p)) * NS_PER_SECOND +
-			 ((fraction * 1000000 + ((uint64_t)1 << 31)) >> 32) * 1000);
-}
-
-static inline int64_t
-milliseconds_ns(const uint8_t *p)
-{
-	uint64_t ms = load_u64(p);
-	return ms > INT64_MAX / NS_PER_MS ? INT64_MAX : (int64_t)(ms * NS_PER_MS);
 }
 
 /* An uptime is known modulo 49 days: the time that is nearest to the export. */
@@ -240,16 +205,28 @@ run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
 #undef EACH
 }
 
-/* The same for OP_UPTIME_SINCE, whose second field lies at since, since + stride, ...
- */
-static void
-run_since(const struct op *op, const uint8_t *p, const uint8_t *since, size_t stride,
-    unsigned length, unsigned n, unsigned first, struct batch *b)
+/* The same for operations on several fields, of the n records that begin at `record`,
+ * or of the one that was walked (NULL). */
+static __attribute__((noinline)) void
+run_several(const struct plan *p, const struct op *op, const uint8_t *record,
+    unsigned n, unsigned first, struct batch *b)
 {
 	int64_t *out = batch_values(b, op->column) + first;
 
-	for (unsigned i = 0; i < n; i++, p += stride, since += stride) {
-		out[i] = since_ns(&b->clock, load_u64(since), load_uint(p, length));
+	for (unsigned i = 0; i < n; i++) {
+		bool is_walked = record == NULL;
+		if (op->kind == OP_LISTS) {
+			out[i] = normalise_lists(p, op, record, b);
+		} else {
+			const uint8_t *uptime =
+			    is_walked ? p->starts[op->field] : record + op->offset;
+			const uint8_t *since = is_walked ? p->starts[op->since]
+							 : record + op->since_offset;
+			size_t length = is_walked ? p->lengths[op->field] : op->length;
+			out[i] = since_ns(
+			    &b->clock, load_u64(since), load_uint(uptime, length));
+		}
+		record += is_walked ? 0 : p->template->record_length;
 	}
 }
 
@@ -519,10 +496,8 @@ decode_variable(const struct plan *p, const uint8_t *bytes, size_t length, size_
 		for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT;
 		     i++) {
 			const struct op *op = &p->ops[i];
-			if (op->kind == OP_UPTIME_SINCE) {
-				run_since(op, p->starts[op->field],
-				    p->starts[op->since], 0, p->lengths[op->field], 1,
-				    n, b);
+			if (op->kind >= OP_SEVERAL) {
+				run_several(p, op, NULL, 1, n, b);
 				continue;
 			}
 			run_wire(op, p->starts[op->field], 0, p->lengths[op->field], 1,
@@ -549,10 +524,8 @@ plan_decode(const struct plan *p, const uint8_t *bytes, size_t length, size_t *a
 		     i++) {
 			const struct op *op = &p->ops[i];
 			const uint8_t *record = bytes + *at;
-			if (op->kind == OP_UPTIME_SINCE) {
-				run_since(op, record + op->offset,
-				    record + op->since_offset, stride, op->length,
-				    (unsigned)n, 0, b);
+			if (op->kind >= OP_SEVERAL) {
+				run_several(p, op, record, (unsigned)n, 0, b);
 				continue;
 			}
 			run_wire(op, record + op->offset, stride, op->length,

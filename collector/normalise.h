@@ -15,6 +15,7 @@
 #include "collector/envelope.h"
 #include "collector/intern.h"
 #include "collector/layout.h"
+#include "collector/structured_data.h"
 #include "common/template.h"
 
 /* Rows of a layout.  Rows that were swapped may have other NULL fields than the rest,
@@ -32,6 +33,8 @@ struct batch {
 	int64_t exporter, domain;
 	struct envelope_clock clock;
 	const struct sampling *sampling; /* may be NULL */
+	struct structured_data lists;    /* what lists refer to */
+	struct structured_data_counts list_counts;
 };
 
 int batch_init(struct batch *b, const struct layout *l, struct intern *intern);

@@ -74,6 +74,11 @@ op_for(const struct element *element, uint16_t length, enum op_kind *ret)
 	case ELEMENT_OCTETS:
 		*ret = OP_OCTETS;
 		return true;
+	case ELEMENT_BASIC_LIST:
+	case ELEMENT_SUB_TEMPLATE_LIST:
+	case ELEMENT_SUB_TEMPLATE_MULTI_LIST:
+		*ret = OP_LISTS;
+		return true;
 	default:
 		return false;
 	}
@@ -122,7 +127,8 @@ find_wire(
 			    .field = (uint16_t)i,
 			    .length = f->length,
 			    .offset = offset,
-			    .column = column};
+			    .column = column,
+			    .constant = (int64_t)p->layout->fields[column].text_bytes};
 			return true;
 		}
 		if (i + 1 < t->field_count && is_type_and_code(element, f)) {

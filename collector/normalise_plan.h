@@ -20,12 +20,17 @@ enum op_kind {
 	OP_TIME_US,
 	OP_TIME_NS,
 	OP_UPTIME,        /* ms since the exporter started, by its message's clock */
-	OP_UPTIME_SINCE,  /* the same, the record says since when: field `since` */
 	OP_BEFORE_EXPORT, /* us */
 	OP_IPV4,
 	OP_IPV6,
 	OP_TEXT,
 	OP_OCTETS,
+	/* From several fields: */
+	OP_SEVERAL,
+	/* As OP_UPTIME, but the record says since when: field `since`. */
+	OP_UPTIME_SINCE = OP_SEVERAL,
+	/* Lists, all of one element in the record, as a text of `constant` bytes. */
+	OP_LISTS,
 	/* Not from the wire: */
 	OP_CONSTANT,
 	OP_EXPORTER,
@@ -72,5 +77,10 @@ struct plan {
 	const uint8_t **starts; /* of each template field; NULL: fixed records */
 	uint32_t *lengths;
 };
+
+/* normalise_lists.c: the text of all lists of an OP_LISTS' element in one record: its
+ * fields lie one after the other in it, or where it was walked (record NULL). */
+int64_t normalise_lists(
+    const struct plan *p, const struct op *op, const uint8_t *record, struct batch *b);
 
 #endif

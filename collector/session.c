@@ -28,6 +28,7 @@ struct passage {
 	bool is_certain; /* every record could be counted */
 	bool is_new;     /* its records are; counters may be */
 	struct template_counts templates;
+	struct structured_data_counts lists;
 	uint64_t dropped[SESSION_DROPS];
 };
 
@@ -335,6 +336,9 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	p->origin.exporter = domain_exporter(p->s, p->domain);
 	p->origin.is_proved = p->session->identity.identity[0] != '\0';
 	p->origin.domain = e->domain;
+	p->origin.templates = p->domain->templates;
+	p->origin.templates_since_ns = session_templates_since(p->s, p->session);
+	p->origin.lists = &p->lists;
 	p->origin.clock = clock_since_start(p->domain, e->clock);
 	if (e->version == NETFLOW5_VERSION) {
 		learn_netflow5(p->domain, e->sampling);
@@ -344,6 +348,9 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	} else {
 		read_sets(p, e->body);
 	}
+	p->dropped[SESSION_BAD_LIST] += p->lists.malformed;
+	p->dropped[SESSION_LIST_TEMPLATE] += p->lists.no_template;
+	p->dropped[SESSION_LONG_LIST] += p->lists.cut;
 	if (has_restarted(p->domain, &e->clock)) {
 		lost_before = sequence_end(&p->domain->sequence);
 		p->domain->sequence = (struct sequence){0};

@@ -18,6 +18,7 @@
 #include "collector/envelope.h"
 #include "collector/frame.h"
 #include "collector/sampling.h"
+#include "collector/structured_data.h"
 #include "collector/watermark.h"
 #include "common/element.h"
 #include "common/template.h"
@@ -36,6 +37,11 @@ enum session_drop { /* why data was not stored; counted in records or sets where
 	SESSION_REPEATED, /* messages that a spool sends twice; the other one counts */
 	SESSION_BAD_SAMPLE,     /* samples of sFlow; those around it count */
 	SESSION_UNKNOWN_SAMPLE, /* samples of sFlow, neither of packets nor counters */
+	/* Of records that are stored all the same, where tables ask for structured
+	 * data (RFC 6313): */
+	SESSION_BAD_LIST,      /* lists: malformed */
+	SESSION_LIST_TEMPLATE, /* lists whose template never came */
+	SESSION_LONG_LIST,     /* texts that have not all of a list */
 	SESSION_DROPS,
 };
 const char *session_drop_name(enum session_drop d);     /* "no-template" */
@@ -77,6 +83,11 @@ struct origin {
 	uint64_t position; /* of the message */
 	struct envelope_clock clock;
 	const struct sampling *sampling; /* of the domain; NULL: nothing is known */
+	/* What lists in records refer to: templates of the domain, those that came
+	 * before have expired; and where such lists are counted.  NULL: neither. */
+	const struct templates *templates;
+	uint64_t templates_since_ns;
+	struct structured_data_counts *lists;
 	bool is_live;   /* records far from their arrival are filed under it */
 	bool is_proved; /* by its certificate: it may send records of any age, as an
 			   exporter does that reads captures of long ago */

@@ -25,6 +25,13 @@ static const struct {
 	"samples"},
     [SESSION_UNKNOWN_SAMPLE] = {"unknown-sample",
 	"an sFlow sample neither of a packet nor of counters", "samples"},
+    [SESSION_BAD_LIST] = {"bad-list", "a list in a record is malformed",
+	"lists, of records that are kept"},
+    [SESSION_LIST_TEMPLATE] = {"list-no-template",
+	"a list in a record whose template never came",
+	"lists, of records that are kept"},
+    [SESSION_LONG_LIST] = {"long-list", "a list is longer than its column holds",
+	"texts, of records that are kept"},
 };
 
 const char *

@@ -152,6 +152,9 @@ void domain_read_templates(struct sessions *s, const struct session *session,
     struct template_counts *counts);
 /* A template set of ours, which the domain has whatever room there is. */
 void domain_add_templates(struct sessions *s, struct domain *d, struct cursor body);
+/* Templates of this session that came before have expired. */
+uint64_t session_templates_since(
+    const struct sessions *s, const struct session *session);
 /* NULL: never came, or is too old. */
 const struct template *domain_find_template(const struct sessions *s,
     const struct session *session, const struct domain *d, uint16_t id);

@@ -64,19 +64,27 @@ domain_add_templates(struct sessions *s, struct domain *d, struct cursor body)
 	count_bytes(s, d);
 }
 
+uint64_t
+session_templates_since(const struct sessions *s, const struct session *session)
+{
+	uint64_t lifetime = s->settings.template_lifetime_ns;
+
+	return lifetime > 0 && session->is_datagrams && s->now_ns > lifetime
+		   ? s->now_ns - lifetime
+		   : 0;
+}
+
 const struct template *
 domain_find_template(const struct sessions *s, const struct session *session,
     const struct domain *d, uint16_t id)
 {
 	const struct template *t = templates_find(d->templates, id);
-	uint64_t lifetime = s->settings.template_lifetime_ns;
+	bool is_ours =
+	    d->key.version == NETFLOW5_VERSION || d->key.version == ENVELOPE_SFLOW;
 
-	if (t == NULL || lifetime == 0 || !session->is_datagrams ||
-	    d->key.version == NETFLOW5_VERSION || d->key.version == ENVELOPE_SFLOW ||
-	    s->now_ns <= t->seen_ns || s->now_ns - t->seen_ns <= lifetime) {
-		return t;
-	}
-	return NULL;
+	return t != NULL && !is_ours && t->seen_ns < session_templates_since(s, session)
+		   ? NULL
+		   : t;
 }
 
 void

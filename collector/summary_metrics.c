@@ -73,7 +73,7 @@ const struct metrics_row summary_rows[] = {
     {"reordered", P "reordered_messages_total", "Messages that came late.",
 	METRICS_COUNTER, AT(process.reordered)},
     {"dropped", P "dropped_total",
-	"Messages, sets, templates or samples that were not stored, by reason.",
+	"Messages, sets, templates, samples or lists that were not stored, by reason.",
 	METRICS_COUNTER, AT(process.dropped), SESSION_DROPS, "reason", drop_name},
     {"held", P "held_sets", "Data sets that wait for their template.", METRICS_GAUGE,
 	AT(process.held)},

@@ -4,10 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/ddl.h"
 #include "common/clock.h"
 #include "common/cursor.h"
+#include "common/database_image.h"
 
-#define DAY_BYTES 4
+#define DAY_BYTES    4
+#define HEADER_BYTES 3 /* at most, of a value in a row of the store */
 
 const char *
 table_kind_name(enum table_kind k)
@@ -85,6 +88,10 @@ kind_of_column(const struct table *t, struct table_column *c, const struct layou
 		return yaml_complain(t->schema->yaml, c->schema->field, e,
 		    "'%s' is %s and cannot be reduced by %s", f->name,
 		    layout_kind_name(f->kind), schema_role_name(c->role));
+	}
+	if (c->role == ROLE_KEY && f->is_list) {
+		return yaml_complain(t->schema->yaml, c->schema->field, e,
+		    "'%s' is a list and cannot be a key; take it as a value", f->name);
 	}
 	return 0;
 }
@@ -280,6 +287,36 @@ shape_values(struct table *t, struct err *e)
 	return 0;
 }
 
+/* A row of the store has bounded room: what other columns need at most is theirs, and
+ * lists share the rest.  A field that swaps may lie in its partner's column. */
+static void
+bound_lists(struct table *t)
+{
+	size_t room = DATABASE_IMAGE_ROW - 2 * HEADER_BYTES;
+	size_t others = 0, lists = 0, most;
+
+	for (unsigned i = 0; i < t->column_count; i++) {
+		const struct table_column *c = &t->columns[i];
+		if (c->role == ROLE_COMPUTED) {
+			continue;
+		}
+		others += HEADER_BYTES + DDL_STATE_PREFIX;
+		if (t->layout->fields[c->fields[0]].is_list) {
+			lists++;
+		} else {
+			others += c->kind == TABLE_TEXT ? INTERN_MAX : RECORD_ROOM;
+		}
+	}
+	most = lists == 0 ? 0 : (room - others) / lists;
+	for (unsigned i = t->key_count; lists > 0 && i < t->column_count; i++) {
+		const struct table_column *c = &t->columns[i];
+		for (unsigned k = 0;
+		     c->role != ROLE_COMPUTED && k < t->schema->emit_count; k++) {
+			layout_bound_text(t->layout, c->fields[k], most);
+		}
+	}
+}
+
 int
 table_start(struct table *t, uint64_t max_keys, uint64_t seed, struct err *e)
 {
@@ -293,6 +330,7 @@ table_start(struct table *t, uint64_t max_keys, uint64_t seed, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
+	bound_lists(t);
 	t->reduce = reduce_new(&t->shape, max_keys, seed);
 	if (t->reduce == NULL) {
 		return err_set(e, -ENOMEM,

@@ -36,7 +36,7 @@ struct table_column {
 
 struct table {
 	const struct schema_table *schema;
-	const struct layout *layout;
+	struct layout *layout;
 	struct table_column columns[SCHEMA_MAX_COLUMNS]; /* as in the schema */
 	unsigned key_count, column_count;
 	unsigned null_offset; /* in an entry: the NULL bits of the key */

@@ -61,6 +61,9 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 	s->batch.domain = o->domain;
 	s->batch.clock = o->clock;
 	s->batch.sampling = o->sampling;
+	s->batch.lists.templates = o->templates;
+	s->batch.lists.oldest_ns = o->templates_since_ns;
+	s->batch.list_counts = (struct structured_data_counts){0};
 	for (;;) {
 		n = plan_decode(p, bytes, length, &at, &s->batch);
 		if (n <= 0) {
@@ -70,6 +73,11 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 			add_batch(t, s, o, place + records, plan_is_one_way(p));
 		}
 		records += n;
+	}
+	if (o->lists != NULL) {
+		o->lists->malformed += s->batch.list_counts.malformed;
+		o->lists->no_template += s->batch.list_counts.no_template;
+		o->lists->cut += s->batch.list_counts.cut;
 	}
 	*ret_records = records;
 	return n;

@@ -6,15 +6,13 @@
 
 #include "common/cursor.h"
 
-#define PAGE        32768u
+#define PAGE        DATABASE_IMAGE_PAGE
 #define PAGES       66u /* schema, root and leaves: 2 MiB, near a core's own cache */
 #define FIRST_LEAF  3u  /* pages count from 1: 1 the schema, 2 the table's root */
 #define FILE_HEADER 100u
 #define LEAF        13 /* page types */
 #define INTERIOR    5
 #define LEAF_HEADER 8u
-/* A longer record would spill over its page (payload above page size - 35). */
-#define MAX_RECORD (PAGE - 35)
 
 struct database_image {
 	uint8_t *pages;
@@ -149,7 +147,7 @@ database_image_add(struct database_image *s, const struct database_record *r)
 	unsigned header = header_length(r), record = header + r->length, cell;
 	uint8_t *page, *p;
 
-	if (r->is_too_long || record > MAX_RECORD) {
+	if (r->is_too_long || record > DATABASE_IMAGE_ROW) {
 		return -E2BIG;
 	}
 	cell = varint_length(record) + varint_length(s->rows + 1) + record;

@@ -12,6 +12,10 @@
 #include "common/database.h"
 #include "common/database_record.h"
 
+/* Bytes of the longest row, all of it: a longer one would spill over its page. */
+#define DATABASE_IMAGE_ROW  (DATABASE_IMAGE_PAGE - 35u)
+#define DATABASE_IMAGE_PAGE 32768u
+
 struct database_image;
 
 /* sql: CREATE TABLE t(...), which decides what the columns are.  NULL: no memory. */

@@ -156,6 +156,72 @@ every_form_of_time_becomes_nanoseconds(void **state)
 	}
 }
 
+static const char *
+text(const char *name, unsigned row)
+{
+	return intern_text(intern, (uint32_t)value(name, "", row), NULL);
+}
+
+#define LIST(values)                                                                   \
+	"{\"semantic\":\"allOf\",\"element\":\"sourceTransportPort\",\"values\":"      \
+	"[" values "]}"
+
+static void
+lists_become_texts_also_several_of_one_element(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[basicList, octetDeltaCount]");
+	support_put_bytes(&s, "\7\3\0\7\0\2\0\x50", 8);
+	support_put(&s, 5, 8);
+	support_put_bytes(&s, "\0\7\3\0\7\0\2\0\x51", 9);
+	assert_int_equal(
+	    decode(ADDRESSES "basicList:v octetDeltaCount basicList:v basicList:v", &s),
+	    1);
+	assert_string_equal(text("basicList", 0), "[" LIST("80") ",{}," LIST("81") "]");
+	assert_int_equal(value("octetDeltaCount", "", 0), 5);
+	assert_int_equal(batch.list_counts.malformed, 0);
+}
+
+static void
+lists_of_fixed_length_become_texts_in_each_record(void **state)
+{
+	struct support_set s = {.length = 0};
+
+	(void)state;
+	open_layout("[basicList, octetDeltaCount]");
+	for (unsigned i = 0; i < 3; i++) {
+		support_put_address(&s, "10.0.0.1");
+		support_put_address(&s, "10.0.0.2");
+		support_put_bytes(&s, "\3\0\7\0\2\0\x50", 7);
+		support_put(&s, 5, 8);
+		support_put_bytes(&s, "\3\0\7\0\2\0", 6);
+		support_put(&s, 0x51 + i, 1);
+	}
+	assert_int_equal(
+	    decode(ADDRESSES "basicList:7 octetDeltaCount basicList:7", &s), 3);
+	assert_string_equal(text("basicList", 0), "[" LIST("80") "," LIST("81") "]");
+	assert_string_equal(text("basicList", 2), "[" LIST("80") "," LIST("83") "]");
+}
+
+static void
+a_record_with_a_malformed_list_is_kept(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[basicList, subTemplateList, octetDeltaCount]");
+	support_put_bytes(&s, "\3\1\2\3", 4);
+	support_put(&s, 5, 8);
+	assert_int_equal(decode(ADDRESSES "basicList:v octetDeltaCount", &s), 1);
+	assert_string_equal(text("basicList", 0),
+	    "{\"malformed\":\"its header is cut short\",\"length\":3}");
+	assert_true(is_null("subTemplateList", "", 0));
+	assert_int_equal(value("octetDeltaCount", "", 0), 5);
+	assert_int_equal(batch.list_counts.malformed, 1);
+}
+
 #define EXPORT_NS 1500000000000000000
 
 /* Start 5 s, end 2 s before the message was sent. */
@@ -794,6 +860,9 @@ main(void)
 	    TEST(a_variable_record_beyond_the_set_is_refused_after_those_before_it),
 	    TEST(a_template_without_addresses_is_another_record),
 	    TEST(padding_shorter_than_a_record_is_ignored),
+	    TEST(lists_become_texts_also_several_of_one_element),
+	    TEST(lists_of_fixed_length_become_texts_in_each_record),
+	    TEST(a_record_with_a_malformed_list_is_kept),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
