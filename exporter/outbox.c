@@ -122,22 +122,24 @@ release_memory(struct outbox *o, uint64_t number)
 	queue_release(o->queue, number - o->base);
 }
 
-/* Copies of what lies on disk make room when the queue is more than half full. */
+/* Copies of what lies on disk make room when the queue is more than half full, of bytes
+ * or of messages. */
 static void
 release_copies(struct outbox *o)
 {
-	uint64_t limit, end, kept, i = queue_first(o->queue);
+	uint64_t limit, i = queue_first(o->queue);
+	uint64_t end = queue_pushed(o->queue), kept = queue_capacity(o->queue) / 4;
+	uint64_t end_index = queue_end_index(o->queue);
+	uint64_t kept_messages = queue_most_messages(o->queue) / 4;
 	struct queue_message m;
 
-	if (queue_bytes(o->queue) <= queue_capacity(o->queue) / 2) {
+	if (queue_bytes(o->queue) <= 2 * kept && end_index - i <= 2 * kept_messages) {
 		return;
 	}
-	kept = queue_capacity(o->queue) / 4;
-	end = queue_pushed(o->queue);
 	limit = spool_memory_only(o->spool, number_of(o, i)) - o->base;
 	for (; i < limit && i < o->stowed; i++) {
 		queue_look(o->queue, i, &m);
-		if (end - m.position <= kept) {
+		if (end - m.position <= kept && end_index - i <= kept_messages) {
 			break;
 		}
 	}

@@ -116,6 +116,12 @@ queue_capacity(const struct queue *q)
 	return q->capacity;
 }
 
+uint64_t
+queue_most_messages(const struct queue *q)
+{
+	return q->slot_count;
+}
+
 static uint8_t *
 at(const struct queue *q, uint64_t position)
 {
@@ -304,7 +310,8 @@ bool
 queue_doze(struct queue *q, uint64_t pushed)
 {
 	atomic_store(&q->wake_at, pushed);
-	return queue_pushed(q) < pushed;
+	/* In one order with the store: a push sees it, or is seen. */
+	return atomic_load(&q->tail) < pushed;
 }
 
 void

@@ -30,7 +30,8 @@ struct queue_message {
 struct queue *queue_new(uint64_t capacity);
 void queue_free(struct queue *q);
 size_t queue_capacity(const struct queue *q);
-uint64_t queue_bytes(struct queue *q); /* inside now; any thread */
+uint64_t queue_most_messages(const struct queue *q); /* inside at a time */
+uint64_t queue_bytes(struct queue *q);               /* inside now; any thread */
 
 /* The pushing thread.  False: full and may not wait, or hurried, or over.  While it is
  * full, may_wait(arg) is asked every second and after every signal; NULL: never wait.

@@ -99,10 +99,13 @@ drop_long(struct sender *s, const struct err *e)
 	}
 	spool_counts(s->spool, &before);
 	outbox_lose(s->outbox);
+	/* At once: what is too long is part of what the spool calls lost. */
+	pthread_mutex_lock(&s->lock);
 	spool_counts(s->spool, &after);
+	s->counts = after;
 	sender_bump(&s->too_long_messages, after.lost_messages - before.lost_messages);
 	sender_bump(&s->too_long_records, after.lost_records - before.lost_records);
-	sender_publish(s);
+	pthread_mutex_unlock(&s->lock);
 	return s->is_acknowledged ? -ENODATA : 0;
 }
 

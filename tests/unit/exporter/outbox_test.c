@@ -5,6 +5,8 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/cursor.h"
@@ -121,6 +123,37 @@ a_gather_keeps_its_stream_while_it_is_taken_message_by_message(void **state)
 	outbox_free(o, true);
 }
 
+static void
+short_messages_on_disk_make_room_for_more_than_the_queue_counts(void **state)
+{
+	char directory[] = "/tmp/flowpair-outbox-XXXXXX", command[64];
+	const struct spool_settings settings = {
+	    .preamble = &preamble, .directory = directory, .max_bytes = 16 << 20};
+	static const uint8_t message[20] = {0, 10, 0, 20};
+	struct outbox *o = NULL;
+	struct err e = {0};
+	uint64_t most;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	assert_int_equal(outbox_new(&settings, 1 << 18, &o, &e), 0);
+	most = queue_most_messages(outbox_queue(o));
+	assert_true(2 * most * sizeof message < queue_capacity(outbox_queue(o)));
+	for (uint64_t i = 0; i < 3 * most; i++) {
+		assert_true(queue_push(
+		    outbox_queue(o), message, sizeof message, 1, 1, NULL, NULL));
+		if (i % 100 == 0) {
+			outbox_stow(o, 0);
+		}
+	}
+	outbox_stow(o, 0);
+	assert_int_equal(
+	    spool_next(outbox_spool(o)) - spool_first(outbox_spool(o)), 3 * most);
+	outbox_free(o, true);
+	snprintf(command, sizeof command, "rm -r %s", directory);
+	assert_int_equal(system(command), 0);
+}
+
 int
 main(void)
 {
@@ -129,6 +162,8 @@ main(void)
 	    cmocka_unit_test(several_streams_take_turns_and_each_counts_from_zero),
 	    cmocka_unit_test(
 		a_gather_keeps_its_stream_while_it_is_taken_message_by_message),
+	    cmocka_unit_test(
+		short_messages_on_disk_make_room_for_more_than_the_queue_counts),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
