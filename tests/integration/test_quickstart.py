@@ -38,6 +38,8 @@ def test_other_transports_say_what_they_run_on(quickstart, tmp_path):
     assert re.search(r"transport: sctp, on (the kernel's SCTP|SCTP in user space, carried in "
                      r"UDP)\n", said)
     assert re.search(r" sctp +\d+ +\d+ +40 +0\n", shown)
+    starts = set(re.findall(r" (\d{4}-\d\d-\d\d)T", shown))
+    assert set(re.findall(r"^\d{4}-\d\d-\d\d(?= )", shown, re.M)) <= starts
     _, said = quickstart("--transport", "pigeon", capture, status=2)
     assert "there is no transport 'pigeon'" in said and "usage" in said
 
