@@ -247,8 +247,11 @@ explain_protocol(struct tls *t, struct err *e)
 			    "so");
 		}
 		t->refusal = TLS_REFUSED_CUT;
-		return err_set(
-		    e, -EPROTO, "the peer closed the connection in mid handshake");
+		return err_set(e, -EPROTO,
+		    SSL_get_state(t->ssl) == TLS_ST_CW_CLNT_HELLO
+			? "the peer closed the connection in mid handshake, without "
+			  "a word: it may speak no TLS"
+			: "the peer closed the connection in mid handshake");
 	case SSL_R_UNSUPPORTED_PROTOCOL:
 	case SSL_R_VERSION_TOO_LOW:
 	case SSL_R_VERSION_TOO_HIGH:

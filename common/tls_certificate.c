@@ -177,6 +177,16 @@ refusal_of(int code)
 	}
 }
 
+/* Where no CAs were given the system's are asked (use_authorities()). */
+static const char *
+those_asked(const struct tls *t)
+{
+	return (X509_VERIFY_PARAM_get_flags(SSL_get0_param(t->ssl)) &
+		   X509_V_FLAG_PARTIAL_CHAIN) != 0
+		   ? "no CA given here vouches for"
+		   : "none of the system's CAs vouches for: --ca gives others";
+}
+
 /* Says what is wrong with x.  issued is where verification stopped: x, or above it, the
  * one whose issuer nobody knows. */
 static void
@@ -218,9 +228,8 @@ explain(struct tls *t, const X509 *x, const X509 *issued, int code)
 		break;
 	case TLS_REFUSED_UNKNOWN_CA:
 		snprintf(t->reason, n,
-		    "the certificate of %s was issued by %s, which no CA given here "
-		    "vouches for",
-		    name, issuer);
+		    "the certificate of %s was issued by %s, which %s", name, issuer,
+		    those_asked(t));
 		break;
 	default:
 		snprintf(t->reason, n, "the certificate of %s cannot be accepted: %s",

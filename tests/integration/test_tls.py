@@ -122,6 +122,23 @@ def test_a_collector_that_cannot_be_trusted_gets_nothing(
     assert c.rows(run, "conversations") == []
 
 
+def test_without_a_ca_it_is_the_systems_that_are_asked_and_the_option_is_named(
+        collector, identities, export, run):
+    c = collector()
+    words = export(identities, c.port)
+    at = words.index("--ca")
+    said = run(*words[:at], *words[at + 2:], status=1)
+    assert "which none of the system's CAs vouches for: --ca gives others" in said.stderr
+
+
+def test_a_collector_without_tls_is_suspected_of_it(
+        start, programs, tmp_path, identities, export, run):
+    c = Collector(start, programs, tmp_path, listen="tcp://127.0.0.1:0")
+    said = run(*export(identities, c.port, host="127.0.0.1"), status=1)
+    assert "without a word: it may speak no TLS" in said.stderr
+    c.process.wait_line("what it sends is no IPFIX: a message cannot begin with 1603")
+
+
 def test_it_is_the_collector_that_is_named_even_where_it_shows_its_authority(
         start, programs, tmp_path, identities, export, run):
     other = identities.authority("shown-ca")
