@@ -23,9 +23,23 @@ take_signal(int number)
 	signal(number, SIG_DFL);
 }
 
+/* A capture of what exporters see is easily taken for one of what they say. */
+static void
+tell_of_nothing(const char *path, const struct import_counts *c)
+{
+	uint64_t others = c->skipped[IMPORT_NOT_UDP] + c->skipped[IMPORT_NOT_EXPORT];
+
+	if (c->bytes == 0 && !c->is_already && others > 0) {
+		log_warning("%s: none of its packets carries IPFIX, NetFlow or sFlow "
+			    "over UDP; records of packets are flowpair-exporter -r's",
+		    path);
+	}
+}
+
 static void
 tell(const char *path, const struct import_counts *c)
 {
+	tell_of_nothing(path, c);
 	if (c->is_already) {
 		log_info("%s: already imported, the store has all of it", path);
 	}

@@ -153,7 +153,8 @@ lock(struct store *s, struct err *e)
 	store_path(s, "lock", path);
 	s->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (s->lock_fd < 0) {
-		return err_set(e, -errno, "%s: %s", path, strerror(errno));
+		return err_set(e, -errno, "%s: cannot write to the store: %s", path,
+		    strerror(errno));
 	}
 	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
 		n = read(s->lock_fd, pid, sizeof pid - 1);
@@ -194,8 +195,9 @@ make_directory(const char *path, struct err *e)
 	struct stat st;
 
 	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
-		return err_set(
-		    e, -errno, "%s: cannot make the store: %s", path, strerror(errno));
+		return err_set(e, -errno, "%s: cannot make the store: %s%s", path,
+		    strerror(errno),
+		    errno == ENOENT ? "; the directory above it has to be there" : "");
 	}
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		return err_set(e, -ENOTDIR, "%s: is no directory", path);

@@ -72,6 +72,9 @@ load_folder(struct tables *t, const char *folder,
 		return err_set(e, -errno, "%s: %s; expected a folder of schemas", path,
 		    strerror(errno));
 	}
+	if (n == 0) {
+		rc = err_set(e, -ENOENT, "%s: there is no schema (*.yaml) in it", path);
+	}
 	for (int i = 0; i < n; i++) {
 		if (rc == 0 && snprintf(path, sizeof path, "%s/%s/%s",
 				   t->settings.schema_directory, folder,

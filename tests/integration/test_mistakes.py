@@ -11,7 +11,7 @@ EMPTY_CAPTURE = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, certificates):
+def place(tmp_path_factory, certificates, repository):
     """A folder with everything that can be got wrong."""
     folder = tmp_path_factory.mktemp("mistakes")
     (folder / "good.pcap").write_bytes(EMPTY_CAPTURE)
@@ -26,6 +26,11 @@ def place(tmp_path_factory, certificates):
         (folder / name).chmod(0o600)
     (folder / "open.pem").write_bytes(certificates.client_key.read_bytes())
     (folder / "open.pem").chmod(0o644)
+    (folder / "locked/lock").mkdir(parents=True)
+    for name in "tables", "records":
+        (folder / "empty" / name).mkdir(parents=True)
+    (folder / "empty/elements.xml").write_bytes(
+        (repository / "schemas/elements.xml").read_bytes())
     schemas = folder / "schemas"
     schemas.mkdir()
     (schemas / "elements.xml").write_text("<registry><record><name>\n")
@@ -95,6 +100,10 @@ COLLECTOR = [
     ("", "nothing to do: give --listen URI or -r FILE"),
     ("-r good.pcap", "nowhere to keep tables"),
     ("-r good.pcap --store /proc/x", "/proc/x: cannot make the store"),
+    ("-r good.pcap --store nosuch/s",
+     "nosuch/s: cannot make the store: .*the directory above it has to be there"),
+    ("-r good.pcap --store locked", "locked/lock: cannot write to the store: Is a dir"),
+    ("-r good.pcap --store s --schemas empty", r"no schema \(\*.yaml\) in it"),
     ("-r good.pcap --store not-a-folder", "not-a-folder: is no directory"),
     ("-r good.pcap --store sqlite:", "the store needs a directory"),
     ("-r good.pcap --store mysql://x", "no store of kind 'mysql'"),
@@ -122,6 +131,17 @@ COLLECTOR = [
 @pytest.mark.parametrize("words,pattern", COLLECTOR, ids=lambda v: v.replace("/", "_"))
 def test_the_collector_complains_once(words, pattern, place, programs, run):
     complain(run, place, programs.collector, words, pattern)
+
+
+def test_who_imports_packets_instead_of_exports_hears_whose_they_are(place, programs, run):
+    frame = bytes(12) + b"\x08\x06" + bytes(28)  # ARP
+    (place / "traffic.pcap").write_bytes(
+        EMPTY_CAPTURE + struct.pack("<IIII", 0, 0, len(frame), len(frame)) + frame)
+    done = run(programs.collector, "-r", "traffic.pcap", "-r", "good.pcap", "--store", "s",
+               cwd=place)
+    told, = [line for line in done.stderr.splitlines() if "warning" in line]
+    assert told.startswith("flowpair-collector: warning: traffic.pcap: none of its packets")
+    assert told.endswith("records of packets are flowpair-exporter -r's")
 
 
 @pytest.fixture(name="busy", scope="module")
