@@ -17,7 +17,7 @@ session_free(struct sessions *s, struct session *session)
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
 		held_drop(s, d, false);
-		s->template_bytes -= d->template_bytes;
+		domain_end_templates(s, d);
 		s->domains--;
 		(void)domain_end_sequences(s, d);
 		domain_free(d);
@@ -254,10 +254,7 @@ session_close(struct sessions *s, struct session *session)
 		struct domain *d = session->domains[i];
 		domain_settle(s, d);
 		held_drop(s, d, true);
-		s->template_bytes -= d->template_bytes;
-		d->template_bytes = 0;
-		templates_free(d->templates);
-		d->templates = NULL;
+		domain_end_templates(s, d);
 	}
 	session->is_open = false;
 	s->open--;

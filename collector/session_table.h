@@ -48,7 +48,7 @@ struct domain {
 	size_t held_bytes;
 	unsigned held_count;
 	struct templates *templates;
-	size_t template_bytes;    /* part of sessions.template_bytes */
+	size_t template_bytes;    /* part of the session's and of all */
 	uint64_t swept_ns;        /* when old templates had to make room last */
 	unsigned learned;         /* of sessions.learned: known to the templates */
 	struct sequence sequence; /* of stream 0 */
@@ -75,12 +75,12 @@ struct session {
 	char exporter[256];
 	/* With a spool: */
 	struct watermark *mark;
-	uint64_t next_message;   /* number of the next after the preamble */
-	bool is_broken_off;      /* sessions_break_off() */
-	uint32_t preamble_left;  /* messages */
-	uint64_t lost_in_spool;  /* records, not yet counted with a domain */
-	size_t held_bytes;       /* of its domains */
-	struct domain **domains; /* by key */
+	uint64_t next_message;             /* number of the next after the preamble */
+	bool is_broken_off;                /* sessions_break_off() */
+	uint32_t preamble_left;            /* messages */
+	uint64_t lost_in_spool;            /* records, not yet counted with a domain */
+	size_t held_bytes, template_bytes; /* of its domains */
+	struct domain **domains;           /* by key */
 	unsigned domain_count;
 	struct domain
 	    *last;     /* most messages are of the same domain as the one before */
@@ -150,6 +150,8 @@ uint64_t domain_end_sequences(struct sessions *s, struct domain *d);
 void domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,
     struct template_counts *counts);
+/* No more templates: their memory is free. */
+void domain_end_templates(struct sessions *s, struct domain *d);
 /* A template set of ours, which the domain has whatever room there is. */
 void domain_add_templates(struct sessions *s, struct domain *d, struct cursor body);
 /* Templates of this session that came before have expired. */

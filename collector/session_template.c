@@ -8,7 +8,7 @@ static bool
 has_room_for_templates(
     const struct sessions *s, const struct session *session, size_t more)
 {
-	size_t most = s->settings.template_bytes, own = more;
+	size_t most = s->settings.template_bytes;
 
 	if (most == 0) {
 		most = SESSION_TEMPLATE_BYTES;
@@ -16,17 +16,27 @@ has_room_for_templates(
 	if (s->template_bytes + more <= most) {
 		return true;
 	}
-	for (unsigned i = 0; i < session->domain_count; i++) {
-		own += session->domains[i]->template_bytes;
-	}
-	return own <= most / s->settings.max_sessions;
+	return session->template_bytes + more <= most / s->settings.max_sessions;
 }
 
 static void
 count_bytes(struct sessions *s, struct domain *d)
 {
-	s->template_bytes += templates_bytes(d->templates) - d->template_bytes;
-	d->template_bytes = templates_bytes(d->templates);
+	size_t bytes = templates_bytes(d->templates);
+
+	s->template_bytes += bytes - d->template_bytes;
+	d->session->template_bytes += bytes - d->template_bytes;
+	d->template_bytes = bytes;
+}
+
+void
+domain_end_templates(struct sessions *s, struct domain *d)
+{
+	s->template_bytes -= d->template_bytes;
+	d->session->template_bytes -= d->template_bytes;
+	d->template_bytes = 0;
+	templates_free(d->templates);
+	d->templates = NULL;
 }
 
 void

@@ -111,6 +111,42 @@ options_sets_shorter_than_a_record_are_not_looked_into(void **state)
 	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 0);
 }
 
+/* One template in each of many domains, as far as there is room for them. */
+static uint64_t
+fill(struct stage *g, uint32_t session)
+{
+	for (uint32_t i = 0; i < 40; i++) {
+		SEND(g, session, 0, 100 * session + i, 2, PORTS(256));
+	}
+	g->templates = 0;
+	stage_counts(g);
+	return g->templates;
+}
+
+static void
+room_for_templates_is_shared_and_free_again_when_a_peer_is_gone(void **state)
+{
+	const struct sessions_settings s = {.max_sessions = 8,
+	    .max_domains = 400,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .template_bytes = 2048};
+	struct stage *g = *state;
+	uint64_t first, second, third;
+
+	stage_again(g, &s);
+	stage_open(g, 1, "tcp", "a:1");
+	first = fill(g, 1);
+	assert_true(first > 10 && first < 40);
+	stage_open(g, 2, "tcp", "b:1");
+	second = fill(g, 2);
+	assert_true(second > 0 && second <= first / 4);
+	sessions_close(g->sessions, 1, 99);
+	stage_open(g, 3, "tcp", "c:1");
+	third = fill(g, 3);
+	assert_true(third >= first - second);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -122,6 +158,7 @@ main(void)
 	    CASE(a_described_name_cannot_take_a_known_ones_place),
 	    CASE(templates_that_came_before_the_description_know_it_afterwards),
 	    CASE(options_sets_shorter_than_a_record_are_not_looked_into),
+	    CASE(room_for_templates_is_shared_and_free_again_when_a_peer_is_gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

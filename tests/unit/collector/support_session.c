@@ -30,6 +30,7 @@ stage_take_counts(const struct session_counts *c, void *data)
 	struct stage *g = data;
 
 	g->counts = *c;
+	g->templates += c->templates;
 	g->refused_domain += c->dropped[SESSION_REFUSED_DOMAIN];
 	snprintf(g->counted_exporter, sizeof g->counted_exporter, "%s", c->exporter);
 	snprintf(

@@ -22,8 +22,8 @@ struct stage {
 	char counted_exporter[64];
 	char counted_via[64]; /* "": none */
 	unsigned rows;
-	uint64_t refused_domain; /* of all rows */
-	uint64_t now_ns;         /* arrival of messages; 0: 77 */
+	uint64_t refused_domain, templates; /* of all rows */
+	uint64_t now_ns;                    /* arrival of messages; 0: 77 */
 	uint64_t template_lifetime_ns;
 };
 
