@@ -133,6 +133,22 @@ has_room(struct intern *s, size_t most)
 	return s->count * 2 < s->slot_count || grow_slots(s, s->slot_count * 2) == 0;
 }
 
+/* Where the text with this hash is, or would be. */
+static uint32_t
+find_slot(const struct intern *s, uint64_t hash, uint16_t raw_length)
+{
+	uint32_t at = (uint32_t)hash & (s->slot_count - 1);
+
+	while (s->slots[at] != 0) {
+		const struct entry *e = &s->entries[s->slots[at] - 1];
+		if (e->hash == hash && e->raw_length == raw_length) {
+			break;
+		}
+		at = (at + 1) & (s->slot_count - 1);
+	}
+	return at;
+}
+
 /* Texts are told apart by the 64-bit seeded hash of what came and, short of 64 KiB, its
  * length: nobody outside can make two texts meet, and chance will not. */
 static uint32_t
@@ -142,14 +158,11 @@ add(struct intern *s, const void *bytes, size_t length, size_t most)
 	uint64_t seed = length > INTERN_MAX && most > INTERN_MAX ? ~s->seed : s->seed;
 	uint64_t hash = hash_bytes(bytes, length, seed);
 	uint16_t raw_length = length < 0xffff ? (uint16_t)length : 0xffff;
-	uint32_t at = (uint32_t)hash & (s->slot_count - 1);
+	uint32_t at = find_slot(s, hash, raw_length);
 	struct entry *e;
 
-	for (; s->slots[at] != 0; at = (at + 1) & (s->slot_count - 1)) {
-		e = &s->entries[s->slots[at] - 1];
-		if (e->hash == hash && e->raw_length == raw_length) {
-			return s->slots[at] - 1;
-		}
+	if (s->slots[at] != 0) {
+		return s->slots[at] - 1;
 	}
 	if (!has_room(s, most)) {
 		return 0;
@@ -160,10 +173,8 @@ add(struct intern *s, const void *bytes, size_t length, size_t most)
 	e->length = (uint16_t)clean(bytes, length, most, s->arena + s->used);
 	s->arena[s->used + e->length] = '\0';
 	s->used += e->length + 1u;
-	for (at = (uint32_t)hash & (s->slot_count - 1); s->slots[at] != 0;) {
-		at = (at + 1) & (s->slot_count - 1);
-	}
-	s->slots[at] = ++s->count;
+	/* There may be more slots than before. */
+	s->slots[find_slot(s, hash, raw_length)] = ++s->count;
 	return s->count - 1;
 }
 
@@ -209,6 +220,43 @@ intern_clear(struct intern *s)
 	s->count = 0;
 	memset(s->slots, 0, s->slot_count * sizeof *s->slots);
 	intern_add(s, "", 0);
+}
+
+/* A text that lies in the arena, in or behind the place where the next one goes. */
+static uint32_t
+add_again(struct intern *s, const struct entry *old)
+{
+	char *text = s->arena + old->offset;
+	uint64_t hash = hash_bytes(text, old->length, s->seed);
+	uint32_t at = find_slot(s, hash, old->length);
+
+	if (s->slots[at] == 0) {
+		s->entries[s->count] = (struct entry){.offset = (uint32_t)s->used,
+		    .length = old->length,
+		    .raw_length = old->length,
+		    .hash = hash};
+		memmove(s->arena + s->used, text, old->length + 1u);
+		s->used += old->length + 1u;
+		s->slots[at] = ++s->count;
+	}
+	return s->slots[at] - 1;
+}
+
+void
+intern_keep(struct intern *s, uint32_t *marks)
+{
+	uint32_t count = s->count;
+
+	marks[0] = 1; /* "" is always there */
+	s->used = 0;
+	s->count = 0;
+	memset(s->slots, 0, s->slot_count * sizeof *s->slots);
+	for (uint32_t i = 0; i < count; i++) {
+		struct entry old = s->entries[i];
+		if (marks[i] != 0) {
+			marks[i] = add_again(s, &old);
+		}
+	}
 }
 
 static int

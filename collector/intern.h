@@ -25,6 +25,10 @@ const char *intern_text(const struct intern *s, uint32_t id, size_t *ret_length)
 uint32_t intern_count(const struct intern *s);
 size_t intern_bytes(const struct intern *s);
 void intern_clear(struct intern *s);
+/* Clears all but the texts whose numbers are marked: marks, intern_count() entries, has
+ * their new numbers afterwards.  As if they had been added to an empty one in this
+ * order. */
+void intern_keep(struct intern *s, uint32_t *marks);
 /* ret[id] is the place of id among all texts in byte order; ret has intern_count()
  * entries. */
 int intern_ranks(const struct intern *s, uint32_t *ret);

@@ -324,6 +324,12 @@ statement_bind_text(struct statement *s, int i, const char *text)
 }
 
 int
+statement_bind_blob(struct statement *s, int i, const void *bytes, size_t n)
+{
+	return bound(sqlite3_bind_blob64(s->handle, i, bytes, n, SQLITE_STATIC));
+}
+
+int
 statement_bind_i64(struct statement *s, int i, int64_t v)
 {
 	return bound(sqlite3_bind_int64(s->handle, i, v));
@@ -408,6 +414,12 @@ statement_text(const struct statement *s, int i)
 {
 	const unsigned char *text = sqlite3_column_text(s->handle, i);
 	return text != NULL ? (const char *)text : "";
+}
+
+const uint8_t *
+statement_blob(const struct statement *s, int i)
+{
+	return sqlite3_column_blob(s->handle, i);
 }
 
 size_t

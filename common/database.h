@@ -35,6 +35,8 @@ int statement_new(
 void statement_free(struct statement *s);
 /* Parameters count from 1; text is copied. */
 int statement_bind_text(struct statement *s, int i, const char *text);
+/* Borrowed until the statement is reset, bound anew or freed. */
+int statement_bind_blob(struct statement *s, int i, const void *bytes, size_t n);
 int statement_bind_i64(struct statement *s, int i, int64_t v);
 int statement_bind_f64(struct statement *s, int i, double v);
 int statement_bind_null(struct statement *s, int i);
@@ -49,8 +51,10 @@ enum database_type statement_type(const struct statement *s, int i);
 int64_t statement_i64(const struct statement *s, int i);
 double statement_f64(const struct statement *s, int i);
 const char *statement_text(
-    const struct statement *s, int i);                     /* "" for NULL; until step */
-size_t statement_length(const struct statement *s, int i); /* bytes of that text */
+    const struct statement *s, int i); /* "" for NULL; until step */
+const uint8_t *statement_blob(
+    const struct statement *s, int i); /* NULL for none; until step */
+size_t statement_length(const struct statement *s, int i); /* bytes of either */
 
 /* SQL functions for addresses in queries: registers ip_in_prefix(text, prefix) -> 0/1
  * and ip_order(text) -> blob that sorts as the address does (NULL for non-addresses).

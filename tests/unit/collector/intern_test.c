@@ -110,6 +110,31 @@ ranks_are_the_order_of_bytes(void **state)
 	intern_free(s);
 }
 
+static void
+marked_texts_are_kept_as_if_they_were_new(void **state)
+{
+	struct intern *s = intern_new();
+	uint32_t marks[5] = {0};
+
+	(void)state;
+	intern_add(s, "a", 1);
+	intern_add(s, "b", 1);
+	intern_add(s, "c\xff", 2);
+	intern_add(s, "c?", 2);
+	marks[2] = marks[3] = marks[4] = 1;
+	intern_keep(s, marks);
+	assert_int_equal(intern_count(s), 3);
+	assert_int_equal(marks[2], 1);
+	assert_int_equal(marks[3], 2);
+	assert_int_equal(marks[4], 2);
+	assert_string_equal(intern_text(s, 0, NULL), "");
+	assert_string_equal(intern_text(s, 1, NULL), "b");
+	assert_string_equal(intern_text(s, 2, NULL), "c?");
+	assert_int_equal(intern_add(s, "b", 1), 1);
+	assert_int_equal(intern_add(s, "a", 1), 3);
+	intern_free(s);
+}
+
 int
 main(void)
 {
@@ -119,6 +144,7 @@ main(void)
 	    cmocka_unit_test(long_texts_are_cut_between_characters),
 	    cmocka_unit_test(texts_of_the_collector_may_be_long),
 	    cmocka_unit_test(ranks_are_the_order_of_bytes),
+	    cmocka_unit_test(marked_texts_are_kept_as_if_they_were_new),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
