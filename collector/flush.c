@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "collector/store_state.h"
+#include "collector/store_waiting.h"
 #include "collector/tables.h"
 #include "collector/writer.h"
 
@@ -235,6 +236,9 @@ flush_main(struct flush *f, bool finished, struct err *e)
 			rc = flush_upsert(f, t->tables[i], e);
 		}
 	}
+	if (rc == 0 && tables_stitches(t)) {
+		rc = store_waiting_write(d, t, f->source, e);
+	}
 	if (rc == 0) {
 		rc = write_catalog(f, finished, e);
 	}
@@ -267,8 +271,9 @@ finish_tables(struct tables *t)
 	}
 }
 
+/* marks: as many as there are texts; NULL where nothing waits. */
 static void
-clear_tables(struct tables *t)
+clear_tables(struct tables *t, uint32_t *marks)
 {
 	for (unsigned i = 0; i < t->table_count; i++) {
 		reduce_clear(t->tables[i]->reduce);
@@ -276,7 +281,11 @@ clear_tables(struct tables *t)
 			derive_written(t->tables[i], t->derives[i]);
 		}
 	}
-	intern_clear(t->intern);
+	if (marks != NULL) {
+		tables_stitch_keep_texts(t, marks);
+	} else {
+		intern_clear(t->intern);
+	}
 }
 
 int
@@ -285,9 +294,16 @@ tables_flush(struct tables *t, struct store *s, const struct source_id *source,
 {
 	struct flush f = {
 	    .tables = t, .store = s, .source = source, .position = position};
+	uint32_t *marks = NULL;
 	int rc = 0;
 
-	tables_stitch_finish(t);
+	/* Nothing may fail once all is written. */
+	if (tables_stitch_waiting(t) > 0) {
+		marks = calloc(intern_count(t->intern), sizeof *marks);
+		if (marks == NULL) {
+			return err_set(e, -ENOMEM, "no memory");
+		}
+	}
 	finish_tables(t);
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
 		if (t->tables[i]->schema->partition == PARTITION_DAY) {
@@ -298,11 +314,11 @@ tables_flush(struct tables *t, struct store *s, const struct source_id *source,
 		rc = flush_main(&f, finished, e);
 	}
 	free(f.files);
-	if (rc < 0) {
-		return rc;
+	if (rc == 0) {
+		clear_tables(t, marks);
+		t->counts.flushes++;
+		t->counts.rows_written += f.rows;
 	}
-	clear_tables(t);
-	t->counts.flushes++;
-	t->counts.rows_written += f.rows;
-	return 0;
+	free(marks);
+	return rc;
 }

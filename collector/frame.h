@@ -15,7 +15,9 @@ enum frame_kind {
 	FRAME_CLOSE,    /* the session ended; payload: reason as text, "" in order */
 	FRAME_REFUSED,  /* a peer was refused before it had a session; payload: text
 			   lines  peer, transport, reason */
-	FRAME_TICK,     /* time passed without messages: flushes may be due */
+	FRAME_TICK,     /* time passed without messages: flushes may be due.  Payload:
+			   "", or a word where the source ends, for now or for good:
+			   what waits does so no more */
 	FRAME_PAD,      /* fills a block; never handed on */
 };
 

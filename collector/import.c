@@ -175,6 +175,21 @@ is_capture(const uint8_t magic[static MAGIC_BYTES])
 	return false;
 }
 
+/* Nothing of this file ever comes behind this, which no message's place is. */
+static int
+end(struct import *m, struct err *e)
+{
+	static const char word[] = "end";
+	const uint64_t position = process_position(m->process);
+	const struct frame f = {.kind = FRAME_TICK,
+	    .position = position,
+	    .end = position + sizeof word - 1,
+	    .payload = (const uint8_t *)word,
+	    .length = sizeof word - 1};
+
+	return process_frame(m->process, &f, e);
+}
+
 static int
 run(struct import *m, bool from_capture, struct err *e)
 {
@@ -186,6 +201,11 @@ run(struct import *m, bool from_capture, struct err *e)
 		return rc;
 	}
 	rc = from_capture ? import_capture(m, e) : import_messages(m, e);
+	if (rc == 0) {
+		rc = end(m, e);
+	} else if (rc == -EPROTO) { /* damaged: it will be so the next time */
+		(void)end(m, &trouble);
+	}
 	/* A file that breaks off: what came before is kept. */
 	flushed = process_flush(m->process, rc == 0, &trouble);
 	if (flushed < 0 && rc == 0) {

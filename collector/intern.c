@@ -227,7 +227,8 @@ static uint32_t
 add_again(struct intern *s, const struct entry *old)
 {
 	char *text = s->arena + old->offset;
-	uint64_t hash = hash_bytes(text, old->length, s->seed);
+	uint64_t seed = old->length > INTERN_MAX ? ~s->seed : s->seed;
+	uint64_t hash = hash_bytes(text, old->length, seed);
 	uint32_t at = find_slot(s, hash, old->length);
 
 	if (s->slots[at] == 0) {

@@ -27,7 +27,7 @@ size_t intern_bytes(const struct intern *s);
 void intern_clear(struct intern *s);
 /* Clears all but the texts whose numbers are marked: marks, intern_count() entries, has
  * their new numbers afterwards.  As if they had been added to an empty one in this
- * order. */
+ * order, by intern_add_long(). */
 void intern_keep(struct intern *s, uint32_t *marks);
 /* ret[id] is the place of id among all texts in byte order; ret has intern_count()
  * entries. */

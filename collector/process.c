@@ -85,6 +85,12 @@ process_complete(const struct process *p)
 	return p->complete;
 }
 
+uint64_t
+process_position(const struct process *p)
+{
+	return p->position;
+}
+
 const struct watermarks *
 process_watermarks(const struct process *p)
 {
@@ -300,6 +306,9 @@ pass_message(
 		}
 		return rc < 0 ? rc : 0;
 	}
+	if (p->is_counting) {
+		tables_pass_time(p->tables, f->arrival_ns);
+	}
 	sessions_message(
 	    p->sessions, f->session, f->stream, bytes, length, f->arrival_ns, position);
 	if (p->quarantine != NULL) {
@@ -419,6 +428,30 @@ is_due(const struct process *p, bool is_idle)
 		   p->now_ns - p->held_ns >= p->settings.flush_interval_ns);
 }
 
+/* A tick that the source has, not only the loop, ends what waits too long for its other
+ * direction, or all of it when the source ends for now.  Then it is a place where a
+ * flush may end like any other. */
+static int
+pass_tick(struct process *p, const struct frame *f, struct err *e)
+{
+	bool any;
+	int rc;
+
+	if (f->end <= p->complete) {
+		return 0;
+	}
+	any = f->length > 0 ? tables_release(p->tables)
+			    : tables_pass_time(p->tables, f->arrival_ns);
+	if (!any) {
+		return 0;
+	}
+	if (p->journal != NULL) {
+		save_state(p, f);
+	}
+	rc = set_counting(p, f->end, f->end, e);
+	return rc < 0 ? rc : move_to(p, f->end, e);
+}
+
 int
 process_frame(struct process *p, const struct frame *f, struct err *e)
 {
@@ -437,11 +470,11 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 			return rc;
 		}
 	}
-	if (f->kind == FRAME_TICK) {
-		return 0;
-	}
 	if (f->is_after_gap) {
 		sessions_break_off(p->sessions);
+	}
+	if (f->kind == FRAME_TICK) {
+		return pass_tick(p, f, e);
 	}
 	if (p->journal != NULL) {
 		save_state(p, f);

@@ -58,6 +58,8 @@ void process_adopt(struct process *p);
 void process_give_up(struct process *p);
 /* Up to here the source is stored. */
 uint64_t process_complete(const struct process *p);
+/* Up to here it was handled. */
+uint64_t process_position(const struct process *p);
 /* How far the journal holds each exporter's spool, up to the last frame handled. */
 const struct watermarks *process_watermarks(const struct process *p);
 void process_counts(const struct process *p, struct process_counts *ret);

@@ -14,6 +14,11 @@ process_resume(struct process *p, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
+	rc = tables_resume(p->tables, p->store, &p->source,
+	    p->complete > 0 && p->pending > p->complete, e);
+	if (rc < 0) {
+		return rc;
+	}
 	sessions_set_counting(p->sessions, p->complete == 0);
 	p->is_counting = p->complete == 0;
 	return 0;

@@ -513,7 +513,10 @@ reception_stop(struct listener *l)
 	while (l->stuck.first != NULL) {
 		take_leave(l, l->stuck.first, due);
 	}
-	reception_wait_unstuck(l, due);
+	/* Without this word what waits for its other direction does so in the store. */
+	if (reception_wait_unstuck(l, due)) {
+		intake_put(&l->intake, FRAME_TICK, 0, "stop", 4);
+	}
 	rc = intake_sync(&l->intake);
 	answer_ended(l, rc, true);
 	if (rc == -EAGAIN) {

@@ -5,56 +5,14 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "collector/layout_state.h"
+#include "collector/stitch_state.h"
 #include "common/clock.h"
 #include "common/hash.h"
 
-#define NONE           UINT32_MAX
 #define MAX_CANDIDATES 64 /* the latest of one key that are looked at */
 #define NS_PER_MS      1000000
 #define ICMP           1
 #define ICMPV6         58
-
-enum kind { KIND_PLAIN, KIND_REQUEST, KIND_REPLY };
-
-/* The lower end first; everything is compared as bytes, so no padding. */
-struct key {
-	struct address ends[2];
-	int64_t exporter, domain;
-	uint32_t ports[2];
-	uint16_t protocol;
-	uint16_t is_flipped; /* the source is ends[1] */
-	uint32_t kind;
-};
-
-struct waiting {
-	uint32_t next, previous; /* of its bucket, the latest first */
-	uint32_t older, newer;
-	uint64_t hash;
-	struct key key;
-	int64_t start, filed, place;
-	struct layout_nulls nulls;
-	uint8_t row[]; /* as in a batch, a row long */
-};
-
-struct stitch {
-	const struct layout *layout;
-	struct stitch_settings settings;
-	stitch_each each;
-	void *data;
-	struct stitch_counts counts;
-	uint8_t *pool;
-	size_t stride, mapped;
-	uint32_t *buckets;
-	size_t bucket_bytes;
-	unsigned bucket_bits;
-	uint32_t used, free; /* entries never touched begin at used */
-	uint32_t oldest, newest, waiting;
-	/* What goes out: rows with the same NULL fields. */
-	struct batch out;
-	struct layout_nulls out_nulls;
-	int64_t filed[BATCH_ROWS], places[BATCH_ROWS];
-};
 
 static int
 declare(struct layout *l, const char *name, int *ret, struct err *e)
@@ -97,12 +55,6 @@ stitch_declare(struct layout *l, struct err *e)
 	return rc < 0 ? rc : declare(l, "protocolIdentifier", &l->protocol, e);
 }
 
-static size_t
-row_bytes(const struct layout *l)
-{
-	return l->bytes / BATCH_ROWS;
-}
-
 static void *
 map(size_t bytes)
 {
@@ -124,8 +76,8 @@ stitch_new(const struct layout *l, const struct stitch_settings *settings,
 	s->settings = *settings;
 	s->each = each;
 	s->data = data;
-	s->oldest = s->newest = s->free = NONE;
-	s->stride = (sizeof(struct waiting) + row_bytes(l) + 7) / 8 * 8;
+	s->oldest = s->newest = s->free = STITCH_NONE;
+	s->stride = (sizeof(struct stitch_waiting) + stitch_row_bytes(l) + 7) / 8 * 8;
 	s->mapped = s->stride * (settings->max_waiting + 1);
 	for (s->bucket_bits = 4;
 	     (uint64_t)1 << s->bucket_bits < settings->max_waiting &&
@@ -159,36 +111,10 @@ stitch_free(struct stitch *s)
 	free(s);
 }
 
-static struct waiting *
-at(const struct stitch *s, uint32_t i)
-{
-	return (struct waiting *)(void *)(s->pool + i * s->stride);
-}
-
-static int64_t
-number(const struct layout *l, const uint8_t *row, int field)
-{
-	int64_t v;
-	memcpy(&v, row + l->fields[field].offset / BATCH_ROWS, sizeof v);
-	return v;
-}
-
-static void
-set_number(const struct layout *l, uint8_t *row, int field, int64_t v)
-{
-	memcpy(row + l->fields[field].offset / BATCH_ROWS, &v, sizeof v);
-}
-
-static size_t
-width(const struct layout_field *f)
-{
-	return f->kind == KIND_ADDRESS ? sizeof(struct address) : 8;
-}
-
 /* Which of a request and its reply an ICMP row is; the request's type stands for both.
  */
 static bool
-learn_icmp(struct key *k, unsigned type)
+learn_icmp(struct stitch_key *k, unsigned type)
 {
 	static const uint8_t v4[][2] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}};
 	static const uint8_t v6[][2] = {{128, 129}, {139, 140}};
@@ -207,16 +133,16 @@ learn_icmp(struct key *k, unsigned type)
 	return false;
 }
 
-/* What tells the partners of a row; false: it can have none. */
-static bool
-make_key(const struct stitch *s, const struct waiting *w, struct key *ret)
+bool
+stitch_make_key(
+    const struct stitch *s, const struct stitch_waiting *w, struct stitch_key *ret)
 {
 	const struct layout *l = s->layout;
 	struct address ends[2];
 	uint32_t ports[2] = {0, 0};
 	int order;
 
-	*ret = (struct key){.kind = KIND_PLAIN};
+	*ret = (struct stitch_key){.kind = KIND_PLAIN};
 	if (l->start < 0 || nulls_has(&w->nulls, l->start)) {
 		return false;
 	}
@@ -227,11 +153,11 @@ make_key(const struct stitch *s, const struct waiting *w, struct key *ret)
 		memcpy(&ends[i], w->row + l->fields[l->ends[i]].offset / BATCH_ROWS,
 		    sizeof ends[i]);
 		if (!nulls_has(&w->nulls, l->ports[i])) {
-			ports[i] = (uint32_t)number(l, w->row, l->ports[i]);
+			ports[i] = (uint32_t)stitch_number(l, w->row, l->ports[i]);
 		}
 	}
 	if (!nulls_has(&w->nulls, l->protocol)) {
-		ret->protocol = (uint16_t)number(l, w->row, l->protocol);
+		ret->protocol = (uint16_t)stitch_number(l, w->row, l->protocol);
 	}
 	order = memcmp(&ends[0], &ends[1], sizeof ends[0]);
 	if (ret->protocol == ICMP || ret->protocol == ICMPV6) {
@@ -250,7 +176,7 @@ make_key(const struct stitch *s, const struct waiting *w, struct key *ret)
 }
 
 static uint64_t
-key_hash(const struct stitch *s, const struct key *k)
+key_hash(const struct stitch *s, const struct stitch_key *k)
 {
 	return hash_bytes(k, sizeof *k, s->settings.seed);
 }
@@ -261,14 +187,14 @@ bucket_of(const struct stitch *s, uint64_t hash)
 	return &s->buckets[hash >> (64 - s->bucket_bits)];
 }
 
-/* The other direction's row that waits and starts nearest to this one, or NONE.  Rows
- * of one key lie in the order they came, whatever the seed. */
+/* The other direction's row that waits and starts nearest to this one, or STITCH_NONE.
+ * Rows of one key lie in the order they came, whatever the seed. */
 static uint32_t
-find_partner(const struct stitch *s, const struct waiting *w)
+find_partner(const struct stitch *s, const struct stitch_waiting *w)
 {
-	struct key k = w->key;
+	struct stitch_key k = w->key;
 	uint64_t hash, nearest = UINT64_MAX;
-	uint32_t found = NONE;
+	uint32_t found = STITCH_NONE;
 	unsigned looked = 0;
 
 	k.is_flipped = !k.is_flipped;
@@ -277,8 +203,8 @@ find_partner(const struct stitch *s, const struct waiting *w)
 					: KIND_PLAIN;
 	hash = key_hash(s, &k);
 	for (uint32_t i = *bucket_of(s, hash); i != 0 && looked < MAX_CANDIDATES;
-	     i = at(s, i - 1)->next) {
-		const struct waiting *c = at(s, i - 1);
+	     i = stitch_at(s, i - 1)->next) {
+		const struct stitch_waiting *c = stitch_at(s, i - 1);
 		uint64_t apart;
 		if (c->hash != hash || memcmp(&c->key, &k, sizeof k) != 0) {
 			continue;
@@ -298,41 +224,24 @@ find_partner(const struct stitch *s, const struct waiting *w)
 static void
 unlink_waiting(struct stitch *s, uint32_t i)
 {
-	struct waiting *w = at(s, i);
+	struct stitch_waiting *w = stitch_at(s, i);
 
-	*(w->previous != 0 ? &at(s, w->previous - 1)->next : bucket_of(s, w->hash)) =
-	    w->next;
+	*(w->previous != 0 ? &stitch_at(s, w->previous - 1)->next
+			   : bucket_of(s, w->hash)) = w->next;
 	if (w->next != 0) {
-		at(s, w->next - 1)->previous = w->previous;
+		stitch_at(s, w->next - 1)->previous = w->previous;
 	}
-	*(w->older != NONE ? &at(s, w->older)->newer : &s->oldest) = w->newer;
-	*(w->newer != NONE ? &at(s, w->newer)->older : &s->newest) = w->older;
+	*(w->older != STITCH_NONE ? &stitch_at(s, w->older)->newer : &s->oldest) =
+	    w->newer;
+	*(w->newer != STITCH_NONE ? &stitch_at(s, w->newer)->older : &s->newest) =
+	    w->older;
 	w->next = s->free;
 	s->free = i;
 	s->waiting--;
 }
 
-static void
-link_waiting(struct stitch *s, uint32_t i)
-{
-	struct waiting *w = at(s, i);
-	uint32_t *bucket = bucket_of(s, w->hash);
-
-	w->previous = 0;
-	w->next = *bucket;
-	if (*bucket != 0) {
-		at(s, *bucket - 1)->previous = i + 1;
-	}
-	*bucket = i + 1;
-	w->newer = NONE;
-	w->older = s->newest;
-	*(s->newest != NONE ? &at(s, s->newest)->newer : &s->oldest) = i;
-	s->newest = i;
-	s->waiting++;
-}
-
-static void
-send(struct stitch *s)
+void
+stitch_send(struct stitch *s)
 {
 	struct table_moment m = {
 	    .filed_ns = s->filed, .is_filed = true, .places = s->places};
@@ -345,19 +254,19 @@ send(struct stitch *s)
 }
 
 static void
-put_out(struct stitch *s, const struct waiting *w)
+put_out(struct stitch *s, const struct stitch_waiting *w)
 {
 	const struct layout *l = s->layout;
 	unsigned n;
 
 	if (s->out.count == BATCH_ROWS ||
 	    memcmp(&s->out_nulls, &w->nulls, sizeof w->nulls) != 0) {
-		send(s);
+		stitch_send(s);
 		s->out_nulls = w->nulls;
 	}
 	n = s->out.count++;
 	for (unsigned i = 0; i < l->count; i++) {
-		size_t bytes = width(&l->fields[i]);
+		size_t bytes = stitch_width(&l->fields[i]);
 		memcpy(s->out.columns + l->fields[i].offset + n * bytes,
 		    w->row + l->fields[i].offset / BATCH_ROWS, bytes);
 	}
@@ -368,7 +277,7 @@ put_out(struct stitch *s, const struct waiting *w)
 
 /* Whether a is the initiator of a flow with b. */
 static bool
-initiates(const struct waiting *a, const struct waiting *b)
+initiates(const struct stitch_waiting *a, const struct stitch_waiting *b)
 {
 	uint32_t own, other;
 
@@ -384,12 +293,12 @@ initiates(const struct waiting *a, const struct waiting *b)
 }
 
 static void
-copy_field(const struct layout *l, struct waiting *to, int field,
-    const struct waiting *from, int from_field)
+copy_field(const struct layout *l, struct stitch_waiting *to, int field,
+    const struct stitch_waiting *from, int from_field)
 {
 	memcpy(to->row + l->fields[field].offset / BATCH_ROWS,
 	    from->row + l->fields[from_field].offset / BATCH_ROWS,
-	    width(&l->fields[field]));
+	    stitch_width(&l->fields[field]));
 	to->nulls.words[field / 64] &= ~((uint64_t)1 << (field % 64));
 	if (nulls_has(&from->nulls, from_field)) {
 		nulls_set(&to->nulls, field);
@@ -405,23 +314,24 @@ is_reverse(const struct layout_field *f)
 
 /* The greater number, of those that are there. */
 static void
-take_greater(
-    const struct layout *l, struct waiting *to, const struct waiting *from, int field)
+take_greater(const struct layout *l, struct stitch_waiting *to,
+    const struct stitch_waiting *from, int field)
 {
 	if (!nulls_has(&from->nulls, field) &&
-	    (nulls_has(&to->nulls, field) ||
-		number(l, from->row, field) > number(l, to->row, field))) {
+	    (nulls_has(&to->nulls, field) || stitch_number(l, from->row, field) >
+						 stitch_number(l, to->row, field))) {
 		copy_field(l, to, field, from, field);
 	}
 }
 
 /* From the first start to the last end; what ended last says why. */
 static void
-join_times(const struct layout *l, struct waiting *to, const struct waiting *from)
+join_times(const struct layout *l, struct stitch_waiting *to,
+    const struct stitch_waiting *from)
 {
 	if (l->end >= 0 && l->end_reason >= 0 && !nulls_has(&from->nulls, l->end) &&
-	    (nulls_has(&to->nulls, l->end) ||
-		number(l, from->row, l->end) > number(l, to->row, l->end))) {
+	    (nulls_has(&to->nulls, l->end) || stitch_number(l, from->row, l->end) >
+						  stitch_number(l, to->row, l->end))) {
 		copy_field(l, to, l->end_reason, from, l->end_reason);
 	}
 	if (l->end >= 0) {
@@ -436,7 +346,8 @@ join_times(const struct layout *l, struct waiting *to, const struct waiting *fro
 
 /* Makes the initiator's row a biflow with the responder's. */
 static void
-join(const struct layout *l, struct waiting *to, const struct waiting *from)
+join(const struct layout *l, struct stitch_waiting *to,
+    const struct stitch_waiting *from)
 {
 	join_times(l, to, from);
 	for (unsigned i = 0; i < l->count; i++) {
@@ -447,92 +358,143 @@ join(const struct layout *l, struct waiting *to, const struct waiting *from)
 			take_greater(l, to, from, (int)i);
 		} else if (f->source == SOURCE_DURATION && l->end >= 0 &&
 			   !nulls_has(&to->nulls, l->end)) {
-			int64_t span = number(l, to->row, l->end) - to->start;
-			set_number(l, to->row, (int)i, span > 0 ? span / NS_PER_MS : 0);
+			int64_t span = stitch_number(l, to->row, l->end) - to->start;
+			stitch_set_number(
+			    l, to->row, (int)i, span > 0 ? span / NS_PER_MS : 0);
 		} else if (f->source == SOURCE_DURATION) {
 			take_greater(l, to, from, (int)i);
 		}
 	}
 }
 
-/* There is one entry more than may wait. */
-static uint32_t
-take_entry(struct stitch *s)
+uint32_t
+stitch_take_entry(struct stitch *s)
 {
 	uint32_t i = s->free;
 
-	if (i == NONE) {
+	if (i == STITCH_NONE) {
 		return s->used++;
 	}
-	s->free = at(s, i)->next;
+	s->free = stitch_at(s, i)->next;
 	return i;
 }
 
-static void
-evict(struct stitch *s)
+void
+stitch_give_back(struct stitch *s, uint32_t i)
 {
-	put_out(s, at(s, s->oldest));
+	stitch_at(s, i)->next = s->free;
+	s->free = i;
+}
+
+void
+stitch_put_alone(struct stitch *s, uint32_t i)
+{
+	put_out(s, stitch_at(s, i));
+	stitch_give_back(s, i);
+}
+
+/* The row that waits longest does so no more. */
+static void
+release(struct stitch *s, uint64_t *count)
+{
+	put_out(s, stitch_at(s, s->oldest));
 	unlink_waiting(s, s->oldest);
-	s->counts.evicted++;
+	++*count;
 }
 
 static void
-give_back(struct stitch *s, uint32_t i)
+append(struct stitch *s, uint32_t i)
 {
-	at(s, i)->next = s->free;
-	s->free = i;
+	struct stitch_waiting *w = stitch_at(s, i);
+	uint32_t *bucket;
+
+	w->hash = key_hash(s, &w->key);
+	bucket = bucket_of(s, w->hash);
+	w->previous = 0;
+	w->next = *bucket;
+	if (*bucket != 0) {
+		stitch_at(s, *bucket - 1)->previous = i + 1;
+	}
+	*bucket = i + 1;
+	w->newer = STITCH_NONE;
+	w->older = s->newest;
+	*(s->newest != STITCH_NONE ? &stitch_at(s, s->newest)->newer : &s->oldest) = i;
+	s->newest = i;
+	s->waiting++;
+}
+
+void
+stitch_link(struct stitch *s, uint32_t i)
+{
+	if (s->waiting == s->settings.max_waiting) {
+		release(s, &s->counts.evicted);
+	}
+	append(s, i);
+}
+
+void
+stitch_relink(struct stitch *s)
+{
+	uint32_t next = s->oldest;
+
+	for (uint32_t i = next; i != STITCH_NONE; i = stitch_at(s, i)->newer) {
+		*bucket_of(s, stitch_at(s, i)->hash) = 0;
+	}
+	s->oldest = s->newest = STITCH_NONE;
+	s->waiting = 0;
+	while (next != STITCH_NONE) {
+		uint32_t i = next;
+		next = stitch_at(s, i)->newer;
+		append(s, i);
+	}
 }
 
 static void
 read_row(const struct stitch *s, const struct batch *b, const struct table_moment *m,
-    unsigned group, unsigned row, struct waiting *w)
+    unsigned group, unsigned row, struct stitch_waiting *w)
 {
 	const struct layout *l = s->layout;
 
 	w->nulls = *b->nulls[group];
 	for (unsigned i = 0; i < l->count; i++) {
-		size_t bytes = width(&l->fields[i]);
+		size_t bytes = stitch_width(&l->fields[i]);
 		memcpy(w->row + l->fields[i].offset / BATCH_ROWS,
 		    b->columns + l->fields[i].offset + row * bytes, bytes);
 	}
 	w->filed = m->filed_ns[row];
 	w->place = m->place + row;
-	w->start = l->start >= 0 ? number(l, w->row, l->start) : 0;
+	w->arrival = s->now_ns;
+	w->start = l->start >= 0 ? stitch_number(l, w->row, l->start) : 0;
 }
 
 static void
 add_row(struct stitch *s, uint32_t i, const struct batch *b)
 {
-	struct waiting *w = at(s, i);
+	struct stitch_waiting *w = stitch_at(s, i);
 	uint32_t k;
 
-	if (!make_key(s, w, &w->key)) {
-		put_out(s, w);
-		give_back(s, i);
+	if (!stitch_make_key(s, w, &w->key)) {
+		stitch_put_alone(s, i);
 		return;
 	}
 	w->key.exporter = b->exporter;
 	w->key.domain = b->domain;
 	s->counts.rows++;
 	k = find_partner(s, w);
-	if (k == NONE) {
-		if (s->waiting == s->settings.max_waiting) {
-			evict(s);
-		}
-		w->hash = key_hash(s, &w->key);
-		link_waiting(s, i);
+	if (k == STITCH_NONE) {
+		stitch_link(s, i);
 		return;
 	}
 	s->counts.pairs++;
-	if (initiates(w, at(s, k))) {
-		join(s->layout, w, at(s, k));
+	if (initiates(w, stitch_at(s, k))) {
+		join(s->layout, w, stitch_at(s, k));
 		put_out(s, w);
 	} else {
-		join(s->layout, at(s, k), w);
-		put_out(s, at(s, k));
+		join(s->layout, stitch_at(s, k), w);
+		put_out(s, stitch_at(s, k));
 	}
 	unlink_waiting(s, k);
-	give_back(s, i);
+	stitch_give_back(s, i);
 }
 
 void
@@ -540,24 +502,65 @@ stitch_add(struct stitch *s, const struct batch *b, const struct table_moment *m
 {
 	for (unsigned group = 0; group < 2; group++) {
 		for (unsigned n = 0; n < b->row_count[group]; n++) {
-			uint32_t i = take_entry(s);
-			read_row(s, b, m, group, b->rows[group][n], at(s, i));
+			uint32_t i = stitch_take_entry(s);
+			read_row(s, b, m, group, b->rows[group][n], stitch_at(s, i));
 			add_row(s, i, b);
 		}
 	}
-	send(s);
+	stitch_send(s);
+}
+
+/* A clock that was set back makes nothing wait for much longer. */
+static bool
+is_over(const struct stitch *s)
+{
+	uint64_t arrival;
+
+	if (s->oldest == STITCH_NONE) {
+		return false;
+	}
+	arrival = stitch_at(s, s->oldest)->arrival;
+	return (arrival > s->now_ns ? arrival - s->now_ns : s->now_ns - arrival) >
+	       s->settings.window_ns;
+}
+
+bool
+stitch_pass(struct stitch *s, uint64_t now_ns)
+{
+	uint32_t before = s->waiting;
+
+	s->now_ns = now_ns;
+	while (is_over(s)) {
+		release(s, &s->counts.alone);
+	}
+	stitch_send(s);
+	return s->waiting != before;
 }
 
 void
 stitch_finish(struct stitch *s)
 {
-	while (s->oldest != NONE) {
-		uint32_t i = s->oldest;
-		put_out(s, at(s, i));
-		s->counts.alone++;
-		unlink_waiting(s, i);
+	while (s->oldest != STITCH_NONE) {
+		release(s, &s->counts.alone);
 	}
-	send(s);
+	stitch_send(s);
+}
+
+void
+stitch_evict(struct stitch *s)
+{
+	while (s->oldest != STITCH_NONE) {
+		release(s, &s->counts.evicted);
+	}
+	stitch_send(s);
+}
+
+void
+stitch_forget(struct stitch *s)
+{
+	while (s->oldest != STITCH_NONE) {
+		unlink_waiting(s, s->oldest);
+	}
 }
 
 uint64_t
@@ -570,4 +573,5 @@ void
 stitch_counts(const struct stitch *s, struct stitch_counts *ret)
 {
 	*ret = s->counts;
+	ret->waiting = s->waiting;
 }

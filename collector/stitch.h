@@ -8,8 +8,10 @@
  * the responder's, then the lower address the initiator's.  ICMP and ICMPv6 pair
  * requests with their replies, the request's sender is the initiator.
  *
- * Nothing waits longer than until the next flush: what is stored up to a position is a
- * function of the records up to there, so a replay stores the same.
+ * A row waits for as long as the window is, in times of arrival, however many flushes
+ * there are meanwhile.  A flush takes what waits along in its last transaction, beside
+ * the position (store_waiting.h); so what becomes of a record is a function of the
+ * records, and a replay from any flush on makes the same of them.
  * Threads: the processing thread.  Memory: reserved once, touched as it fills; when
  * full, the row that waits longest is written one-way. */
 #ifndef COLLECTOR_STITCH_H
@@ -29,12 +31,14 @@ struct stitch_settings {
 	uint64_t seed; /* hash_seed() */
 };
 
-/* rows in = 2 x pairs + alone + evicted + waiting */
+/* rows = 2 x pairs + alone + evicted + waiting */
 struct stitch_counts {
-	uint64_t rows;    /* that came one-way and had a start and ends */
+	uint64_t rows;    /* that came one-way and had a start and ends, or waited when
+			     the run before was killed */
 	uint64_t pairs;   /* biflows made */
-	uint64_t alone;   /* no partner until the flush */
-	uint64_t evicted; /* written one-way because the pool was full */
+	uint64_t alone;   /* no partner within the window */
+	uint64_t evicted; /* written one-way because the pool, or texts, were full */
+	uint64_t waiting; /* now */
 };
 
 /* Takes biflows and rows that stayed alone; m says where they stand. */
@@ -50,8 +54,28 @@ struct stitch *stitch_new(const struct layout *l, const struct stitch_settings *
 void stitch_free(struct stitch *s); /* NULL accepted */
 /* Takes every row of a batch whose plan is one-way. */
 void stitch_add(struct stitch *s, const struct batch *b, const struct table_moment *m);
-/* Writes what waits one-way, in the order it came. */
+/* Time passes: what has waited for longer than the window is written one-way.  Rows
+ * that are added after this arrive now.  Whether there was any. */
+bool stitch_pass(struct stitch *s, uint64_t now_ns);
+/* Writes what waits one-way, in the order it came: the source ends. */
 void stitch_finish(struct stitch *s);
+/* The same, but counts them as evicted: their texts take too much memory. */
+void stitch_evict(struct stitch *s);
+/* Writes nothing: what waits is not there any more. */
+void stitch_forget(struct stitch *s);
+/* What waits as bytes, for the store: as many rows as fit from *next on, which is 0 in
+ * the beginning and moves on.  Returns the length, 0 when there are no more; *ret_rows
+ * their number.  capacity is stitch_rows_room() at least. */
+size_t stitch_rows_room(const struct stitch *s);
+size_t stitch_write_rows(const struct stitch *s, const struct intern *texts,
+    uint64_t *next, uint8_t *out, size_t capacity, unsigned *ret_rows);
+/* These rows wait again, behind those that do.  Fields that are no more are left out,
+ * new ones are NULL.  0, or -EBADMSG. */
+int stitch_read_rows(
+    struct stitch *s, struct intern *texts, const uint8_t *bytes, size_t n);
+/* Marks the numbers of the texts that waiting rows use; then gives them new ones. */
+void stitch_mark_texts(const struct stitch *s, uint32_t *marks);
+void stitch_renumber_texts(struct stitch *s, const uint32_t *numbers);
 uint64_t stitch_waiting(const struct stitch *s);
 void stitch_counts(const struct stitch *s, struct stitch_counts *ret);
 

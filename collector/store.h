@@ -19,6 +19,10 @@
  *     TEXT)
  *   flowpair_partitions(file TEXT, source TEXT, position INTEGER, PRIMARY KEY (file,
  *     source))
+ *   flowpair_waiting(source, tables, window_ns, max_waiting, waiting, rows): one-way
+ *     records up to the source's position that wait for their other direction
+ *     (`stitch`) and are in no table yet: their number and they themselves, for the
+ *     collector alone (stitch_rows.c)
  *
  * upsert: table <name>, PRIMARY KEY over the key columns, WITHOUT ROWID.  A key column
  *   without a value holds an empty text (SQL keys cannot be NULL).

@@ -4,6 +4,7 @@
 
 #include "collector/ddl.h"
 #include "collector/store_state.h"
+#include "collector/store_waiting.h"
 
 /* What flowpair_columns says of one column. */
 struct stored_column {
@@ -34,6 +35,9 @@ prepare_main(struct database *d, struct err *e)
 {
 	int rc = store_schema_prepare(d, e);
 
+	if (rc == 0) {
+		rc = store_waiting_prepare(d, e);
+	}
 	if (rc < 0) {
 		return rc;
 	}

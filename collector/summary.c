@@ -149,9 +149,11 @@ summary_print_text(const struct summary *s, FILE *out)
 	line_if(out, "  stitched", s->tables.stitched.pairs,
 	    "biflows made of two one-way flows");
 	line_if(out, "  without partner", s->tables.stitched.alone,
-	    "one-way flows, until they were stored");
+	    "one-way flows, within their window");
 	line_if(out, "  not awaited", s->tables.stitched.evicted,
 	    "one-way flows beyond max_waiting");
+	line_if(out, "  waiting", s->tables.stitched.waiting,
+	    "one-way flows, on to the next start");
 	line(out, "rows", s->tables.rows, "made of records");
 	line_if(out, "  saturated", s->tables.saturated, "sums at their limit");
 	line(out, "rows stored", s->tables.rows_written, "");

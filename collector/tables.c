@@ -7,8 +7,6 @@
 #include "collector/record_span.h"
 #include "collector/tables_state.h"
 
-#define INTERN_BOUND (64u << 20) /* bytes of text before a flush is due */
-
 /* A record's place in its source: a message's position and the number of the record in
  * it.  A record has a byte at least, so places never meet those of the next message. */
 static int64_t
@@ -92,7 +90,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 	int records = 0, rc = 0;
 	bool is_used = template->is_options;
 
-	if (intern_bytes(t->intern) > INTERN_BOUND && tables_are_empty(t)) {
+	if (intern_bytes(t->intern) > TABLES_TEXT_BYTES && tables_are_empty(t)) {
 		intern_clear(t->intern);
 	}
 	if (plans == NULL) {
@@ -208,15 +206,19 @@ tables_have_room(const struct tables *t, size_t records)
 {
 	uint64_t waiting = tables_stitch_waiting(t);
 
+	/* What waits has room in the tables that it may come to, and a flush does not
+	 * make it less. */
 	for (unsigned i = 0; i < t->table_count; i++) {
 		const struct table *table = t->tables[i];
-		uint64_t rows = (records + waiting) * table->schema->emit_count;
-		if (reduce_count(table->reduce) + waiting > 0 &&
+		uint64_t rows =
+		    table->schema->emit_count *
+		    (records + (tables_stitch_room(table) > 0 ? waiting : 0));
+		if (reduce_count(table->reduce) > 0 &&
 		    reduce_count(table->reduce) + rows > reduce_max(table->reduce)) {
 			return false;
 		}
 	}
-	return intern_bytes(t->intern) < INTERN_BOUND || tables_are_empty(t);
+	return intern_bytes(t->intern) < TABLES_TEXT_BYTES || tables_are_empty(t);
 }
 
 bool
@@ -248,6 +250,7 @@ tables_counts(const struct tables *t, struct tables_counts *ret)
 			ret->stitched.pairs += c.pairs;
 			ret->stitched.alone += c.alone;
 			ret->stitched.evicted += c.evicted;
+			ret->stitched.waiting += c.waiting;
 		}
 	}
 }

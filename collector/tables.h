@@ -59,6 +59,12 @@ int tables_add_set(const struct template *t, const uint8_t *bytes, size_t length
     const struct origin *o, void *tables);
 /* Session counters become rows of the tables that come `from: exporter`. */
 void tables_add_exporter(const struct session_counts *c, void *tables);
+/* Arrival time passes, before records of that time come: what has waited for its other
+ * direction for longer than `stitch` says goes into the tables.  Whether there was any.
+ */
+bool tables_pass_time(struct tables *t, uint64_t now_ns);
+/* The source ends: nothing waits any more.  Whether anything did. */
+bool tables_release(struct tables *t);
 /* Whether n more records surely fit; if not, flush first (positions are message ends).
  */
 bool tables_have_room(const struct tables *t, size_t records);
@@ -81,9 +87,15 @@ int store_progress(struct store *s, const struct source_id *source,
 /* Marks a file source as wholly imported / asks. */
 bool store_is_finished(struct store *s, const struct source_id *source);
 
+/* What waited for its other direction at the complete position of this source waits
+ * again; nothing of another source does.  is_pending: parts of the store have more.
+ * -EINVAL: tables do not stitch as they did when it began to wait. */
+int tables_resume(struct tables *t, struct store *s, const struct source_id *source,
+    bool is_pending, struct err *e);
 /* Writes every table's rows as sorted runs, each partition in one transaction with
- * (source, position), the catalog last; then clears memory.  On failure memory stays as
- * it is: call again with the same position.  finished: this source ends here. */
+ * (source, position), what waits for its other direction and the catalog last; then
+ * clears memory of all but what waits.  On failure memory stays as it is: call again
+ * with the same position.  finished: this source ends here, after tables_release(). */
 int tables_flush(struct tables *t, struct store *s, const struct source_id *source,
     uint64_t position, bool finished, struct err *e);
 

@@ -309,6 +309,7 @@ start_table(struct tables *t, unsigned i, struct err *e)
 	if (t->derives[i] != NULL) {
 		keys = keys_of(t, t->derives[i]->base) * table->schema->emit_count;
 	}
+	keys += tables_stitch_room(table) * table->schema->emit_count;
 	return table_start(table, keys, hash_seed(), e);
 }
 

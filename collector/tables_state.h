@@ -15,12 +15,14 @@
 #define TABLES_MAX          64
 #define TABLES_MAX_SOURCES  8
 #define TABLES_MAX_STITCHES 8
+#define TABLES_TEXT_BYTES   (64u << 20) /* before a flush is due */
 
 /* Tables that stitch alike: one pool. */
 struct tables_stitch {
 	struct stitch *stitch;
 	uint64_t window_ns, max_waiting, lateness_ns;
 	bool has_own_lateness;
+	char *words; /* record and tables for which rows wait: "flow: pairs services" */
 	struct table *tables[TABLES_MAX];
 	unsigned table_count;
 };
@@ -78,8 +80,12 @@ void tables_stitch_done(struct tables *t);
 /* Rows of a batch, one-way or not, for the tables that stitch. */
 void tables_stitch_add(const struct tables *t, struct tables_source *s,
     const struct origin *o, const struct table_moment *m, bool is_one_way);
-/* What waits goes to the tables. */
-void tables_stitch_finish(struct tables *t);
+/* Most rows that wait for any table. */
 uint64_t tables_stitch_waiting(const struct tables *t);
+/* Rows of a table that may wait besides those in it. */
+uint64_t tables_stitch_room(const struct table *table);
+/* Everything but the texts of what waits goes; marks: intern_count() entries. */
+void tables_stitch_keep_texts(struct tables *t, uint32_t *marks);
+bool tables_stitches(const struct tables *t);
 
 #endif

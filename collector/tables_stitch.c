@@ -1,5 +1,7 @@
 /* Tables that stitch, between their source's batches and table_add(). */
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "collector/tables_state.h"
@@ -105,26 +107,73 @@ add_to_tables(const struct batch *b, const struct table_moment *m, void *data)
 	}
 }
 
+/* Whether rows that wait are for this table, by itself or through another one. */
+static bool
+is_fed(const struct tables *t, const struct tables_stitch *x, unsigned table)
+{
+	for (unsigned i = 0; i < x->table_count; i++) {
+		if (x->tables[i] == t->tables[table] ||
+		    (t->derives[table] != NULL &&
+			t->derives[table]->base == x->tables[i])) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static char *
+make_words(const struct tables *t, const struct tables_source *s,
+    const struct tables_stitch *x)
+{
+	char *text = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&text, &length);
+
+	if (out == NULL) {
+		return NULL;
+	}
+	fprintf(out, "%s:", s->record->name);
+	for (unsigned i = 0; i < t->table_count; i++) {
+		if (is_fed(t, x, i)) {
+			fprintf(out, " %s", t->schemas[i]->name);
+		}
+	}
+	if (fclose(out) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static int
+start_pool(const struct tables *t, const struct tables_source *s,
+    struct tables_stitch *x, struct err *e)
+{
+	const struct stitch_settings settings = {.window_ns = x->window_ns,
+	    .max_waiting = x->max_waiting,
+	    .seed = hash_seed()};
+
+	x->words = make_words(t, s, x);
+	x->stitch = stitch_new(s->layout, &settings, add_to_tables, x);
+	if (x->words == NULL || x->stitch == NULL) {
+		return err_set(e, -ENOMEM, "no memory to stitch %llu one-way flows",
+		    (unsigned long long)x->max_waiting);
+	}
+	return 0;
+}
+
 int
 tables_stitch_start(struct tables *t, struct err *e)
 {
+	int rc = 0;
+
 	for (unsigned i = 0; i < t->source_count; i++) {
 		struct tables_source *s = &t->sources[i];
-		for (unsigned k = 0; k < s->stitch_count; k++) {
-			struct tables_stitch *x = &s->stitches[k];
-			const struct stitch_settings settings = {
-			    .window_ns = x->window_ns,
-			    .max_waiting = x->max_waiting,
-			    .seed = hash_seed()};
-			x->stitch = stitch_new(s->layout, &settings, add_to_tables, x);
-			if (x->stitch == NULL) {
-				return err_set(e, -ENOMEM,
-				    "no memory to stitch %llu one-way flows",
-				    (unsigned long long)x->max_waiting);
-			}
+		for (unsigned k = 0; rc == 0 && k < s->stitch_count; k++) {
+			rc = start_pool(t, s, &s->stitches[k], e);
 		}
 	}
-	return 0;
+	return rc;
 }
 
 void
@@ -133,6 +182,7 @@ tables_stitch_done(struct tables *t)
 	for (unsigned i = 0; i < t->source_count; i++) {
 		for (unsigned k = 0; k < t->sources[i].stitch_count; k++) {
 			stitch_free(t->sources[i].stitches[k].stitch);
+			free(t->sources[i].stitches[k].words);
 		}
 	}
 }
@@ -159,14 +209,37 @@ tables_stitch_add(const struct tables *t, struct tables_source *s,
 	}
 }
 
-void
-tables_stitch_finish(struct tables *t)
+bool
+tables_pass_time(struct tables *t, uint64_t now_ns)
 {
+	/* What waits keeps its texts over a flush. */
+	bool is_short = intern_bytes(t->intern) > TABLES_TEXT_BYTES / 2;
+	bool any = false;
+
+	for (unsigned i = 0; i < t->source_count; i++) {
+		for (unsigned k = 0; k < t->sources[i].stitch_count; k++) {
+			struct stitch *s = t->sources[i].stitches[k].stitch;
+			any |= stitch_pass(s, now_ns);
+			if (is_short && stitch_waiting(s) > 0) {
+				stitch_evict(s);
+				any = true;
+			}
+		}
+	}
+	return any;
+}
+
+bool
+tables_release(struct tables *t)
+{
+	bool any = tables_stitch_waiting(t) > 0;
+
 	for (unsigned i = 0; i < t->source_count; i++) {
 		for (unsigned k = 0; k < t->sources[i].stitch_count; k++) {
 			stitch_finish(t->sources[i].stitches[k].stitch);
 		}
 	}
+	return any;
 }
 
 uint64_t
@@ -181,4 +254,37 @@ tables_stitch_waiting(const struct tables *t)
 		}
 	}
 	return sum;
+}
+
+uint64_t
+tables_stitch_room(const struct table *table)
+{
+	return table->schema->stitch_node != NULL ? table->schema->max_waiting : 0;
+}
+
+void
+tables_stitch_keep_texts(struct tables *t, uint32_t *marks)
+{
+	for (unsigned i = 0; i < t->source_count; i++) {
+		for (unsigned k = 0; k < t->sources[i].stitch_count; k++) {
+			stitch_mark_texts(t->sources[i].stitches[k].stitch, marks);
+		}
+	}
+	intern_keep(t->intern, marks);
+	for (unsigned i = 0; i < t->source_count; i++) {
+		for (unsigned k = 0; k < t->sources[i].stitch_count; k++) {
+			stitch_renumber_texts(t->sources[i].stitches[k].stitch, marks);
+		}
+	}
+}
+
+bool
+tables_stitches(const struct tables *t)
+{
+	for (unsigned i = 0; i < t->source_count; i++) {
+		if (t->sources[i].stitch_count > 0) {
+			return true;
+		}
+	}
+	return false;
 }

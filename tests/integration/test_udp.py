@@ -283,8 +283,7 @@ def test_stitched_one_way_flows_of_softflowd_are_our_exporters_conversations(
     run(programs.exporter, "-r", capture, "--to", f"file:{tmp_path / 'records.ipfix'}")
     ours = Store(programs, run, tmp_path / "ours")
     run(programs.collector, "-r", tmp_path / "records.ipfix", "--store", ours.folder)
-    collector = listen("udp://127.0.0.1:0", more=(
-        "--schemas", stitching, "--flush-interval", "1h"))
+    collector = listen("udp://127.0.0.1:0", more=("--schemas", stitching))
     run("softflowd", "-r", capture, *words, "-P", "udp", "-n",
         f"127.0.0.1:{collector.port}", "-d", "-c", "none", "-p", tmp_path / "pid")
     collector.stop()

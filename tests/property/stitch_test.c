@@ -1,6 +1,7 @@
 /* Stitching keeps totals whatever order records come in, wherever flushes fall and
- * however few may wait; and where each direction of a flow comes once, what it makes
- * does not depend on the order.  Seeded: FLOWPAIR_SEED=n repeats a run. */
+ * however few may wait and however fast time passes; and where each direction of a flow
+ * comes once, what it makes depends on neither order nor flushes.  Seeded:
+ * FLOWPAIR_SEED=n repeats a run. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -88,7 +89,7 @@ add(struct tables *t, struct template *template, const struct record *r)
 /* What the tables hold after all records came in some order: rows, and their totals. */
 static void
 run(const char *dir, const char *stitch, unsigned round, unsigned flush_one_in,
-    char rows[static 65536], char totals[static 128])
+    unsigned pass_one_in, char rows[static 65536], char totals[static 128])
 {
 	static const char fields[] =
 	    "sourceIPv4Address destinationIPv4Address sourceTransportPort "
@@ -120,7 +121,13 @@ run(const char *dir, const char *stitch, unsigned round, unsigned flush_one_in,
 	}
 	for (unsigned i = 0; i < record_count; i++) {
 		bool is_last = i + 1 == record_count;
+		if (pick(pass_one_in) == 0) {
+			tables_pass_time(t, (NOON + pick(2) * i / 20) * NS_PER_SECOND);
+		}
 		add(t, template, &records[order[i]]);
+		if (is_last) {
+			tables_release(t);
+		}
 		if ((is_last || pick(flush_one_in) == 0) &&
 		    tables_flush(t, store, &source, position += 1000000, is_last, &e) <
 			0) {
@@ -158,12 +165,13 @@ totals_stay_whatever_the_order_the_flushes_and_the_room(void **state)
 	for (unsigned distinct = 0; distinct < 2; distinct++) {
 		const char *dir = make_schemas();
 		make_records(distinct == 1);
-		run(dir, "", 0, FLOWS * 100, rows, expected);
+		run(dir, "", 0, FLOWS * 100, 1, rows, expected);
 		for (unsigned round = 1; round < ROUNDS; round++) {
 			snprintf(stitch, sizeof stitch,
 			    "stitch: { window: %us, max_waiting: %u }", pick(3),
 			    1 + pick(round % 2 == 0 ? 20 : 1000));
-			run(dir, stitch, round, 1 + pick(200), rows, totals);
+			run(dir, stitch, round, 1 + pick(200), 1 + pick(50), rows,
+			    totals);
 			assert_string_equal(totals, expected);
 		}
 		support_directory_remove();
@@ -171,7 +179,7 @@ totals_stay_whatever_the_order_the_flushes_and_the_room(void **state)
 }
 
 static void
-flows_that_come_once_are_the_same_in_any_order(void **state)
+flows_that_come_once_are_the_same_in_any_order_and_flushes(void **state)
 {
 	static char rows[65536], expected[65536];
 	const char *dir = make_schemas();
@@ -179,9 +187,10 @@ flows_that_come_once_are_the_same_in_any_order(void **state)
 
 	(void)state;
 	make_records(true);
-	run(dir, "stitch: 1s", 0, FLOWS * 100, expected, totals);
+	run(dir, "stitch: 1s", 0, FLOWS * 100, FLOWS * 1000000, expected, totals);
 	for (unsigned round = 1; round < ROUNDS; round++) {
-		run(dir, "stitch: 1s", round, FLOWS * 1000000, rows, totals);
+		run(dir, "stitch: 1s", round, 1 + pick(200), FLOWS * 1000000, rows,
+		    totals);
 		assert_string_equal(rows, expected);
 	}
 	support_directory_remove();
@@ -192,7 +201,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(totals_stay_whatever_the_order_the_flushes_and_the_room),
-	    cmocka_unit_test(flows_that_come_once_are_the_same_in_any_order),
+	    cmocka_unit_test(
+		flows_that_come_once_are_the_same_in_any_order_and_flushes),
 	};
 	const char *seed = getenv("FLOWPAIR_SEED");
 

@@ -10,144 +10,7 @@
 #include <string.h>
 
 #include "collector/tables.h"
-#include "tests/unit/collector/support_set.h"
-
-#define START 1493205077u /* 2017-04-26T11:11:17Z */
-#define FILE_ "flows-2017-04-26.sqlite"
-#define ENDS                                                                           \
-	"sourceIPv4Address destinationIPv4Address sourceTransportPort "                \
-	"destinationTransportPort protocolIdentifier flowStartMilliseconds "           \
-	"flowEndMilliseconds packetDeltaCount octetDeltaCount "
-#define LOOK                                                                           \
-	"SELECT src_ip, src_port, dst_ip, dst_port, flows, fwd_packets, bwd_packets, " \
-	"fwd_octets, bwd_octets FROM flows ORDER BY 1, 2, 3, 4"
-
-static const struct source_id source = {"test"};
-static const char table_format[] =
-    "table: flows\nfrom: conversation\npartition: day\nstorage: runs\n%s\n"
-    "key: { exporter: exporter, src_ip: sourceAddress, src_port: sourceTransportPort, "
-    "dst_ip: destinationAddress, dst_port: destinationTransportPort }\n"
-    "values:\n"
-    "  flows: { sum: flows }\n"
-    "  start_ns: { minimize: flowStart }\n"
-    "  end_ns: { maximize: flowEnd }\n"
-    "  millis: { sum: duration_ms }\n"
-    "  fwd_packets: { sum: forward.packets }\n"
-    "  bwd_packets: { sum: reverse.packets }\n"
-    "  fwd_octets: { sum: forward.octets, scaled: true }\n"
-    "  bwd_octets: { sum: reverse.octets, scaled: true }\n"
-    "  tos: { maximize: ipClassOfService }\n"
-    "  reverse_tos: { maximize: reverseIpClassOfService }\n";
-
-struct flow {
-	const char *src;
-	unsigned sport;
-	const char *dst;
-	unsigned dport, protocol, start_ms, end_ms, packets, octets;
-};
-
-struct world {
-	struct tables *tables;
-	struct store *store;
-	const char *directory;
-	uint64_t position;
-};
-
-static void
-open_world(struct world *w, const char *words)
-{
-	char command[128], text[2048];
-	struct tables_settings s = {.max_keys = 1000};
-	struct err e = {""};
-
-	w->directory = support_directory();
-	w->position = 0;
-	snprintf(command, sizeof command, "cp -r schemas/records '%s'", w->directory);
-	assert_int_equal(system(command), 0);
-	snprintf(text, sizeof text, table_format, words);
-	support_write("tables/flows.yaml", text);
-	s.schema_directory = w->directory;
-	if (tables_new(&s, support_elements(), &w->tables, &e) < 0 ||
-	    store_open(w->directory, w->tables, &w->store, &e) < 0) {
-		fail_msg("%s", e.text);
-	}
-}
-
-static void
-put_flow(struct support_set *s, const struct flow *f)
-{
-	support_put_address(s, f->src);
-	support_put_address(s, f->dst);
-	support_put(s, f->sport, 2);
-	support_put(s, f->dport, 2);
-	support_put(s, f->protocol, 1);
-	support_put(s, (uint64_t)START * 1000 + f->start_ms, 8);
-	support_put(s, (uint64_t)START * 1000 + f->end_ms, 8);
-	support_put(s, f->packets, 8);
-	support_put(s, f->octets, 8);
-}
-
-/* A record of the template ENDS and more, whose fields lie in `more`. */
-static void
-add(struct world *w, const char *exporter, uint32_t domain, const struct flow *f,
-    const char *fields, const struct support_set *more)
-{
-	struct origin o = {.exporter = exporter,
-	    .domain = domain,
-	    .arrival_ns = (uint64_t)START * 1000000000,
-	    .position = w->position += 100};
-	char names[512];
-	struct support_set s = {.length = 0};
-
-	snprintf(names, sizeof names, ENDS "%s", fields);
-	put_flow(&s, f);
-	if (more != NULL) {
-		support_put_bytes(&s, more->bytes, more->length);
-	}
-	assert_int_equal(tables_add_set(support_template(256, names), s.bytes, s.length,
-			     &o, w->tables),
-	    1);
-}
-
-static void
-add_flow(struct world *w, const struct flow *f)
-{
-	add(w, "r", 0, f, "", NULL);
-}
-
-static void
-flush(struct world *w)
-{
-	struct err e = {""};
-
-	if (tables_flush(w->tables, w->store, &source, w->position += 100, false, &e) <
-	    0) {
-		fail_msg("%s", e.text);
-	}
-	assert_true(tables_are_empty(w->tables));
-	support_templates_free();
-}
-
-static void
-close_world(struct world *w)
-{
-	tables_free(w->tables);
-	store_close(w->store);
-	support_directory_remove();
-}
-
-static void
-expect(struct world *w, const char *sql, const char *rows)
-{
-	flush(w);
-	assert_string_equal(support_query(w->directory, FILE_, sql), rows);
-	close_world(w);
-}
-
-static const struct flow there = {
-    "10.0.0.9", 40000, "10.0.0.1", 443, 6, 1000, 5000, 10, 1000};
-static const struct flow back = {
-    "10.0.0.1", 443, "10.0.0.9", 40000, 6, 1005, 6000, 7, 9000};
+#include "tests/unit/collector/support_stitch.h"
 
 static void
 two_directions_are_one_flow_of_who_began_whichever_comes_first(void **state)
@@ -156,11 +19,11 @@ two_directions_are_one_flow_of_who_began_whichever_comes_first(void **state)
 
 	(void)state;
 	for (unsigned first = 0; first < 2; first++) {
-		open_world(&w, "stitch: 30s");
-		add_flow(&w, first == 0 ? &there : &back);
+		world_open(&w, "stitch: 30s");
+		world_add_flow(&w, first == 0 ? &flow_there : &flow_back);
 		assert_false(tables_are_empty(w.tables));
-		add_flow(&w, first == 0 ? &back : &there);
-		expect(&w,
+		world_add_flow(&w, first == 0 ? &flow_back : &flow_there);
+		world_expect(&w,
 		    "SELECT src_ip, src_port, dst_ip, dst_port, flows, fwd_packets, "
 		    "bwd_packets, fwd_octets, bwd_octets, start_ns % 1000000000000, "
 		    "end_ns - start_ns, millis FROM flows",
@@ -175,10 +38,10 @@ without_the_word_nothing_is_stitched(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "");
-	add_flow(&w, &there);
-	add_flow(&w, &back);
-	expect(&w, LOOK,
+	world_open(&w, "");
+	world_add_flow(&w, &flow_there);
+	world_add_flow(&w, &flow_back);
+	world_expect(&w, WORLD_LOOK,
 	    "10.0.0.1|443|10.0.0.9|40000|1|7|0|9000|0;"
 	    "10.0.0.9|40000|10.0.0.1|443|1|10|0|1000|0");
 }
@@ -186,17 +49,18 @@ without_the_word_nothing_is_stitched(void **state)
 static void
 starts_beyond_the_window_stay_apart(void **state)
 {
-	struct flow late = back;
+	struct flow late = flow_back;
 	struct world w;
 
 	(void)state;
 	for (unsigned beyond = 0; beyond < 2; beyond++) {
-		open_world(&w, "stitch: 30s");
-		late.start_ms = there.start_ms + 30000 + beyond;
+		world_open(&w, "stitch: 30s");
+		late.start_ms = flow_there.start_ms + 30000 + beyond;
 		late.end_ms = late.start_ms;
-		add_flow(&w, &there);
-		add_flow(&w, &late);
-		expect(&w, "SELECT count(*), sum(fwd_packets + bwd_packets) FROM flows",
+		world_add_flow(&w, &flow_there);
+		world_add_flow(&w, &late);
+		world_expect(&w,
+		    "SELECT count(*), sum(fwd_packets + bwd_packets) FROM flows",
 		    beyond ? "2|17" : "1|17");
 	}
 }
@@ -204,15 +68,15 @@ starts_beyond_the_window_stay_apart(void **state)
 static void
 at_equal_starts_the_lower_port_answers(void **state)
 {
-	struct flow same = back;
+	struct flow same = flow_back;
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
-	same.start_ms = there.start_ms;
-	add_flow(&w, &same);
-	add_flow(&w, &there);
-	expect(&w, LOOK, "10.0.0.9|40000|10.0.0.1|443|1|10|7|1000|9000");
+	world_open(&w, "stitch: 30s");
+	same.start_ms = flow_there.start_ms;
+	world_add_flow(&w, &same);
+	world_add_flow(&w, &flow_there);
+	world_expect(&w, WORLD_LOOK, "10.0.0.9|40000|10.0.0.1|443|1|10|7|1000|9000");
 }
 
 static void
@@ -225,10 +89,10 @@ at_equal_starts_and_ports_the_lower_address_began(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
-	add_flow(&w, &one);
-	add_flow(&w, &two);
-	expect(&w, LOOK, "10.0.0.1|123|10.0.0.9|123|1|3|1|4|2");
+	world_open(&w, "stitch: 30s");
+	world_add_flow(&w, &one);
+	world_add_flow(&w, &two);
+	world_expect(&w, WORLD_LOOK, "10.0.0.1|123|10.0.0.9|123|1|3|1|4|2");
 }
 
 static void
@@ -243,11 +107,11 @@ a_ping_and_its_answer_are_one_flow_of_who_asked(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
-	add_flow(&w, &answers);
-	add_flow(&w, &error);
-	add_flow(&w, &asks);
-	expect(&w, LOOK,
+	world_open(&w, "stitch: 30s");
+	world_add_flow(&w, &answers);
+	world_add_flow(&w, &error);
+	world_add_flow(&w, &asks);
+	world_expect(&w, WORLD_LOOK,
 	    "10.0.0.1|0|10.0.0.9|768|1|4|0|86|0;10.0.0.9|0|10.0.0.1|2048|1|1|2|84|85");
 }
 
@@ -257,29 +121,29 @@ exporters_and_domains_do_not_mix(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
-	add(&w, "r", 0, &there, "", NULL);
-	add(&w, "r", 1, &back, "", NULL);
-	add(&w, "s", 0, &back, "", NULL);
-	expect(&w, "SELECT count(*), sum(flows) FROM flows", "3|3");
+	world_open(&w, "stitch: 30s");
+	world_add(&w, "r", 0, &flow_there, "", NULL);
+	world_add(&w, "r", 1, &flow_back, "", NULL);
+	world_add(&w, "s", 0, &flow_back, "", NULL);
+	world_expect(&w, "SELECT count(*), sum(flows) FROM flows", "3|3");
 }
 
 static void
 of_several_partners_the_one_that_starts_nearest_is_taken(void **state)
 {
-	struct flow near = back, far = back;
+	struct flow near = flow_back, far = flow_back;
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
+	world_open(&w, "stitch: 30s");
 	near.start_ms = 2000;
 	near.packets = 20;
 	far.start_ms = 9000;
 	far.packets = 30;
-	add_flow(&w, &near);
-	add_flow(&w, &far);
-	add_flow(&w, &there);
-	expect(&w, LOOK,
+	world_add_flow(&w, &near);
+	world_add_flow(&w, &far);
+	world_add_flow(&w, &flow_there);
+	world_expect(&w, WORLD_LOOK,
 	    "10.0.0.1|443|10.0.0.9|40000|1|30|0|9000|0;"
 	    "10.0.0.9|40000|10.0.0.1|443|1|10|20|1000|9000");
 }
@@ -291,14 +155,14 @@ biflows_pass_as_they_are(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
+	world_open(&w, "stitch: 30s");
 	support_put(&more, 0, 8);
-	add(&w, "r", 0, &there, "reversePacketDeltaCount", &more);
-	add(&w, "r", 0, &back, "responderPackets", &more);
+	world_add(&w, "r", 0, &flow_there, "reversePacketDeltaCount", &more);
+	world_add(&w, "r", 0, &flow_back, "responderPackets", &more);
 	more.length = 0;
 	support_put(&more, 1, 1);
-	add(&w, "r", 0, &back, "biflowDirection", &more);
-	expect(&w, "SELECT count(*), sum(flows) FROM flows", "2|3");
+	world_add(&w, "r", 0, &flow_back, "biflowDirection", &more);
+	world_expect(&w, "SELECT count(*), sum(flows) FROM flows", "2|3");
 }
 
 static void
@@ -308,12 +172,12 @@ elements_of_a_direction_become_their_reverse(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
+	world_open(&w, "stitch: 30s");
 	support_put(&tos, 16, 1);
-	add(&w, "r", 0, &there, "ipClassOfService", &tos);
+	world_add(&w, "r", 0, &flow_there, "ipClassOfService", &tos);
 	tos.bytes[0] = 8;
-	add(&w, "r", 0, &back, "ipClassOfService", &tos);
-	expect(&w, "SELECT tos, reverse_tos FROM flows", "16|8");
+	world_add(&w, "r", 0, &flow_back, "ipClassOfService", &tos);
+	world_expect(&w, "SELECT tos, reverse_tos FROM flows", "16|8");
 }
 
 static void
@@ -323,77 +187,144 @@ each_direction_is_scaled_by_its_own_rate(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
+	world_open(&w, "stitch: 30s");
 	support_put(&rate, 10, 4);
-	add(&w, "r", 0, &there, "samplingInterval", &rate);
+	world_add(&w, "r", 0, &flow_there, "samplingInterval", &rate);
 	rate.length = 0;
 	support_put(&rate, 100, 4);
-	add(&w, "r", 0, &back, "samplingInterval", &rate);
-	expect(&w, "SELECT fwd_octets, bwd_octets FROM flows", "10000|900000");
+	world_add(&w, "r", 0, &flow_back, "samplingInterval", &rate);
+	world_expect(&w, "SELECT fwd_octets, bwd_octets FROM flows", "10000|900000");
 }
 
 static void
 a_full_pool_writes_what_waits_longest_one_way(void **state)
 {
-	struct flow f = there;
+	struct flow f = flow_there;
 	struct tables_counts c;
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: { window: 30s, max_waiting: 2 }");
+	world_open(&w, "stitch: { window: 30s, max_waiting: 2 }");
 	for (unsigned i = 0; i < 3; i++) {
-		f.sport = there.sport - i;
-		add_flow(&w, &f);
+		f.sport = flow_there.sport - i;
+		world_add_flow(&w, &f);
 	}
-	add_flow(&w, &back); /* its partner is gone */
-	f = back;
-	f.dport = there.sport - 2;
-	add_flow(&w, &f);
-	flush(&w);
+	world_add_flow(&w, &flow_back); /* its partner is gone */
+	f = flow_back;
+	f.dport = flow_there.sport - 2;
+	world_add_flow(&w, &f);
+	world_end(&w);
 	tables_counts(w.tables, &c);
 	assert_int_equal(c.stitched.rows, 5);
 	assert_int_equal(c.stitched.pairs, 1);
 	assert_int_equal(c.stitched.evicted, 2);
 	assert_int_equal(c.stitched.alone, 1);
-	expect(&w,
+	world_expect(&w,
 	    "SELECT count(*), sum(flows), sum(fwd_packets + bwd_packets) FROM flows",
 	    "4|4|44");
 }
 
 static void
-nothing_waits_beyond_a_flush(void **state)
+what_waits_has_room_in_the_tables_beside_their_keys(void **state)
+{
+	struct flow f = flow_there;
+	struct world w;
+
+	(void)state;
+	world_open(&w, "stitch: { window: 30s, max_waiting: 8 }\nmax_keys: 10");
+	for (unsigned i = 0; i < 8; i++) {
+		f.sport = i;
+		world_add_flow(&w, &f);
+	}
+	world_add_flow(&w, &flow_back); /* one goes into the table */
+	assert_true(tables_have_room(w.tables, 9));
+	assert_false(tables_have_room(w.tables, 10));
+	world_flush(&w);
+	assert_false(tables_are_empty(w.tables));
+	assert_true(tables_have_room(w.tables, 10));
+	world_expect(&w, "SELECT count(*) FROM flows", "9");
+}
+
+static void
+directions_that_come_in_different_flushes_are_one_flow(void **state)
 {
 	struct tables_counts c;
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
-	add_flow(&w, &there);
-	flush(&w);
-	tables_counts(w.tables, &c);
-	assert_int_equal(c.stitched.alone, 1);
-	add_flow(&w, &back);
-	expect(&w, LOOK,
-	    "10.0.0.1|443|10.0.0.9|40000|1|7|0|9000|0;"
-	    "10.0.0.9|40000|10.0.0.1|443|1|10|0|1000|0");
+	for (unsigned first = 0; first < 2; first++) {
+		world_open(&w, "stitch: 30s");
+		world_pass(&w, 0);
+		world_add_flow(&w, first == 0 ? &flow_there : &flow_back);
+		world_flush(&w);
+		world_pass(&w, 10);
+		world_flush(&w);
+		world_pass(&w, 20);
+		world_add_flow(&w, first == 0 ? &flow_back : &flow_there);
+		assert_true(tables_have_room(w.tables, 1));
+		world_flush(&w);
+		assert_true(tables_are_empty(w.tables));
+		tables_counts(w.tables, &c);
+		assert_int_equal(c.stitched.pairs, 1);
+		assert_int_equal(c.stitched.alone + c.stitched.waiting, 0);
+		world_expect(
+		    &w, WORLD_LOOK, "10.0.0.9|40000|10.0.0.1|443|1|10|7|1000|9000");
+	}
 }
 
 static void
-what_waits_needs_room_in_the_tables(void **state)
+nothing_waits_for_longer_than_the_window(void **state)
 {
-	struct flow f = there;
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s\nmax_keys: 10");
-	for (unsigned i = 0; i < 8; i++) {
-		assert_true(tables_have_room(w.tables, 1));
-		f.sport = i;
-		add_flow(&w, &f);
+	for (unsigned beyond = 0; beyond < 2; beyond++) {
+		world_open(&w, "stitch: 30s");
+		world_pass(&w, 0);
+		world_add_flow(&w, &flow_there);
+		world_flush(&w);
+		world_pass(&w, 30 + beyond);
+		world_add_flow(&w, &flow_back);
+		world_expect(&w,
+		    "SELECT count(*), sum(fwd_packets + bwd_packets) FROM flows",
+		    beyond ? "2|17" : "1|17");
 	}
-	assert_true(tables_have_room(w.tables, 2));
-	assert_false(tables_have_room(w.tables, 3));
-	expect(&w, "SELECT count(*) FROM flows", "8");
+}
+
+static void
+a_clock_that_is_set_back_makes_nothing_wait_longer(void **state)
+{
+	struct world w;
+
+	(void)state;
+	world_open(&w, "stitch: 30s");
+	world_pass(&w, 1000);
+	world_add_flow(&w, &flow_there);
+	world_pass(&w, 980);
+	assert_false(tables_are_empty(w.tables));
+	world_pass(&w, 900);
+	world_flush(&w);
+	assert_true(tables_are_empty(w.tables));
+	world_expect(&w, "SELECT count(*) FROM flows", "1");
+}
+
+static void
+texts_of_what_waits_outlive_a_flush(void **state)
+{
+	struct support_set name = {.length = 0};
+	struct world w;
+
+	(void)state;
+	world_open(&w, "stitch: 30s");
+	world_add(&w, "other", 7, &flow_there, "", NULL);
+	support_put(&name, 4, 1);
+	support_put_bytes(&name, "eth0", 4);
+	world_add(&w, "router", 7, &flow_there, "interfaceName:v", &name);
+	world_flush(&w);
+	world_add(&w, "third", 7, &flow_there, "", NULL);
+	world_add(&w, "router", 7, &flow_back, "", NULL);
+	world_expect(&w, "SELECT exporter, name, bwd_packets FROM flows ORDER BY 1",
+	    "other|NULL|0;router|eth0|7;third|NULL|0");
 }
 
 static void
@@ -446,12 +377,12 @@ explain_says_what_is_stitched(void **state)
 	struct world w;
 
 	(void)state;
-	open_world(&w, "stitch: 30s");
+	world_open(&w, "stitch: 30s");
 	tables_explain(w.tables, out);
 	fclose(out);
 	assert_non_null(strstr(text, "start within 30 s are one record"));
 	free(text);
-	close_world(&w);
+	world_close(&w);
 }
 
 int
@@ -471,8 +402,11 @@ main(void)
 	    cmocka_unit_test(elements_of_a_direction_become_their_reverse),
 	    cmocka_unit_test(each_direction_is_scaled_by_its_own_rate),
 	    cmocka_unit_test(a_full_pool_writes_what_waits_longest_one_way),
-	    cmocka_unit_test(nothing_waits_beyond_a_flush),
-	    cmocka_unit_test(what_waits_needs_room_in_the_tables),
+	    cmocka_unit_test(what_waits_has_room_in_the_tables_beside_their_keys),
+	    cmocka_unit_test(directions_that_come_in_different_flushes_are_one_flow),
+	    cmocka_unit_test(nothing_waits_for_longer_than_the_window),
+	    cmocka_unit_test(a_clock_that_is_set_back_makes_nothing_wait_longer),
+	    cmocka_unit_test(texts_of_what_waits_outlive_a_flush),
 	    cmocka_unit_test(what_cannot_be_stitched_is_refused),
 	    cmocka_unit_test(explain_says_what_is_stitched),
 	};
