@@ -2,6 +2,7 @@
  * in place, so that a reader may follow; blocking, as files are. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -50,17 +51,22 @@ file_read(struct transport *t, void *bytes, size_t n, struct err *e)
 	return err_set(e, -ENOTSUP, "%s is written only", t->peer);
 }
 
+/* Whoever gave us standard output may have made it non-blocking: it is waited for here,
+ * since nobody else waits for files. */
 static ssize_t
 file_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 {
-	ssize_t put = write(t->fd, bytes, n);
-	int code = errno;
+	struct pollfd p = {.fd = t->fd, .events = POLLOUT};
+	ssize_t put;
+	int code;
 
+	while (
+	    (put = write(t->fd, bytes, n)) < 0 && (errno == EAGAIN || errno == EINTR)) {
+		(void)poll(&p, 1, -1);
+	}
+	code = errno;
 	if (put >= 0) {
 		return put;
-	}
-	if (code == EAGAIN || code == EINTR) {
-		return -EAGAIN;
 	}
 	return err_set(e, -code, "cannot write %s: %s", t->peer, strerror(code));
 }

@@ -4,10 +4,13 @@ disk, and that no packet is lost between capture and record."""
 import collections
 import json
 import os
+import select
 import signal
 import socket
 import struct
+import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -110,6 +113,29 @@ def test_records_may_go_to_standard_output(programs, run, tmp_path):
     done = run(programs.exporter, "-r", capture, "--to", "file:/dev/stdout", text=False)
     assert len(list(dump.read_messages(done.stdout))) == 1
     assert b"packets" in done.stderr
+
+
+def test_a_pipe_that_is_not_blocking_is_waited_for(programs, tmp_path):
+    packets = [(i, udp_frame(f"10.{i >> 8}.{i & 255}.1", 1 + i)) for i in range(4000)]
+    capture = write_capture(tmp_path / "1.pcap", packets)
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    process = subprocess.Popen([programs.exporter, "-r", capture, "--to", "file:-"],
+                               stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    try:
+        with open(reading, "rb") as pipe:
+            assert select.select([pipe], [], [], 60)[0]
+            time.sleep(0.2)  # it is full now
+            patience = threading.Timer(60, process.kill)
+            patience.start()
+            records = list(dump.read_messages(pipe.read()))
+            patience.cancel()
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+    assert len(records) >= 4000
 
 
 def test_a_damaged_file_does_not_keep_the_next_from_being_read(export, tmp_path):
