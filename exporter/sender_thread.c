@@ -175,9 +175,9 @@ note_troubles(struct sender *s)
 	struct transport *t = &s->transport;
 
 	if (t->refusals > 0 && atomic_load(&s->refusals) == 0) {
-		log_warning("%s: datagrams are refused there (ICMP); sending goes on, "
+		log_warning("%s: datagrams are refused at %s (ICMP); sending goes on, "
 			    "what is refused is lost",
-		    sender_uri(s)->text);
+		    sender_uri(s)->text, t->peer);
 	}
 	if (t->fragmented > 0 && atomic_load(&s->fragmented) == 0) {
 		log_warning("%s: the path takes shorter packets than it did, longer "
