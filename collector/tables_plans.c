@@ -86,7 +86,9 @@ tables_plans(struct tables *t, struct template *template)
 	struct plans *s = template->plan;
 
 	if (s != NULL) {
-		if (t->newest_plans != s) {
+		/* With much room left, their order is not worth the memory that it
+		 * takes to touch. */
+		if (t->plan_bytes > most / 2 && t->newest_plans != s) {
 			take_out(t, s);
 			put_first(t, s);
 		}
