@@ -1,5 +1,6 @@
-/* What the files of the spool share: spool.c (account), spool_disk.c (directory,
- * ledger, segments), spool_recover.c (opening), spool_read.c (reading back). */
+/* What the files of the spool share: spool.c (account), spool_part.c (parts),
+ * spool_disk.c (directory, ledger, segments), spool_recover.c (opening), spool_read.c
+ * (reading back). */
 #ifndef EXPORTER_SPOOL_STATE_H
 #define EXPORTER_SPOOL_STATE_H
 
@@ -56,6 +57,8 @@ struct spool {
 
 /* Account. */
 struct spool *spool_make(const struct spool_settings *settings); /* NULL: no memory */
+/* Whether part i is the segment that is written to. */
+bool spool_is_written(const struct spool *s, unsigned i);
 int spool_add_part(struct spool *s, const struct spool_part *p); /* takes its marks */
 void spool_remove_part(struct spool *s, unsigned i);             /* and its segment */
 /* The part that holds number, or NULL. */
