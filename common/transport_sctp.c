@@ -10,37 +10,14 @@
 #include <sys/epoll.h>
 
 #include "common/sctp.h"
-#include "common/sctp_stack.h"
+#include "common/sctp_association.h"
 
-#define PROTOCOL_PLAIN 0  /* IANA has no payload protocol identifier for IPFIX */
-#define PROTOCOL_DTLS  47 /* RFC 6083 section 4.1 */
-#define IDLE_TURNS     64 /* pieces that one read may find useless */
-
-struct association {
-	const struct sctp_stack *stack;
-	struct sctp_socket socket;
-	struct sctp_settings settings;
-	uint32_t protocol;
-	bool write_waits; /* for room */
-	bool head_waits;  /* stream 0 has what the other streams must not overtake */
-	uint8_t *part;    /* of a message whose rest is still to come; NULL: none */
-	size_t part_length;
-
-	/* While connecting: the addresses of the host and the one to try next. */
-	struct addrinfo *list, *next;
-	char text[320];
-};
-
-struct place { /* of a listener */
-	struct sctp_socket socket;
-	struct sctp_settings settings;
-	uint32_t protocol;
-};
+#define IDLE_TURNS 64 /* pieces that one read may find useless */
 
 static bool
 is_carrier(const struct association *a)
 {
-	return a->protocol == PROTOCOL_DTLS;
+	return a->protocol == SCTP_PPID_DTLS;
 }
 
 static int
@@ -53,13 +30,13 @@ say_broken(const struct transport *t, int code, struct err *e)
 	    e, code, "the connection with %s broke: %s", t->peer, strerror(-code));
 }
 
-static int
-read_settings(const struct transport_uri *uri, uint32_t protocol, bool is_listening,
-    struct sctp_settings *ret, struct err *e)
+int
+association_settings(const struct transport_uri *uri, uint32_t protocol,
+    bool is_listening, struct sctp_settings *ret, struct err *e)
 {
 	int rc = sctp_settings_read(uri, ret, e);
 
-	ret->has_auth = protocol == PROTOCOL_DTLS;
+	ret->has_auth = protocol == SCTP_PPID_DTLS;
 	ret->is_listening = is_listening;
 	return rc < 0 ? rc : ret->stack->check(ret, uri, e);
 }
@@ -69,8 +46,9 @@ sctp_check_target(const struct transport_uri *uri, struct err *e)
 {
 	struct sctp_settings settings;
 
-	return read_settings(uri, uri->ops->is_secure ? PROTOCOL_DTLS : PROTOCOL_PLAIN,
-	    false, &settings, e);
+	return association_settings(uri,
+	    uri->ops->is_secure ? SCTP_PPID_DTLS : SCTP_PPID_PLAIN, false, &settings,
+	    e);
 }
 
 /* Connecting. */
@@ -84,8 +62,8 @@ end_dial(struct association *a)
 	a->list = a->next = NULL;
 }
 
-static void
-sctp_close(struct transport *t)
+void
+association_close(struct transport *t)
 {
 	struct association *a = t->state;
 
@@ -112,17 +90,16 @@ has_ipv6(const struct sockaddr_storage *list, unsigned n)
 }
 
 /* One socket can have addresses of both families if it is an IPv6 one. */
-static int
-family_of(const struct sctp_settings *s, const struct addrinfo *a)
+int
+association_family(const struct sctp_settings *s, const struct addrinfo *a)
 {
 	return has_ipv6(s->address, s->addresses) || has_ipv6(s->local, s->locals)
 		   ? AF_INET6
 		   : a->ai_family;
 }
 
-/* The address of the host and the further ones of the URI; how many. */
-static unsigned
-collect(const struct sctp_settings *s, const struct addrinfo *a,
+unsigned
+association_addresses(const struct sctp_settings *s, const struct addrinfo *a,
     struct sockaddr_storage list[SCTP_ADDRESSES + 1])
 {
 	memset(list, 0, sizeof *list);
@@ -136,8 +113,9 @@ static int
 try_address(struct association *a, const struct addrinfo *at)
 {
 	struct sockaddr_storage list[SCTP_ADDRESSES + 1];
-	unsigned n = collect(&a->settings, at, list);
-	int rc = a->stack->open(&a->socket, family_of(&a->settings, at), &a->settings);
+	unsigned n = association_addresses(&a->settings, at, list);
+	int rc = a->stack->open(
+	    &a->socket, association_family(&a->settings, at), &a->settings);
 
 	if (rc == 0 && a->settings.locals > 0) {
 		rc = a->stack->bind(&a->socket, a->settings.local, a->settings.locals);
@@ -209,7 +187,7 @@ dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
 	a->protocol = protocol;
 	a->socket.fd = -1;
 	memcpy(a->text, uri->text, sizeof a->text);
-	rc = read_settings(uri, protocol, false, &a->settings, e);
+	rc = association_settings(uri, protocol, false, &a->settings, e);
 	a->stack = rc == 0 ? a->settings.stack : &sctp_kernel;
 	if (rc == 0) {
 		rc = find_host(a, uri, e);
@@ -218,7 +196,7 @@ dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
 		rc = try_next(t, -EADDRNOTAVAIL, e);
 	}
 	if (rc < 0) {
-		sctp_close(t);
+		association_close(t);
 	}
 	return rc;
 }
@@ -228,17 +206,17 @@ sctp_dial(struct transport *t, const struct transport_uri *uri, struct tls_conte
     struct err *e)
 {
 	(void)tls;
-	return dial(t, uri, PROTOCOL_PLAIN, e);
+	return dial(t, uri, SCTP_PPID_PLAIN, e);
 }
 
 int
 sctp_dial_carrier(struct transport *t, const struct transport_uri *uri, struct err *e)
 {
-	return dial(t, uri, PROTOCOL_DTLS, e);
+	return dial(t, uri, SCTP_PPID_DTLS, e);
 }
 
-static int
-be_open(struct transport *t)
+int
+association_opened(struct transport *t)
 {
 	struct association *a = t->state;
 	uint16_t agreed;
@@ -264,182 +242,13 @@ sctp_proceed(struct transport *t, struct err *e)
 	}
 	rc = a->stack->connected(&a->socket);
 	if (rc == 0) {
-		rc = be_open(t);
+		rc = association_opened(t);
 	}
 	if (rc == 0 || rc == -EAGAIN) {
 		return rc;
 	}
 	rc = try_next(t, rc, e);
 	return rc == 0 ? -EAGAIN : rc;
-}
-
-/* Listening. */
-
-static int
-listen_at(struct place *p, int family, const struct sockaddr_storage *list, unsigned n)
-{
-	const struct sctp_stack *stack = p->settings.stack;
-	int rc = stack->open(&p->socket, family, &p->settings);
-
-	if (rc < 0) {
-		return rc;
-	}
-	rc = stack->bind(&p->socket, list, n);
-	if (rc == 0) {
-		rc = stack->listen(&p->socket);
-	}
-	if (rc < 0) {
-		stack->close(&p->socket);
-	}
-	return rc;
-}
-
-static int
-listen_everywhere(struct place *p, uint16_t port)
-{
-	struct sockaddr_storage at = {0};
-	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-	int rc;
-
-	memcpy(&at, &v6, sizeof v6);
-	rc = listen_at(p, AF_INET6, &at, 1);
-	if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL) { /* no IPv6 here */
-		memcpy(&at, &v4, sizeof v4);
-		rc = listen_at(p, AF_INET, &at, 1);
-	}
-	return rc;
-}
-
-static int
-listen_at_host(struct place *p, const struct transport_uri *uri, struct err *e)
-{
-	struct addrinfo hints = {
-	    .ai_family = AF_UNSPEC,
-	    .ai_socktype = SOCK_STREAM,
-	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-	};
-	struct sockaddr_storage list[SCTP_ADDRESSES + 1];
-	struct addrinfo *found = NULL;
-	char port[8];
-	int rc;
-
-	snprintf(port, sizeof port, "%u", uri->port);
-	rc = getaddrinfo(uri->host, port, &hints, &found);
-	if (rc != 0) {
-		return err_set(e, -EADDRNOTAVAIL, "cannot listen at %s: %s", uri->text,
-		    rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-	}
-	rc = -EADDRNOTAVAIL;
-	for (const struct addrinfo *a = found; a != NULL && rc < 0; a = a->ai_next) {
-		unsigned n = collect(&p->settings, a, list);
-		rc = listen_at(p, family_of(&p->settings, a), list, n);
-	}
-	freeaddrinfo(found);
-	return rc;
-}
-
-static int
-listen_for(struct transport_listener *l, const struct transport_uri *uri,
-    uint32_t protocol, struct err *e)
-{
-	bool is_everywhere = uri->host[0] == '\0' || strcmp(uri->host, "*") == 0;
-	struct place *p = calloc(1, sizeof *p);
-	struct err why = {0};
-	int rc;
-
-	if (p == NULL) {
-		return err_set(e, -ENOMEM, "no memory to listen at %s", uri->text);
-	}
-	p->protocol = protocol;
-	rc = read_settings(uri, protocol, true, &p->settings, e);
-	if (rc < 0) {
-		goto out;
-	}
-	rc = is_everywhere ? listen_everywhere(p, uri->port)
-			   : listen_at_host(p, uri, &why);
-	if (rc == 0) {
-		rc = p->settings.stack->port(&p->socket, &l->port);
-	}
-	if (rc < 0 && why.text[0] != '\0') {
-		*e = why;
-	} else if (rc < 0) {
-		err_set(e, rc, "cannot listen at %s: %s", uri->text,
-		    rc == -EACCES && p->settings.has_auth
-			? "this kernel does not authenticate SCTP (sysctl -w "
-			  "net.sctp.auth_enable=1 lets it)"
-			: strerror(-rc));
-	}
-	if (rc == 0) {
-		l->fd = p->socket.fd;
-		l->state = p;
-		p = NULL;
-	}
-out:
-	free(p);
-	return rc;
-}
-
-static int
-sctp_listen(
-    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
-{
-	return listen_for(l, uri, PROTOCOL_PLAIN, e);
-}
-
-int
-sctp_listen_carrier(
-    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
-{
-	return listen_for(l, uri, PROTOCOL_DTLS, e);
-}
-
-static int
-sctp_accept(struct transport_listener *l, struct transport *t, struct tls_context *tls,
-    struct err *e)
-{
-	struct place *p = l->state;
-	struct sockaddr_storage from = {0};
-	struct sctp_socket s;
-	struct association *a;
-	int rc = p->settings.stack->accept(&p->socket, &s, &from);
-
-	(void)tls;
-	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM ||
-	    rc == -EBADF || rc == -EINVAL) {
-		return err_set(e, rc, "cannot accept connections: %s", strerror(-rc));
-	}
-	if (rc < 0) { /* also of one that died in the queue */
-		return -EAGAIN;
-	}
-	*t = (struct transport){.ops = &transport_sctp, .fd = s.fd};
-	transport_format_peer(&from, t->peer);
-	a = calloc(1, sizeof *a);
-	if (a == NULL) {
-		p->settings.stack->close(&s);
-		return -ECONNABORTED;
-	}
-	t->state = a;
-	a->stack = p->settings.stack;
-	a->settings = p->settings;
-	a->socket = s;
-	a->protocol = p->protocol;
-	if (be_open(t) < 0) { /* gone already */
-		sctp_close(t);
-		return -EAGAIN;
-	}
-	return 0;
-}
-
-static void
-sctp_unlisten(struct transport_listener *l)
-{
-	struct place *p = l->state;
-
-	p->settings.stack->close(&p->socket);
-	free(p);
-	l->state = NULL;
-	l->fd = -1;
 }
 
 /* Reading. */
@@ -659,14 +468,14 @@ const struct transport_ops transport_sctp = {
     .options = sctp_option_names,
     .check = sctp_check_target,
     .dial = sctp_dial,
-    .listen = sctp_listen,
-    .accept = sctp_accept,
-    .unlisten = sctp_unlisten,
+    .listen = association_listen,
+    .accept = association_accept,
+    .unlisten = association_unlisten,
     .proceed = sctp_proceed,
     .read = sctp_read,
     .write = sctp_write,
     .finish = sctp_finish,
     .want = sctp_want,
     .pending = sctp_pending,
-    .close = sctp_close,
+    .close = association_close,
 };
