@@ -16,7 +16,8 @@ WARN     += -Werror
 endif
 HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
 CPPFLAGS += -D_GNU_SOURCE -DFLOWPAIR_VERSION='"$(VERSION)"' -DFLOWPAIR_PREFIX='"$(PREFIX)"' -I.
-BASE     := -std=gnu17 -g $(WARN) -MMD -MP -pthread
+# hidden: a function of ours never stands in for a library's own of the same name
+BASE     := -std=gnu17 -g $(WARN) -MMD -MP -pthread -fvisibility=hidden
 LDBASE   := -pthread -pie -Wl,-z,relro,-z,now
 
 CFLAGS.release  := -O2 -flto=auto -ffat-lto-objects -fno-semantic-interposition $(HARDEN)
