@@ -11,7 +11,7 @@
 #include "common/clock.h"
 #include "common/sctp.h"
 #include "common/tls.h"
-#include "common/transport.h"
+#include "common/transport_secured.h"
 
 #define KEY_EMPTY   0 /* of the handshake, RFC 6083 section 4.8 */
 #define KEY_SESSION 1
@@ -28,9 +28,9 @@
 #define MS            1000000ull
 
 struct secured {
+	struct tls *tls; /* NULL while SCTP connects */
 	struct transport sctp;
 	struct tls_context *context; /* a dialling one's; else NULL */
-	struct tls *tls;             /* NULL while SCTP connects */
 	uint64_t use_ns;             /* a client's: when to use the session's key */
 	bool is_keyed;               /* uses it */
 	uint64_t open_ns;            /* when the handshake ended; 0: one key is left */
@@ -300,30 +300,6 @@ secured_timeout(const struct transport *t)
 		return UINT64_MAX;
 	}
 	return s->use_ns > now ? s->use_ns - now : 0;
-}
-
-static bool
-secured_pending(const struct transport *t)
-{
-	const struct secured *s = t->state;
-
-	return s->tls != NULL && tls_pending(s->tls);
-}
-
-static enum tls_refusal
-secured_refusal(const struct transport *t)
-{
-	const struct secured *s = t->state;
-
-	return s == NULL || s->tls == NULL ? TLS_REFUSED_NONE : tls_refusal(s->tls);
-}
-
-static int
-secured_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
-{
-	struct secured *s = t->state;
-
-	return tls_judge_anew(s->tls, tls, e);
 }
 
 static void

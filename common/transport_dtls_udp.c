@@ -13,7 +13,7 @@
 #include "common/clock.h"
 #include "common/dtls_socket.h"
 #include "common/tls.h"
-#include "common/transport.h"
+#include "common/transport_secured.h"
 
 #define PATIENCE_NS (5 * NS_PER_SECOND) /* with an address while others are left */
 #define GLANCE      64u                 /* writes between two looks at what came */
@@ -432,30 +432,6 @@ secured_want(const struct transport *t)
 
 	/* A sender's own fd tells of datagrams that came; its writes never wait. */
 	return s->sender != NULL ? EPOLLIN : tls_want(s->tls);
-}
-
-static bool
-secured_pending(const struct transport *t)
-{
-	const struct secured *s = t->state;
-
-	return tls_pending(s->tls);
-}
-
-static enum tls_refusal
-secured_refusal(const struct transport *t)
-{
-	const struct secured *s = t->state;
-
-	return s == NULL || s->tls == NULL ? TLS_REFUSED_NONE : tls_refusal(s->tls);
-}
-
-static int
-secured_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
-{
-	struct secured *s = t->state;
-
-	return tls_judge_anew(s->tls, tls, e);
 }
 
 static uint32_t

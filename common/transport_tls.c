@@ -7,13 +7,13 @@
 #include <unistd.h>
 
 #include "common/tls.h"
-#include "common/transport.h"
+#include "common/transport_secured.h"
 
 /* TLS over a TCP transport of its own; t->fd and t->peer follow that one's. */
 struct secured {
+	struct tls *tls; /* NULL while TCP connects */
 	struct transport tcp;
 	struct tls_context *context; /* a dialling one's, until TCP is up */
-	struct tls *tls;             /* NULL while TCP connects */
 	char host[256];
 	char text[320];
 };
@@ -155,30 +155,6 @@ secured_want(const struct transport *t)
 	const struct secured *s = t->state;
 
 	return s->tls == NULL ? EPOLLOUT : tls_want(s->tls);
-}
-
-static bool
-secured_pending(const struct transport *t)
-{
-	const struct secured *s = t->state;
-
-	return s->tls != NULL && tls_pending(s->tls);
-}
-
-static enum tls_refusal
-secured_refusal(const struct transport *t)
-{
-	const struct secured *s = t->state;
-
-	return s == NULL || s->tls == NULL ? TLS_REFUSED_NONE : tls_refusal(s->tls);
-}
-
-static int
-secured_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
-{
-	struct secured *s = t->state;
-
-	return tls_judge_anew(s->tls, tls, e);
 }
 
 static int
