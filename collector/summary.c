@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "common/clock.h"
+#include "common/digits.h"
 #include "common/tls.h"
 
 #define LABEL 20
@@ -33,29 +34,12 @@ summary_add_import(struct summary *s, const struct import_counts *c)
 	}
 }
 
-/* 4838065 as "4 838 065" */
-static const char *
-grouped(char out[static 32], uint64_t n)
-{
-	char digits[24];
-	int length = snprintf(digits, sizeof digits, "%" PRIu64, n), at = 0;
-
-	for (int i = 0; i < length; i++) {
-		if (i > 0 && (length - i) % 3 == 0) {
-			out[at++] = ' ';
-		}
-		out[at++] = digits[i];
-	}
-	out[at] = '\0';
-	return out;
-}
-
 static void
 line(FILE *out, const char *label, uint64_t n, const char *note)
 {
 	char text[32];
 
-	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, grouped(text, n),
+	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, digits_grouped(text, n),
 	    *note == '\0' ? "" : "  ", note);
 }
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/digits.h"
 
 #define LABEL 16
 
@@ -48,29 +49,12 @@ bytes_text(char out[static 36], uint64_t n)
 	return out;
 }
 
-/* 4838065 as "4 838 065" */
-static const char *
-grouped(char out[static 32], uint64_t n)
-{
-	char digits[24];
-	int length = snprintf(digits, sizeof digits, "%" PRIu64, n), at = 0;
-
-	for (int i = 0; i < length; i++) {
-		if (i > 0 && (length - i) % 3 == 0) {
-			out[at++] = ' ';
-		}
-		out[at++] = digits[i];
-	}
-	out[at] = '\0';
-	return out;
-}
-
 static void
 line(FILE *out, const char *label, uint64_t n, const char *note)
 {
 	char text[32];
 
-	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, grouped(text, n),
+	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, digits_grouped(text, n),
 	    *note == '\0' ? "" : "  ", note);
 }
 
@@ -119,7 +103,8 @@ text_conversations(const struct summary *s, FILE *out)
 	const struct conversations_counts *c = &s->conversations;
 	char note[64], peak[32], label[64];
 
-	(void)snprintf(note, sizeof note, "at most %s at once", grouped(peak, c->peak));
+	(void)snprintf(
+	    note, sizeof note, "at most %s at once", digits_grouped(peak, c->peak));
 	line(out, "conversations", c->created, note);
 	for (unsigned i = FLOW_END_IDLE; i <= FLOW_END_RESOURCES; i++) {
 		if (c->ended[i] > 0) {
