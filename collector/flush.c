@@ -237,7 +237,8 @@ flush_main(struct flush *f, bool finished, struct err *e)
 		}
 	}
 	if (rc == 0 && tables_stitches(t)) {
-		rc = store_waiting_write(d, t, f->source, e);
+		rc = finished ? store_waiting_forget(d, f->source, e)
+			      : store_waiting_write(d, t, f->source, e);
 	}
 	if (rc == 0) {
 		rc = write_catalog(f, finished, e);

@@ -14,8 +14,8 @@ process_resume(struct process *p, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = tables_resume(p->tables, p->store, &p->source,
-	    p->complete > 0 && p->pending > p->complete, e);
+	rc =
+	    tables_resume(p->tables, p->store, &p->source, p->pending > p->complete, e);
 	if (rc < 0) {
 		return rc;
 	}

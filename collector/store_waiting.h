@@ -9,8 +9,10 @@
 
 /* Makes the table where it is missing. */
 int store_waiting_prepare(struct database *d, struct err *e);
-/* Inside the transaction of d. */
+/* Inside the transaction of d.  forget: the source has ended. */
 int store_waiting_write(struct database *d, const struct tables *t,
     const struct source_id *source, struct err *e);
+int store_waiting_forget(
+    struct database *d, const struct source_id *source, struct err *e);
 
 #endif

@@ -194,6 +194,8 @@ def test_import_that_stitches_and_is_killed_ends_as_an_undisturbed_one(
     for column in ("packets", "octets"):
         totals = [sum_both_sides(store, column) for store in (plain, calm)]
         assert totals[0] == totals[1] > 0
+    with database(calm / "flowpair.sqlite") as db:
+        assert db.execute("SELECT count(*) FROM flowpair_waiting").fetchone() == (0,)
     kills = imports = 0
     while kills < KILLS // 3:
         killed = tmp_path / f"killed{imports}"

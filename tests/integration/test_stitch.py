@@ -31,6 +31,17 @@ PAIR = ("10.0.0.1", 40000, "192.168.0.1", 443, 1, 10, 7, 1000, 9000)
 ALONE = ("10.0.0.2", 40001, "192.168.0.1", 443, 1, 3, 0, 300, 0)
 
 
+def stored_rows(store):
+    rows = []
+    for path in store.glob("pairs-*.sqlite"):
+        with database(path) as db, contextlib.suppress(sqlite3.OperationalError):
+            # A file that is being made has no table yet.
+            rows += db.execute(
+                "SELECT src_ip, src_port, dst_ip, dst_port, flows, fwd_packets, "
+                "bwd_packets, fwd_octets, bwd_octets FROM pairs").fetchall()
+    return sorted(rows)
+
+
 class Collector:
     """One that stitches, and a connection to it."""
 
@@ -53,14 +64,7 @@ class Collector:
         self.sequence += len(records)
 
     def pairs(self):
-        rows = []
-        for path in self.store.glob("pairs-*.sqlite"):
-            with database(path) as db, contextlib.suppress(sqlite3.OperationalError):
-                # A file that is being made has no table yet.
-                rows += db.execute(
-                    "SELECT src_ip, src_port, dst_ip, dst_port, flows, fwd_packets, "
-                    "bwd_packets, fwd_octets, bwd_octets FROM pairs").fetchall()
-        return sorted(rows)
+        return stored_rows(self.store)
 
     def waiting(self):
         with database(self.store / "flowpair.sqlite") as db:
@@ -151,6 +155,22 @@ def test_what_waited_is_not_given_up_with_the_word(
     collector.send(BACK)
     collector.process.stop()
     assert [row[5:7] for row in collector.pairs()] == [(10, 0), (7, 0)]
+
+
+def test_a_damaged_file_is_stored_up_to_the_damage_once(
+        programs, run, repository, tmp_path):
+    file, store, schemas = (tmp_path / name for name in ("flows.ipfix", "store", "schemas"))
+    shutil.copytree(repository / "schemas", schemas)
+    pairs = schemas / "tables" / "pairs.yaml"
+    pairs.write_text(f"{pairs.read_text()}stitch: 1h\n")
+    file.write_bytes(message(0, 7, [(2, one_way_template())], FIRST_DAY)
+                     + message(0, 7, [(257, THERE + LONELY)], FIRST_DAY)
+                     + message(2, 7, [(257, BACK)], FIRST_DAY) + b"no message at all" * 9)
+    for _ in range(2):
+        said = run(programs.collector, "-r", file, "--store", store, "--schemas", schemas,
+                   status=None)
+        assert "is damaged at byte" in said.stderr
+        assert stored_rows(store) == [PAIR, ALONE]
 
 
 class Sender(threading.Thread):

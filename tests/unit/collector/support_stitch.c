@@ -55,8 +55,7 @@ start(struct world *w, const char *words, struct err *e)
 	    store_progress(w->store, &source, &w->complete, &w->pending, e) < 0) {
 		fail_msg("%s", e->text);
 	}
-	return tables_resume(w->tables, w->store, &source,
-	    w->complete > 0 && w->pending > w->complete, e);
+	return tables_resume(w->tables, w->store, &source, w->pending > w->complete, e);
 }
 
 void
