@@ -85,6 +85,18 @@ put_character(struct json_text *t, const uint8_t *p, size_t n)
 	}
 }
 
+/* How many bytes stand for themselves. */
+static size_t
+plain_length(const uint8_t *p, size_t most)
+{
+	size_t n = 0;
+
+	while (n < most && p[n] >= 0x20 && p[n] < 0x7f && p[n] != '"' && p[n] != '\\') {
+		n++;
+	}
+	return n;
+}
+
 void
 json_string(struct json_text *t, const void *bytes, size_t length)
 {
@@ -93,7 +105,13 @@ json_string(struct json_text *t, const void *bytes, size_t length)
 
 	put(t, "\"", 1);
 	while (i < most && !t->is_full) {
-		size_t n = utf8_length(p + i, length - i);
+		size_t n = plain_length(p + i, most - i);
+		if (n > 0) {
+			put(t, (const char *)p + i, n);
+			i += n;
+			continue;
+		}
+		n = utf8_length(p + i, length - i);
 		if (i + n > most) {
 			break;
 		}

@@ -112,12 +112,18 @@ take_value(struct walk *w, struct cursor *c, uint32_t length, struct cursor *ret
 	return c->failed ? complain(w, "a value runs over its end") : 0;
 }
 
+static bool
+is_list(const struct element *element)
+{
+	return element != NULL && structured_data_is(element->type);
+}
+
 static void
 write_value(struct walk *w, const struct element *element, struct cursor value)
 {
-	if (element != NULL && structured_data_is(element->type)) {
+	if (is_list(element)) {
 		write_list(w, element->type, value);
-	} else {
+	} else if (!w->text.is_full) {
 		structured_value_write(&w->text, element, value);
 	}
 }
@@ -173,7 +179,8 @@ write_record(struct walk *w, struct template *t, struct cursor *c)
 		if (rc < 0) {
 			return rc;
 		}
-		if (f->pen == 0 && f->id == PADDING_OCTETS) {
+		if ((f->pen == 0 && f->id == PADDING_OCTETS) ||
+		    (w->text.is_full && !is_list(f->element))) {
 			continue;
 		}
 		json_raw(&w->text, is_first ? "" : ",");
