@@ -156,6 +156,12 @@ enum tls_refusal transport_refusal(const struct transport *t);
 /* As ops->judge_anew; 0 for schemes without certificates. */
 int transport_judge_anew(struct transport *t, struct tls_context *tls, struct err *e);
 
+/* -ETIMEDOUT where TCP has sent the same again and again, for half a minute or more,
+ * and heard nothing: then the path, or the other end, is gone, which TCP itself
+ * believes only after a quarter of an hour.  Who answers but takes nothing is there.  0
+ * also for what is not over TCP. */
+int transport_check_path(const struct transport *t, struct err *e);
+
 /* For the schemes.  A bound, non-blocking socket at this URI (protocol: IPPROTO_TCP and
  * the like), which listens unless it is for datagrams (IPPROTO_UDP); l->fd, l->port. */
 int transport_listen_socket(struct transport_listener *l,

@@ -11,6 +11,10 @@
 
 #include "common/transport.h"
 
+/* In vain, each after twice the time; the first after 0.2 s at least. */
+#define RETRANSMITS_MOST 7
+#define USER_TIMEOUT_MS  60000u
+
 /* While connecting: the addresses of the host and the one to try next. */
 struct dial {
 	struct addrinfo *list, *next;
@@ -18,16 +22,23 @@ struct dial {
 };
 
 static void
-set_options(int fd)
+set_common_options(int fd)
 {
-	int one = 1, idle = 60, interval = 15, probes = 4, attempts = 2,
-	    unsent = 131072;
+	int one = 1, idle = 60, interval = 15, probes = 4;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
 	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &probes, sizeof probes);
+}
+
+static void
+set_options(int fd)
+{
+	int attempts = 2, unsent = 131072;
+
+	set_common_options(fd);
 	/* Two more SYNs: a silent address gives up after 7 s and the next has its turn.
 	 */
 	setsockopt(fd, IPPROTO_TCP, TCP_SYNCNT, &attempts, sizeof attempts);
@@ -152,12 +163,14 @@ tcp_dial(struct transport *t, const struct transport_uri *uri, struct tls_contex
 static int
 tcp_accepted(struct transport *t, int fd, struct tls_context *tls, struct err *e)
 {
-	int one = 1;
+	unsigned most = USER_TIMEOUT_MS;
 
 	(void)tls;
 	(void)e;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof one);
+	set_common_options(fd);
+	/* What is said to a client is little.  One that does not answer keeps a place,
+	 * and its spool, that it may want to have again from elsewhere. */
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &most, sizeof most);
 	t->ops = &transport_tcp;
 	t->fd = fd;
 	t->state = NULL;
@@ -249,6 +262,24 @@ tcp_pending(const struct transport *t)
 {
 	(void)t;
 	return false;
+}
+
+/* No TCP_USER_TIMEOUT for who dials: it also ends connections whose other end answers
+ * that it takes nothing for now, and waiting for that is meant. */
+int
+transport_check_path(const struct transport *t, struct err *e)
+{
+	struct tcp_info info = {0};
+	socklen_t n = sizeof info;
+
+	if (t->fd < 0 || getsockopt(t->fd, IPPROTO_TCP, TCP_INFO, &info, &n) < 0 ||
+	    info.tcpi_retransmits < RETRANSMITS_MOST) {
+		return 0;
+	}
+	return err_set(e, -ETIMEDOUT,
+	    "the connection with %s broke: nothing has come back, though the same was "
+	    "sent %u times again",
+	    t->peer, info.tcpi_retransmits);
 }
 
 static int

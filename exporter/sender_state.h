@@ -101,13 +101,14 @@ void sender_publish(struct sender *s);
 
 /* When the thread must have given up; QUEUE_NEVER while there is no hurry. */
 uint64_t sender_deadline(struct sender *s);
-/* -ETIMEDOUT when it is due_ns, or the thread must give up. */
+/* -ETIMEDOUT when it is due_ns, the thread must give up, or the other end is gone. */
 int sender_check(struct sender *s, uint64_t due_ns, const char *what, struct err *e);
 /* Hands what was pushed over to the spool, unless it is little and just came.  True:
  * something was. */
 bool sender_tend(struct sender *s);
 /* Sleeps until the transport is ready for events (0: do not look), something was handed
- * over to the spool, somebody wants something, or it is due_ns.  The ready events. */
+ * over to the spool, somebody wants something, it is due_ns, or time to look after the
+ * path.  The ready events. */
 uint32_t sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns);
 /* What a write waits for that said -EAGAIN. */
 uint32_t sender_write_events(const struct sender *s);

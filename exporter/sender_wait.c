@@ -6,6 +6,16 @@
 #include "exporter/sender_state.h"
 
 #define HURRY_NS (2 * NS_PER_SECOND)
+#define PATH_NS  (5 * NS_PER_SECOND)
+
+/* Whether it is to be seen soon that the other end is gone: what was sent is held, and
+ * goes to whom is reached next.  Where nobody acknowledges, what a connection holds is
+ * lost with it, and TCP may have its time. */
+static bool
+minds_path(const struct sender *s)
+{
+	return s->is_dialled && s->is_acknowledged;
+}
 
 uint64_t
 sender_deadline(struct sender *s)
@@ -35,7 +45,7 @@ sender_check(struct sender *s, uint64_t due_ns, const char *what, struct err *e)
 	uint64_t now = clock_monotonic_ns();
 
 	if (now < due_ns && now < sender_deadline(s)) {
-		return 0;
+		return minds_path(s) ? transport_check_path(&s->transport, e) : 0;
 	}
 	return err_set(e, -ETIMEDOUT, "%s: %s", sender_uri(s)->text, what);
 }
@@ -101,6 +111,9 @@ sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns)
 	due_ns = limit < due_ns ? limit : due_ns;
 	due_ns = tending < due_ns ? tending : due_ns;
 	now = clock_monotonic_ns();
+	if (minds_path(s) && now + PATH_NS < due_ns) {
+		due_ns = now + PATH_NS;
+	}
 	left = due_ns > now ? due_ns - now : 0;
 	p[1].events = (short)(((events & EPOLLIN) != 0 ? POLLIN : 0) |
 			      ((events & EPOLLOUT) != 0 ? POLLOUT : 0));

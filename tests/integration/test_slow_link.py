@@ -1,5 +1,6 @@
-"""Datagrams over a link that is slower than the exporter, which then waits for room in its
-socket and loses nothing: in a network namespace whose loopback carries 3 Mbit/s."""
+"""Links that are slow, and one that breaks, in a network namespace of their own.  Datagrams
+over one that carries 3 Mbit/s: the exporter waits for room in its socket and loses nothing.
+One over which nothing comes back any more: the exporter notices long before TCP does."""
 
 import json
 import shutil
@@ -44,6 +45,69 @@ def test_an_exporter_waits_for_a_slow_link(
             --to "$(cat {tmp_path}/port)" {ours} >{tmp_path}/sent || status=$?
         sleep 2  # what the link still holds
         kill %1; wait %1; exit $status""")
+    sent = json.loads((tmp_path / "sent").read_text())["sender"]
+    assert (sent["records"], sent["dropped_records"]) == (ROWS, 0)
+    collected = json.loads((tmp_path / "collected").read_text())
+    assert (collected["records"], collected["lost"]) == (ROWS, 0)
+
+
+# The collector's end is in a namespace of its own, $there, which can be made dumb: it hears
+# all and answers nothing.
+TWO_ENDS = """
+    ip link set lo up
+    unshare --net sleep 300 & there=$!
+    at() { nsenter -t $there -n "$@"; }
+    while [ "$(readlink /proc/$there/ns/net)" = "$(readlink /proc/self/ns/net)" ]; do
+        sleep 0.05
+    done
+    ip link add name near type veth peer name far netns $there &&
+    ip addr add 10.77.0.1/24 dev near && ip link set near up &&
+    at ip addr add 10.77.0.2/24 dev far && at ip link set far up || exit 77
+"""
+
+
+def test_a_collector_that_is_gone_without_a_word_is_noticed_and_found_again(
+        programs, run, certificates, tmp_path):
+    if None in map(shutil.which, ("unshare", "nsenter", "ip")):
+        pytest.skip("unshare, nsenter or ip is missing")
+    (tmp_path / "trace.csv").write_text(
+        chaos.HEADER + "".join(chaos.row(1, 1, i) for i in range(ROWS)))
+    ours = " ".join(map(str, certificates.options("client")))
+    certificate, key = certificates.sign("far", "IP:10.77.0.2")
+    theirs = f"--certificate {certificate} --key {key} --ca {certificates.ca}"
+    done = run("unshare", "--net", "--pid", "--fork", "--kill-child",
+               "--mount-proc", "bash", "-c", f"""
+        cd {tmp_path}
+        exporter={programs.exporter} collector={programs.collector}
+        {TWO_ENDS}
+        nsenter -t $there -n $collector --listen tls://10.77.0.2:4740 --port-file port --store store \
+            --lateness 36500d --summary json {theirs} >collected & catcher=$!
+        while [ ! -s port ]; do sleep 0.05; done
+        mkfifo rows
+        $exporter --trace-csv rows --summary json --to tls://10.77.0.2 {ours} \
+            >sent 2>said & sender=$!
+        exec 9>rows
+        head -n {ROWS // 2} trace.csv >&9
+        for try in $(seq 300); do
+            grep -q acknowledges said && break
+            sleep 0.1
+        done
+        at ip route add blackhole 10.77.0.1
+        tail -n +{ROWS // 2 + 1} trace.csv >&9
+        for try in $(seq 700); do
+            grep -q 'nothing has come back' said && break
+            sleep 0.1
+        done
+        at ip route del blackhole 10.77.0.1
+        exec 9>&-
+        wait $sender || status=$?
+        kill $catcher; wait $catcher
+        kill $there
+        exit $status""", status=None, timeout=200)
+    if done.returncode == 77 or not (tmp_path / "said").exists():
+        pytest.skip(f"no network namespaces with veth here: {done.stderr}")
+    assert "nothing has come back" in (tmp_path / "said").read_text()
+    assert done.returncode == 0, done.stderr
     sent = json.loads((tmp_path / "sent").read_text())["sender"]
     assert (sent["records"], sent["dropped_records"]) == (ROWS, 0)
     collected = json.loads((tmp_path / "collected").read_text())

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -206,6 +207,35 @@ a_peer_that_resets_is_an_error_on_both_ways_and_no_signal(void **state)
 	transport_unlisten(&place);
 }
 
+static int
+option_of(const struct transport *t, int option)
+{
+	int value = -1;
+	socklen_t n = sizeof value;
+
+	assert_int_equal(getsockopt(t->fd, IPPROTO_TCP, option, &value, &n), 0);
+	return value;
+}
+
+static void
+an_end_that_is_gone_without_a_word_is_found_out_on_both_sides(void **state)
+{
+	struct transport ours, theirs;
+	struct err e = {0};
+	struct transport_listener place = listen_at("tcp://*:0");
+
+	(void)state;
+	assert_int_equal(dial(&ours, "127.0.0.1", place.port, &e), 0);
+	accept_one(&place, &theirs);
+	assert_int_equal(option_of(&ours, TCP_KEEPIDLE), 60);
+	assert_int_equal(option_of(&theirs, TCP_KEEPIDLE), 60);
+	assert_int_equal(option_of(&theirs, TCP_USER_TIMEOUT), 60000);
+	assert_int_equal(transport_check_path(&ours, &e), 0);
+	ours.ops->close(&ours);
+	theirs.ops->close(&theirs);
+	transport_unlisten(&place);
+}
+
 static void
 places_that_cannot_be_dialled_are_told(void **state)
 {
@@ -250,6 +280,8 @@ main(void)
 	    cmocka_unit_test(nobody_listening_is_told_with_place_and_cause),
 	    cmocka_unit_test(a_dial_that_meets_itself_is_no_connection),
 	    cmocka_unit_test(a_peer_that_resets_is_an_error_on_both_ways_and_no_signal),
+	    cmocka_unit_test(
+		an_end_that_is_gone_without_a_word_is_found_out_on_both_sides),
 	    cmocka_unit_test(places_that_cannot_be_dialled_are_told),
 	    cmocka_unit_test(a_taken_port_is_told),
 	};
