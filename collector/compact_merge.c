@@ -271,10 +271,7 @@ fill(struct merge *m, struct cursor_run *run, struct err *e)
 		run->next = end + 1;
 		while ((rc = statement_step(m->read, e)) > 0) {
 			rc = take_row(m, r, e);
-			if (rc < 0) {
-				return rc;
-			}
-			if (r->length > r->most_bytes) {
+			if (rc < 0 || r->length > r->most_bytes) {
 				run->next =
 				    1 + statement_i64(m->read, (int)m->column_count);
 				break;

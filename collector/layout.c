@@ -162,24 +162,6 @@ kind_of(const struct element *element, enum layout_kind *ret, unsigned *ret_widt
 	}
 }
 
-enum layout_relative
-layout_relative(const struct element *element)
-{
-	if (element->pen != 0) {
-		return RELATIVE_NONE;
-	}
-	switch (element->id) {
-	case 21: /* flowEndSysUpTime */
-	case 22:
-		return RELATIVE_UPTIME;
-	case 158: /* flowStartDeltaMicroseconds */
-	case 159:
-		return RELATIVE_EXPORT;
-	default:
-		return RELATIVE_NONE;
-	}
-}
-
 static const struct yaml_node *
 name_at(const struct yaml_node *names, unsigned i)
 {
