@@ -54,3 +54,17 @@ def test_links_of_the_documents_lead_somewhere(repository):
     for page in ("README.md", "CONTRIBUTING.md"):
         for link in re.findall(r"\]\(([^)#:]+)\)", (repository / page).read_text()):
             assert (repository / pathlib.PurePath(link)).exists(), link
+
+
+def test_tests_that_the_documents_name_exist(repository):
+    named = re.findall(r"make check \[?T=([\w/]+)", "".join(
+        (repository / name).read_text() for name in ("CONTRIBUTING.md", "Makefile")))
+    assert len(named) >= 3
+    for name in named:
+        assert any((repository / "tests" / kind / f"{name}_test.c").exists()
+                   for kind in ("unit", "property")), name
+
+
+def test_a_test_that_is_not_there_does_not_pass(repository, run):
+    done = run("make", "-s", "-C", repository, "check", "T=common/nothing", status=None)
+    assert done.returncode != 0 and "no such test" in done.stderr
