@@ -35,19 +35,9 @@ struct compressed_state {
 	uint8_t raw[RAW_BYTES];
 };
 
-static ssize_t
-read_raw(int fd, void *bytes, size_t n)
-{
-	ssize_t got;
-
-	do {
-		got = read(fd, bytes, n);
-	} while (got < 0 && errno == EINTR);
-	return got;
-}
-
 /* Makes sure that raw bytes wait.  1, or 0 at the end of the file, or a negative errno.
- */
+ * EINTR is an end, too: a pipe may bring nothing for long, and a signal that is to stop
+ * the program comes without SA_RESTART for that reason. */
 static int
 fill(struct compressed_state *s)
 {
@@ -56,7 +46,7 @@ fill(struct compressed_state *s)
 	if (s->at < s->length) {
 		return 1;
 	}
-	n = read_raw(s->fd, s->raw, sizeof s->raw);
+	n = read(s->fd, s->raw, sizeof s->raw);
 	if (n < 0) {
 		return err_set(&s->error, -errno, "%s", strerror(errno));
 	}
@@ -237,7 +227,7 @@ detect(
 		return 0;
 	}
 	while (s->length < MAGIC_BYTES) {
-		n = read_raw(s->fd, s->raw + s->length, sizeof s->raw - s->length);
+		n = read(s->fd, s->raw + s->length, sizeof s->raw - s->length);
 		if (n < 0) {
 			return err_set(e, -errno, "%s: %s", path, strerror(errno));
 		}

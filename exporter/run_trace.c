@@ -1,6 +1,7 @@
 #include "common/clock.h"
 #include "common/log.h"
 #include "exporter/run_state.h"
+#include "exporter/stop.h"
 
 static void
 look_up(struct run *r)
@@ -9,6 +10,7 @@ look_up(struct run *r)
 	struct trace_counts c;
 
 	r->now_ns = clock_realtime_ns();
+	run_metrics(r);
 	if (progress_is_due(&r->progress, now_ns)) {
 		trace_counts(r->trace, &c);
 		progress_draw(&r->progress, now_ns, c.position, c.size, c.rows, "rows");
@@ -38,7 +40,7 @@ run_trace(struct run *r)
 		}
 	}
 	progress_end(&r->progress);
-	if (rc < 0) {
+	if (rc < 0 && !stop_is_asked()) {
 		log_error("%s", e.text);
 		return rc;
 	}

@@ -2,6 +2,7 @@
 disk, and that no packet is lost between capture and record."""
 
 import collections
+import fcntl
 import json
 import os
 import select
@@ -10,6 +11,7 @@ import socket
 import struct
 import subprocess
 import sys
+import termios
 import threading
 import time
 
@@ -273,6 +275,29 @@ def test_idle_conversations_are_sent_though_no_packet_comes(programs, start, tmp
 
 
 @needs_capture
+TRACE = (b"Source.IP,Source.Port,Destination.IP,Destination.Port,Protocol,Timestamp,"
+         b"Flow.Duration,Total.Fwd.Packets,Total.Backward.Packets,"
+         b"Total.Length.of.Fwd.Packets,Total.Length.of.Bwd.Packets\n"
+         b"192.0.2.1,1,192.0.2.9,53,17,26/04/201711:11:17,1,2,0,12,0\n")
+
+
+@pytest.mark.parametrize("option", ["--read", "--trace-csv"])
+def test_a_signal_ends_reading_from_a_pipe_that_brings_nothing_more(
+        option, programs, start, tmp_path, wait_for):
+    capture = write_capture(tmp_path / "1.pcap", [(0, udp_frame("192.0.2.1", 1))])
+    os.mkfifo(tmp_path / "pipe")
+    process = start(programs.exporter, option, tmp_path / "pipe", "--to",
+                    f"file:{tmp_path}/records", "--summary", "json")
+    with open(tmp_path / "pipe", "wb", buffering=0) as pipe:
+        pipe.write(capture.read_bytes() if option == "--read" else TRACE)
+        # It has taken all, and waits for more.
+        wait_for(lambda: not int.from_bytes(
+            fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder), "reading")
+        time.sleep(0.2)
+        process.stop(signal.SIGTERM)
+    assert json.loads(process.stdout)["records"] == 1
+
+
 def test_an_interface_that_is_not_there_is_an_operators_error(programs, run):
     done = run(programs.exporter, "-i", "nosuch0", "--to", "file:/dev/null", status=2)
     assert "nosuch0" in done.stderr
