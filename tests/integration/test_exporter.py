@@ -274,7 +274,6 @@ def test_idle_conversations_are_sent_though_no_packet_comes(programs, start, tmp
     exporter.stop()
 
 
-@needs_capture
 TRACE = (b"Source.IP,Source.Port,Destination.IP,Destination.Port,Protocol,Timestamp,"
          b"Flow.Duration,Total.Fwd.Packets,Total.Backward.Packets,"
          b"Total.Length.of.Fwd.Packets,Total.Length.of.Bwd.Packets\n"
@@ -298,6 +297,7 @@ def test_a_signal_ends_reading_from_a_pipe_that_brings_nothing_more(
     assert json.loads(process.stdout)["records"] == 1
 
 
+@needs_capture
 def test_an_interface_that_is_not_there_is_an_operators_error(programs, run):
     done = run(programs.exporter, "-i", "nosuch0", "--to", "file:/dev/null", status=2)
     assert "nosuch0" in done.stderr
