@@ -20,7 +20,8 @@
 
 static time_t ahead; /* seconds */
 
-int
+/* Ours for the library, too. */
+__attribute__((visibility("default"))) int
 gettimeofday(struct timeval *restrict tv, void *restrict zone)
 {
 	struct timespec now;
