@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -56,6 +57,30 @@ chunk(const struct run *r)
 					      : RUN_CHUNK;
 }
 
+static uint64_t
+unknown_so_far(const struct run *r)
+{
+	struct pipeline_counts c;
+
+	pipeline_counts(r->pipelines[0], &c);
+	return c.dropped[PACKET_LINK_UNKNOWN];
+}
+
+/* A capture of which nothing is understood is not to pass for one without traffic. */
+static void
+tell_unknown(const struct run *r, unsigned i, uint64_t before)
+{
+	uint64_t n = unknown_so_far(r) - before;
+
+	if (n > 0) {
+		log_warning("%s: %" PRIu64
+			    " packets are of a link type that is not understood: "
+			    "Ethernet, Linux cooked, raw IP, PPP, Cisco HDLC and "
+			    "loopback are",
+		    r->o->files.items[i], n);
+	}
+}
+
 static int
 read_file(struct run *r, uint64_t done, uint64_t all)
 {
@@ -96,7 +121,9 @@ run_files(struct run *r)
 		if (rc < 0) {
 			log_error("%s", e.text);
 		} else {
+			uint64_t unknown = unknown_so_far(r);
 			rc = read_file(r, done, all);
+			tell_unknown(r, i, unknown);
 			run_close_file(r, i);
 			done += r->captures[i].counts.size;
 		}

@@ -148,6 +148,17 @@ def test_a_damaged_file_does_not_keep_the_next_from_being_read(export, tmp_path)
     assert summary["packets"] == 1
 
 
+def test_a_capture_of_a_link_type_that_is_not_understood_is_told(programs, run, tmp_path):
+    frames = [(0, udp_frame("192.0.2.1", 1))] * 3
+    radio = write_capture(tmp_path / "radio.pcap", frames)
+    radio.write_bytes(radio.read_bytes()[:20] + struct.pack("<I", 105) +
+                      radio.read_bytes()[24:])
+    good = write_capture(tmp_path / "good.pcap", frames)
+    done = run(programs.exporter, "-r", good, "-r", radio, "--to", f"file:{tmp_path}/o")
+    told = [line for line in done.stderr.splitlines() if "link type" in line]
+    assert len(told) == 1 and "radio.pcap: 3 packets" in told[0]
+
+
 @pytest.mark.parametrize("arguments, said", [
     ([], "nothing to read"),
     (["-r", "x", "-i", "lo"], "exclude each other"),
