@@ -226,7 +226,9 @@ run_several(const struct plan *p, const struct op *op, const uint8_t *record,
 			out[i] = since_ns(
 			    &b->clock, load_u64(since), load_uint(uptime, length));
 		}
-		record += is_walked ? 0 : p->template->record_length;
+		if (!is_walked) {
+			record += p->template->record_length;
+		}
 	}
 }
 
