@@ -10,6 +10,7 @@
 #include "collector/roster.h"
 #include "collector/run_state.h"
 #include "common/clock.h"
+#include "common/privileges.h"
 #include "common/share.h"
 #include "common/transport.h"
 
@@ -107,16 +108,24 @@ run_check(struct run *r, struct err *e)
 	struct tls_settings s;
 	struct tls_context *c = NULL;
 	struct roster *roster;
+	int rc = store_check(r->tables, e);
+	uid_t uid;
+	gid_t gid;
 
+	if (rc == 0 && r->o->user != NULL) {
+		rc = privileges_find(r->o->user, &uid, &gid, e);
+	}
+	if (rc < 0) {
+		return rc;
+	}
 	if (r->o->peers != NULL) {
-		int rc = roster_load(r->o->peers, &roster, e);
+		rc = roster_load(r->o->peers, &roster, e);
 		if (rc < 0) {
 			return rc;
 		}
 		roster_free(roster);
 	}
 	if (r->o->certificate != NULL) {
-		int rc;
 		run_tls_settings(r->o, &s);
 		rc = tls_context_new(&s, true, &c, e);
 		if (rc < 0) {

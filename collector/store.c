@@ -220,6 +220,9 @@ store_open(
 	s->tables = t;
 	rc = directory_of(target, &s->directory, e);
 	if (rc == 0) {
+		rc = store_check(t, e);
+	}
+	if (rc == 0) {
 		rc = make_directory(s->directory, e);
 	}
 	if (rc == 0) {

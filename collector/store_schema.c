@@ -462,3 +462,37 @@ store_schema_apply_main(struct database *d, const struct tables *t, struct err *
 	}
 	return rc;
 }
+
+static int
+try_day_table(const struct table *t, struct err *e)
+{
+	struct database *d = NULL;
+	int rc = database_open("SQLite", DATABASE_MEMORY, &d, e);
+
+	if (rc == 0) {
+		rc = store_schema_prepare(d, e);
+	}
+	if (rc == 0) {
+		rc = store_schema_apply(d, t->schema->name, t, e);
+	}
+	database_close(d);
+	return rc;
+}
+
+int
+store_check(const struct tables *t, struct err *e)
+{
+	struct database *d = NULL;
+	int rc = database_open("SQLite", DATABASE_MEMORY, &d, e);
+
+	if (rc == 0) {
+		rc = store_schema_apply_main(d, t, e);
+	}
+	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
+		if (t->tables[i]->schema->storage != STORAGE_UPSERT) {
+			rc = try_day_table(t->tables[i], e);
+		}
+	}
+	database_close(d);
+	return rc;
+}

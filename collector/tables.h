@@ -73,6 +73,10 @@ bool tables_are_empty(const struct tables *t);
 size_t tables_plan_bytes(const struct tables *t);
 void tables_counts(const struct tables *t, struct tables_counts *ret);
 
+/* Whether SQLite understands every table and view, those of day files too: what a store
+ * would not take is told before there is one, and not at midnight.  Negative with the
+ * schema's file in e. */
+int store_check(const struct tables *t, struct err *e);
 /* Opens (or makes) the store in a directory for these tables; one writer per store
  * (lock). sqlite:DIR or a plain directory. */
 int store_open(

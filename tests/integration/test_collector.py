@@ -5,6 +5,8 @@ import gzip
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import socket
 import struct
@@ -84,6 +86,27 @@ def test_standard_input_is_refused_since_an_import_reads_twice(programs, run, tm
 def test_check_says_nothing_when_all_is_well(programs, run):
     done = run(programs.collector, "--check")
     assert (done.stdout, done.stderr) == ("", "")
+
+
+@pytest.mark.parametrize("storage", ["partition: none\nstorage: upsert",
+                                     "partition: day\nstorage: runs"])
+@pytest.mark.parametrize("view, says", [("SELECT nosuch FROM x", "view 'y'.*no such column"),
+                                        ("SELEC", "syntax error")])
+def test_a_view_that_no_store_would_take_is_told_before_there_is_one(
+        storage, view, says, programs, repository, run, tmp_path):
+    shutil.copytree(repository / "schemas", tmp_path / "schemas")
+    (tmp_path / "schemas/tables/x.yaml").write_text(
+        f"table: x\nfrom: conversation\n{storage}\nkey: {{ a: sourceAddress }}\n"
+        f"values: {{ n: {{ sum: flows }} }}\nviews: {{ y: '{view}' }}\n")
+    for words in (["--check"], ["--listen", "tcp://127.0.0.1:0", "--store", tmp_path / "store"]):
+        done = run(programs.collector, "--schemas", tmp_path / "schemas", *words, status=2)
+        assert re.search(rf"x\.yaml: .*{says}", done.stderr)
+    assert not (tmp_path / "store").exists()
+
+
+def test_check_knows_whether_there_is_a_user(programs, run):
+    done = run(programs.collector, "--check", "--user", "nosuch-user", status=2)
+    assert "no such user" in done.stderr
 
 
 def test_explain_prints_the_tables(programs, run):
