@@ -197,13 +197,11 @@ read_fields(const struct layout *l, struct cursor *in,
 	return count;
 }
 
-static uint32_t
-read_text(struct cursor *in, struct intern *texts)
+/* Of a field's texts at most. */
+static size_t
+text_most(const struct layout_field *f)
 {
-	size_t n = cursor_u16(in);
-	const uint8_t *bytes = cursor_take(in, n);
-
-	return bytes == NULL ? 0 : intern_add_long(texts, bytes, n);
+	return f->is_list ? f->text_bytes : INTERN_MAX;
 }
 
 static void
@@ -211,17 +209,23 @@ read_value(const struct layout *l, const struct stored_field *f, struct cursor *
     struct intern *texts, struct stitch_waiting *w)
 {
 	const uint8_t *address = NULL;
+	struct cursor text = {.at = NULL};
 	int64_t n = 0;
 
 	if (f->kind == KIND_ADDRESS) {
 		address = cursor_take(in, sizeof(struct address));
 	} else if (f->kind == KIND_TEXT) {
-		n = read_text(in, texts);
+		text = cursor_sub(in, cursor_u16(in));
 	} else {
 		n = (int64_t)cursor_u64(in);
 	}
-	if (in->failed || f->field < 0) {
+	/* A text that has no room any more, and that nobody could cut, is NULL. */
+	if (in->failed || f->field < 0 ||
+	    cursor_left(&text) > text_most(&l->fields[f->field])) {
 		return;
+	}
+	if (f->kind == KIND_TEXT) {
+		n = intern_add_long(texts, text.at, cursor_left(&text));
 	}
 	w->nulls.words[f->field / 64] &= ~((uint64_t)1 << (f->field % 64));
 	if (address != NULL) {
@@ -238,6 +242,7 @@ read_row(const struct stitch *s, struct cursor *in, const struct stored_field *l
     unsigned list_count, struct intern *texts, struct stitch_waiting *w)
 {
 	const struct layout *l = s->layout;
+	struct cursor name;
 	uint32_t exporter;
 	unsigned count;
 
@@ -250,7 +255,8 @@ read_row(const struct stitch *s, struct cursor *in, const struct stored_field *l
 	w->filed = (int64_t)cursor_u64(in);
 	w->place = (int64_t)cursor_u64(in);
 	w->key.domain = (int64_t)cursor_u64(in);
-	exporter = read_text(in, texts);
+	name = cursor_sub(in, cursor_u16(in));
+	exporter = in->failed ? 0 : intern_add(texts, name.at, cursor_left(&name));
 	count = cursor_u16(in);
 	for (unsigned i = 0; i < count && !in->failed; i++) {
 		unsigned number = cursor_u16(in);
