@@ -7,6 +7,7 @@
 
 #define COUNT(a)    (unsigned)(sizeof(a) / sizeof(a)[0])
 #define NAME_LENGTH 63
+#define LIFETIME_S  (36500ull * 86400) /* a longer time is for ever */
 
 static const char *const role_names[] = {
     [ROLE_KEY] = "key",
@@ -114,14 +115,15 @@ schema_duration(
 	if (node->kind == YAML_SCALAR && isdigit((unsigned char)node->text[0])) {
 		v = strtoull(node->text, &end, 10);
 		for (unsigned i = 0; i < COUNT(units); i++) {
-			if (strcmp(end, units[i].suffix) == 0 && v <= 1000000000) {
+			if (strcmp(end, units[i].suffix) == 0 &&
+			    v <= LIFETIME_S / units[i].seconds) {
 				*ret = v * units[i].seconds * 1000000000ULL;
 				return 0;
 			}
 		}
 	}
-	return yaml_complain(
-	    y, node, e, "expected a duration such as 15s, 90min, 2h or 3d");
+	return yaml_complain(y, node, e,
+	    "expected a duration such as 15s, 90min, 2h or 3d, at most 36500d");
 }
 
 static const struct yaml_node *

@@ -44,6 +44,8 @@ static const struct unit duration_units[] = {
     {"d", NS_PER_DAY},
 };
 
+#define LIFETIME_NS (36500 * NS_PER_DAY) /* a longer time is for ever */
+
 struct measure {
 	const struct unit *units;
 	unsigned count;
@@ -131,7 +133,8 @@ static int
 parse_number(const struct option *o, const char *text, uint64_t *value, struct err *e)
 {
 	const struct measure *m = measure_of(o->kind);
-	uint64_t max = o->max == 0 ? UINT64_MAX : o->max, v = 0;
+	uint64_t most_of_all = o->kind == OPTION_DURATION ? LIFETIME_NS : UINT64_MAX;
+	uint64_t max = o->max == 0 ? most_of_all : o->max, v = 0;
 	char least[OPTION_VALUE_TEXT], most[OPTION_VALUE_TEXT];
 	int rc = parse_measure(m, text, &v);
 

@@ -363,6 +363,19 @@ consider_failover(struct sender *s)
 	    (double)after / NS_PER_SECOND, sender_uri(s)->text);
 }
 
+/* The last failure, which may name the collector itself. */
+static int
+say_given_up(const struct sender *s, struct err *e)
+{
+	const char *uri = sender_uri(s)->text;
+	size_t n = strlen(uri);
+	struct err last = *e;
+	bool is_named = strncmp(last.text, uri, n) == 0 && last.text[n] == ':';
+
+	return err_set(e, -ETIMEDOUT, "gave up delivering to %s: %.300s", uri,
+	    is_named ? last.text + n + 2 : last.text);
+}
+
 void
 sender_hang_up(struct sender *s)
 {
@@ -406,10 +419,7 @@ deliver_all(struct sender *s, struct err *e)
 		}
 		consider_failover(s);
 		if (!back_off(s)) {
-			struct err last = *e;
-			return err_set(e, -ETIMEDOUT,
-			    "gave up delivering to %s: %.300s", sender_uri(s)->text,
-			    last.text);
+			return say_given_up(s, e);
 		}
 	}
 }

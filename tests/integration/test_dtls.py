@@ -95,6 +95,8 @@ def test_a_client_that_is_refused_hears_why_and_leaves_nothing(
     said = run(*export(identities, c.port, name), status=None)
     assert said.returncode == 1
     assert exporter_says in said.stderr
+    last = [line for line in said.stderr.splitlines() if "gave up delivering" in line][-1]
+    assert last.count(f"localhost:{c.port}") == 1
     c.process.wait_line(r"refused 127\.0\.0\.1:\d+: .*" + collector_says)
     assert c.rows(run, "conversations") == []
 

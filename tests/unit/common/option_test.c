@@ -393,6 +393,8 @@ value_that_is_none_is_told_what_was_expected(void **state)
 	    "--idle: a duration, such as 200ms, 15s, 30min, 2h or 1d, was expected, "
 	    "not "
 	    "'soon'");
+	assert_refused(
+	    "--idle", "99999999d", "--idle: 99999999d is too large; at most 36500d");
 	assert_refused("--queue", "1.5M",
 	    "--queue: a size in bytes, such as 65536, 64KiB, 16MiB or 1GiB, was "
 	    "expected, "
