@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/element.h"
 #include "common/sctp_manual.h"
 #include "common/transport.h"
 
@@ -471,6 +472,18 @@ check_peers(const struct options *o, struct err *e)
 	return 0;
 }
 
+static bool
+has_table(const struct options *o, const char *name, size_t n)
+{
+	for (unsigned i = 0; i < o->table_count; i++) {
+		if (strlen(o->table_names[i]) == n &&
+		    memcmp(o->table_names[i], name, n) == 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
 /* --tables pairs,services */
 static int
 split_tables(struct options *o, struct err *e)
@@ -479,7 +492,12 @@ split_tables(struct options *o, struct err *e)
 		const char *at = o->tables.items[i];
 		for (;;) {
 			size_t n = strcspn(at, ",");
-			char **more = realloc(o->table_names,
+			char **more;
+			if (has_table(o, at, n)) {
+				return err_set(e, -EINVAL, "--tables names %.*s twice",
+				    (int)n, at);
+			}
+			more = realloc(o->table_names,
 			    (o->table_count + 1) * sizeof *o->table_names);
 			if (more == NULL) {
 				return err_set(e, -ENOMEM, "out of memory");
@@ -509,6 +527,9 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 	ret->table_names = NULL;
 	ret->table_count = 0;
 	rc = check_input(ret, e);
+	if (rc == 0) {
+		rc = elements_check_own_pen(ret->own_pen, e);
+	}
 	if (rc == 0) {
 		rc = check_peers(ret, e);
 	}

@@ -381,6 +381,19 @@ take_model(struct elements *s, struct err *e)
 	return 0;
 }
 
+int
+elements_check_own_pen(uint64_t pen, struct err *e)
+{
+	if (pen == ELEMENT_PEN_REVERSE || pen == ELEMENT_PEN_CERT) {
+		return err_set(e, -EINVAL,
+		    "--own-pen %u is taken by %s: give the number of your enterprise",
+		    (unsigned)pen,
+		    pen == ELEMENT_PEN_CERT ? "CERT's elements"
+					    : "reverse elements (RFC 5103)");
+	}
+	return 0;
+}
+
 struct elements *
 elements_new(uint32_t own_pen)
 {

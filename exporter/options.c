@@ -5,6 +5,7 @@
 #include <stddef.h>
 
 #include "common/clock.h"
+#include "common/element.h"
 #include "common/message.h"
 #include "common/sctp_manual.h"
 #include "common/transport.h"
@@ -561,6 +562,9 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 		rc = check_input(ret, e);
 		if (rc == 0) {
 			rc = check_timeouts(ret, e);
+		}
+		if (rc == 0) {
+			rc = elements_check_own_pen(ret->own_pen, e);
 		}
 		if (rc == 0) {
 			rc = check_delivery(ret, e);
