@@ -7,7 +7,7 @@
 
 #define COUNT(a)    (unsigned)(sizeof(a) / sizeof(a)[0])
 #define NAME_LENGTH 63
-#define LIFETIME_S  (36500ull * 86400) /* a longer time is for ever */
+#define LIFETIME_S  (100000ull * 86400) /* a longer time is for ever */
 
 static const char *const role_names[] = {
     [ROLE_KEY] = "key",
@@ -123,7 +123,7 @@ schema_duration(
 		}
 	}
 	return yaml_complain(y, node, e,
-	    "expected a duration such as 15s, 90min, 2h or 3d, at most 36500d");
+	    "expected a duration such as 15s, 90min, 2h or 3d, at most 100000d");
 }
 
 static const struct yaml_node *

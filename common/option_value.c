@@ -44,7 +44,7 @@ static const struct unit duration_units[] = {
     {"d", NS_PER_DAY},
 };
 
-#define LIFETIME_NS (36500 * NS_PER_DAY) /* a longer time is for ever */
+#define LIFETIME_NS (100000 * NS_PER_DAY) /* a longer time is for ever */
 
 struct measure {
 	const struct unit *units;

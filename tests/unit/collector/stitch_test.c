@@ -356,7 +356,7 @@ what_cannot_be_stitched_is_refused(void **state)
 	    "flows.yaml:6:9", "expected a duration");
 	complains(HEAD "from: conversation\nstitch: 999999999d\n"
 		       "values: { n: { sum: flows } }\n",
-	    "flows.yaml:6:9", "at most 36500d");
+	    "flows.yaml:6:9", "at most 100000d");
 	complains(HEAD "from: conversation\nstitch: [30s]\n"
 		       "values: { n: { sum: flows } }\n",
 	    "flows.yaml:6:9", "{ window: 30s, max_waiting: 100000 }");

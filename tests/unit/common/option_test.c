@@ -394,7 +394,7 @@ value_that_is_none_is_told_what_was_expected(void **state)
 	    "not "
 	    "'soon'");
 	assert_refused(
-	    "--idle", "99999999d", "--idle: 99999999d is too large; at most 36500d");
+	    "--idle", "99999999d", "--idle: 99999999d is too large; at most 100000d");
 	assert_refused("--queue", "1.5M",
 	    "--queue: a size in bytes, such as 65536, 64KiB, 16MiB or 1GiB, was "
 	    "expected, "
