@@ -119,27 +119,39 @@ derive_compile(const struct table *t, const struct table *base, struct derive *r
 	return true;
 }
 
-static int64_t
-key_number(const struct table_column *c, const uint8_t *p)
+/* A number in the key of n entries, `stride` bytes apart. */
+static void
+read_key(const struct table_column *c, const uint8_t *p, size_t stride, unsigned n,
+    int64_t *values)
 {
-	uint64_t n = c->width == 1   ? *p
-		     : c->width == 2 ? load_u16(p)
-		     : c->width == 4 ? load_u32(p)
-				     : load_uint(p, c->width);
+	bool is_real = c->kind == TABLE_REAL;
+	uint64_t flip = is_real || c->is_signed ? (uint64_t)INT64_MIN : 0;
 
-	if (c->kind == TABLE_REAL) {
-		return reduce_order_real((int64_t)(n ^ (uint64_t)INT64_MIN));
+	switch (c->width) {
+	case 1:
+		for (unsigned i = 0; i < n; i++, p += stride) {
+			values[i] = *p;
+		}
+		break;
+	case 2:
+		for (unsigned i = 0; i < n; i++, p += stride) {
+			values[i] = load_u16(p);
+		}
+		break;
+	case 4:
+		for (unsigned i = 0; i < n; i++, p += stride) {
+			values[i] = load_u32(p);
+		}
+		break;
+	default:
+		for (unsigned i = 0; i < n; i++, p += stride) {
+			values[i] = (int64_t)(load_uint(p, c->width) ^ flip);
+		}
 	}
-	return (int64_t)(c->is_signed ? n ^ (uint64_t)INT64_MIN : n);
-}
-
-static int64_t
-value_number(const struct table_column *c, const uint8_t *p)
-{
-	int64_t n;
-
-	memcpy(&n, p, sizeof n);
-	return c->kind == TABLE_REAL ? reduce_order_real(n) : n;
+	/* Reals lie in keys as numbers that order the same. */
+	for (unsigned i = 0; is_real && i < n; i++) {
+		values[i] = reduce_order_real(values[i]);
+	}
 }
 
 static void
@@ -147,31 +159,25 @@ read_column(const struct derive *d, const struct derive_field *f, uint64_t first
     unsigned n, const struct batch *b)
 {
 	const struct table_column *c = f->column;
+	const uint8_t *p = reduce_entry(d->base->reduce, first) + c->offset;
+	size_t stride = d->base->shape.entry;
 	int64_t *values = batch_values(b, f->field);
 	struct address *addresses = batch_addresses(b, f->field);
 
-	for (unsigned i = 0; i < n; i++) {
-		const uint8_t *p = reduce_entry(d->base->reduce, first + i) + c->offset;
-		if (c->kind == TABLE_ADDRESS) {
+	if (c->kind == TABLE_ADDRESS) {
+		for (unsigned i = 0; i < n; i++, p += stride) {
 			memcpy(&addresses[i], p, sizeof *addresses);
-		} else if (c->role == ROLE_KEY) {
-			values[i] = key_number(c, p);
-		} else {
-			values[i] = value_number(c, p);
+		}
+	} else if (c->role == ROLE_KEY) {
+		read_key(c, p, stride, n, values);
+	} else {
+		for (unsigned i = 0; i < n; i++, p += stride) {
+			memcpy(&values[i], p, sizeof values[i]);
+		}
+		for (unsigned i = 0; c->kind == TABLE_REAL && i < n; i++) {
+			values[i] = reduce_order_real(values[i]);
 		}
 	}
-}
-
-/* The bytes of an entry that say what is NULL in it: key bits, padding, value mask. */
-static bool
-same_nulls(const struct table *t, const uint8_t *a, const uint8_t *b)
-{
-	uint8_t differ = 0;
-
-	for (unsigned i = t->null_offset; i < t->shape.header; i++) {
-		differ |= a[i] ^ b[i];
-	}
-	return differ == 0;
 }
 
 static void
@@ -237,7 +243,7 @@ derive_run(struct table *t, struct derive *d, struct batch *b)
 		unsigned n = 0;
 		for (; n < BATCH_ROWS && first + n < count; n++) {
 			const uint8_t *next = reduce_entry(from, first + n);
-			if (n > 0 && !same_nulls(d->base, entry, next)) {
+			if (n > 0 && !table_same_nulls(d->base, entry, next)) {
 				break;
 			}
 			filed[n] = table_day(d->base, next) * (int64_t)NS_PER_DAY;

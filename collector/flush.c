@@ -129,14 +129,14 @@ static int
 flush_days(struct flush *f, const struct table *t, struct err *e)
 {
 	uint64_t count = reduce_count(t->reduce);
-	uint32_t *order = NULL;
+	const uint32_t *order = NULL;
 	uint64_t begin = 0;
 	int rc;
 
 	if (count == 0) {
 		return 0;
 	}
-	rc = reduce_sort(t->reduce, f->tables->intern, &order);
+	rc = reduce_sort(t->reduce, f->tables->intern, &f->tables->scratch, &order);
 	if (rc < 0) {
 		return err_set(
 		    e, rc, "no memory to sort %llu rows", (unsigned long long)count);
@@ -147,7 +147,6 @@ flush_days(struct flush *f, const struct table *t, struct err *e)
 		rc = flush_day(f, t, day, order + begin, end - begin, e);
 		begin = end;
 	}
-	free(order);
 	return rc;
 }
 
@@ -155,18 +154,17 @@ static int
 flush_upsert(struct flush *f, const struct table *t, struct err *e)
 {
 	uint64_t count = reduce_count(t->reduce);
-	uint32_t *order = NULL;
+	const uint32_t *order = NULL;
 	int rc;
 
 	if (count == 0) {
 		return 0;
 	}
-	rc = reduce_sort(t->reduce, f->tables->intern, &order);
+	rc = reduce_sort(t->reduce, f->tables->intern, &f->tables->scratch, &order);
 	rc = rc < 0
 		 ? err_set(
 		       e, rc, "no memory to sort %llu rows", (unsigned long long)count)
 		 : writer_write(t, f->tables->intern, order, count, f->store->main, e);
-	free(order);
 	f->rows += rc == 0 ? count : 0;
 	return rc;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "collector/journal_disk.h"
+#include "common/pages.h"
 
 /* What a reservation promises beside the frame's header. */
 #define RESERVE_LEAST 65536u
@@ -66,16 +67,21 @@ check_settings(const struct journal_settings *s, struct err *e)
 static int
 make_buffers(struct journal *j)
 {
+	unsigned count = j->settings.buffers;
+
+	count = count == 0 || count > JOURNAL_BUFFERS ? JOURNAL_BUFFERS : count;
 	if (posix_memalign((void **)&j->block, SEGMENT_BLOCK, SEGMENT_BLOCK) != 0) {
 		return -ENOMEM;
 	}
-	for (unsigned i = 0; i < JOURNAL_BUFFERS; i++) {
+	j->bytes = pages_new((size_t)JOURNAL_BUFFERS * JOURNAL_BUFFER);
+	if (j->bytes == NULL) {
+		return -ENOMEM;
+	}
+	/* The free one that comes first lies first: memory is touched from its start.
+	 */
+	for (unsigned i = count; i-- > 0;) {
 		struct journal_buffer *b = &j->buffers[i];
-		void *bytes;
-		if (posix_memalign(&bytes, SEGMENT_BLOCK, JOURNAL_BUFFER) != 0) {
-			return -ENOMEM;
-		}
-		b->bytes = bytes;
+		b->bytes = j->bytes + (size_t)i * JOURNAL_BUFFER;
 		b->seed = j->seed;
 		b->next = j->free;
 		j->free = b;
@@ -181,9 +187,7 @@ journal_close(struct journal *j)
 			close(j->segments[i].fd);
 		}
 	}
-	for (unsigned i = 0; i < JOURNAL_BUFFERS; i++) {
-		free(j->buffers[i].bytes);
-	}
+	pages_free(j->bytes, (size_t)JOURNAL_BUFFERS * JOURNAL_BUFFER);
 	if (j->mark_fd >= 0) {
 		close(j->mark_fd);
 	}

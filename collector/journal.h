@@ -19,6 +19,11 @@
 #include "common/err.h"
 
 #define JOURNAL_BUFFER (1u << 20)
+/* With all of them the processing thread, in a flush or short of a core, may be a
+ * second behind at a million records a second, and datagrams still be read.  Who sends
+ * by a stream can wait: fewer stay nearer to the caches.  Memory of those that are
+ * never needed is never touched: the free one that was used last goes first. */
+#define JOURNAL_BUFFERS 64
 
 struct journal;
 
@@ -27,6 +32,7 @@ struct journal_settings {
 	uint64_t segment_bytes; /* a new segment begins after this many */
 	uint64_t max_bytes; /* all segments together; full: -ENOSPC, reading stops */
 	uint64_t sync_interval_ns;
+	unsigned buffers; /* of JOURNAL_BUFFER, at most JOURNAL_BUFFERS; 0: all */
 	bool skip_damage; /* the documented repair: go on at the next whole frame after
 			     damage, and count what was lost */
 };

@@ -17,12 +17,7 @@
 #include "collector/journal.h"
 #include "collector/segment.h"
 
-/* With all of them the processing thread, in a flush or short of a core, may be a
- * second behind at a million records a second, and datagrams still be read.  Memory of
- * those that are never needed is never touched: the free one that was used last goes
- * first. */
-#define JOURNAL_BUFFERS 64
-#define JOURNAL_NAME    32 /* 16 hex digits, a suffix and NUL */
+#define JOURNAL_NAME 32 /* 16 hex digits, a suffix and NUL */
 /* Numbers that may have been given out in a part that cannot be read. */
 #define JOURNAL_SESSIONS_LOST (1u << 16)
 
@@ -58,6 +53,7 @@ struct journal {
 	pthread_mutex_t sync_lock, write_lock, lock;
 	struct journal_segment *segments; /* oldest first, never empty once open */
 	unsigned count, capacity;
+	uint8_t *bytes; /* of all buffers */
 	struct journal_buffer buffers[JOURNAL_BUFFERS];
 	struct journal_buffer *free;
 

@@ -3,12 +3,14 @@
  * the order or grouping in which they come.
  *
  * An entry is
- *   header   key bytes (big-endian, so that memcmp orders them), padding, and the mask
- * of values that are not NULL in its last bytes int64_t  sums[], mins[], maxes[] NULL:
- * 0, INT64_MAX, INT64_MIN double   reals[]                     sums; NULL: 0 struct
- * reduce_timed firsts[], lasts[] Sums saturate.  An append table keeps every image,
- * without hashing. Threads: the processing thread.  Memory: reserved once, touched as
- * it fills. */
+ * - a header: key bytes (big-endian, so that memcmp orders them), padding, and in its
+ *   last bytes the mask of values that are not NULL,
+ * - int64_t sums[], mins[], maxes[] (NULL: 0, INT64_MAX, INT64_MIN),
+ * - double reals[], sums as well (NULL: 0),
+ * - struct reduce_timed firsts[], lasts[].
+ *
+ * Sums saturate.  An append table keeps every image, without hashing.
+ * Threads: the processing thread.  Memory: reserved once, touched as it fills. */
 #ifndef COLLECTOR_REDUCE_H
 #define COLLECTOR_REDUCE_H
 
@@ -68,10 +70,17 @@ uint64_t reduce_saturated(const struct reduce *r); /* sums that reached the top 
 uint64_t reduce_dropped(const struct reduce *r);   /* came in spite of being full */
 void reduce_clear(struct reduce *r);
 
+/* What sorting needs, kept for the next time.  Zero at first. */
+struct reduce_scratch {
+	void *bytes;
+	size_t size;
+};
+void reduce_scratch_free(struct reduce_scratch *s);
+
 /* Entry numbers in the order of their keys, texts in byte order; equal keys (append
- * tables) as they came.  0 or -ENOMEM. */
-int reduce_sort(
-    const struct reduce *r, const struct intern *texts, uint32_t **ret_order);
+ * tables) as they came.  They lie in the scratch memory.  0 or -ENOMEM. */
+int reduce_sort(const struct reduce *r, const struct intern *texts,
+    struct reduce_scratch *scratch, const uint32_t **ret_order);
 
 /* Adds to a sum, which saturates; whether it did. */
 static inline bool

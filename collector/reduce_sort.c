@@ -6,7 +6,11 @@
 #include "common/cursor.h"
 #include "common/pages.h"
 
-#define INSERTION 24 /* fewer items than this are sorted by insertion */
+#define INSERTION 24 /* so many items are sorted by insertion */
+/* Bits of the prefix that are sorted by at a time: of so many items, and of fewer. */
+#define MANY      65536
+#define MANY_BITS 11
+#define FEW_BITS  8
 
 /* An entry as it is sorted: the first 64 key bits in which entries differ at all, as
  * one number; the whole key only where those are equal. */
@@ -171,73 +175,100 @@ finish_items(const struct sorter *s, struct item *items, size_t n, uint32_t *ord
 	return order;
 }
 
-/* Radix sort from the first byte: count each value, move every item into its bucket in
- * the spare memory (reading on and on, writing in 256 streams: caches like that better
- * than swapping in place), and go on with the next byte in the buckets.  Returns where
- * the order goes on. */
+/* Radix sort of items that are alike in the first `sorted` bits: count what the next
+ * bits are, move every item into its bucket in the spare memory (reading on and on,
+ * writing in some streams: caches like that better than swapping in place), and go on
+ * in the buckets.  Returns where the order goes on. */
 static uint32_t *
 radix_sort(const struct sorter *s, struct item *items, struct item *spare, size_t n,
-    unsigned shift, uint32_t *order)
+    unsigned sorted, uint32_t *order)
 {
-	size_t at[256] = {0}, sum = 0, begin = 0;
+	unsigned bits = n >= MANY ? MANY_BITS : FEW_BITS, shift, buckets;
+	uint32_t at[1 << MANY_BITS], sum = 0, begin = 0;
 
+	bits = bits < 64 - sorted ? bits : 64 - sorted;
+	shift = 64 - sorted - bits;
+	buckets = 1u << bits;
+	memset(at, 0, buckets * sizeof at[0]);
 	for (size_t i = 0; i < n; i++) {
-		at[items[i].prefix >> shift & 255]++;
+		at[items[i].prefix >> shift & (buckets - 1)]++;
 	}
-	for (unsigned b = 0; b < 256; b++) {
-		size_t length = at[b];
+	for (unsigned b = 0; b < buckets; b++) {
+		uint32_t length = at[b];
 		at[b] = sum;
 		sum += length;
 	}
 	for (size_t i = 0; i < n; i++) {
-		spare[at[items[i].prefix >> shift & 255]++] = items[i];
+		spare[at[items[i].prefix >> shift & (buckets - 1)]++] = items[i];
 	}
-	for (unsigned b = 0; b < 256; b++) {
-		size_t length = at[b] - begin;
+	for (unsigned b = 0; b < buckets; b++) {
+		uint32_t length = at[b] - begin;
 		if (length <= INSERTION || shift == 0) {
 			order = finish_items(s, spare + begin, length, order);
 		} else {
-			order = radix_sort(
-			    s, spare + begin, items + begin, length, shift - 8, order);
+			order = radix_sort(s, spare + begin, items + begin, length,
+			    sorted + bits, order);
 		}
 		begin = at[b];
 	}
 	return order;
 }
 
+void
+reduce_scratch_free(struct reduce_scratch *s)
+{
+	pages_free(s->bytes, s->size);
+	*s = (struct reduce_scratch){NULL, 0};
+}
+
+/* With some to spare: counts differ a little from flush to flush, and memory that is
+ * not touched costs nothing. */
+static int
+grow_scratch(struct reduce_scratch *s, size_t bytes)
+{
+	if (s->size >= bytes) {
+		return 0;
+	}
+	reduce_scratch_free(s);
+	bytes += bytes / 4;
+	s->bytes = pages_new(bytes);
+	s->size = s->bytes != NULL ? bytes : 0;
+	return s->bytes != NULL ? 0 : -ENOMEM;
+}
+
 int
-reduce_sort(const struct reduce *r, const struct intern *texts, uint32_t **ret_order)
+reduce_sort(const struct reduce *r, const struct intern *texts,
+    struct reduce_scratch *scratch, const uint32_t **ret_order)
 {
 	struct sorter s = {.reduce = r, .shape = *reduce_shape_of(r)};
 	uint64_t count = reduce_count(r);
-	size_t bytes = (2 * count + 1) * sizeof(struct item);
-	struct item *items = pages_new(bytes);
-	uint32_t *order = malloc((count + 1) * sizeof *order);
-	uint32_t *ranks = NULL;
-	int rc = -ENOMEM;
+	uint32_t *ranks = NULL, *order;
+	struct item *items;
+	int rc;
 
-	if (items == NULL || order == NULL) {
-		goto out;
+	*ret_order = NULL;
+	if (count == 0) {
+		return 0;
+	}
+	rc = grow_scratch(scratch, (2 * sizeof *items + sizeof *order) * count);
+	if (rc < 0) {
+		return rc;
 	}
 	if (s.shape.text_count > 0) {
 		ranks = malloc((intern_count(texts) + 1) * sizeof *ranks);
 		if (ranks == NULL || intern_ranks(texts, ranks) < 0) {
-			goto out;
+			free(ranks);
+			return -ENOMEM;
 		}
 		s.ranks = ranks;
 		s.rank_most = (uint32_t)intern_count(texts);
 	}
-	if (count > 0) {
-		choose_places(&s);
-		fill_items(&s, items);
-		radix_sort(&s, items, items + count, count, 56, order);
-	}
+	items = scratch->bytes;
+	order = (uint32_t *)(items + 2 * count);
+	choose_places(&s);
+	fill_items(&s, items);
+	radix_sort(&s, items, items + count, count, 0, order);
 	*ret_order = order;
-	order = NULL;
-	rc = 0;
-out:
-	pages_free(items, bytes);
-	free(order);
 	free(ranks);
-	return rc;
+	return 0;
 }

@@ -25,11 +25,13 @@
 #include "common/ring.h"
 #include "common/transport.h"
 
-#define RING          128u /* more than the journal has buffers: a push never waits */
-#define MAX_TEMPLATES 4096u
-#define MAX_FIELDS    2048u
-#define SPARE_FILES   128u                 /* beside one for each peer */
-#define COMPACT_EVERY (60 * NS_PER_SECOND) /* looks for days that are over */
+/* Of the journal, where every sender can wait. */
+#define RELIABLE_BUFFERS 16u
+#define RING             128u /* more than the journal has buffers: a push never waits */
+#define MAX_TEMPLATES    4096u
+#define MAX_FIELDS       2048u
+#define SPARE_FILES      128u                 /* beside one for each peer */
+#define COMPACT_EVERY    (60 * NS_PER_SECOND) /* looks for days that are over */
 
 struct service {
 	struct run *run;
@@ -219,6 +221,21 @@ make_for_user(const char *path, const char *user, struct err *e)
 	return 0;
 }
 
+/* Memory for what is received and not yet processed. */
+static unsigned
+journal_buffers(const struct options *o)
+{
+	struct transport_uri uri;
+
+	for (unsigned i = 0; i < o->listen.count; i++) {
+		if (transport_parse_uri(o->listen.items[i], &uri, NULL) < 0 ||
+		    uri.ops->is_unreliable) {
+			return JOURNAL_BUFFERS;
+		}
+	}
+	return RELIABLE_BUFFERS;
+}
+
 static int
 open_store(struct service *s, struct err *e)
 {
@@ -227,6 +244,7 @@ open_store(struct service *s, struct err *e)
 	    .segment_bytes = o->segment_bytes,
 	    .max_bytes = o->journal_bytes,
 	    .sync_interval_ns = o->sync_interval_ns,
+	    .buffers = journal_buffers(o),
 	    .skip_damage = o->skip_damaged_journal,
 	};
 	char path[PATH_MAX];

@@ -9,6 +9,7 @@
 #include "collector/normalise.h"
 #include "collector/reduce.h"
 #include "collector/schema.h"
+#include "common/cursor.h"
 
 enum table_kind { /* as flowpair_columns has them */
 	TABLE_ADDRESS,
@@ -93,5 +94,20 @@ void table_file_times(const struct batch *b, bool is_live, int64_t arrival_ns,
 const char *table_kind_name(enum table_kind k);
 /* The day that an entry belongs to (partition day). */
 int64_t table_day(const struct table *t, const uint8_t *entry);
+
+/* Whether the same columns are NULL in two entries: key bits, padding (zero) and mask
+ * of values are the end of the header. */
+static inline bool
+table_same_nulls(const struct table *t, const uint8_t *a, const uint8_t *b)
+{
+	unsigned at = t->null_offset / 8 * 8;
+	uint64_t differ = (load_u64(a + at) ^ load_u64(b + at))
+			  << t->null_offset % 8 * 8;
+
+	for (at += 8; at < t->shape.header; at += 8) {
+		differ |= load_u64(a + at) ^ load_u64(b + at);
+	}
+	return differ == 0;
+}
 
 #endif

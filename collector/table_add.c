@@ -79,11 +79,15 @@ store_addresses(
 {
 	const struct address *values = batch_addresses(s->batch, field);
 
+	if (c->kind == TABLE_ADDRESS) {
+		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
+			memcpy(to, &values[s->rows[i]], sizeof *values);
+		}
+		return;
+	}
 	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
 		struct address a = values[s->rows[i]];
-		if (c->kind == TABLE_PREFIX) {
-			address_mask(&a, c->ipv4_bits, c->ipv6_bits);
-		}
+		address_mask(&a, c->ipv4_bits, c->ipv6_bits);
 		memcpy(to, &a, sizeof a);
 	}
 }

@@ -406,5 +406,6 @@ tables_free(struct tables *t)
 		schema_record_free(t->sources[i].record);
 	}
 	intern_free(t->intern);
+	reduce_scratch_free(&t->scratch);
 	free(t);
 }

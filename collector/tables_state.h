@@ -61,6 +61,7 @@ struct tables {
 	struct plans *newest_plans, *oldest_plans; /* by use */
 	size_t plan_bytes;
 	struct intern *intern;
+	struct reduce_scratch scratch;
 	struct tables_counts counts;
 	uint64_t last_position; /* of the message that records came from last */
 	int64_t last_index;     /* records of that message so far */

@@ -22,11 +22,16 @@ enum form {
 	FORM_ADDRESS,
 	FORM_STATE,
 	FORM_KEY, /* a number of column.width bytes, big-endian */
+	FORM_KEY_1,
+	FORM_KEY_2,
+	FORM_KEY_4,
 	FORM_KEY_SIGNED,
 	FORM_KEY_REAL,
 	FORM_KEY_MAC,
 	FORM_KEY_TEXT,
 	FORM_KEY_DATE,
+	FORM_NULL,
+	FORM_EMPTY, /* NULL, in a key of an upsert table: in SQL it cannot be NULL */
 };
 
 /* One stored column, compiled: everything about it that is the same for all rows. */
@@ -35,7 +40,7 @@ struct form_column {
 	unsigned offset, width;
 	/* The bit that tells NULL: 1 does for keys, 0 for values. */
 	unsigned null_at, null_bit, null_when;
-	bool is_empty_when_null; /* SQL keys of upsert tables cannot be NULL */
+	enum form when_null;
 	const struct table_column *column;
 };
 
@@ -45,6 +50,9 @@ struct writer {
 	const struct intern *intern;
 	struct form_column columns[RECORD_COLUMNS];
 	unsigned column_count;
+	/* The columns' forms in rows that have the same NULLs as this header. */
+	uint8_t forms[RECORD_COLUMNS];
+	uint8_t header[REDUCE_MAX_HEADER];
 };
 
 static void
@@ -107,23 +115,6 @@ real_of(int64_t bits)
 	return v;
 }
 
-static inline uint64_t
-number_of(const struct form_column *o, const uint8_t *p)
-{
-	switch (o->width) {
-	case 1:
-		return *p;
-	case 2:
-		return load_u16(p);
-	case 4:
-		return load_u32(p);
-	case 8:
-		return load_u64(p);
-	default:
-		return load_uint(p, o->width);
-	}
-}
-
 /* The state of firstWriteWins and lastWriteWins as a text that sorts by (start, place)
  * and ends with the value: min() and max() merge it. */
 static void
@@ -162,14 +153,14 @@ put_state(const struct writer *w, const struct table_column *c, const uint8_t *p
 	record_text(r, text, (size_t)n);
 }
 
-/* A value at p that is not NULL and no integer. */
+/* A value at p that is no integer. */
 static void
-put_value(const struct writer *w, const struct form_column *o, const uint8_t *p,
-    struct database_record *r)
+put_value(const struct writer *w, const struct form_column *o, enum form form,
+    const uint8_t *p, struct database_record *r)
 {
 	int64_t n;
 
-	switch (o->form) {
+	switch (form) {
 	case FORM_VALUE_REAL:
 		memcpy(&n, p, sizeof n);
 		record_real(r, real_of(n));
@@ -193,11 +184,11 @@ put_value(const struct writer *w, const struct form_column *o, const uint8_t *p,
 		put_state(w, o->column, p, r);
 		break;
 	case FORM_KEY_REAL:
-		n = (int64_t)(number_of(o, p) ^ (uint64_t)INT64_MIN);
+		n = (int64_t)(load_uint(p, o->width) ^ (uint64_t)INT64_MIN);
 		record_real(r, real_of(reduce_order_real(n)));
 		break;
 	case FORM_KEY_MAC:
-		put_mac(number_of(o, p), r);
+		put_mac(load_uint(p, o->width), r);
 		break;
 	case FORM_KEY_TEXT:
 		put_interned(w, load_u32(p), r);
@@ -205,30 +196,24 @@ put_value(const struct writer *w, const struct form_column *o, const uint8_t *p,
 	case FORM_KEY_DATE:
 		put_date(load_u32(p), r);
 		break;
-	case FORM_VALUE:
-	case FORM_KEY:
-	case FORM_KEY_SIGNED:
+	case FORM_EMPTY:
+		record_text(r, "", 0);
 		break;
+	default:
+		record_null(r);
 	}
 }
 
-static inline bool
-is_integer(enum form f)
+/* Most rows have the same NULLs as the one before. */
+static void
+choose_forms(struct writer *w, const uint8_t *entry)
 {
-	return f == FORM_VALUE || f == FORM_KEY || f == FORM_KEY_SIGNED;
-}
-
-static inline int64_t
-integer_of(const struct form_column *o, const uint8_t *p)
-{
-	int64_t n;
-
-	if (o->form != FORM_VALUE) {
-		return (int64_t)(number_of(o, p) ^
-				 (o->form == FORM_KEY ? 0 : (uint64_t)INT64_MIN));
+	memcpy(w->header, entry, w->table->shape.header);
+	for (unsigned i = 0; i < w->column_count; i++) {
+		const struct form_column *o = &w->columns[i];
+		bool is_null = (entry[o->null_at] >> o->null_bit & 1u) == o->null_when;
+		w->forms[i] = (uint8_t)(is_null ? o->when_null : o->form);
 	}
-	memcpy(&n, p, sizeof n);
-	return n;
 }
 
 /* The row of an entry.  Most columns are integers. */
@@ -236,24 +221,37 @@ static void
 put_entry(const struct writer *w, const uint8_t *entry, struct database_record *r)
 {
 	struct record_end end = record_end(r);
+	int64_t n;
 
 	for (unsigned i = 0; i < w->column_count; i++) {
 		const struct form_column *o = &w->columns[i];
-		bool is_null = (entry[o->null_at] >> o->null_bit & 1u) == o->null_when;
-
-		if (!is_null && is_integer(o->form)) {
-			end = record_integer_at(end, integer_of(o, entry + o->offset));
+		const uint8_t *p = entry + o->offset;
+		switch ((enum form)w->forms[i]) {
+		case FORM_VALUE:
+			memcpy(&n, p, sizeof n);
+			break;
+		case FORM_KEY:
+			n = (int64_t)load_uint(p, o->width);
+			break;
+		case FORM_KEY_1:
+			n = *p;
+			break;
+		case FORM_KEY_2:
+			n = load_u16(p);
+			break;
+		case FORM_KEY_4:
+			n = load_u32(p);
+			break;
+		case FORM_KEY_SIGNED:
+			n = (int64_t)(load_u64(p) ^ (uint64_t)INT64_MIN);
+			break;
+		default:
+			record_end_at(r, end);
+			put_value(w, o, w->forms[i], p, r);
+			end = record_end(r);
 			continue;
 		}
-		record_end_at(r, end);
-		if (!is_null) {
-			put_value(w, o, entry + o->offset, r);
-		} else if (o->is_empty_when_null) {
-			record_text(r, "", 0);
-		} else {
-			record_null(r);
-		}
-		end = record_end(r);
+		end = record_integer_at(end, n);
 	}
 	record_end_at(r, end);
 }
@@ -282,7 +280,12 @@ form_of(const struct table_column *c)
 			   ? FORM_VALUE_ORDERED
 			   : FORM_VALUE_REAL;
 	default:
-		return !is_key ? FORM_VALUE : c->is_signed ? FORM_KEY_SIGNED : FORM_KEY;
+		return !is_key         ? FORM_VALUE
+		       : c->is_signed  ? FORM_KEY_SIGNED
+		       : c->width == 1 ? FORM_KEY_1
+		       : c->width == 2 ? FORM_KEY_2
+		       : c->width == 4 ? FORM_KEY_4
+				       : FORM_KEY;
 	}
 }
 
@@ -300,7 +303,8 @@ compile_column(
 		c->bit / 8,
 	    .null_bit = c->bit % 8,
 	    .null_when = is_key,
-	    .is_empty_when_null = is_key && t->schema->storage == STORAGE_UPSERT,
+	    .when_null =
+		is_key && t->schema->storage == STORAGE_UPSERT ? FORM_EMPTY : FORM_NULL,
 	    .column = c};
 }
 
@@ -333,7 +337,8 @@ static int
 compile(struct writer *w, struct database *d, struct database_load **ret, struct err *e)
 {
 	/* The table has a column that the schema does not: a bit beyond a byte is 0. */
-	static const struct form_column always_null = {.null_bit = 8};
+	static const struct form_column always_null = {
+	    .null_bit = 8, .when_null = FORM_NULL};
 	const struct table *t = w->table;
 	const struct table_column *stored[SCHEMA_MAX_COLUMNS];
 	char columns[SCHEMA_MAX_COLUMNS][96];
@@ -374,14 +379,17 @@ writer_write(const struct table *t, const struct intern *intern, const uint32_t 
 	int rc = compile(&w, d, &load, e);
 
 	for (size_t i = 0; rc == 0 && i < count; i++) {
+		const uint8_t *entry = reduce_entry(t->reduce, order[i]);
 		if (i + AHEAD < count) {
 			const uint8_t *next = reduce_entry(t->reduce, order[i + AHEAD]);
 			for (size_t k = 0; k < t->shape.entry; k += 64) {
 				__builtin_prefetch(next + k);
 			}
 		}
-		put_entry(
-		    &w, reduce_entry(t->reduce, order[i]), database_load_record(load));
+		if (i == 0 || !table_same_nulls(t, entry, w.header)) {
+			choose_forms(&w, entry);
+		}
+		put_entry(&w, entry, database_load_record(load));
 		rc = database_load_row(load, e);
 	}
 	if (rc == 0) {
