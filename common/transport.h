@@ -27,6 +27,9 @@ struct transport_uri {
 	uint16_t port;
 	char options[256]; /* after "?": "streams=4&x=y"; names are known to ops */
 	char text[320];    /* as given, for sentences */
+	/* Over plain UDP: of a host's addresses, which is dialled first, counted round
+	 * and round; see struct transport. */
+	unsigned turn;
 };
 
 /* A place where connections are taken in. */
@@ -52,6 +55,11 @@ struct transport {
 	 * sent before, which end nothing (ICMP: port unreachable and the like);
 	 * messages longer than the path takes, sent in fragments. */
 	uint64_t refusals, fragmented;
+	/* Over plain UDP: how many addresses the host has.  With several, a refusal
+	 * ends the transport: another address may fare better, its user dials the next
+	 * turn.
+	 */
+	unsigned addresses;
 	uint16_t stream;  /* SCTP: of the message read last; that a write goes out on */
 	uint16_t streams; /* SCTP: that writes may go out on: 0 to streams - 1 */
 	void *state;      /* the scheme's own */

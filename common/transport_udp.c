@@ -51,41 +51,63 @@ transport_forbid_fragments(int fd)
 	(void)set_fragments(fd, family_of(fd), false);
 }
 
-/* A connected socket to the first address that there is a route to; negative errno. */
+/* A connected socket, or negative errno. */
 static int
-connect_to_any(const struct addrinfo *list, char peer[static 128])
+connect_to(const struct addrinfo *a, char peer[static 128])
 {
+	int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
+	struct sockaddr_storage to = {0};
+
+	if (fd < 0) {
+		return -errno;
+	}
+	memcpy(&to, a->ai_addr, a->ai_addrlen);
+	transport_format_peer(&to, peer);
+	transport_forbid_fragments(fd);
+	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
+		return fd;
+	}
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static unsigned
+count_addresses(const struct addrinfo *list)
+{
+	unsigned n = 0;
+
+	for (; list != NULL; list = list->ai_next) {
+		n++;
+	}
+	return n;
+}
+
+/* To the first address from this turn on that there is a route to. */
+static int
+connect_to_any(const struct addrinfo *list, unsigned turn, char peer[static 128])
+{
+	unsigned n = count_addresses(list);
 	int rc = -EADDRNOTAVAIL;
 
-	for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
-		int fd =
-		    socket(a->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		struct sockaddr_storage to = {0};
-		if (fd < 0) {
-			rc = -errno;
-			continue;
+	for (unsigned i = 0; i < n && rc < 0; i++) {
+		const struct addrinfo *a = list;
+		for (unsigned skip = (turn + i) % n; skip > 0; skip--) {
+			a = a->ai_next;
 		}
-		memcpy(&to, a->ai_addr, a->ai_addrlen);
-		transport_format_peer(&to, peer);
-		transport_forbid_fragments(fd);
-		if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
-			return fd;
-		}
-		rc = -errno;
-		close(fd);
+		rc = connect_to(a, peer);
 	}
 	return rc;
 }
 
 static int
-dial_fd(const struct transport_uri *uri, char peer[static 128], struct err *e)
+look_up(const struct transport_uri *uri, struct addrinfo **ret, struct err *e)
 {
 	struct addrinfo hints = {
 	    .ai_family = AF_UNSPEC,
 	    .ai_socktype = SOCK_DGRAM,
 	    .ai_flags = AI_NUMERICSERV,
 	};
-	struct addrinfo *list = NULL;
 	char port[8];
 	int rc = transport_check_target(uri, e);
 
@@ -93,53 +115,75 @@ dial_fd(const struct transport_uri *uri, char peer[static 128], struct err *e)
 		return rc;
 	}
 	snprintf(port, sizeof port, "%u", uri->port);
-	rc = getaddrinfo(uri->host, port, &hints, &list);
+	rc = getaddrinfo(uri->host, port, &hints, ret);
 	if (rc != 0) {
 		return err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
 		    uri->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
 	}
-	rc = connect_to_any(list, peer);
-	freeaddrinfo(list);
-	return rc >= 0 ? rc
-		       : err_set(e, rc, "cannot send to %s (last tried %s): %s",
-			     uri->text, peer, strerror(-rc));
+	return 0;
 }
 
 static int
 udp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
     struct err *e)
 {
-	int fd;
+	struct addrinfo *list = NULL;
+	int rc;
 
 	(void)tls;
 	*t = (struct transport){.ops = uri->ops, .fd = -1};
-	fd = dial_fd(uri, t->peer, e);
-	if (fd < 0) {
-		return fd;
+	rc = look_up(uri, &list, e);
+	if (rc < 0) {
+		return rc;
 	}
-	t->fd = fd;
+	t->addresses = count_addresses(list);
+	rc = connect_to_any(list, uri->turn, t->peer);
+	freeaddrinfo(list);
+	if (rc < 0) {
+		return err_set(e, rc, "cannot send to %s (last tried %s): %s",
+		    uri->text, t->peer, strerror(-rc));
+	}
+	t->fd = rc;
 	t->is_open = true;
 	return 0;
+}
+
+/* What one packet to this address carries, as far as the kernel knows now; 0: it does
+ * not. */
+static uint32_t
+room_towards(const struct addrinfo *a)
+{
+	bool is_v6 = a->ai_family == AF_INET6;
+	uint32_t headers = UDP_HEADER + (is_v6 ? IPV6_HEADER : IPV4_HEADER), room = 0;
+	char peer[128];
+	int fd = connect_to(a, peer), mtu = 0, rc;
+	socklen_t n = sizeof mtu;
+
+	if (fd >= 0) {
+		rc = is_v6 ? getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &n)
+			   : getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n);
+		if (rc == 0 && mtu > 0 && (uint32_t)mtu > headers) {
+			room = (uint32_t)mtu - headers;
+		}
+		close(fd);
+	}
+	return room;
 }
 
 static uint32_t
 udp_message_size(const struct transport_uri *uri, uint32_t most)
 {
-	uint32_t fits = MESSAGE_SAFE;
-	char peer[128] = "";
-	int fd = dial_fd(uri, peer, NULL), mtu = 0;
-	socklen_t n = sizeof mtu;
+	struct addrinfo *list = NULL;
+	uint32_t fits = 0;
 
-	if (fd >= 0) {
-		bool is_v6 = family_of(fd) == AF_INET6;
-		uint32_t headers = UDP_HEADER + (is_v6 ? IPV6_HEADER : IPV4_HEADER);
-		int rc = is_v6 ? getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &n)
-			       : getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n);
-		if (rc == 0 && mtu > 0 && (uint32_t)mtu > headers) {
-			fits = (uint32_t)mtu - headers;
+	if (look_up(uri, &list, NULL) == 0) {
+		for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+			uint32_t room = room_towards(a);
+			fits = room != 0 && (fits == 0 || room < fits) ? room : fits;
 		}
-		close(fd);
+		freeaddrinfo(list);
 	}
+	fits = fits == 0 ? MESSAGE_SAFE : fits;
 	fits = fits > MESSAGE_MOST ? MESSAGE_MOST : fits;
 	fits = fits < MESSAGE_LEAST ? MESSAGE_LEAST : fits;
 	return fits < most ? fits : most;
@@ -161,6 +205,21 @@ is_told_by_icmp(int code)
 	       code == EMSGSIZE;
 }
 
+/* Whether what ICMP said is a reason to try another of the host's addresses. */
+static bool
+is_refused(const struct transport *t, int code)
+{
+	return t->addresses > 1 && is_told_by_icmp(code) && code != EMSGSIZE;
+}
+
+static int
+complain_refused(struct transport *t, int code, struct err *e)
+{
+	t->refusals++;
+	return err_set(e, -code, "datagrams are refused at %s (ICMP: %s)", t->peer,
+	    strerror(code));
+}
+
 /* Nobody answers; what comes all the same is not looked at. */
 static ssize_t
 udp_read(struct transport *t, void *bytes, size_t n, struct err *e)
@@ -178,6 +237,9 @@ udp_read(struct transport *t, void *bytes, size_t n, struct err *e)
 		code = got == 0 ? EAGAIN : errno;
 		if (code == EAGAIN || code == EINTR) {
 			return -EAGAIN;
+		}
+		if (is_refused(t, code)) {
+			return complain_refused(t, code, e);
 		}
 		if (!is_told_by_icmp(code)) {
 			return err_set(e, -code, "cannot send to %s any more: %s",
@@ -229,6 +291,9 @@ udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 		if (code == EAGAIN || code == EINTR) {
 			t->refusals += refusals;
 			return -EAGAIN;
+		}
+		if (is_refused(t, code)) {
+			return complain_refused(t, code, e);
 		}
 		if (!is_told_by_icmp(code)) {
 			break;

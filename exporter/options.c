@@ -239,7 +239,10 @@ static const struct option table[] = {
 		"tls://HOST[:4740], sctp://HOST[:4739], dtls+sctp://HOST[:4740], "
 		"udp://HOST[:4739] or dtls+udp://HOST[:4740].  Over UDP, what the "
 		"network loses is lost: the "
-		"collector counts it.  May be repeated; delivery says how."},
+		"collector counts it; where a HOST with several addresses refuses "
+		"datagrams at one (ICMP), the next is tried, and when all do, messages "
+		"wait as they do for a TCP port that is closed.  May be repeated; "
+		"delivery says how."},
     {.name = "delivery",
 	.kind = OPTION_CHOICE,
 	AT(delivery),

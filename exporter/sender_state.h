@@ -46,6 +46,9 @@ struct sender {
 	bool is_dialled;     /* transport must be closed */
 	bool is_proven;      /* messages went out since the last delay */
 	bool is_told;        /* this failure was logged */
+	bool is_told_next;   /* that another of the host's addresses is tried */
+	unsigned refused;    /* addresses of the host in a row that lasted not */
+	uint64_t opened_ns;  /* when this connection was; 0: it never was */
 	bool is_told_stale;  /* that certificates could not be read anew */
 	bool is_ending;      /* everything was taken, goodbye is being said */
 	uint64_t contact_ns; /* when this target last took something */

@@ -13,6 +13,7 @@
 #define ATTEMPT_NS     (30 * NS_PER_SECOND) /* connect and handshake */
 #define PROBATION_NS   (250 * SENDER_MS)
 #define RETRY_LEAST_NS (10 * SENDER_MS)
+#define LASTING_NS     (5 * NS_PER_SECOND)
 #define WORDS_EVERY    16u /* writes; a collector that is slow to be read waits for us */
 
 void
@@ -174,7 +175,7 @@ note_troubles(struct sender *s)
 {
 	struct transport *t = &s->transport;
 
-	if (t->refusals > 0 && atomic_load(&s->refusals) == 0) {
+	if (t->refusals > 0 && t->addresses < 2 && atomic_load(&s->refusals) == 0) {
 		log_warning("%s: datagrams are refused at %s (ICMP); sending goes on, "
 			    "what is refused is lost",
 		    sender_uri(s)->text, t->peer);
@@ -238,7 +239,8 @@ deliver(struct sender *s, struct err *e)
 }
 
 /* Plain TCP has no sign of welcome, but whoever does not like what it sees (a TLS port,
- * a proxy whose collector is away) closes soon after the preamble. */
+ * a proxy whose collector is away) closes soon after the preamble.  Of an address where
+ * nobody takes datagrams ICMP tells soon, too. */
 static int
 probation(struct sender *s, struct err *e)
 {
@@ -250,6 +252,13 @@ probation(struct sender *s, struct err *e)
 		}
 	}
 	return sender_hear(s, e);
+}
+
+static bool
+is_on_probation(const struct transport *t)
+{
+	return t->ops->is_unreliable ? t->addresses > 1
+				     : !t->ops->is_secure && !t->ops->is_file;
 }
 
 /* Connects and makes sure, as far as can be, that somebody is there who takes messages:
@@ -266,7 +275,7 @@ open_connection(struct sender *s, struct err *e)
 	if (rc == 0) {
 		rc = sender_send_preamble(s, 0, e);
 	}
-	if (rc == 0 && !ops->is_secure && !ops->is_file && !ops->is_unreliable) {
+	if (rc == 0 && is_on_probation(&s->transport)) {
 		rc = probation(s, e);
 	}
 	if (rc == 0 && !ops->is_file) {
@@ -284,9 +293,11 @@ run_connection(struct sender *s, struct err *e)
 	int rc;
 
 	s->is_ending = false;
+	s->opened_ns = 0;
 	rc = open_connection(s, e);
 	if (rc == 0) {
 		sender_bump(&s->connects, 1);
+		s->opened_ns = clock_monotonic_ns();
 		s->is_told = false;
 		rc = deliver(s, e);
 	}
@@ -315,6 +326,38 @@ report(struct sender *s, const struct err *e)
 		log_warning("%s; going on trying", e->text);
 		s->is_told = true;
 	}
+}
+
+/* Datagrams to a host with several addresses: when they are refused at one, the next
+ * has its turn, and begins with templates as every connection does.  True: at once;
+ * false: all have refused (e says so), or this is another failure. */
+static bool
+go_to_next_address(struct sender *s, int rc, struct err *e)
+{
+	unsigned addresses = s->is_dialled ? s->transport.addresses : 0;
+
+	if (addresses < 2 ||
+	    (rc != -ECONNREFUSED && rc != -EHOSTUNREACH && rc != -ENOPROTOOPT)) {
+		return false;
+	}
+	note_troubles(s);
+	s->targets[s->at].uri.turn++;
+	if (s->opened_ns != 0 && clock_monotonic_ns() - s->opened_ns >= LASTING_NS) {
+		s->refused = 0;
+		s->is_told_next = false;
+	}
+	if (++s->refused >= addresses) {
+		s->refused = 0;
+		err_set(e, rc, "%s: datagrams are refused at all %u addresses of %s",
+		    sender_uri(s)->text, addresses, sender_uri(s)->host);
+		return false;
+	}
+	if (!s->is_told_next) {
+		log_warning("%s: %s; going on with another address of %s",
+		    sender_uri(s)->text, e->text, sender_uri(s)->host);
+		s->is_told_next = true;
+	}
+	return true;
 }
 
 /* Waits before the next attempt: twice as long each time, at random between half and
@@ -358,6 +401,7 @@ consider_failover(struct sender *s)
 	s->contact_ns = now;
 	s->is_proven = true;
 	s->is_told = false;
+	s->refused = 0;
 	sender_bump(&s->failovers, 1);
 	log_warning("%s has taken nothing for %.1f s; going on with %s", before,
 	    (double)after / NS_PER_SECOND, sender_uri(s)->text);
@@ -397,6 +441,7 @@ has_everything_gone(struct sender *s)
 static int
 deliver_all(struct sender *s, struct err *e)
 {
+	bool is_next;
 	int rc;
 
 	for (;;) {
@@ -405,7 +450,11 @@ deliver_all(struct sender *s, struct err *e)
 		if (s->is_ending && has_everything_gone(s)) {
 			return s->is_acknowledged ? 0 : rc;
 		}
+		is_next = go_to_next_address(s, rc, e);
 		sender_hang_up(s);
+		if (is_next) {
+			continue;
+		}
 		if (rc == 0 && spool_first(s->spool) != first) {
 			continue; /* the rest wants another connection */
 		}

@@ -11,12 +11,14 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 
 import pytest
 
 from stores import Store
 from test_crash import FIRST_DAY, message, random_record, template
+from test_tls import identities  # noqa: F401  (fixture)
 
 scapy = pytest.importorskip("scapy.all")
 
@@ -418,6 +420,40 @@ def test_a_collector_that_is_not_there_is_told_once_and_ends_nothing(
     assert said["sender"]["refusals"] > 0
     assert said["sender"]["records"] == said["records"]
     assert log.count(f"refused at 127.0.0.1:{port}") == 1, log
+
+
+@pytest.fixture
+def two_addresses(tmp_path):
+    """Words in front of a command for which localhost is ::1 and then 127.0.0.1."""
+    (tmp_path / "hosts").write_text("::1 localhost\n127.0.0.1 localhost\n")
+    inside = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c",
+              f'mount --bind {tmp_path}/hosts /etc/hosts && exec "$0" "$@"']
+    known = "import socket; print([x[4][0] for x in socket.getaddrinfo('localhost', 1, 0, 2)])"
+    try:
+        done = subprocess.run([*inside, sys.executable, "-c", known], capture_output=True,
+                              check=False, text=True)
+    except FileNotFoundError:
+        pytest.skip("unshare is missing")
+    if "['::1', '127.0.0.1']" not in done.stdout:
+        pytest.skip("this machine gives localhost no two addresses")
+    return inside
+
+
+@pytest.mark.parametrize("scheme", ("udp", "dtls+udp"))
+def test_a_collector_at_the_second_address_of_its_host_gets_everything(
+        scheme, programs, run, listen, tmp_path, two_addresses, identities):
+    capture = tmp_path / "packets.pcap"
+    write_packets(capture, 400)
+    ours, theirs = (identities.options(side) if scheme != "udp" else ()
+                    for side in ("client", "server"))
+    collector = listen(f"{scheme}://127.0.0.1:0", more=theirs)
+    done = run(*two_addresses, programs.exporter, "-r", capture, *EXPORTER, *ours, "--to",
+               f"{scheme}://localhost:{collector.port}")
+    said, summary = json.loads(done.stdout), collector.stop()
+    assert summary["lost"] == 0
+    assert summary["records"] - 1 <= said["records"] <= summary["records"]
+    assert said["sender"]["dropped_records"] == 0
+    assert done.stderr.count("refused at [::1]:") == (scheme == "udp"), done.stderr
 
 
 def message_sets(datagram):

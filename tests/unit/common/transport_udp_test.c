@@ -5,7 +5,9 @@
 
 #include <cmocka.h>
 
+#include <dlfcn.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -127,6 +129,56 @@ what_comes_after_a_refusal_arrives(void **state)
 	transport_unlisten(&place);
 }
 
+/* The resolver's, but for one host with two addresses. */
+int
+getaddrinfo(const char *host, const char *port, const struct addrinfo *hints,
+    struct addrinfo **ret)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *,
+	    struct addrinfo **) = dlsym(RTLD_NEXT, "getaddrinfo");
+	int rc;
+
+	if (host == NULL || strcmp(host, "two.example") != 0) {
+		return real(host, port, hints, ret);
+	}
+	rc = real("::1", port, hints, ret);
+	return rc != 0 ? rc : real("127.0.0.1", port, hints, &(*ret)->ai_next);
+}
+
+static void
+a_refusal_at_one_of_several_addresses_ends_it_and_the_next_turn_is_another(void **state)
+{
+	struct transport_listener place = listen_at("udp://127.0.0.1:0");
+	struct transport t = {0};
+	struct transport_uri uri;
+	struct pollfd p = {.events = POLLIN};
+	char text[64], bytes[64];
+
+	(void)state;
+	snprintf(text, sizeof text, "udp://two.example:%u", place.port);
+	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
+	for (uri.turn = 0; uri.turn < 4; uri.turn++) {
+		assert_int_equal(uri.ops->dial(&t, &uri, NULL, NULL), 0);
+		assert_int_equal(t.addresses, 2);
+		assert_int_equal(t.ops->write(&t, "one", 3, NULL), 3);
+		p.fd = t.fd;
+		if (uri.turn % 2 == 1) {
+			assert_int_equal(receive(&place, bytes, sizeof bytes), 3);
+			assert_int_equal(
+			    t.ops->read(&t, bytes, sizeof bytes, NULL), -EAGAIN);
+		} else {
+			assert_int_equal(poll(&p, 1, 5000), 1);
+			assert_int_equal(
+			    uri.turn == 0 ? t.ops->read(&t, bytes, sizeof bytes, NULL)
+					  : t.ops->write(&t, "two", 3, NULL),
+			    -ECONNREFUSED);
+			assert_int_equal(t.refusals, 1);
+		}
+		t.ops->close(&t);
+	}
+	transport_unlisten(&place);
+}
+
 static void
 after_the_end_there_is_nothing_to_wait_for(void **state)
 {
@@ -201,6 +253,8 @@ main(void)
 	    cmocka_unit_test(a_message_is_one_datagram),
 	    cmocka_unit_test(a_port_that_nobody_listens_at_ends_nothing_and_is_counted),
 	    cmocka_unit_test(what_comes_after_a_refusal_arrives),
+	    cmocka_unit_test(
+		a_refusal_at_one_of_several_addresses_ends_it_and_the_next_turn_is_another),
 	    cmocka_unit_test(after_the_end_there_is_nothing_to_wait_for),
 	    cmocka_unit_test(a_message_longer_than_a_datagram_can_be_is_not_sent),
 	    cmocka_unit_test(messages_fit_the_path_and_are_no_longer_than_asked),
