@@ -145,6 +145,47 @@ decode_ipv4(const uint8_t *p, size_t stride, unsigned n, struct address *out)
 	}
 }
 
+static void
+decode_uint_else(const uint8_t *p, size_t stride, unsigned length, unsigned n,
+    int64_t *out, struct batch *b)
+{
+	for (unsigned i = 0; i < n; i++, p += stride) {
+		uint64_t v = out[i] == 0 ? load_uint(p, length) : 0;
+		b->saturated += v > INT64_MAX;
+		out[i] = v == 0 ? out[i] : v > INT64_MAX ? INT64_MAX : (int64_t)v;
+	}
+}
+
+/* 0.0.0.0 or :: */
+static bool
+is_unspecified(const struct address *a)
+{
+	static const uint8_t zeros[16];
+	bool is_ipv4 = address_is_ipv4(a);
+
+	return memcmp(a->bytes + (is_ipv4 ? 12 : 0), zeros, is_ipv4 ? 4 : 16) == 0;
+}
+
+static void
+decode_address_else(
+    const uint8_t *p, size_t stride, unsigned length, unsigned n, struct address *out)
+{
+	for (unsigned i = 0; i < n; i++, p += stride) {
+		struct address other;
+		if (!is_unspecified(&out[i])) {
+			continue;
+		}
+		if (length == 4) {
+			address_from_ipv4(&other, p);
+		} else {
+			memcpy(other.bytes, p, 16);
+		}
+		if (!is_unspecified(&other)) {
+			out[i] = other;
+		}
+	}
+}
+
 /* One operation over n records whose field lies at p, p + stride, ... */
 static void
 run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
@@ -199,6 +240,13 @@ run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
 		EACH(intern_add(b->intern, p, text_length(p, length)));
 	case OP_OCTETS:
 		EACH(octets_text(b->intern, p, length));
+	case OP_ADDRESS_ELSE:
+		decode_address_else(
+		    p, stride, length, n, batch_addresses(b, op->column) + first);
+		break;
+	case OP_UINT_ELSE:
+		decode_uint_else(p, stride, length, n, out, b);
+		break;
 	default:
 		break;
 	}

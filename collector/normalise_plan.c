@@ -12,6 +12,9 @@
 #define ICMP_TYPE_IPV4      176
 #define ICMP_TYPE_IPV6      178
 
+#define POST_OCTET_DELTA_COUNT  23
+#define POST_PACKET_DELTA_COUNT 24
+
 /* How a field of this type and length is read; false: not at all (RFC 7011 section 6.2:
  * integers may be shorter than their type, float64 may be float32, the rest is exact).
  * Some send integers longer than their type, too. */
@@ -179,6 +182,36 @@ add_op(struct plan *p, struct op op)
 	p->ops[p->op_count++] = op;
 }
 
+/* Elements that hold what another one of the same field leaves 0: the type and code of
+ * ICMP, whose port may be 0; what went out, in records of egress whose counters of what
+ * came in are 0. */
+static bool
+is_stand_in(const struct element *element)
+{
+	return element->pen == 0 && (element->id == ICMP_TYPE_CODE_IPV4 ||
+					element->id == ICMP_TYPE_CODE_IPV6 ||
+					element->id == POST_OCTET_DELTA_COUNT ||
+					element->id == POST_PACKET_DELTA_COUNT);
+}
+
+/* One template may serve IPv4 and IPv6 flows: then either address is 0.  The first
+ * field was read; the next ones of the list that the template carries stand in for it.
+ */
+static void
+add_stand_ins(struct plan *p, const struct layout_field *f, int column, unsigned next)
+{
+	for (unsigned k = next; k < f->from_count; k++) {
+		bool is_address = f->kind == KIND_ADDRESS;
+		struct op op;
+		if ((is_address || is_stand_in(f->from[k])) &&
+		    find_wire(p, f->from[k], column, &op)) {
+			op.kind = is_address ? OP_ADDRESS_ELSE : OP_UINT_ELSE;
+			add_op(p, op);
+			return;
+		}
+	}
+}
+
 /* Where a record itself says when the exporter started, its uptimes count from there;
  * else they need the message's clock. */
 static void
@@ -210,13 +243,15 @@ compile_elements(struct plan *p)
 	for (unsigned i = 0; i < l->count; i++) {
 		const struct layout_field *f = &l->fields[i];
 		bool is_found = false;
-		for (unsigned k = 0; !is_found && k < f->from_count; k++) {
-			is_found = find_wire(p, f->from[k], (int)i, &op);
+		unsigned k = 0;
+		while (!is_found && k < f->from_count) {
+			is_found = find_wire(p, f->from[k++], (int)i, &op);
 		}
 		if (is_found && op.kind == OP_UPTIME) {
 			add_uptime(p, op);
 		} else if (is_found) {
 			add_op(p, op);
+			add_stand_ins(p, f, (int)i, k);
 		} else {
 			nulls_set(&p->nulls[0], (int)i);
 		}
@@ -491,7 +526,7 @@ plan_new(const struct layout *l, const struct template *t)
 	}
 	p->layout = l;
 	p->template = t;
-	p->ops = calloc(4 * (size_t)l->count + 1, sizeof *p->ops);
+	p->ops = calloc(6 * (size_t)l->count + 1, sizeof *p->ops);
 	p->swaps = calloc((size_t)l->count + 1, sizeof *p->swaps);
 	if (t->is_variable) {
 		p->starts = calloc(t->field_count, sizeof(*p->starts));

@@ -25,6 +25,9 @@ enum op_kind {
 	OP_IPV6,
 	OP_TEXT,
 	OP_OCTETS,
+	/* Where the column has no address, or 0, so far: */
+	OP_ADDRESS_ELSE, /* 4 or 16 bytes */
+	OP_UINT_ELSE,    /* 1 to 8 bytes */
 	/* From several fields: */
 	OP_SEVERAL,
 	/* As OP_UPTIME, but the record says since when: field `since`. */

@@ -588,6 +588,65 @@ a_type_of_icmp_without_its_code_is_no_port(void **state)
 }
 
 static void
+an_address_of_zero_leaves_its_place_to_the_other_version(void **state)
+{
+	static const char *const templates[] = {
+	    "sourceIPv4Address sourceIPv6Address destinationIPv6Address "
+	    "destinationIPv4Address",
+	    "sourceIPv4Address sourceIPv6Address destinationIPv6Address "
+	    "destinationIPv4Address interfaceName:v"};
+	char text[ADDRESS_TEXT];
+
+	(void)state;
+	for (unsigned i = 0; i < 2; i++) {
+		struct support_set s = {.length = 0};
+		open_layout("[sourceAddress, destinationAddress]");
+		support_put_address(&s, "0.0.0.0");
+		support_put_address(&s, "2001:db8::1");
+		support_put_address(&s, "2001:db8::2");
+		support_put_address(&s, "0.0.0.0");
+		support_put(&s, 0, i);
+		support_put_address(&s, "0.0.0.0");
+		support_put_address(&s, "::");
+		support_put_address(&s, "::");
+		support_put_address(&s, "10.0.0.2");
+		support_put(&s, 0, i);
+		assert_int_equal(decode(templates[i], &s), 2);
+		struct address *a = batch_addresses(&batch, field("sourceAddress", ""));
+		address_format(&a[0], text);
+		assert_string_equal(text, "2001:db8::1");
+		address_format(&a[1], text);
+		assert_string_equal(text, "0.0.0.0");
+		a = batch_addresses(&batch, field("destinationAddress", ""));
+		address_format(&a[0], text);
+		assert_string_equal(text, "2001:db8::2");
+		address_format(&a[1], text);
+		assert_string_equal(text, "10.0.0.2");
+		tear_down(NULL);
+	}
+}
+
+static void
+counters_of_zero_leave_their_place_to_what_went_out(void **state)
+{
+	struct support_set s = set_of_addresses();
+
+	(void)state;
+	open_layout("[forward.packets, forward.octets]");
+	support_put(&s, 0, 4);
+	support_put(&s, 7, 4);
+	support_put(&s, UINT64_MAX, 8);
+	support_put(&s, 6, 4);
+	assert_int_equal(decode(ADDRESSES "octetDeltaCount:4 packetDeltaCount:4 "
+					  "postOctetDeltaCount postPacketDeltaCount:4",
+			     &s),
+	    1);
+	assert_int_equal(value("octets", "forward", 0), INT64_MAX);
+	assert_int_equal(batch.saturated, 1);
+	assert_int_equal(value("packets", "forward", 0), 7);
+}
+
+static void
 fields_that_were_not_sent_are_null(void **state)
 {
 	struct support_set s = set_of_addresses();
@@ -848,6 +907,8 @@ main(void)
 	    TEST(a_mapped_ipv6_address_is_the_ipv4_address),
 	    TEST(a_field_of_impossible_length_is_null_and_the_next_choice_counts),
 	    TEST(type_and_code_of_icmp_stand_where_a_port_would),
+	    TEST(an_address_of_zero_leaves_its_place_to_the_other_version),
+	    TEST(counters_of_zero_leave_their_place_to_what_went_out),
 	    TEST(a_type_of_icmp_without_its_code_is_no_port),
 	    TEST(fields_that_were_not_sent_are_null),
 	    TEST(a_one_way_template_has_zeros_on_the_reverse_side),

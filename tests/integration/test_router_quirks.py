@@ -1,0 +1,79 @@
+"""What routers in the field export, other than the standards or than most of them: rows
+must still be what an engineer who knows the router expects."""
+
+import ipaddress
+import struct
+
+import pytest
+
+import ipfix_bytes
+from netflow_bytes import (EXPORT_TIME, UPTIME, flowset, options_template, template, v9,
+                           write_capture)
+from stores import Store
+
+TIMES = (UPTIME - 3000, UPTIME - 1000)
+NONE4, NONE6 = bytes(4), bytes(16)
+HOSTS4 = tuple(ipaddress.ip_address(text).packed for text in ("10.0.0.1", "10.0.0.2"))
+HOSTS6 = tuple(ipaddress.ip_address(text).packed for text in ("2001:db8::1", "2001:db8::2"))
+BOTH = ((8, 4), (27, 16), (12, 4), (28, 16), (7, 2), (11, 2), (4, 1), (2, 4), (1, 4), (22, 4),
+        (21, 4))
+FLOW = ((8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (22, 4), (21, 4))
+
+
+@pytest.fixture
+def imported(programs, run, tmp_path):
+    """imported(payload...) imports datagrams of one router; the store."""
+    def begin(*payloads, words=()):
+        capture = write_capture(tmp_path / "f.pcap", payloads)
+        run(programs.collector, "-r", capture, "--store", tmp_path / "store", *words)
+        return Store(programs, run, tmp_path / "store")
+    return begin
+
+
+def ns(seconds_before):
+    return (EXPORT_TIME - seconds_before) * 1000000000
+
+
+def flow(extra=b"", ports=(1024, 80), protocol=6):
+    return struct.pack(">4s4sHHBII", *HOSTS4, *ports, protocol, *TIMES) + extra
+
+
+def test_one_template_serves_ipv4_and_ipv6(imported):
+    """IOS XR (record mpls ipv4-ipv6-fields), nProbe: the other version's fields are 0."""
+    def record(addresses4, addresses6, packets):
+        return struct.pack(">4s16s4s16sHHBIIII", addresses4[0], addresses6[0], addresses4[1],
+                           addresses6[1], 1024, 80, 6, packets, 100, *TIMES)
+    store = imported(v9(template(313, BOTH), flowset(313, (
+        record(HOSTS4, (NONE6, NONE6), 1) + record((NONE4, NONE4), HOSTS6, 2)
+        # a host that asks for its address
+        + record((NONE4, b"\xff\xff\xff\xff"), (NONE6, NONE6), 3)))))
+    assert sorted(store.columns("conversations", "fwd_packets,src_ip,dst_ip")) == [
+        (1, "10.0.0.1", "10.0.0.2"), (2, "2001:db8::1", "2001:db8::2"),
+        (3, "0.0.0.0", "255.255.255.255")]
+
+
+def test_records_of_egress_count_what_went_out(imported):
+    """EdgeOS: IN_BYTES are 0 in records of direction 1, OUT_BYTES in those of 0."""
+    fields = (*FLOW, (2, 4), (1, 4), (24, 4), (23, 4), (61, 1))
+    counters = [struct.pack(">IIIIB", *row) for row in (
+        (3, 300, 0, 0, 0), (0, 0, 4, 400, 1), (5, 500, 5, 490, 0))]
+    store = imported(v9(template(256, fields),
+                        flowset(256, b"".join(flow(row) for row in counters))))
+    assert sorted(store.columns("conversations", "fwd_packets,fwd_octets,bwd_octets")) == [
+        (3, 300, 0), (4, 400, 0), (5, 500, 0)]
+
+
+def test_templates_of_egress_may_count_nothing_else(imported):
+    store = imported(v9(template(256, (*FLOW, (24, 4), (23, 4))),
+                        flowset(256, flow(struct.pack(">II", 4, 400)))))
+    assert store.columns("conversations", "fwd_packets,fwd_octets") == [(4, 400)]
+
+
+def test_icmp_is_told_beside_the_ports(imported):
+    """Junos, ipt_NETFLOW: port 0 and ICMP_TYPE; others: the same in both."""
+    fields = (*FLOW, (32, 2))
+    store = imported(v9(template(256, fields), flowset(256, (
+        flow(struct.pack(">H", 0x800), (0, 0), 1) + flow(struct.pack(">H", 0x300), (0, 0x300), 1)
+        + flow(struct.pack(">H", 0), (1024, 80), 6)))))
+    assert sorted(store.columns("conversations", "protocol,dst_port")) == [
+        (1, 0x300), (1, 0x800), (6, 80)]
