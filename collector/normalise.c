@@ -336,7 +336,9 @@ run_limit(struct batch *b, int64_t *out, int64_t limit)
 }
 
 /* What a record says of its own sampling, else what is known of its sampler, selector
- * or interface, else of its domain; 1 where nothing is known. */
+ * or interface, else of its domain; where it names no sampler, what is known of all of
+ * them (Cisco's flow records name it only when they are told to); 1 where nothing is
+ * known. */
 static double
 rate_of_row(const struct batch *b, unsigned row)
 {
@@ -347,6 +349,7 @@ rate_of_row(const struct batch *b, unsigned row)
 	} keys[] = {{l->sampler, SAMPLING_SAMPLER}, {l->selector, SAMPLING_SELECTOR},
 	    {l->ingress, SAMPLING_INTERFACE}, {l->egress, SAMPLING_INTERFACE}};
 	int64_t inputs[SAMPLING_INPUTS] = {0};
+	bool has_sampler = false;
 	double rate;
 
 	for (unsigned i = 0; i < SAMPLING_INPUTS; i++) {
@@ -358,12 +361,16 @@ rate_of_row(const struct batch *b, unsigned row)
 	rate = sampling_rate_of(inputs);
 	for (unsigned i = 0; rate <= 0 && b->sampling != NULL && i < 4; i++) {
 		if (keys[i].column >= 0 && !nulls_has(b->nulls[0], keys[i].column)) {
+			has_sampler |= i < 2;
 			rate = sampling_find(b->sampling, keys[i].of,
 			    (uint64_t)batch_values(b, keys[i].column)[row]);
 		}
 	}
 	if (rate <= 0) {
 		rate = sampling_find(b->sampling, SAMPLING_DOMAIN, 0);
+	}
+	if (rate <= 0 && !has_sampler) {
+		rate = sampling_common(b->sampling);
 	}
 	return rate > 0 ? rate : 1;
 }

@@ -98,6 +98,24 @@ sampling_find(const struct sampling *s, enum sampling_of of, uint64_t id)
 	return 0;
 }
 
+double
+sampling_common(const struct sampling *s)
+{
+	double rate = 0;
+
+	for (unsigned i = 0; s != NULL && i < s->count; i++) {
+		const struct sampling_rate *r = &s->rates[i];
+		if (r->of != SAMPLING_SAMPLER && r->of != SAMPLING_SELECTOR) {
+			continue;
+		}
+		if (rate > 0 && r->rate != rate) {
+			return 0;
+		}
+		rate = r->rate;
+	}
+	return rate;
+}
+
 /* The template's first field of this IANA element, or -1. */
 static int
 find_field(const struct template *t, uint16_t id)

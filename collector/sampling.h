@@ -52,6 +52,8 @@ double sampling_rate_of(const int64_t inputs[static SAMPLING_INPUTS]);
 void sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate);
 /* 0: not known. */
 double sampling_find(const struct sampling *s, enum sampling_of of, uint64_t id);
+/* The rate of every sampler and selector that is known; 0: none is, or they differ. */
+double sampling_common(const struct sampling *s);
 
 /* Whether records of this options template tell a rate. */
 bool sampling_is(const struct template *t);

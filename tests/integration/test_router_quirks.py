@@ -2,6 +2,7 @@
 must still be what an engineer who knows the router expects."""
 
 import ipaddress
+import shutil
 import struct
 
 import pytest
@@ -28,6 +29,17 @@ def imported(programs, run, tmp_path):
         run(programs.collector, "-r", capture, "--store", tmp_path / "store", *words)
         return Store(programs, run, tmp_path / "store")
     return begin
+
+
+@pytest.fixture
+def scaling(repository, tmp_path):
+    """The words for schemas with a table of scaled counters."""
+    shutil.copytree(repository / "schemas", tmp_path / "schemas")
+    (tmp_path / "schemas" / "tables" / "volumes.yaml").write_text(
+        "table: volumes\nfrom: conversation\npartition: none\nstorage: upsert\n"
+        "key: { src_port: sourceTransportPort }\n"
+        "values: { octets: { sum: forward.octets, scaled: true } }\n")
+    return ("--schemas", tmp_path / "schemas")
 
 
 def ns(seconds_before):
@@ -77,3 +89,16 @@ def test_icmp_is_told_beside_the_ports(imported):
         + flow(struct.pack(">H", 0), (1024, 80), 6)))))
     assert sorted(store.columns("conversations", "protocol,dst_port")) == [
         (1, 0x300), (1, 0x800), (6, 80)]
+
+
+@pytest.mark.parametrize("rates, octets", [((100,), 4000), ((100, 100), 4000),
+                                           ((100, 200), 40)])
+def test_records_that_name_no_sampler_are_scaled_by_the_only_rate(imported, scaling, rates,
+                                                                  octets):
+    """IOS XE: `option sampler-table` without `collect flow sampler` in the record."""
+    options = b"".join(struct.pack(">IBBI", 0, number, 2, rate)
+                       for number, rate in enumerate(rates, 1))
+    store = imported(v9(options_template(257, ((1, 4),), ((48, 1), (49, 1), (50, 4))),
+                        flowset(257, options), template(256, (*FLOW, (2, 4), (1, 4))),
+                        flowset(256, flow(struct.pack(">II", 1, 40)))), words=scaling)
+    assert store.columns("volumes", "octets") == [(octets,)]

@@ -131,6 +131,20 @@ the_latest_rate_holds(void **state)
 }
 
 static void
+samplers_have_a_common_rate_when_all_agree(void **state)
+{
+	(void)state;
+	assert_true(sampling_common(sampling) == 0);
+	sampling_set(&sampling, SAMPLING_INTERFACE, 1, 7);
+	assert_true(sampling_common(sampling) == 0);
+	sampling_set(&sampling, SAMPLING_SAMPLER, 1, 10);
+	sampling_set(&sampling, SAMPLING_SELECTOR, 1, 10);
+	assert_true(sampling_common(sampling) == 10);
+	sampling_set(&sampling, SAMPLING_SAMPLER, 2, 20);
+	assert_true(sampling_common(sampling) == 0);
+}
+
+static void
 rates_are_bounded(void **state)
 {
 	(void)state;
@@ -151,6 +165,7 @@ main(void)
 	    TEST(options_tell_rates_of_samplers),
 	    TEST(options_tell_rates_of_selectors_and_interfaces_and_domains),
 	    TEST(the_latest_rate_holds),
+	    TEST(samplers_have_a_common_rate_when_all_agree),
 	    TEST(rates_are_bounded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
