@@ -389,13 +389,25 @@ spool_sent(const struct spool *s)
 	return s->sent_next;
 }
 
+/* The last one that begins at or before number, which may lie behind it in memory. */
+static const struct spool_part *
+last_segment(const struct spool *s, uint64_t number)
+{
+	for (unsigned i = s->count; i > 0; i--) {
+		const struct spool_part *p = &s->parts[i - 1];
+		if (p->bytes > 0 && p->name <= number) {
+			return p;
+		}
+	}
+	return NULL;
+}
+
 void
 spool_mark_sent(struct spool *s, uint64_t number)
 {
-	const struct spool_part *p = spool_find(s, number);
+	const struct spool_part *p = last_segment(s, number);
 
-	if (p != NULL && p->bytes > 0 &&
-	    (!s->ledger.has_sent || p->name > s->ledger.sent)) {
+	if (p != NULL && (!s->ledger.has_sent || p->name > s->ledger.sent)) {
 		s->ledger.has_sent = true;
 		s->ledger.sent = p->name;
 		(void)spool_save(s);

@@ -110,7 +110,8 @@ int spool_total(struct spool *s, uint64_t number, uint64_t *ret);
 
 /* After the highest number that may have been sent, by this run or an earlier one. */
 uint64_t spool_sent(const struct spool *s);
-/* This one is about to be sent; before it was (where sent ones are kept). */
+/* This one, and what is held before it, is about to be sent; before it was (where sent
+ * ones are kept). */
 void spool_mark_sent(struct spool *s, uint64_t number);
 /* Whom what may have been sent went to last, or is for, as a number of the caller's; 0:
  * nobody knows. */

@@ -78,10 +78,10 @@ spool_cut(struct spool *s, struct spool_part *p, uint64_t number, uint64_t total
 	s->held_records -= p->total_next - total;
 	p->next = number;
 	p->total_next = total;
+	(void)spool_save(s); /* first: no number of it is given again */
 	if (p->first == p->next) {
 		spool_remove_part(s, i);
 	}
-	(void)spool_save(s);
 }
 
 void

@@ -209,17 +209,20 @@ scan_entries(struct scan *x, int fd)
 	return 0;
 }
 
-/* A segment of which nothing can be read: it is moved out of the way, for whoever wants
+/* A segment of which nothing can be used: it is moved out of the way, for whoever wants
  * to look. */
 static void
-set_aside(struct spool *s, const char *name)
+set_aside(struct spool *s, const char *name, const char *what)
 {
 	char aside[SPOOL_NAME + 8];
 
 	(void)snprintf(aside, sizeof aside, "%s.damaged", name);
-	log_warning("%s/%s is damaged: what it held is lost; it is kept as %s",
-	    s->directory, name, aside);
-	(void)renameat(s->directory_fd, name, s->directory_fd, aside);
+	log_warning("%s/%s %s: what it held is lost; it is kept as %s", s->directory,
+	    name, what, aside);
+	if (renameat(s->directory_fd, name, s->directory_fd, aside) < 0) {
+		log_warning("cannot rename %s/%s to %s: %s", s->directory, name, aside,
+		    strerror(errno));
+	}
 }
 
 /* Messages come behind the header, and segments behind this one only when it is full:
@@ -270,15 +273,18 @@ scan_segment(struct scan *x, bool is_status)
 	spool_name(x->part.name, name);
 	fd = openat(x->s->directory_fd, name,
 	    (is_status ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0) {
-		return errno == ENOENT || errno == ELOOP ? -EBADMSG : -errno;
+	if (fd < 0 && errno == ENOENT) {
+		return -ENODATA; /* whoever uses the spool has removed it */
 	}
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return -EBADMSG;
+	if (fd < 0) { /* a link, a directory, a socket */
+		rc = errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EBADMSG
+									 : -errno;
+	} else if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		rc = -EBADMSG;
+	} else {
+		x->size = (uint64_t)st.st_size;
+		rc = scan_header(x, fd);
 	}
-	x->size = (uint64_t)st.st_size;
-	rc = scan_header(x, fd);
 	if (rc == -ENODATA) {
 		rc = judge_cut_header(x, name, is_status);
 	}
@@ -289,10 +295,12 @@ scan_segment(struct scan *x, bool is_status)
 		cut_tail(x, fd, name);
 	}
 	if (rc == -EBADMSG && !is_status) {
-		set_aside(x->s, name);
+		set_aside(x->s, name, "is damaged");
 	}
 	x->part.bytes = x->at;
-	close(fd);
+	if (fd >= 0) {
+		close(fd);
+	}
 	return rc;
 }
 
@@ -328,10 +336,12 @@ take_segment(
 	}
 	if (rc == 0 && before != NULL &&
 	    (x.part.first < before->next || x.part.total_first < before->total_next)) {
-		log_warning("%s: two segments hold message %" PRIu64
-			    "; the later one is left alone",
-		    s->directory, x.part.first);
 		free(x.part.marks);
+		if (!is_status) { /* its name may be needed again */
+			char text[SPOOL_NAME];
+			spool_name(name, text);
+			set_aside(s, text, "does not continue the one before");
+		}
 		return 0;
 	}
 	if (rc == 0) {

@@ -156,6 +156,111 @@ files_are_for_the_owner_alone_and_links_are_not_followed(void **state)
 	(void)rmdir(inner);
 }
 
+/* Whatever has the name of the next segment, an input that waits is not held up. */
+static void
+take_one_more(const char *what)
+{
+	struct spool *s = open_spool(directory);
+	struct spool_counts before, after;
+
+	spool_counts(s, &before);
+	append(s, 1);
+	spool_counts(s, &after);
+	if (after.disk_failures != 0 || after.bytes == 0 ||
+	    spool_memory_only(s, before.next) != after.next) {
+		fail_msg("%s stands in the way", what);
+	}
+	spool_close(s, true);
+}
+
+static void
+what_is_no_file_makes_way_for_a_segment(void **state)
+{
+	char path[96];
+	struct spool *s = open_spool(directory);
+	uint64_t next = spool_next(s);
+
+	(void)state;
+	spool_close(s, true);
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
+	    (unsigned long long)next++);
+	assert_int_equal(symlink("/nowhere", path), 0);
+	take_one_more("a link");
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
+	    (unsigned long long)next++);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	take_one_more("a pipe");
+	(void)snprintf(
+	    path, sizeof path, "%s/%016llx.spool", directory, (unsigned long long)next);
+	assert_int_equal(mkdir(path, 0700), 0);
+	take_one_more("a directory");
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool.damaged", directory,
+	    (unsigned long long)next);
+	assert_int_equal(rmdir(path), 0);
+}
+
+/* Of a spool that was restored beside this one, say. */
+static void
+a_segment_that_continues_no_other_makes_way(void **state)
+{
+	struct spool_header h = {.total = 0};
+	struct spool_entry x = {.total = 1, .records = 1, .length = 16};
+	uint8_t bytes[SPOOL_HEADER + sizeof preamble_bytes + SPOOL_ENTRY + 16] = {0};
+	uint8_t *preamble = bytes + SPOOL_HEADER;
+	uint8_t *entry = preamble + sizeof preamble_bytes;
+	struct spool *s = open_spool(directory);
+	char path[96];
+	FILE *f;
+
+	(void)state;
+	append(s, 5);
+	h.first = x.number = spool_next(s);
+	spool_close(s, false);
+	memcpy(preamble, preamble_bytes, sizeof preamble_bytes);
+	h.preamble_length = sizeof preamble_bytes;
+	spool_write_header(&h, preamble, bytes);
+	store_u16(entry + SPOOL_ENTRY, 10);
+	store_u16(entry + SPOOL_ENTRY + 2, 16);
+	spool_write_entry(&x, entry + SPOOL_ENTRY, entry);
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
+	    (unsigned long long)h.first);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, sizeof bytes, 1, f), 1);
+	assert_int_equal(fclose(f), 0);
+	take_one_more("a foreign segment");
+}
+
+/* The disk fails for a moment; what goes out begins on it and ends in memory. */
+static void
+what_was_sent_with_messages_in_memory_is_not_dropped_as_unsent(void **state)
+{
+	struct spool *s = open_spool(directory);
+	uint64_t first = spool_next(s), total;
+	char path[96];
+
+	(void)state;
+	append(s, 1);
+	while (spool_memory_only(s, first) == spool_next(s)) {
+		/* The next segment cannot be begun: its name is taken. */
+		(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
+		    (unsigned long long)spool_next(s));
+		(void)mkdir(path, 0700);
+		append(s, 1);
+		(void)rmdir(path);
+	}
+	spool_mark_sent(s, spool_next(s) - 1);
+	for (int i = 0; i < 3000; i++) { /* more than there is room for */
+		uint8_t bytes[1000] = {0, 10, sizeof bytes >> 8, sizeof bytes & 0xff};
+		struct queue_message m = {
+		    .bytes = bytes, .length = sizeof bytes, .records = 1, .data = 1};
+		(void)spool_append(s, &m, 1, 5000000000);
+	}
+	assert_int_equal(spool_first(s), first);
+	assert_int_equal(spool_total(s, first, &total), 0);
+	spool_close(s, false);
+}
+
 static void
 a_lost_ledger_costs_no_message(void **state)
 {
@@ -284,6 +389,9 @@ main(void)
 	    TEST(the_account_outlives_segments_and_runs),
 	    TEST(status_reads_what_somebody_uses),
 	    TEST(files_are_for_the_owner_alone_and_links_are_not_followed),
+	    TEST(what_is_no_file_makes_way_for_a_segment),
+	    TEST(a_segment_that_continues_no_other_makes_way),
+	    TEST(what_was_sent_with_messages_in_memory_is_not_dropped_as_unsent),
 	    TEST(a_lost_ledger_costs_no_message),
 	    TEST(numbers_that_only_memory_had_are_not_given_twice),
 	    TEST(a_collector_that_knows_more_gives_the_spool_another_id),
