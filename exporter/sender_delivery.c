@@ -212,6 +212,7 @@ sender_hear(struct sender *s, struct err *e)
 			rc = hear_bytes(s, heard, (size_t)got, e);
 		}
 	}
+	s->has_unheard = got > 0;
 	if (rc < 0) {
 		return rc;
 	}
@@ -229,15 +230,15 @@ static int
 await_answer(struct sender *s, struct err *e)
 {
 	uint64_t due = clock_monotonic_ns() + ANSWER_NS;
-	struct transport *t = &s->transport;
-	int rc = 0;
+	int rc = sender_hear(s, e);
 
+	/* What is less than a word may be pending for as long as the collector likes.
+	 */
 	while (rc == 0 && !s->is_welcomed) {
-		if (t->ops->pending(t) ||
-		    (sender_sleep(s, EPOLLIN, due) & EPOLLIN) != 0) {
+		(void)sender_sleep(s, EPOLLIN, due);
+		rc = sender_check(s, due, "does not answer our hello", e);
+		if (rc == 0) {
 			rc = sender_hear(s, e);
-		} else {
-			rc = sender_check(s, due, "does not answer our hello", e);
 		}
 	}
 	return rc;
@@ -291,7 +292,7 @@ sender_greet(struct sender *s, struct err *e)
 
 	s->preamble = spool_preamble(s->spool, first);
 	s->is_acknowledged = strcmp(s->transport.protocol, DELIVERY_ALPN) == 0;
-	s->is_welcomed = false;
+	s->is_welcomed = s->has_unheard = false;
 	s->word_length = 0;
 	if (s->is_acknowledged) {
 		return say_hello(s, e);
@@ -335,6 +336,7 @@ await_end(struct sender *s, uint64_t due, struct err *e)
 		got = t->ops->read(t, heard, sizeof heard, e);
 		if (got > 0) {
 			rc = hear_bytes(s, heard, (size_t)got, e);
+			rc = rc < 0 ? rc : sender_check(s, due, "talks on", e);
 		} else if (got == 0 || got == -ECONNABORTED) {
 			return check_end(s, got == 0, e);
 		} else if (got != -EAGAIN) {

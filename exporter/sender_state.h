@@ -62,6 +62,7 @@ struct sender {
 	struct spool_preamble *preamble;
 	bool is_acknowledged; /* it speaks flowpair/1 */
 	bool is_welcomed;
+	bool has_unheard; /* hearing stopped though more was there, maybe inside TLS */
 	struct delivery_hello hello; /* as it was said */
 	uint8_t word[DELIVERY_WORD]; /* the beginning of one that is not there yet */
 	size_t word_length;

@@ -234,6 +234,10 @@ deliver(struct sender *s, struct err *e)
 			rc = sender_check(s, QUEUE_NEVER, "takes nothing", e);
 		}
 		note_troubles(s);
+		/* Who always takes, or says, something still has no more time. */
+		if (rc == 0 && is_finishing && !sender_uri(s)->ops->is_file) {
+			rc = sender_check(s, QUEUE_NEVER, "has not taken all", e);
+		}
 	}
 	return rc;
 }

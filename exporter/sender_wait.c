@@ -107,6 +107,9 @@ sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns)
 	if (sender_tend(s)) {
 		return 0;
 	}
+	if (looks && (events & EPOLLIN) != 0 && s->has_unheard) {
+		return EPOLLIN;
+	}
 	tending = next_tending(s, &pushed);
 	due_ns = limit < due_ns ? limit : due_ns;
 	due_ns = tending < due_ns ? tending : due_ns;
