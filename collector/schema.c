@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,12 +47,13 @@ schema_partition_name(enum schema_partition p)
 	return partition_names[p];
 }
 
-/* The index of a scalar among names; complains with the nearest one. */
+/* The index of a scalar among names; complains with the nearest one, or all. */
 int
 schema_choose(const struct yaml *y, const struct yaml_node *node, const char *what,
     const char *const *names, unsigned count, struct err *e)
 {
 	const char *nearest;
+	char all[256] = "";
 
 	if (node->kind != YAML_SCALAR) {
 		return yaml_complain(y, node, e, "%s must be one word", what);
@@ -66,8 +68,16 @@ schema_choose(const struct yaml *y, const struct yaml_node *node, const char *wh
 		return yaml_complain(y, node, e, "unknown %s '%s', did you mean '%s'?",
 		    what, node->text, nearest);
 	}
-	return yaml_complain(y, node, e, "unknown %s '%s', expected for example '%s'",
-	    what, node->text, names[0]);
+	for (unsigned i = 0; i < count; i++) {
+		size_t n = strlen(all);
+		snprintf(all + n, sizeof all - n, "%s%s",
+		    i == 0          ? ""
+		    : i + 1 < count ? ", "
+				    : " or ",
+		    names[i]);
+	}
+	return yaml_complain(
+	    y, node, e, "unknown %s '%s', expected %s", what, node->text, all);
 }
 
 int

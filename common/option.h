@@ -67,4 +67,8 @@ int option_parse(const struct option_program *program, int argc, char **argv,
 void option_free(
     const struct option_program *program, void *config, struct option_list *words);
 
+/* A duration as options take it: 15s, 30min, 2h, 7d; seconds without a unit.  0,
+ * -EINVAL, or -ERANGE when it does not fit. */
+int option_parse_duration(const char *text, uint64_t *ret_ns);
+
 #endif

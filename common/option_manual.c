@@ -82,9 +82,6 @@ print_option(const struct option *o, FILE *out)
 	}
 	fputc('\n', out);
 	print_line(o->help, out);
-	if (o->kind == OPTION_LIST) {
-		fputs("May be given several times.\n", out);
-	}
 	if (o->standard != NULL) {
 		fputs("Default: ", out);
 		print_text(o->standard, strlen(o->standard), out);
@@ -170,6 +167,17 @@ find_heading(const char *text)
 	return text;
 }
 
+/* What it means for programs that do not say it themselves. */
+static void
+print_exit_status(FILE *out)
+{
+	fputs(".SH EXIT STATUS\n"
+	      ".TP\n0\nAll went well.\n"
+	      ".TP\n1\nThe work failed; standard error says why.\n"
+	      ".TP\n2\nThe command line or a file given by the operator is wrong.\n",
+	    out);
+}
+
 void
 option_print_manual(const struct option_program *p, FILE *out)
 {
@@ -188,9 +196,7 @@ option_print_manual(const struct option_program *p, FILE *out)
 	print_paragraphs(manual, heading, out);
 	print_options(p, out);
 	print_paragraphs(heading, heading + strlen(heading), out);
-	fputs(".SH EXIT STATUS\n"
-	      ".TP\n0\nAll went well.\n"
-	      ".TP\n1\nThe work failed; standard error says why.\n"
-	      ".TP\n2\nThe command line or a file given by the operator is wrong.\n",
-	    out);
+	if (strstr(heading, "# EXIT STATUS\n") == NULL) {
+		print_exit_status(out);
+	}
 }

@@ -110,6 +110,12 @@ parse_measure(const struct measure *m, const char *text, uint64_t *ret)
 	return 0;
 }
 
+int
+option_parse_duration(const char *text, uint64_t *ret_ns)
+{
+	return parse_measure(measure_of(OPTION_DURATION), text, ret_ns);
+}
+
 void
 option_value_format(
     enum option_kind kind, uint64_t v, char out[static OPTION_VALUE_TEXT])

@@ -284,7 +284,13 @@ catalog_open(const char *directory, struct catalog **ret, struct err *e)
 		goto out;
 	}
 	rc = database_open(path, DATABASE_READ, &c->database, e);
-	if (rc == -ENOENT || rc == -ENOTDIR) {
+	if (rc == -ENOTDIR) {
+		rc = err_set(e, rc,
+		    "%s: is a file; name the directory that flowpair-collector --store "
+		    "names",
+		    directory);
+	}
+	if (rc == -ENOENT) {
 		rc = err_set(e, rc,
 		    "%s: there is no flowpair store here (" CATALOG_MAIN_FILE
 		    " is missing); name the directory that flowpair-collector --store "

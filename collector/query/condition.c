@@ -59,6 +59,28 @@ operator_find(const char *name)
 	return -1;
 }
 
+/* What people write who know other programs: a sign where the operator's name goes. */
+static int
+refuse_sign(const char *text, struct err *e)
+{
+	static const struct {
+		const char *sign, *name;
+	} signs[] = {{"<=", "le"}, {">=", "ge"}, {"!=", "ne"}, {"<>", "ne"},
+	    {"<", "lt"}, {">", "gt"}, {"==", "eq"}};
+	size_t at = strcspn(text, "<>!=");
+
+	for (unsigned i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+		size_t n = strlen(signs[i].sign);
+		if (strncmp(text + at, signs[i].sign, n) == 0) {
+			return err_set(e, -EINVAL,
+			    "\"%s\": operators are words, as the shell takes < and > "
+			    "for itself; write %.*s_%s=%s",
+			    text, (int)at, text, signs[i].name, text + at + n);
+		}
+	}
+	return 0;
+}
+
 /* Splits what stands before the `=` into a column and an operator.  A column may have
  * underscores in its name, so whole names are tried first. */
 static int
@@ -176,10 +198,11 @@ static int
 parse_integer(
     const struct condition *c, const char *text, struct sql_value *v, struct err *e)
 {
+	bool is_protocol = strcmp(c->column->name, "protocol") == 0;
 	char *end;
 
 	v->type = DATABASE_INTEGER;
-	if (strcmp(c->column->name, "protocol") == 0) {
+	if (is_protocol) {
 		for (unsigned i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
 			if (strcasecmp(text, protocols[i].name) == 0) {
 				v->integer = protocols[i].number;
@@ -191,9 +214,14 @@ parse_integer(
 	v->integer = strtoll(text, &end, 10);
 	if (*text == '\0' || isspace((unsigned char)*text) || *end != '\0' ||
 	    errno != 0) {
-		return err_set(e, -EINVAL,
-		    "\"%s\" is no whole number, which %s is compared with", text,
-		    c->column->name);
+		return is_protocol
+			   ? err_set(e, -EINVAL,
+				 "\"%s\" is no protocol; write tcp, udp, icmp, "
+				 "icmpv6, sctp or another's number",
+				 text)
+			   : err_set(e, -EINVAL,
+				 "\"%s\" is no whole number, which %s is compared with",
+				 text, c->column->name);
 	}
 	return 0;
 }
@@ -294,8 +322,11 @@ condition_parse(
 	struct condition c = {0};
 	const char *equals = strchr(text, '=');
 	char *field;
-	int rc;
+	int rc = refuse_sign(text, e);
 
+	if (rc < 0) {
+		return rc;
+	}
 	if (equals == NULL || equals == text) {
 		return err_set(e, -EINVAL,
 		    "\"%s\" is no condition; write field=value or field_op=value, as "

@@ -50,14 +50,17 @@ static const struct option options[] = {
 	.offset = AT(from),
 	.argument = "TIME",
 	.help =
-	    "Only rows from this time on: 2017-04-26, 2017-04-26T11:11:17Z, @seconds "
-	    "or nanoseconds since 1970."},
+	    "Only rows from this time on: 2017-04-26, 2017-04-26T11:11:17Z (UTC, or "
+	    "with an offset such as +02:00), -2h (so long ago), now, today, "
+	    "yesterday, "
+	    "@seconds or nanoseconds since 1970."},
     {.name = "to",
 	.kind = OPTION_STRING,
 	.offset = AT(to),
 	.argument = "TIME",
 	.help =
-	    "Only rows before this time.  A day without a time of day is included."},
+	    "Only rows before this time, written as for --from.  A day without a time "
+	    "of day is included."},
     {.name = "by",
 	.letter = 'b',
 	.kind = OPTION_STRING,
@@ -73,7 +76,7 @@ static const struct option options[] = {
 	.argument = "N",
 	.help =
 	    "The N rows with the most octets (else bytes, else packets), or the most "
-	    "of what --sort names."},
+	    "of what --sort names; 0: all."},
     {.name = "sort",
 	.kind = OPTION_STRING,
 	.offset = AT(sort),
@@ -91,7 +94,7 @@ static const struct option options[] = {
 	.kind = OPTION_NUMBER,
 	.offset = AT(limit),
 	.argument = "N",
-	.help = "Stop after N rows."},
+	.help = "Stop after N rows; 0: never."},
     {.name = "format",
 	.letter = 'f',
 	.kind = OPTION_CHOICE,
@@ -174,6 +177,7 @@ static const struct option_program program = {
 	"\tflowpair-query --store /var/lib/flowpair pairs --by dst_ip,dst_port --top "
 	"20 "
 	"--from 2026-11-01 --to 2026-11-07\n"
+	"\tflowpair-query --store /var/lib/flowpair pairs --top 10 --from -1h\n"
 	"\n"
 	"# EXIT STATUS\n"
 	"0: the question was answered, be it with no rows.  2: the question cannot be "
@@ -227,7 +231,7 @@ read_words(const struct option_list *words, const struct option_list *where,
 		all[r->where_count++] = where->items[i];
 	}
 	for (unsigned i = 0; i < words->count; i++) {
-		if (strchr(words->items[i], '=') != NULL) {
+		if (strpbrk(words->items[i], "=<>") != NULL) {
 			all[r->where_count++] = words->items[i];
 		} else if (*ret_table == NULL) {
 			*ret_table = words->items[i];
@@ -337,6 +341,7 @@ run(const struct config *c, const struct option_list *words, struct err *e)
 	uint64_t deadline_ns = clock_monotonic_ns() + c->timeout_ns;
 	struct request r = {.from = c->from,
 	    .to = c->to,
+	    .now_ns = clock_realtime_ns(),
 	    .by = c->by,
 	    .columns = c->columns,
 	    .sort = c->sort,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/query/moment.h"
 #include "common/clock.h"
 
 static int
@@ -195,7 +196,7 @@ static int
 read_span(struct question *q, const struct request *r, struct err *e)
 {
 	const struct table *t = q->table;
-	bool has_time = t->by_day;
+	bool has_time = t->by_day, is_day;
 	int rc = 0;
 
 	q->to_ns = UINT64_MAX;
@@ -208,12 +209,11 @@ read_span(struct question *q, const struct request *r, struct err *e)
 		    "table %s has no times, so --from and --to do not apply", t->name);
 	}
 	if (r->from != NULL) {
-		rc = condition_parse_time(r->from, &q->from_ns, e);
+		rc = moment_parse(r->from, r->now_ns, &q->from_ns, &is_day, e);
 	}
 	if (rc == 0 && r->to != NULL) {
-		rc = condition_parse_time(r->to, &q->to_ns, e);
-		if (rc == 0 && strlen(r->to) == strlen("2017-04-26") &&
-		    strchr(r->to, '-') != NULL) {
+		rc = moment_parse(r->to, r->now_ns, &q->to_ns, &is_day, e);
+		if (rc == 0 && is_day) {
 			q->to_ns += NS_PER_DAY;
 		}
 	}

@@ -13,6 +13,7 @@ struct request {
 	const char *const *where;
 	unsigned where_count;
 	const char *from, *to;
+	uint64_t now_ns; /* that from and to may count from, since 1970 */
 	const char *by, *columns, *sort; /* names separated by commas; sort: one */
 	uint64_t top, limit;
 };

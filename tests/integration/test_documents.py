@@ -38,6 +38,7 @@ def test_every_program_prints_a_manual_that_man_reads(programs, run, tmp_path):
                                                           "MANWIDTH": "80"})
         assert not shown.stderr
         assert "SYNOPSIS" in shown.stdout and "--config" in shown.stdout
+        assert shown.stdout.count("EXIT STATUS") == 1
 
 
 def test_options_that_the_readme_names_exist(repository, programs, run):

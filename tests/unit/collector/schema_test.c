@@ -114,6 +114,15 @@ unknown_records_name_the_nearest(void **state)
 }
 
 static void
+words_that_resemble_none_get_all_there_are(void **state)
+{
+	(void)state;
+	check(
+	    "table: t\nfrom: conversation\npartition: hour\nstorage: runs\n" KEY VALUES,
+	    "t.yaml:3:12", "unknown partition 'hour', expected none or day");
+}
+
+static void
 storage_and_partition_belong_together(void **state)
 {
 	(void)state;
@@ -248,6 +257,7 @@ main(void)
 	    cmocka_unit_test(unknown_fields_name_the_nearest),
 	    cmocka_unit_test(unknown_strategies_name_the_nearest),
 	    cmocka_unit_test(unknown_records_name_the_nearest),
+	    cmocka_unit_test(words_that_resemble_none_get_all_there_are),
 	    cmocka_unit_test(storage_and_partition_belong_together),
 	    cmocka_unit_test(append_has_no_key_and_others_need_one),
 	    cmocka_unit_test(a_table_without_values_is_refused),

@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -14,6 +15,7 @@ static struct column columns[] = {
     {.name = "start_ns", .shown = "start", .kind = COLUMN_TIME_NS},
     {.name = "date", .shown = "date", .kind = COLUMN_DATE},
     {.name = "protocol", .shown = "protocol", .kind = COLUMN_INTEGER},
+    {.name = "packets", .shown = "packets", .kind = COLUMN_INTEGER},
     {.name = "mean", .shown = "mean", .kind = COLUMN_REAL},
     {.name = "note_eq", .shown = "note_eq", .kind = COLUMN_TEXT},
 };
@@ -139,10 +141,13 @@ what_is_no_condition_is_explained(void **state)
 	    "\"=6\" is no condition; write field=value or field_op=value, as in "
 	    "dst_port_lt=1024");
 	complains("protocol_in=6,",
-	    "\"\" is no whole number, which protocol is compared "
-	    "with");
-	complains("protocol=99999999999999999999",
-	    "\"99999999999999999999\" is no whole number, which protocol is compared "
+	    "\"\" is no protocol; write tcp, udp, icmp, icmpv6, sctp or another's "
+	    "number");
+	complains("protocol=tpc",
+	    "\"tpc\" is no protocol; write tcp, udp, icmp, icmpv6, sctp or another's "
+	    "number");
+	complains("packets=99999999999999999999",
+	    "\"99999999999999999999\" is no whole number, which packets is compared "
 	    "with");
 	complains(
 	    "date=2017-02-30", "\"2017-02-30\" is no day; write it as 2017-04-26");
@@ -152,6 +157,30 @@ what_is_no_condition_is_explained(void **state)
 	complains("service_ip=10.0.0.1/24",
 	    "\"10.0.0.1/24\" is no network; write 10.0.0.0/8 or 2001:db8::/32, with no "
 	    "bits set beyond the length");
+}
+
+static void
+a_sign_in_place_of_an_operator_is_put_into_words(void **state)
+{
+	static const char why[] =
+	    ": operators are words, as the shell takes < and > for itself; write ";
+	static const struct {
+		const char *text, *right;
+	} signs[] = {
+	    {"packets>=3", "packets_ge=3"},
+	    {"packets<3", "packets_lt=3"},
+	    {"packets!=3", "packets_ne=3"},
+	    {"packets==3", "packets_eq=3"},
+	};
+	char sentence[200];
+
+	(void)state;
+	for (unsigned i = 0; i < sizeof signs / sizeof signs[0]; i++) {
+		snprintf(sentence, sizeof sentence, "\"%s\"%s%s", signs[i].text, why,
+		    signs[i].right);
+		complains(signs[i].text, sentence);
+	}
+	says_text("note_eq_eq=a<b", CONDITION_EQ, "a<b");
 }
 
 int
@@ -166,6 +195,7 @@ main(void)
 	    cmocka_unit_test(in_takes_values_between_commas),
 	    cmocka_unit_test(a_value_may_hold_equals_signs_and_commas),
 	    cmocka_unit_test(what_is_no_condition_is_explained),
+	    cmocka_unit_test(a_sign_in_place_of_an_operator_is_put_into_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
