@@ -259,6 +259,12 @@ out:
 	return rc;
 }
 
+void
+capture_set_wait(struct capture *c, compressed_wait *wait, void *data)
+{
+	compressed_set_wait(&c->source.file, wait, data);
+}
+
 /* Says which interface was perhaps meant. */
 static int
 no_such_interface(const char *name, struct err *e)

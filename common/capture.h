@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "common/compressed.h"
 #include "common/err.h"
 
 struct capture_packet {
@@ -37,6 +38,8 @@ struct capture_settings {
 
 int capture_open_file(const char *path, const struct capture_settings *s,
     struct capture **ret, struct err *e);
+/* As compressed_set_wait(), of a file. */
+void capture_set_wait(struct capture *c, compressed_wait *wait, void *data);
 int capture_open_live(const char *interface, const struct capture_settings *s,
     struct capture **ret, struct err *e);
 /* 1: *ret is the next packet; 0: live: nothing now, wait on capture_fd(); file: the

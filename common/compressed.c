@@ -28,6 +28,9 @@ struct compressed_state {
 	bool in_frame; /* the end of the input would be in the middle */
 	bool has_ended;
 	int failed; /* errno of every further read */
+	bool is_regular;
+	compressed_wait *wait;
+	void *wait_data;
 	uint64_t taken;
 	size_t at, length;
 	char *buffer; /* of the stream, which must not outlive it */
@@ -45,6 +48,12 @@ fill(struct compressed_state *s)
 
 	if (s->at < s->length) {
 		return 1;
+	}
+	if (s->wait != NULL && !s->is_regular) {
+		int rc = s->wait(s->fd, s->wait_data);
+		if (rc < 0) {
+			return err_set(&s->error, rc, "%s", strerror(-rc));
+		}
 	}
 	n = read(s->fd, s->raw, sizeof s->raw);
 	if (n < 0) {
@@ -213,7 +222,8 @@ detect(
 		return err_set(
 		    e, -EISDIR, "%s: is a directory, a file was expected", path);
 	}
-	s->start = S_ISREG(st.st_mode) ? lseek(s->fd, 0, SEEK_CUR) : -1;
+	s->is_regular = S_ISREG(st.st_mode);
+	s->start = s->is_regular ? lseek(s->fd, 0, SEEK_CUR) : -1;
 	if (s->start >= 0) {
 		n = pread(s->fd, magic, sizeof magic, s->start);
 		if (n < 0) {
@@ -339,6 +349,13 @@ out:
 		close(c.fd);
 	}
 	return rc;
+}
+
+void
+compressed_set_wait(struct compressed *c, compressed_wait *wait, void *data)
+{
+	c->state->wait = wait;
+	c->state->wait_data = data;
 }
 
 uint64_t

@@ -14,6 +14,10 @@
 
 struct compressed_state;
 
+/* Waits for bytes of a pipe, a terminal or a socket: 0 when fd may be read (which may
+ * block), or the negative errno that reading is to fail with. */
+typedef int compressed_wait(int fd, void *data);
+
 struct compressed {
 	FILE *stream;  /* closed by compressed_close(), unless somebody else took it
 			  over and set it to NULL here (fclose() it before) */
@@ -25,6 +29,9 @@ struct compressed {
 };
 
 int compressed_open(const char *path, struct compressed *ret, struct err *e);
+/* Called before each read of what is no regular file; for who has something to do while
+ * nothing comes.  NULL: nobody. */
+void compressed_set_wait(struct compressed *c, compressed_wait *wait, void *data);
 /* Raw bytes consumed so far. */
 uint64_t compressed_position(const struct compressed *c);
 /* Why reading the stream failed: "compressed data is damaged ..."; NULL: it did not. */

@@ -37,8 +37,12 @@ static const struct option table[] = {
 	.kind = OPTION_LIST,
 	AT(files),
 	.argument = "FILE",
-	.help = "Read this capture (pcap or pcapng, also .gz and .zst; - is standard "
-		"input).  May be repeated: files are read in the order given."},
+	.help =
+	    "Read this capture (pcap or pcapng, also .gz and .zst; - is standard "
+	    "input).  May be repeated: files are read in the order given.  From a "
+	    "pipe, records leave within a second of their end though nothing more "
+	    "comes, and those of packets that are no older than 5 s expire while "
+	    "nothing comes, as in a live capture; tcpdump then wants its option U."},
     {.name = "trace-csv",
 	.kind = OPTION_STRING,
 	AT(trace_csv),

@@ -100,6 +100,12 @@ pipeline_read(struct pipeline *p, unsigned n, struct err *e)
 	return rc;
 }
 
+void
+pipeline_catch_up(struct pipeline *p)
+{
+	add_batch(p);
+}
+
 uint64_t
 pipeline_time(const struct pipeline *p)
 {

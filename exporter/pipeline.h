@@ -33,6 +33,8 @@ void pipeline_set_capture(struct pipeline *p, struct capture *c);
  */
 int pipeline_read(struct pipeline *p, unsigned n, struct err *e);
 /* Time of the latest packet, ns since 1970; 0: none yet. */
+/* While capture_next() waits for more: counts what was read before. */
+void pipeline_catch_up(struct pipeline *p);
 uint64_t pipeline_time(const struct pipeline *p);
 /* No packet comes: moves time forward and sends what is due. */
 void pipeline_tick(struct pipeline *p, uint64_t packet_time_ns);

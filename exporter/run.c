@@ -406,11 +406,24 @@ run_statistics(struct run *r, uint64_t input_ns)
 	r->statistics_ns = input_ns + r->o->statistics_ns;
 }
 
+void
+run_each_second(struct run *r, uint64_t now_ns, uint64_t input_ns)
+{
+	if (now_ns - r->second_ns < NS_PER_SECOND) {
+		return;
+	}
+	r->second_ns = now_ns;
+	run_statistics(r, input_ns);
+	run_metrics(r);
+	export_flush(r->export, r->now_ns);
+}
+
 int
 run_input(struct run *r)
 {
 	int rc;
 
+	r->second_ns = clock_monotonic_ns();
 	run_metrics(r);
 	if (r->o->deliver_only) {
 		return 0;

@@ -7,6 +7,12 @@
 #include "exporter/run_state.h"
 #include "exporter/stop.h"
 
+static bool
+is_regular(const char *path, struct stat *ret)
+{
+	return strcmp(path, "-") != 0 && stat(path, ret) == 0 && S_ISREG(ret->st_mode);
+}
+
 /* Bytes of all files, for progress; 0: one of them is a pipe. */
 static uint64_t
 size_of_files(const struct option_list *files)
@@ -15,8 +21,7 @@ size_of_files(const struct option_list *files)
 
 	for (unsigned i = 0; i < files->count; i++) {
 		struct stat s;
-		if (strcmp(files->items[i], "-") == 0 ||
-		    stat(files->items[i], &s) != 0 || !S_ISREG(s.st_mode)) {
+		if (!is_regular(files->items[i], &s)) {
 			return 0;
 		}
 		sum += (uint64_t)s.st_size;
@@ -88,6 +93,7 @@ read_file(struct run *r, uint64_t done, uint64_t all)
 	unsigned n;
 	int rc = 0;
 
+	capture_set_wait(r->open[0], run_await, r);
 	while ((n = chunk(r)) > 0 && !run_is_stopped(r)) {
 		rc = pipeline_read(r->pipelines[0], n, &e);
 		if (rc <= 0) {
@@ -100,6 +106,18 @@ read_file(struct run *r, uint64_t done, uint64_t all)
 		return rc;
 	}
 	return 0;
+}
+
+/* A pipe may say for long not even what it is: what came before it goes out first. */
+static int
+open_next(struct run *r, unsigned i, struct err *e)
+{
+	struct stat s;
+
+	if (!is_regular(r->o->files.items[i], &s)) {
+		export_flush(r->export, r->now_ns);
+	}
+	return run_open_file(r, i, e);
 }
 
 /* A damaged file ends where it is damaged; the next ones are read, and the exit status
@@ -117,7 +135,7 @@ run_files(struct run *r)
 	}
 	for (unsigned i = 0; i < files->count && !run_is_stopped(r); i++) {
 		struct err e;
-		int rc = i == 0 ? 0 : run_open_file(r, i, &e);
+		int rc = i == 0 ? 0 : open_next(r, i, &e);
 		if (rc < 0) {
 			log_error("%s", e.text);
 		} else {

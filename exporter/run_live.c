@@ -5,6 +5,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "exporter/pace.h"
 #include "exporter/run_state.h"
 #include "exporter/stop.h"
 
@@ -14,19 +15,10 @@
 #define DRAIN_NS      (NS_PER_SECOND / 5) /* twice what the kernel waits for a block */
 #define DRAIN_STEP_MS 20
 
-/* Packet time goes on while nothing comes: by the monotonic clock from the last packet,
- * so that neither a capture's own clock nor a step of the wall clock matters. */
-struct pace {
-	uint64_t packet_ns;    /* time of the last packet; 0: none yet */
-	uint64_t monotonic_ns; /* when it was read */
-	uint64_t ticked_ns;    /* monotonic */
-};
-
 struct live {
 	struct run *r;
 	struct pollfd *polls; /* one per interface, then stop */
 	struct pace *paces;
-	uint64_t second_ns; /* monotonic: when messages were last flushed */
 	unsigned alive;
 };
 
@@ -57,37 +49,15 @@ read_interface(struct live *l, unsigned i, uint64_t now_ns)
 	struct run *r = l->r;
 	struct pace *p = &l->paces[i];
 	struct err e;
-	uint64_t time_ns;
 	int rc = pipeline_read(r->pipelines[i], CHUNK, &e);
 
-	time_ns = pipeline_time(r->pipelines[i]);
-	if (time_ns != p->packet_ns) {
-		*p = (struct pace){time_ns, now_ns, now_ns};
-	} else if (rc == 0 && p->packet_ns != 0 &&
-		   now_ns - p->ticked_ns >= NS_PER_SECOND) {
-		pipeline_tick(
-		    r->pipelines[i], p->packet_ns + (now_ns - p->monotonic_ns));
-		p->ticked_ns = now_ns;
+	if (!pace_packet(p, pipeline_time(r->pipelines[i]), now_ns) && rc == 0) {
+		pace_tick(p, r->pipelines[i], now_ns);
 	}
 	if (rc < 0) {
 		lose(l, i, &e);
 	}
 	return rc > 0;
-}
-
-/* Once a second: what was built goes out, though the message is not full. */
-static void
-each_second(struct live *l, uint64_t now_ns)
-{
-	struct run *r = l->r;
-
-	if (now_ns - l->second_ns < NS_PER_SECOND) {
-		return;
-	}
-	l->second_ns = now_ns;
-	run_statistics(r, r->now_ns);
-	run_metrics(r);
-	export_flush(r->export, r->now_ns);
 }
 
 static bool
@@ -115,7 +85,7 @@ loop(struct live *l)
 				is_busy = true;
 			}
 		}
-		each_second(l, now_ns);
+		run_each_second(r, now_ns, r->now_ns);
 		if (!is_busy) {
 			(void)poll(l->polls, r->pipeline_count + 1, WAIT_MS);
 		}

@@ -1,6 +1,7 @@
 /* What the files of a run share: run.c opens, finishes and counts, run_files.c and
  * run_live.c and run_trace.c
- * are the loops, run_delivery.c has the senders. */
+ * are the loops, run_pipe.c waits for what comes by a pipe, run_delivery.c has the
+ * senders. */
 #ifndef EXPORTER_RUN_STATE_H
 #define EXPORTER_RUN_STATE_H
 
@@ -8,6 +9,7 @@
 #include "common/element.h"
 #include "exporter/export.h"
 #include "exporter/options.h"
+#include "exporter/pace.h"
 #include "exporter/pipeline.h"
 #include "exporter/progress.h"
 #include "exporter/sender.h"
@@ -32,8 +34,11 @@ struct run {
 	struct progress progress;
 	uint64_t now_ns; /* wall clock, as of the last look: export time */
 	uint64_t begin_ns, begin_wall_ns; /* monotonic; wall clock */
-	uint64_t metrics_ns, warned_ns;   /* monotonic: when due; when last */
-	bool is_told_metrics;             /* that they cannot be written */
+	uint64_t second_ns; /* monotonic: when messages were last flushed */
+	struct pace pace;   /* of a pipe */
+	bool is_present;    /* a pipe's last packet was new when it was read */
+	uint64_t metrics_ns, warned_ns; /* monotonic: when due; when last */
+	bool is_told_metrics;           /* that they cannot be written */
 	struct tls_expiry expiry;
 	uint64_t statistics_ns; /* when the next are due, in input time */
 };
@@ -52,6 +57,13 @@ bool run_is_stopped(const struct run *r);
 uint64_t run_packets_read(const struct run *r);
 /* Sends statistics when their interval of input time has passed. */
 void run_statistics(struct run *r, uint64_t input_ns);
+
+/* Once a second (now_ns is monotonic): what was built goes out, though the message is
+ * not full. */
+void run_each_second(struct run *r, uint64_t now_ns, uint64_t input_ns);
+/* A compressed_wait of a pipe, which may be quiet for long; data: the run.  Meanwhile
+ * what a live capture does while nothing comes is done here, too. */
+int run_await(int fd, void *run);
 
 /* When it is due: writes the metrics, and says when certificates are about to end. */
 void run_metrics(struct run *r);

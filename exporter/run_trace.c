@@ -29,6 +29,7 @@ run_trace(struct run *r)
 		progress_begin(&r->progress, r->o->progress == PROGRESS_ALWAYS,
 		    clock_monotonic_ns());
 	}
+	trace_set_wait(r->trace, run_await, r);
 	while ((r->o->count == 0 || rows < r->o->count) &&
 	       (rc = trace_next(r->trace, &record, &e)) > 0) {
 		export_record(r->export, &record, r->now_ns);

@@ -397,6 +397,12 @@ out:
 	return rc;
 }
 
+void
+trace_set_wait(struct trace *t, compressed_wait *wait, void *data)
+{
+	compressed_set_wait(&t->source.file, wait, data);
+}
+
 int
 trace_next(struct trace *t, struct flow_record *ret, struct err *e)
 {

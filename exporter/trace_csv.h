@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "common/compressed.h"
 #include "common/err.h"
 #include "exporter/flow_record.h"
 
@@ -36,6 +37,8 @@ struct trace;
 /* duration_ns: what one unit of Flow.Duration is. */
 int trace_open(
     const char *path, uint64_t duration_ns, struct trace **ret, struct err *e);
+/* As compressed_set_wait(). */
+void trace_set_wait(struct trace *t, compressed_wait *wait, void *data);
 /* 1: *ret filled; 0: end; negative: the file cannot be read further. */
 int trace_next(struct trace *t, struct flow_record *ret, struct err *e);
 void trace_counts(const struct trace *t, struct trace_counts *ret);

@@ -3,6 +3,7 @@ disk, and that no packet is lost between capture and record."""
 
 import collections
 import fcntl
+import gzip
 import json
 import os
 import select
@@ -306,6 +307,40 @@ def test_a_signal_ends_reading_from_a_pipe_that_brings_nothing_more(
         time.sleep(0.2)
         process.stop(signal.SIGTERM)
     assert json.loads(process.stdout)["records"] == 1
+
+
+def capture_bytes(path, *times):
+    """A capture of one datagram at each of these times, and the beginning of another."""
+    packets = [(at - START, udp_frame("192.0.2.1", 1 + i)) for i, at in enumerate(times)]
+    return write_capture(path, packets).read_bytes() + bytes(7)
+
+
+@pytest.mark.parametrize("what, option", [
+    ("an old capture", "--read"), ("a capture being made", "--read"),
+    ("a compressed capture", "--read"), ("a trace", "--trace-csv")])
+def test_records_leave_though_a_pipe_is_quiet(what, option, programs, start, tmp_path,
+                                              wait_for):
+    """What has expired, though no message is full; of a capture that is being made, what
+    expires while nothing comes."""
+    path, to, pipe_path = (tmp_path / each for each in ("1.pcap", "records", "pipe"))
+    now = time.time()
+    bytes_ = {"an old capture": capture_bytes(path, START, START + 3600),
+              "a capture being made": capture_bytes(path, now),
+              "a compressed capture": gzip.compress(
+                  capture_bytes(path, START, START + 3600))[:-8],
+              "a trace": TRACE}[what]
+    os.mkfifo(pipe_path)
+    process = start(programs.exporter, option, pipe_path, "--to", f"file:{to}",
+                    "--idle-timeout", "200ms", "--summary", "json")
+    with open(pipe_path, "wb", buffering=0) as pipe:
+        pipe.write(bytes_)
+        wait_for(lambda: to.exists() and any(int.from_bytes(raw, "big") == 1
+                             for record in dump.read_messages(to.read_bytes())
+                             for pen, element, raw in record if (pen, element) == (0, 7)),
+                 "the record of what came by the pipe")
+        process.stop(signal.SIGTERM)
+    assert json.loads(process.stdout)["records"] == 1 + (what in (
+        "an old capture", "a compressed capture"))
 
 
 @needs_capture

@@ -387,6 +387,49 @@ stream_may_be_taken_over(void **state)
 	compressed_close(&c);
 }
 
+struct slow_pipe {
+	const char *left;
+	int end;
+};
+
+/* Brings the next byte, or says that reading is to end. */
+static int
+bring(int fd, void *data)
+{
+	struct slow_pipe *p = data;
+
+	(void)fd;
+	if (*p->left == '\0') {
+		return -EINTR;
+	}
+	assert_int_equal(write(p->end, p->left++, 1), 1);
+	return 0;
+}
+
+static void
+who_waits_for_a_pipe_is_asked_before_each_read(void **state)
+{
+	struct slow_pipe data = {.left = "efg"};
+	struct compressed c;
+	char name[32], bytes[16];
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	data.end = ends[1];
+	assert_int_equal(write(ends[1], "abcd", 4), 4); /* looked at when it opens */
+	snprintf(name, sizeof name, "/dev/fd/%d", ends[0]);
+	assert_int_equal(compressed_open(name, &c, NULL), 0);
+	compressed_set_wait(&c, bring, &data);
+	assert_int_equal(fread(bytes, 1, sizeof bytes, c.stream), 7);
+	assert_memory_equal(bytes, "abcdefg", 7);
+	assert_true(ferror(c.stream));
+	assert_string_equal(compressed_error(&c), strerror(EINTR));
+	compressed_close(&c);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 int
 main(void)
 {
@@ -408,6 +451,7 @@ main(void)
 	    TEST(plain_pipe_gives_its_first_bytes_too),
 	    TEST(pipe_shorter_than_a_magic_number_is_plain),
 	    TEST(gzip_pipe_is_unpacked),
+	    TEST(who_waits_for_a_pipe_is_asked_before_each_read),
 	    TEST(missing_file_is_named),
 	    TEST(directory_is_refused),
 	    TEST(stream_may_be_taken_over),
