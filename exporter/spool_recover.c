@@ -327,7 +327,8 @@ take_segment(
 		free(x.part.marks);
 		if (x.part.next > s->next) { /* its numbers count all the same */
 			s->next = x.part.next;
-			s->total = x.part.total_next;
+			s->total =
+			    x.part.total_next > s->total ? x.part.total_next : s->total;
 		}
 		if (!is_status) {
 			spool_unlink(s, name);

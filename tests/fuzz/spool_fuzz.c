@@ -1,8 +1,10 @@
-/* The bytes of a spool's last segment and of its ledger through opening and reading
+/* The bytes of a spool's ledger and of its last segments through opening and reading
  * back, as they are or (an odd first byte) with numbers and checksums made right, so
- * that more than the first entry passes.  Whatever they hold: the account adds up, what
- * is held reads back, or is given up and counted, and a second opening finds what the
- * first one left. */
+ * that more than the first entry passes.  By further bits of the first byte: no ledger;
+ * two segments, the length of the first before them; something else (a link, a pipe, a
+ * directory) under the name of a segment.  Whatever there is: the account adds up, what
+ * is held reads back, or is given up and counted, a second opening finds what the first
+ * one left, and a message finds its place on disk. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -10,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/cursor.h"
@@ -30,8 +33,8 @@ empty_directory(void)
 	DIR *d = opendir(directory);
 
 	for (struct dirent *x; d != NULL && (x = readdir(d)) != NULL;) {
-		if (x->d_name[0] != '.') {
-			(void)unlinkat(dirfd(d), x->d_name, 0);
+		if (x->d_name[0] != '.' && unlinkat(dirfd(d), x->d_name, 0) < 0) {
+			(void)unlinkat(dirfd(d), x->d_name, AT_REMOVEDIR);
 		}
 	}
 	closedir(d);
@@ -103,8 +106,10 @@ open_spool(struct spool_counts *ret)
 	static const uint8_t preamble_bytes[20] = {0, 10, 0, 20};
 	const struct export_preamble preamble = {
 	    .bytes = preamble_bytes, .length = sizeof preamble_bytes, .records = 1};
-	const struct spool_settings settings = {
-	    .directory = directory, .max_bytes = SPOOL_LEAST, .preamble = &preamble};
+	const struct spool_settings settings = {.directory = directory,
+	    .max_bytes = SPOOL_LEAST,
+	    .may_wait = true,
+	    .preamble = &preamble};
 	struct spool *s = NULL;
 
 	if (spool_open(&settings, &s, NULL) < 0) {
@@ -143,11 +148,67 @@ read_all(struct spool *s)
 	}
 }
 
+static void
+name_segment(uint64_t first, char out[static 32])
+{
+	(void)snprintf(out, 32, "%016llx.spool", (unsigned long long)first);
+}
+
+static void
+write_segment(uint8_t *bytes, size_t length, bool is_right)
+{
+	char name[32];
+
+	if (length < SPOOL_HEADER) {
+		return;
+	}
+	if (is_right) {
+		repair(bytes, length);
+	}
+	name_segment(load_u64(bytes + 24), name);
+	write_file(name, bytes, length);
+}
+
+/* Something that is no file. */
+static void
+put_obstacle(uint64_t number, unsigned kind)
+{
+	char name[32], path[128];
+
+	name_segment(number, name);
+	(void)snprintf(path, sizeof path, "%s/%s", directory, name);
+	if (kind % 3 == 0) {
+		(void)symlink("ledger", path);
+	} else if (kind % 3 == 1) {
+		(void)mkfifo(path, 0600);
+	} else {
+		(void)mkdir(path, 0700);
+	}
+}
+
+/* An input that waits must never wait for ever. */
+static void
+append_one(struct spool *s)
+{
+	uint8_t bytes[40] = {0, 10, 0, sizeof bytes};
+	const struct queue_message m = {
+	    .bytes = bytes, .length = sizeof bytes, .records = 1, .data = 1};
+	uint64_t number = spool_next(s);
+
+	if (spool_append(s, &m, 1, 1) != 1 ||
+	    spool_memory_only(s, number) != spool_next(s)) {
+		abort();
+	}
+	spool_mark_sent(s, number);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	struct spool_counts before, after;
-	char name[32];
+	bool is_right = length > 0 && bytes[0] % 2 == 1;
+	size_t first;
+	struct spool *s;
 
 	if (directory[0] == '\0') {
 		(void)snprintf(
@@ -157,12 +218,12 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		}
 		log_set_level(LOG_ERROR);
 	}
-	if (length < LEDGER_SHARE + SPOOL_HEADER + 1 || length > sizeof file) {
+	if (length < LEDGER_SHARE + SPOOL_HEADER + 3 || length > sizeof file) {
 		return -1;
 	}
 	empty_directory();
 	memcpy(file, bytes + 1, LEDGER_SHARE);
-	if (bytes[0] % 2 == 1) {
+	if (is_right) {
 		repair_ledger(file);
 	}
 	if (bytes[0] % 4 != 0) {
@@ -170,19 +231,24 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	}
 	length -= LEDGER_SHARE + 1;
 	memcpy(file, bytes + 1 + LEDGER_SHARE, length);
-	if (bytes[0] % 2 == 1) {
-		repair(file, length);
+	if ((bytes[0] & 8) != 0) {
+		first = load_u16(file) % (length - 2);
+		length -= 2 + first;
+		write_segment(file + 2, first, is_right);
+		memmove(file, file + 2 + first, length);
 	}
-	(void)snprintf(name, sizeof name, "%016llx.spool",
-	    (unsigned long long)load_u64(file + 24));
-	write_file(name, file, length);
+	write_segment(file, length, is_right);
+	if ((bytes[0] & 16) != 0) {
+		put_obstacle(bytes[LEDGER_SHARE] % 100, bytes[0] >> 5);
+	}
 	spool_close(open_spool(&before), false);
-	struct spool *s = open_spool(&after);
+	s = open_spool(&after);
 	if (after.held_messages != before.held_messages || after.next != before.next ||
 	    after.held_records != before.held_records) {
 		abort();
 	}
 	read_all(s);
+	append_one(s);
 	spool_close(s, true);
 	return 0;
 }
