@@ -544,7 +544,7 @@ layout_new(const struct schema_record *record, const struct elements *elements,
 	}
 	l->record = record;
 	l->elements = elements;
-	l->start = l->end = l->end_reason = l->direction = -1;
+	l->start = l->end = l->end_reason = l->direction = l->event = -1;
 	l->ends[0] = l->ends[1] = l->ports[0] = l->ports[1] = l->protocol = -1;
 	l->rate = l->sampler = l->selector = l->ingress = l->egress = -1;
 	for (unsigned i = 0; i < SAMPLING_INPUTS; i++) {

@@ -36,7 +36,8 @@ enum layout_kind {
 
 enum layout_source {
 	SOURCE_ELEMENTS, /* the first of `from` that a template carries */
-	SOURCE_FLOWS,    /* deltaFlowCount, else 1 unless flowEndReason is 2 (active) */
+	SOURCE_FLOWS,    /* deltaFlowCount, else 1 unless flowEndReason is 2 (active) or
+			    firewallEvent says that the flow goes on */
 	SOURCE_DURATION, /* end - start in ms, else flowDurationMilliseconds */
 	SOURCE_EXPORTER,
 	SOURCE_DOMAIN,
@@ -72,7 +73,7 @@ struct layout {
 	unsigned count;
 	size_t bytes; /* of a batch */
 	/* Fields with a meaning of their own; -1: not there. */
-	int start, end, end_reason, direction;
+	int start, end, end_reason, direction, event;
 	/* Where one-way flows are stitched, else -1: source's, destination's. */
 	int ends[2], ports[2], protocol;
 	/* Where something is scaled, else -1: the rate, and what tells it. */

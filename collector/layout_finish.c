@@ -80,7 +80,8 @@ find_partner(struct layout *l, unsigned i, struct err *e)
 		}
 		element = elements_find_name(l->elements, name);
 	} else if (f.kind != KIND_TIME && strcmp(f.name, f.from[0]->name) == 0 &&
-		   (int)i != l->direction && (int)i != l->end_reason) {
+		   (int)i != l->direction && (int)i != l->end_reason &&
+		   (int)i != l->event) {
 		element = reverse_element(l, f.from[0]);
 		l->fields[i].swaps_if_both = true;
 	}
@@ -194,6 +195,10 @@ layout_finish(struct layout *l, struct err *e)
 		if (rc == 0) {
 			rc = learn_meaning(
 			    l, "biflowDirection", KIND_INTEGER, &l->direction, e);
+		}
+		if (rc == 0) {
+			rc = learn_meaning(
+			    l, "firewallEvent", KIND_INTEGER, &l->event, e);
 		}
 		if (rc == 0) {
 			rc = find_partners(l, e);

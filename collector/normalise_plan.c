@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/nsel.h"
+
 #define TOTAL_COUNTER  2   /* informationElementSemantics */
 #define SYSTEM_INIT_MS 160 /* systemInitTimeMilliseconds */
 
@@ -14,87 +16,6 @@
 
 #define POST_OCTET_DELTA_COUNT  23
 #define POST_PACKET_DELTA_COUNT 24
-
-/* How a field of this type and length is read; false: not at all (RFC 7011 section 6.2:
- * integers may be shorter than their type, float64 may be float32, the rest is exact).
- * Some send integers longer than their type, too. */
-static bool
-op_for(const struct element *element, uint16_t length, enum op_kind *ret)
-{
-	static const enum op_kind by_length[] = {[1] = OP_U8,
-	    [2] = OP_U16,
-	    [3] = OP_UINT,
-	    [4] = OP_U32,
-	    [5] = OP_UINT,
-	    [6] = OP_UINT,
-	    [7] = OP_UINT,
-	    [8] = OP_U64};
-
-	switch (element->type) {
-	case ELEMENT_U8:
-	case ELEMENT_U16:
-	case ELEMENT_U32:
-	case ELEMENT_U64:
-		*ret = length <= 8 ? by_length[length] : OP_U8;
-		return length >= 1 && length <= 8;
-	case ELEMENT_I8:
-	case ELEMENT_I16:
-	case ELEMENT_I32:
-	case ELEMENT_I64:
-		*ret = OP_INT;
-		return length >= 1 && length <= element->length && length <= 8;
-	case ELEMENT_BOOL:
-		*ret = OP_BOOL;
-		return length == 1;
-	case ELEMENT_F32:
-	case ELEMENT_F64:
-		*ret = length == 4 ? OP_F32 : OP_F64;
-		return length == 4 || (length == 8 && element->type == ELEMENT_F64);
-	case ELEMENT_TIME_S:
-		*ret = OP_TIME_S;
-		return length == 4;
-	case ELEMENT_TIME_MS:
-		*ret = OP_TIME_MS;
-		return length == 8;
-	case ELEMENT_TIME_US:
-		*ret = OP_TIME_US;
-		return length == 8;
-	case ELEMENT_TIME_NS:
-		*ret = OP_TIME_NS;
-		return length == 8;
-	case ELEMENT_MAC:
-		*ret = OP_UINT;
-		return length == 6;
-	case ELEMENT_IPV4:
-		*ret = OP_IPV4;
-		return length == 4;
-	case ELEMENT_IPV6:
-		*ret = OP_IPV6;
-		return length == 16;
-	case ELEMENT_STRING:
-		*ret = OP_TEXT;
-		return true;
-	case ELEMENT_OCTETS:
-		*ret = OP_OCTETS;
-		return true;
-	case ELEMENT_BASIC_LIST:
-	case ELEMENT_SUB_TEMPLATE_LIST:
-	case ELEMENT_SUB_TEMPLATE_MULTI_LIST:
-		*ret = OP_LISTS;
-		return true;
-	default:
-		return false;
-	}
-}
-
-/* The same for a time that counts from the exporter's clocks. */
-static bool
-op_for_relative(const struct element *element, uint16_t length, enum op_kind *ret)
-{
-	*ret =
-	    layout_relative(element) == RELATIVE_UPTIME ? OP_UPTIME : OP_BEFORE_EXPORT;
-	return length >= 1 && length <= 8;
-}
 
 /* Type and code of ICMP may come as two fields: one after the other they are the bytes
  * of icmpTypeCode. */
@@ -124,8 +45,8 @@ find_wire(
 	for (unsigned i = 0; i < t->field_count; i++) {
 		const struct template_field *f = &t->fields[i];
 		if (f->element == element &&
-		    (is_relative ? op_for_relative(element, f->length, &kind)
-				 : op_for(element, f->length, &kind))) {
+		    (is_relative ? plan_op_for_relative(element, f->length, &kind)
+				 : plan_op_for(element, f->length, &kind))) {
 			*ret = (struct op){.kind = kind,
 			    .field = (uint16_t)i,
 			    .length = f->length,
@@ -174,6 +95,12 @@ has_reverse(const struct plan *p)
 		}
 	}
 	return false;
+}
+
+static bool
+has_column(const struct plan *p, int column)
+{
+	return column >= 0 && !nulls_has(&p->nulls[0], column);
 }
 
 static void
@@ -304,6 +231,8 @@ static void
 compile_corrections(struct plan *p, int64_t start_unit, int64_t end_unit)
 {
 	const struct layout *l = p->layout;
+	bool is_event = has_column(p, l->event) && has_column(p, l->start) &&
+			has_column(p, l->end) && nsel_is(p->template);
 	unsigned wire = p->op_count;
 
 	for (unsigned i = 0; i < wire; i++) {
@@ -317,6 +246,10 @@ compile_corrections(struct plan *p, int64_t start_unit, int64_t end_unit)
 		if (!f->is_signed && f->width < 8 && read.length > f->width) {
 			op.kind = OP_LIMIT;
 			op.constant = ((int64_t)1 << (8 * f->width)) - 1;
+			add_op(p, op);
+		}
+		if (is_event && element != NULL && nsel_is_counter(element)) {
+			op.kind = OP_UNLESS_UPDATED;
 			add_op(p, op);
 		}
 		if (f->side[0] != '\0' && is_running_total(p, element) &&
@@ -395,8 +328,8 @@ compile_computed(struct plan *p, const bool *sent, const bool *micro)
 			op.constant = f->one_way;
 			break;
 		case SOURCE_FLOWS:
-			if (!sent[i] && l->end_reason >= 0 &&
-			    !nulls_has(&p->nulls[0], l->end_reason)) {
+			if (!sent[i] &&
+			    (has_column(p, l->end_reason) || has_column(p, l->event))) {
 				op.kind = OP_FLOWS;
 			}
 			break;

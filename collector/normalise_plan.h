@@ -38,13 +38,15 @@ enum op_kind {
 	OP_CONSTANT,
 	OP_EXPORTER,
 	OP_DOMAIN,
-	OP_START,       /* end less what the column holds, in units of constant ns */
-	OP_END,         /* start and what the column holds */
-	OP_AT_END,      /* a total: 0 unless the record ends its flow */
-	OP_LIMIT,       /* at most constant */
-	OP_RATE,        /* of sampling */
-	OP_SCALED,      /* column `constant` times the rate */
-	OP_FLOWS,       /* 1 unless the end reason is active timeout */
+	OP_START,          /* end less what the column holds, in units of constant ns */
+	OP_END,            /* start and what the column holds */
+	OP_AT_END,         /* a total: 0 unless the record ends its flow */
+	OP_UNLESS_UPDATED, /* 0 where updates of its flow have counted it */
+	OP_LIMIT,          /* at most constant */
+	OP_RATE,           /* of sampling */
+	OP_SCALED,         /* column `constant` times the rate */
+	OP_FLOWS,       /* 1 unless the end reason is active timeout, or an event is not
+			   the end */
 	OP_DURATION,    /* from start and end */
 	OP_MICRO_TO_MS, /* the column itself */
 };
@@ -85,5 +87,13 @@ struct plan {
  * fields lie one after the other in it, or where it was walked (record NULL). */
 int64_t normalise_lists(
     const struct plan *p, const struct op *op, const uint8_t *record, struct batch *b);
+
+/* normalise_read.c: how a field of this element and length is read; false: not at all.
+ * The second: where it is a time that counts from the exporter's clocks. */
+bool plan_op_for(const struct element *element, uint16_t length, enum op_kind *ret);
+bool plan_op_for_relative(
+    const struct element *element, uint16_t length, enum op_kind *ret);
+/* normalise_computed.c: an operation that reads no wire bytes, on all rows. */
+void plan_compute(const struct plan *p, const struct op *op, struct batch *b);
 
 #endif

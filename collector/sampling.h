@@ -19,6 +19,8 @@ enum sampling_of {
 	SAMPLING_SAMPLER,   /* samplerId */
 	SAMPLING_SELECTOR,  /* selectorId */
 	SAMPLING_INTERFACE, /* ingressInterface or egressInterface */
+	/* No rate, but kept with them: ms after which a firewall updates (nsel.h). */
+	SAMPLING_UPDATE_AGE,
 };
 
 /* The elements that tell a rate; NULL fields are 0. */

@@ -5,6 +5,7 @@
 
 #include "collector/netflow5.h"
 #include "collector/netflow9.h"
+#include "collector/nsel.h"
 #include "collector/record_span.h"
 #include "collector/session_table.h"
 #include "collector/sflow5.h"
@@ -93,6 +94,15 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 	}
 }
 
+/* Events of firewalls say how often flows are updated. */
+static void
+read_events(struct passage *p, const struct template *t, struct cursor set)
+{
+	while (record_span_next(t, &set, p->s->fields) > 0) {
+		nsel_learn(&p->domain->sampling, t, p->s->fields);
+	}
+}
+
 /* Whether a template may come after its data. */
 static bool
 may_come_late(const struct passage *p)
@@ -120,6 +130,9 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 	if (t->is_options) {
 		read_options(p, t, set);
 		return;
+	}
+	if (nsel_is(t)) {
+		read_events(p, t, set);
 	}
 	if (p->is_new) {
 		p->origin.sampling = p->domain->sampling;

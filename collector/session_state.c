@@ -335,7 +335,7 @@ get_sampling(struct domain *d, struct cursor *c)
 		uint64_t id = get(c, 8), bits = get(c, 8);
 		double rate;
 		memcpy(&rate, &bits, sizeof rate);
-		if (d != NULL && !c->failed && of <= SAMPLING_INTERFACE) {
+		if (d != NULL && !c->failed && of <= SAMPLING_UPDATE_AGE) {
 			sampling_set(&d->sampling, of, id, rate);
 		}
 	}

@@ -102,3 +102,33 @@ def test_records_that_name_no_sampler_are_scaled_by_the_only_rate(imported, scal
                         flowset(257, options), template(256, (*FLOW, (2, 4), (1, 4))),
                         flowset(256, flow(struct.pack(">II", 1, 40)))), words=scaling)
     assert store.columns("volumes", "octets") == [(octets,)]
+
+
+EVENT = ((148, 4), (8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (233, 1), (33002, 2), (323, 8),
+         (152, 8), (231, 4), (232, 4))
+CREATED, ENDED, DENIED, UPDATED = 1, 2, 3, 5
+
+
+def event(number, kind, after_ms, forward=0, back=0):
+    """A flow of a Cisco firewall, so long after it began."""
+    start = (EXPORT_TIME - 600) * 1000
+    return struct.pack(">I4s4sHHBBHQQII", number, *HOSTS4, 1024, 80, 6, kind, 0,
+                       start + after_ms, start, forward, back)
+
+
+def test_updates_and_ends_of_a_firewalls_flows_count_once(imported):
+    """ASA, FTD: the end repeats what updates counted; short flows have no update."""
+    store = imported(v9(template(263, EVENT), flowset(263, (
+        event(1, CREATED, 0) + event(1, UPDATED, 60010, 2557, 1117)
+        + event(2, CREATED, 0) + event(2, ENDED, 30000, 100, 200)
+        + event(1, UPDATED, 120010, 31, 0) + event(1, ENDED, 130000, 2588, 1117)
+        + event(3, DENIED, 0)))))
+    pair, = store.columns("pairs", "fwd_octets,bwd_octets,flows")
+    assert pair == (2688, 1317, 3)
+
+
+def test_ends_count_where_a_firewall_exports_no_updates(imported):
+    store = imported(v9(template(263, EVENT), flowset(263, (
+        event(1, CREATED, 0) + event(1, ENDED, 130000, 2588, 1117)))))
+    pair, = store.columns("pairs", "fwd_octets,bwd_octets,flows")
+    assert pair == (2588, 1117, 1)
