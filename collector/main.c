@@ -48,12 +48,29 @@ status_of(int rc)
 	}
 }
 
+/* Who gives certificates believes that nobody else gets in. */
+static void
+warn_unsecured(const struct options *o)
+{
+	const char *unused = o->ca != NULL            ? "--ca"
+			     : o->certificate != NULL ? "--certificate"
+			     : o->crl != NULL         ? "--crl"
+						      : NULL;
+
+	if (unused != NULL && o->listen.count > 0 && !options_is_secured(o)) {
+		log_warning("%s is not used: no --listen is encrypted, as tls://HOST, "
+			    "dtls+sctp://HOST and dtls+udp://HOST are",
+		    unused);
+	}
+}
+
 static int
 collect(const struct options *o, struct err *e)
 {
 	struct run *r = NULL;
 	int rc = run_new(o, &r, e);
 
+	warn_unsecured(o);
 	if (rc < 0) {
 		log_error("%s", e->text);
 		return EXIT_OPERATOR;

@@ -314,7 +314,8 @@ static const struct option table[] = {
 	.argument = "NAME",
 	.section = "Running",
 	.help = "Go on as this user once ports and keys are open; store and journal "
-		"are opened as this user, and made for it where they are missing."},
+		"are opened as this user, and made for it where they are missing.  "
+		"Imports read their files as this user, too."},
     {.name = "port-file",
 	.kind = OPTION_STRING,
 	AT(port_file),
@@ -440,11 +441,30 @@ check_input(const struct options *o, struct err *e)
 		    "--listen and -r exclude each other: import files with a second "
 		    "command and a store of its own, or before listening");
 	}
+	if (o->files.count > 0 && (o->peers != NULL || o->port_file != NULL)) {
+		return err_set(e, -EINVAL,
+		    "--%s goes with --listen: files are read whoever is in them",
+		    o->peers != NULL ? "peers" : "port-file");
+	}
 	if (o->store == NULL) {
 		return err_set(e, -EINVAL,
 		    "nowhere to keep tables: give --store sqlite:DIR or --store DIR");
 	}
 	return 0;
+}
+
+bool
+options_is_secured(const struct options *o)
+{
+	struct transport_uri uri;
+
+	for (unsigned i = 0; i < o->listen.count; i++) {
+		if (transport_parse_uri(o->listen.items[i], &uri, NULL) == 0 &&
+		    uri.ops->is_secure) {
+			return true;
+		}
+	}
+	return false;
 }
 
 static int

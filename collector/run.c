@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "collector/roster.h"
 #include "collector/run_state.h"
@@ -100,6 +102,28 @@ run_tls_settings(const struct options *o, struct tls_settings *ret)
 	    .insecure_no_client_auth = o->insecure_no_client_auth,
 	    .tls12 = o->tls12,
 	};
+}
+
+int
+run_make_for_user(const char *path, const char *user, struct err *e)
+{
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	int rc = privileges_find(user, &uid, &gid, e);
+
+	if (rc < 0) {
+		return rc;
+	}
+	if (mkdir(path, 0750) < 0) {
+		return errno == EEXIST ? 0
+				       : err_set(e, -errno, "cannot create %s: %s",
+					     path, strerror(errno));
+	}
+	if (chown(path, uid, gid) < 0) {
+		return err_set(
+		    e, -errno, "cannot give %s to %s: %s", path, user, strerror(errno));
+	}
+	return 0;
 }
 
 int

@@ -6,6 +6,7 @@
 #include "collector/compact.h"
 #include "collector/run_state.h"
 #include "common/log.h"
+#include "common/privileges.h"
 
 /* Each sender in a capture is a session. */
 #define MAX_SESSIONS  40000u
@@ -68,6 +69,20 @@ compact_days(struct compact *c)
 	}
 }
 
+/* As the user that the store is to belong to. */
+static int
+open_store(struct run *r, struct err *e)
+{
+	const struct options *o = r->o;
+	int rc = 0;
+
+	if (o->user != NULL) {
+		rc = run_make_for_user(run_store_directory(r), o->user, e);
+		rc = rc == 0 ? privileges_drop(o->user, e) : rc;
+	}
+	return rc < 0 ? rc : store_open(o->store, r->tables, &r->store, e);
+}
+
 int
 run_import(struct run *r, struct err *e)
 {
@@ -91,7 +106,7 @@ run_import(struct run *r, struct err *e)
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	result = store_open(o->store, r->tables, &r->store, e);
+	result = open_store(r, e);
 	if (result == 0 && o->compact == COMPACT_AUTO) {
 		result = compact_new(r->tables, r->store, true, &compact, e);
 	}

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "collector/compact.h"
@@ -199,28 +198,6 @@ take_wake(void *data)
 	}
 }
 
-static int
-make_for_user(const char *path, const char *user, struct err *e)
-{
-	uid_t uid = (uid_t)-1;
-	gid_t gid = (gid_t)-1;
-	int rc = privileges_find(user, &uid, &gid, e);
-
-	if (rc < 0) {
-		return rc;
-	}
-	if (mkdir(path, 0750) < 0) {
-		return errno == EEXIST ? 0
-				       : err_set(e, -errno, "cannot create %s: %s",
-					     path, strerror(errno));
-	}
-	if (chown(path, uid, gid) < 0) {
-		return err_set(
-		    e, -errno, "cannot give %s to %s: %s", path, user, strerror(errno));
-	}
-	return 0;
-}
-
 /* Memory for what is received and not yet processed. */
 static unsigned
 journal_buffers(const struct options *o)
@@ -325,9 +302,9 @@ open_as_user(struct service *s, struct err *e)
 	int rc = 0;
 
 	if (o->user != NULL) {
-		rc = make_for_user(run_store_directory(s->run), o->user, e);
+		rc = run_make_for_user(run_store_directory(s->run), o->user, e);
 		if (rc == 0 && o->journal != NULL) {
-			rc = make_for_user(o->journal, o->user, e);
+			rc = run_make_for_user(o->journal, o->user, e);
 		}
 		if (rc == 0) {
 			rc = privileges_lower(o->user, e);

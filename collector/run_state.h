@@ -16,6 +16,8 @@ struct run {
 
 /* The directory of --store, without "sqlite:". */
 const char *run_store_directory(const struct run *r);
+/* Makes a directory that is missing, and gives it to this user. */
+int run_make_for_user(const char *path, const char *user, struct err *e);
 void run_tls_settings(const struct options *o, struct tls_settings *ret);
 
 #endif

@@ -82,6 +82,22 @@ print_summary(struct run *r, const struct options *o)
 	}
 }
 
+/* Who gives certificates believes that they protect something. */
+static void
+warn_unsecured(const struct options *o)
+{
+	const char *unused = o->certificate != NULL ? "--certificate"
+			     : o->ca != NULL        ? "--ca"
+			     : o->crl != NULL       ? "--crl"
+						    : NULL;
+
+	if (unused != NULL && !options_is_secured(o)) {
+		log_warning("%s is not used: no --to is encrypted, as tls://HOST, "
+			    "dtls+sctp://HOST and dtls+udp://HOST are",
+		    unused);
+	}
+}
+
 /* Input to its end, and delivered. */
 static int
 export_all(const struct options *o, struct err *e)
@@ -89,6 +105,7 @@ export_all(const struct options *o, struct err *e)
 	struct run *r = NULL;
 	int status = EXIT_OK;
 
+	warn_unsecured(o);
 	renewal_init();
 	if (stop_init(e) < 0 || run_new(o, &r, e) < 0) {
 		log_error("%s", e->text);

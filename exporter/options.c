@@ -10,6 +10,7 @@
 #include "common/sctp_manual.h"
 #include "common/transport.h"
 #include "exporter/conversation.h"
+#include "exporter/options_input.h"
 #include "exporter/spool.h"
 
 #define QUEUE_LIVE  ((uint64_t)64 << 20)
@@ -440,36 +441,6 @@ options_is_live(const struct options *o)
 }
 
 static int
-check_input(const struct options *o, struct err *e)
-{
-	unsigned kinds =
-	    (o->interfaces.count > 0) + (o->files.count > 0) + (o->trace_csv != NULL);
-
-	if (o->deliver_only) {
-		return kinds == 0 && o->spool != NULL
-			   ? 0
-			   : err_set(e, -EINVAL,
-				 "--deliver-only sends what a spool holds: give "
-				 "--spool "
-				 "DIR, and nothing to read");
-	}
-	if (kinds != 1) {
-		return err_set(e, -EINVAL,
-		    kinds == 0
-			? "nothing to read: give -i INTERFACE, -r FILE or --trace-csv "
-			  "FILE"
-			: "-i, -r and --trace-csv exclude each other: give one kind of "
-			  "input");
-	}
-	if (o->user != NULL && !options_is_live(o)) {
-		return err_set(e, -EINVAL,
-		    "--user is for live capture (-i); reading a file needs no "
-		    "privileges to drop");
-	}
-	return 0;
-}
-
-static int
 check_timeouts(const struct options *o, struct err *e)
 {
 	const struct {
@@ -537,20 +508,26 @@ check_delivery(const struct options *o, struct err *e)
 	return rc;
 }
 
-/* Acknowledgements come a fraction of a second after the messages: so much must find
- * room until then. */
-static uint64_t
-standard_queue(const struct options *o)
+bool
+options_is_secured(const struct options *o)
 {
 	struct transport_uri uri;
 
 	for (unsigned i = 0; i < o->to.count; i++) {
 		if (transport_parse_uri(o->to.items[i], &uri, NULL) == 0 &&
 		    uri.ops->is_secure) {
-			return QUEUE_LIVE;
+			return true;
 		}
 	}
-	return options_is_live(o) ? QUEUE_LIVE : QUEUE_FILES;
+	return false;
+}
+
+/* Acknowledgements come a fraction of a second after the messages: so much must find
+ * room until then. */
+static uint64_t
+standard_queue(const struct options *o)
+{
+	return options_is_secured(o) || options_is_live(o) ? QUEUE_LIVE : QUEUE_FILES;
 }
 
 int
@@ -566,7 +543,7 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 			 ? 0
 			 : err_set(e, -EINVAL, "--spool-status needs --spool DIR");
 	} else {
-		rc = check_input(ret, e);
+		rc = options_check_input(ret, e);
 		if (rc == 0) {
 			rc = check_timeouts(ret, e);
 		}

@@ -52,5 +52,7 @@ int options_parse(int argc, char **argv, struct options *ret, struct err *e);
 void options_free(struct options *o);
 /* Live interfaces, not files. */
 bool options_is_live(const struct options *o);
+/* Whether any --to is encrypted, and so has use for certificates. */
+bool options_is_secured(const struct options *o);
 
 #endif

@@ -420,6 +420,17 @@ def test_user_owns_what_is_written(programs, start, run, tmp_path):
     assert {path.stat().st_uid for path in (tmp_path / "store").rglob("*")} == {65534}
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_user_owns_what_an_import_writes(programs, run, tmp_path):
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    (tmp_path / "x.ipfix").write_bytes(b"".join(messages(10)))
+    run(programs.collector, "-r", tmp_path / "x.ipfix", "--store", tmp_path / "store",
+        "--user", "nobody")
+    owned = [tmp_path / "store", *(tmp_path / "store").rglob("*")]
+    assert {path.stat().st_uid for path in owned} == {65534}
+
+
 def test_quarantine_needs_no_attention_in_ordinary_life(live, tmp_path):
     collector = live()
     collector.send(*messages(10))

@@ -58,6 +58,9 @@ EXPORTER = [
     ("-r good.pcap --to tcp://:99999", "\"99999\" is no port"),
     ("-r good.pcap", "--to file:PATH"),
     ("-r good.pcap -i lo --to file:o", "exclude each other"),
+    ("-i lo -i any -i lo --to file:o", "-i lo is given twice"),
+    ("-r good.pcap --to file:./good.pcap", "would overwrite good.pcap"),
+    ("--trace-csv text.txt --to file:text.txt", "would overwrite text.txt"),
     ("-i nosuch0 --to file:o", "no interface \"nosuch0\""),
     ("-r good.pcap --to file:o --filter prot", "the filter \"prot\" is not understood"),
     ("-r good.pcap --to tls://127.0.0.1:1 --certificate nosuch --key k.pem",
@@ -114,6 +117,8 @@ COLLECTOR = [
     ("-r good.pcap --store s --tables pairs,pairs", "--tables names pairs twice"),
     ("-r good.pcap --store s --own-pen 29305", "29305 is taken by reverse elements"),
     ("-r good.pcap --listen tcp://127.0.0.1:0 --store s", "exclude each other"),
+    ("-r good.pcap --store s --peers nosuch", "--peers goes with --listen"),
+    ("-r good.pcap --store s --user nosuchuser", "there is no such user"),
     ("--listen tcp://127.0.0.1:99999 --store s", "\"99999\" is no port"),
     ("--listen tcp://192.0.2.1:4739 --store s", "cannot listen at tcp://192.0.2.1:4739"),
     (LISTEN_TLS, "needs --certificate and --key"),
@@ -134,6 +139,23 @@ COLLECTOR = [
 @pytest.mark.parametrize("words,pattern", COLLECTOR, ids=lambda v: v.replace("/", "_"))
 def test_the_collector_complains_once(words, pattern, place, programs, run):
     complain(run, place, programs.collector, words, pattern)
+
+
+def test_an_output_that_is_the_input_leaves_it_as_it_was(place, programs, run):
+    (place / "kept.pcap").write_bytes(EMPTY_CAPTURE)
+    (place / "link.pcap").hardlink_to(place / "kept.pcap")
+    run(programs.exporter, "-r", "kept.pcap", "--to", "file:link.pcap", cwd=place, status=2)
+    assert (place / "kept.pcap").read_bytes() == EMPTY_CAPTURE
+
+
+def test_certificates_that_protect_nothing_are_told(place, programs, run):
+    done = run(programs.exporter, "-r", "good.pcap", "--to", "tcp://127.0.0.1:1",
+               "--certificate", "c.pem", "--key", "k.pem", "--give-up", "100ms", cwd=place,
+               status=None)
+    assert "warning: --certificate is not used: no --to is encrypted" in done.stderr
+    done = run(programs.collector, "--check", "--listen", "tcp://127.0.0.1:0",
+               "--ca", "ca.pem", cwd=place)
+    assert "warning: --ca is not used: no --listen is encrypted" in done.stderr
 
 
 def test_who_imports_packets_instead_of_exports_hears_whose_they_are(place, programs, run):

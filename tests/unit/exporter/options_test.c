@@ -70,6 +70,8 @@ one_kind_of_input_is_wanted(void **unused)
 	assert_refused(PARSE("--to", "file:y"), "nothing to read");
 	assert_refused(
 	    PARSE("-i", "lo", "-r", "x", "--to", "file:y"), "exclude each other");
+	assert_refused(PARSE("-i", "lo", "-i", "any", "-i", "lo", "--to", "file:y"),
+	    "-i lo is given twice");
 	assert_refused(PARSE("--trace-csv", "c", "-r", "x", "--to", "file:y"),
 	    "exclude each other");
 }
