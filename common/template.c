@@ -301,83 +301,89 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 	counts->options += t->is_options;
 }
 
-/* Reads count field specifiers.  How many are of length 0; -EPROTO: cut short, or
- * records longer than any message. */
-static int
-read_fields(struct cursor *c, uint16_t count, const struct elements *elements,
-    struct template *ret)
+/* A template record: where it lies, and what its field specifiers add up to. */
+struct span {
+	const uint8_t *record, *end;
+	struct cursor fields;
+	uint16_t id, count, scope_count;
+	uint32_t length; /* of a data record, at least */
+	unsigned empty;  /* fields of length 0 */
+	bool is_options, is_variable;
+};
+
+static struct template_field
+read_field(struct cursor *c)
 {
-	uint32_t length = 0;
-	int empty = 0;
-	for (unsigned i = 0; i < count; i++) {
-		struct template_field f = {.id = cursor_u16(c)};
-		f.length = cursor_u16(c);
-		empty += f.length == 0;
-		if ((f.id & ENTERPRISE_BIT) != 0) {
-			f.id &= (uint16_t)~ENTERPRISE_BIT;
-			f.pen = cursor_u32(c);
-		}
+	struct template_field f = {.id = cursor_u16(c)};
+
+	f.length = cursor_u16(c);
+	if ((f.id & ENTERPRISE_BIT) != 0) {
+		f.id &= (uint16_t)~ENTERPRISE_BIT;
+		f.pen = cursor_u32(c);
+	}
+	return f;
+}
+
+/* Steps over the field specifiers.  -EPROTO: they do not lie within the set. */
+static int
+measure(struct cursor *c, struct span *ret)
+{
+	if (c->failed || cursor_left(c) < (size_t)ret->count * 4) {
+		return -EPROTO;
+	}
+	ret->fields = *c;
+	for (unsigned i = 0; i < ret->count; i++) {
+		struct template_field f = read_field(c);
+		bool is_variable = f.length == ELEMENT_VARIABLE;
 		if (c->failed) {
 			return -EPROTO;
 		}
-		bool is_variable = f.length == ELEMENT_VARIABLE;
-		length += is_variable ? 1 : f.length;
-		if (length > MESSAGE_MAX_RECORD) {
-			return -EPROTO;
-		}
-		if (ret != NULL) {
-			f.element = elements_find(elements, f.pen, f.id);
-			ret->is_variable |= is_variable;
-			ret->fields[i] = f;
-		}
+		ret->empty += f.length == 0;
+		ret->length += is_variable ? 1 : f.length;
+		ret->is_variable |= is_variable;
 	}
-	if (length == 0) {
-		return -EPROTO; /* records without length: a set would never end */
-	}
-	if (ret != NULL) {
-		ret->field_count = count;
-		ret->record_length = (uint16_t)length;
-	}
-	return empty;
+	ret->end = c->at;
+	return 0;
 }
 
-/* One template record that begins at `record` and whose fields begin at c. */
-static int
-read_template(struct templates *s, struct cursor *c, const uint8_t *record, uint16_t id,
-    uint16_t count, bool is_options, uint16_t scope_count,
+/* Records without length would never end, nor would any message hold too long ones. */
+static bool
+is_sound(const struct span *r)
+{
+	return r->id >= TEMPLATE_MIN_ID && r->scope_count <= r->count &&
+	       r->length > 0 && r->length <= MESSAGE_MAX_RECORD;
+}
+
+static void
+read_template(struct templates *s, const struct span *r,
     const struct elements *elements, struct template_counts *counts)
 {
-	if (cursor_left(c) < (size_t)count * 4) {
-		return -EPROTO;
-	}
-	struct cursor fields = *c;
-	int rc = read_fields(c, count, elements, NULL);
-	if (rc < 0) {
-		return rc;
-	}
-	size_t raw_length = (size_t)(c->at - record);
+	size_t raw_length = (size_t)(r->end - r->record);
+	struct cursor fields = r->fields;
 	struct template *t =
-	    count > s->max_fields || rc > TEMPLATE_MAX_EMPTY
+	    r->count > s->max_fields || r->empty > TEMPLATE_MAX_EMPTY
 		? NULL
-		: calloc(1, sizeof *t + count * sizeof t->fields[0] + raw_length);
+		: calloc(1, sizeof *t + r->count * sizeof t->fields[0] + raw_length);
 	if (t == NULL) {
 		counts->refused++;
-		return 0;
+		return;
 	}
-	t->id = id;
-	t->is_options = is_options;
+	t->id = r->id;
+	t->is_options = r->is_options;
 	t->seen_ns = s->now_ns;
-	t->scope_count = scope_count;
+	t->scope_count = r->scope_count;
+	t->field_count = r->count;
+	t->record_length = (uint16_t)r->length;
+	t->is_variable = r->is_variable;
 	t->raw_length = raw_length;
-	t->raw = (uint8_t *)&t->fields[count];
-	memcpy(t->raw, record, raw_length);
-	rc = read_fields(&fields, count, elements, t);
-	if (rc < 0) {
-		template_free(t);
-		return rc;
+	t->raw = (uint8_t *)&t->fields[r->count];
+	memcpy(t->raw, r->record, raw_length);
+	for (unsigned i = 0; i < r->count; i++) {
+		struct template_field f = read_field(&fields);
+		f.element = elements_find(elements, f.pen, f.id);
+		t->fields[i] = f;
 	}
 	define(s, t, elements, counts);
-	return 0;
 }
 
 static bool
@@ -391,6 +397,8 @@ is_zero(const struct cursor *c)
 	return true;
 }
 
+/* A malformed record costs only itself while it is certain where it ends.  It is not
+ * where its fields reach beyond the set, nor in zeros that something follows. */
 void
 templates_read_set(struct templates *s, const struct elements *elements,
     uint16_t set_id, struct cursor body, bool allow_withdrawal,
@@ -398,28 +406,29 @@ templates_read_set(struct templates *s, const struct elements *elements,
 {
 	struct cursor *c = &body;
 	while (cursor_left(c) >= 4 && !is_zero(c)) {
-		const uint8_t *record = c->at;
-		uint16_t id = cursor_u16(c);
-		uint16_t count = cursor_u16(c);
-		if (count == 0 && (id == set_id || id >= TEMPLATE_MIN_ID)) {
+		struct span r = {.record = c->at};
+		r.id = cursor_u16(c);
+		r.count = cursor_u16(c);
+		if (r.count == 0 && (r.id == set_id || r.id >= TEMPLATE_MIN_ID)) {
 			if (allow_withdrawal) {
-				withdraw(s, set_id, id, counts);
+				withdraw(s, set_id, r.id, counts);
 			} else {
 				counts->ignored++;
 			}
 			continue;
 		}
-		bool is_options = set_id == OPTIONS_TEMPLATE_SET_ID;
-		uint16_t scope_count = 0;
-		bool ok = id >= TEMPLATE_MIN_ID && count > 0;
-		if (is_options) {
-			scope_count = cursor_u16(c);
-			ok = ok && !c->failed && scope_count <= count;
+		r.is_options = set_id == OPTIONS_TEMPLATE_SET_ID;
+		if (r.is_options && r.count > 0) {
+			r.scope_count = cursor_u16(c);
 		}
-		if (!ok || read_template(s, c, record, id, count, is_options,
-			       scope_count, elements, counts) < 0) {
+		if ((r.id == 0 && r.count == 0) || measure(c, &r) < 0) {
 			counts->bad++;
 			return;
+		}
+		if (is_sound(&r)) {
+			read_template(s, &r, elements, counts);
+		} else {
+			counts->bad++;
 		}
 	}
 }

@@ -55,8 +55,7 @@ struct template_counts { /* what a template set brought */
 	    unknown; /* fields of those added and redefined that no registry knows */
 	unsigned
 	    options;  /* of those added, repeated and redefined: options templates */
-	unsigned bad; /* malformed: the rest of the set was skipped; or a withdrawal of
-			 nothing */
+	unsigned bad; /* malformed records, and withdrawals of nothing */
 	unsigned refused; /* more than max_templates, or fields than max_fields, or
 			     fields of length 0 than TEMPLATE_MAX_EMPTY */
 	unsigned ignored; /* withdrawals where none may be */
@@ -77,8 +76,9 @@ void templates_remove_older(struct templates *s, uint64_t before_ns);
  * under the same id replaces it (counted as redefined: some exporters do it without
  * withdrawal); field count 0 withdraws, id 2 or 3 with count 0 withdraws all of that
  * kind.  Zeros that pad the end are passed over.  A template whose records would
- * have length 0 is bad.  An options template may have no scope: RFC 7011
- * section 3.4.2.2 forbids it, but exporters do it. */
+ * have length 0, or be longer than any message, is bad; those behind a bad one are read
+ * unless its fields do not lie within the set.  An options template may have no scope:
+ * RFC 7011 section 3.4.2.2 forbids it, but exporters do it. */
 void templates_read_set(struct templates *s, const struct elements *elements,
     uint16_t set_id, struct cursor body, bool allow_withdrawal,
     struct template_counts *counts);

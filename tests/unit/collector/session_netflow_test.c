@@ -95,6 +95,22 @@ an_options_template_of_odd_length_is_bad_and_the_rest_of_its_packet_good(void **
 }
 
 static void
+a_malformed_v9_template_costs_none_of_those_behind_it(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "udp", "a:1");
+	/* number below 256; records of length 0; with Cisco's bit, longer than any */
+	SEND_V9(g, 5, 1000, 0, PORTS(4), 300, 1, 7, 0, 301, 2, 0x8007, 0xfff0, 11, 99,
+	    PORTS(256));
+	SEND_V9(g, 6, 1000, 256, 1, 2);
+	stage_counts(g);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 3);
+	assert_int_equal(g->counts.templates, 1);
+	assert_int_equal(g->counts.records, 1);
+}
+
+static void
 test_netflow5_counts_flows_and_needs_no_template(void **state)
 {
 	struct stage *g = *state;
@@ -240,6 +256,7 @@ main(void)
 	    CASE(test_netflow9_counts_messages_and_knows_its_templates),
 	    CASE(
 		an_options_template_of_odd_length_is_bad_and_the_rest_of_its_packet_good),
+	    CASE(a_malformed_v9_template_costs_none_of_those_behind_it),
 	    CASE(test_netflow5_counts_flows_and_needs_no_template),
 	    CASE(test_versions_of_one_number_are_different_domains),
 	    CASE(test_an_uptime_that_begins_again_is_a_restart_and_no_loss),

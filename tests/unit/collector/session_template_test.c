@@ -70,6 +70,40 @@ templates_that_came_before_the_description_know_it_afterwards(void **state)
 	assert_string_equal(seen->fields[0].element->name, "colourOfPacket");
 }
 
+static void
+a_malformed_template_costs_none_of_those_behind_it_in_its_set(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	/* number below 256; records of length 0; then right ones */
+	SEND(g, 1, 0, 7, 2, PORTS(255), 300, 1, 7, 0, PORTS(256), PORTS(257));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	SEND(g, 1, 1, 7, 257, 1, 2, 3, 4);
+	/* options: more scopes than fields, then 258 */
+	SEND(g, 1, 3, 7, 3, 259, 1, 2, 149, 4, 258, 2, 1, 149, 4, 41, 8);
+	stage_counts(g);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 3);
+	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 0);
+	assert_int_equal(g->counts.templates, 3);
+	assert_int_equal(g->counts.records, 3);
+	assert_int_equal(g->counts.lost, 0);
+}
+
+static void
+a_template_that_does_not_end_within_its_set_ends_it(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256), 300, 7, 7, 2, PORTS(257));
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	stage_counts(g);
+	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 1);
+	assert_int_equal(g->counts.templates, 1);
+	assert_int_equal(g->counts.records, 1);
+}
+
 /* However many domains there are: they are not walked for each. */
 static void
 what_one_peer_describes_costs_nothing_of_the_others_until_they_send(void **state)
@@ -153,6 +187,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    CASE(a_malformed_template_costs_none_of_those_behind_it_in_its_set),
+	    CASE(a_template_that_does_not_end_within_its_set_ends_it),
 	    CASE(types_described_in_band_are_learned),
 	    CASE(what_one_peer_describes_costs_nothing_of_the_others_until_they_send),
 	    CASE(a_described_name_cannot_take_a_known_ones_place),

@@ -397,34 +397,56 @@ fields_without_bytes_are_bounded(void **state)
 }
 
 static void
-malformed_records_are_bad_and_end_the_set(void **state)
+a_malformed_record_costs_only_itself_where_it_is_certain_where_it_ends(void **state)
 {
 	(void)state;
-	/* number below 256; cut short; record of length 0; records over any message;
-	 * number of the wrong kind of withdrawal */
+	/* number below 256 */
 	read_set(2, 0, 255, 0, 1, 0, 1, 0, 8, TEMPLATE_256);
 	assert_int_equal(counts.bad, 1);
-	read_set(2, 1, 0, 0, 3, 0, 1, 0, 8, 0, 2, 0, 8);
+	assert_int_equal(counts.added, 1);
+	/* an enterprise's field in one */
+	read_set(2, 0, 9, 0, 1, 0x80, 1, 0, 8, 1, 1, 1, 1, TEMPLATE_256);
 	assert_int_equal(counts.bad, 2);
-	read_set(2, 1, 0, 0, 1, 0x80, 1, 0, 8);
+	assert_int_equal(counts.repeated, 1);
+	/* records of length 0 */
+	read_set(2, 1, 9, 0, 1, 0, 1, 0, 0, TEMPLATE_256);
 	assert_int_equal(counts.bad, 3);
-	read_set(2, 1, 0, 0, 1, 0, 1, 0, 0, TEMPLATE_256);
+	assert_int_equal(counts.repeated, 2);
+	/* records longer than any message */
+	read_set(2, 1, 9, 0, 2, 0, 1, 0xff, 0xf0, 0, 2, 0, 8, TEMPLATE_256);
 	assert_int_equal(counts.bad, 4);
-	read_set(2, 1, 0, 0, 2, 0, 1, 0xff, 0xf0, 0, 2, 0, 8);
-	assert_int_equal(counts.bad, 5);
-	read_set(2, 0, 3, 0, 0);
+	assert_int_equal(counts.repeated, 3);
+	/* the wrong kind of withdrawal, and one of a number that cannot be */
+	read_set(2, 0, 3, 0, 0, 0, 7, 0, 0, TEMPLATE_256);
 	assert_int_equal(counts.bad, 6);
-	assert_int_equal(templates_count(set), 0);
+	assert_int_equal(counts.repeated, 4);
+	/* more scopes than fields */
+	read_set(3, 1, 44, 0, 1, 0, 2, 0, 149, 0, 4, OPTIONS_300);
+	assert_int_equal(counts.bad, 7);
+	assert_int_equal(counts.added, 2);
+	assert_int_equal(templates_count(set), 2);
+	assert_int_equal(counts.refused, 0);
 }
 
 static void
-an_options_template_has_its_scope_within_its_fields(void **state)
+a_record_whose_end_is_uncertain_ends_the_set(void **state)
 {
 	(void)state;
-	read_set(3, 1, 44, 0, 1, 0, 2, 0, 149, 0, 4);
+	/* cut short, in a specifier and in its enterprise number */
+	read_set(2, 1, 0, 0, 4, 0, 1, 0, 8, 0, 2, 0, 8, 0, 1);
 	assert_int_equal(counts.bad, 1);
-	read_set(3, 1, 44, 0, 1, 0);
+	read_set(2, 1, 0, 0, 1, 0x80, 1, 0, 8);
 	assert_int_equal(counts.bad, 2);
+	/* in the count of scopes */
+	read_set(3, 1, 44, 0, 1, 0);
+	assert_int_equal(counts.bad, 3);
+	/* zeros that something follows */
+	read_set(2, 0, 0, 0, 0, TEMPLATE_256);
+	assert_int_equal(counts.bad, 4);
+	/* more fields than the template behind it has bytes */
+	read_set(2, 1, 9, 0, 9, TEMPLATE_256);
+	assert_int_equal(counts.bad, 5);
+	assert_int_equal(templates_count(set), 0);
 }
 
 static void
@@ -558,8 +580,9 @@ main(void)
 	    test(withdrawing_all_spares_the_other_kind),
 	    test(a_withdrawal_of_nothing_or_of_the_other_kind_is_bad),
 	    test(a_withdrawal_where_none_may_be_is_ignored),
-	    test(malformed_records_are_bad_and_end_the_set),
-	    test(an_options_template_has_its_scope_within_its_fields),
+	    test(
+		a_malformed_record_costs_only_itself_where_it_is_certain_where_it_ends),
+	    test(a_record_whose_end_is_uncertain_ends_the_set),
 	    test(an_options_template_without_scope_is_one_all_the_same),
 	    test(what_came_before_a_malformed_record_stays),
 	    test(a_template_with_too_many_fields_is_refused_and_the_next_one_read),
