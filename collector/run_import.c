@@ -31,8 +31,9 @@ tell_of_nothing(const char *path, const struct import_counts *c)
 	uint64_t others = c->skipped[IMPORT_NOT_UDP] + c->skipped[IMPORT_NOT_EXPORT];
 
 	if (c->bytes == 0 && !c->is_already && others > 0) {
-		log_warning("%s: none of its packets carries IPFIX, NetFlow or sFlow "
-			    "over UDP; records of packets are flowpair-exporter -r's",
+		log_warning("%s: none of its packets carries IPFIX, NetFlow v9 or "
+			    "v5, or sFlow v5 over UDP; records of packets are "
+			    "flowpair-exporter -r's",
 		    path);
 	}
 }

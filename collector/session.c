@@ -78,6 +78,7 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 		p->options++;
 		if (is_sampling) {
 			sampling_learn(&p->domain->sampling, t, p->s->fields);
+			domain_sampled(p->domain);
 		}
 		if (started >= 0 && cursor_left(&p->s->fields[started]) == 8) {
 			p->domain->started_ms = load_u64(p->s->fields[started].at);
@@ -135,7 +136,7 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 		read_events(p, t, set);
 	}
 	if (p->is_new) {
-		p->origin.sampling = p->domain->sampling;
+		p->origin.sampling = domain_sampling(p->domain);
 		n = p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);
 	}
 	if (!p->is_new || n < 0) {

@@ -89,6 +89,30 @@ domain_free(struct domain *d)
 	free(d);
 }
 
+/* Some routers (Cisco's IOS XE) export options in a domain of their own. */
+void
+domain_sampled(struct domain *d)
+{
+	struct session *session = d->session;
+
+	if (d->sampling == NULL || d->has_flows || session->sampler == d) {
+		return;
+	}
+	session->has_samplers |= session->sampler != NULL;
+	session->sampler = session->has_samplers ? NULL : d;
+}
+
+const struct sampling *
+domain_sampling(const struct domain *d)
+{
+	const struct domain *sampler = d->session->sampler;
+
+	return d->sampling != NULL || sampler == NULL || sampler->has_flows ||
+		       sampler->key.version != d->key.version
+		   ? d->sampling
+		   : sampler->sampling;
+}
+
 static struct domain *
 domain_new(
     const struct sessions *s, struct session *session, const struct domain_key *key)

@@ -6,7 +6,9 @@ static const struct {
 } drops[SESSION_DROPS] = {
     [SESSION_NO_TEMPLATE] = {"no-template", "data whose template never came", "sets"},
     [SESSION_BAD_MESSAGE] = {"bad-message",
-	"a header or the lengths of sets are impossible", "messages"},
+	"a header or the lengths of sets are impossible, or it is another protocol or "
+	"version",
+	"messages"},
     [SESSION_BAD_TEMPLATE] = {"bad-template", "a template is malformed", "templates"},
     [SESSION_BAD_RECORD] = {"bad-record", "a record runs over the end of its set",
 	"sets"},

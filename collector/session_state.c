@@ -398,6 +398,9 @@ get_domain(
 			domain_read_templates(s, session, d, set_id, raw, &counts);
 		}
 	}
+	if (d != NULL) {
+		domain_sampled(d);
+	}
 	return c->failed ? -EPROTO : 0;
 }
 

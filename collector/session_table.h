@@ -55,6 +55,7 @@ struct domain {
 	struct stream *streams;   /* the others, by number */
 	unsigned stream_count;
 	struct sampling *sampling;
+	bool has_flows;      /* it has had templates of other records than options */
 	uint64_t started_ms; /* since 1970, as options say; 0: unknown */
 	uint32_t uptime_ms;  /* of the latest message, where the version has it */
 	struct session_counts counts;
@@ -82,6 +83,10 @@ struct session {
 	size_t held_bytes, template_bytes; /* of its domains */
 	struct domain **domains;           /* by key */
 	unsigned domain_count;
+	/* The domain of options alone that tells of sampling; NULL: none, or several.
+	 */
+	const struct domain *sampler;
+	bool has_samplers; /* several */
 	struct domain
 	    *last;     /* most messages are of the same domain as the one before */
 	uint64_t used; /* counts messages of all sessions: the least is idle longest */
@@ -146,6 +151,10 @@ const char *domain_exporter(const struct sessions *s, const struct domain *d);
 struct sequence *domain_sequence(struct sessions *s, struct domain *d, uint16_t stream);
 /* Nothing more comes: the records lost in open gaps of all streams, which go. */
 uint64_t domain_end_sequences(struct sessions *s, struct domain *d);
+/* Its options told of sampling. */
+void domain_sampled(struct domain *d);
+/* What is known of the sampling of its records; NULL: nothing. */
+const struct sampling *domain_sampling(const struct domain *d);
 /* Reads a template set; the memory of all stays bounded. */
 void domain_read_templates(struct sessions *s, const struct session *session,
     struct domain *d, uint16_t set_id, struct cursor body,

@@ -51,6 +51,7 @@ domain_read_templates(struct sessions *s, const struct session *session,
 		counts->refused++;
 		return;
 	}
+	d->has_flows |= set_id == TEMPLATE_SET_ID;
 	templates_set_time(d->templates, s->now_ns);
 	if (lifetime > 0 && session->is_datagrams && s->now_ns > lifetime &&
 	    d->swept_ns != s->now_ns &&

@@ -104,6 +104,30 @@ def test_records_that_name_no_sampler_are_scaled_by_the_only_rate(imported, scal
     assert store.columns("volumes", "octets") == [(octets,)]
 
 
+SAMPLERS = (options_template(257, ((1, 4),), ((48, 1), (49, 1), (50, 4))),
+            flowset(257, struct.pack(">IBBI", 0, 1, 2, 100)))
+SAMPLED = (template(256, (*FLOW, (48, 1), (2, 4), (1, 4))),
+           flowset(256, flow(struct.pack(">BII", 1, 1, 40))))
+
+
+def test_options_of_sampling_may_have_a_domain_of_their_own(imported, scaling):
+    """IOS XE exports option tables with another source id than flows."""
+    store = imported(v9(*SAMPLERS, domain=6), v9(*SAMPLED, domain=256), words=scaling)
+    assert store.columns("volumes", "octets") == [(4000,)]
+
+
+def test_sampling_of_a_domain_with_flows_is_its_own(imported, scaling):
+    store = imported(v9(*SAMPLERS, *SAMPLED, domain=6), v9(*SAMPLED, domain=256),
+                     words=scaling)
+    assert store.columns("volumes", "octets") == [(4040,)]
+
+
+def test_two_domains_of_options_scale_no_third(imported, scaling):
+    store = imported(v9(*SAMPLERS, domain=6), v9(*SAMPLERS, domain=7),
+                     v9(*SAMPLED, domain=256), words=scaling)
+    assert store.columns("volumes", "octets") == [(40,)]
+
+
 EVENT = ((148, 4), (8, 4), (12, 4), (7, 2), (11, 2), (4, 1), (233, 1), (33002, 2), (323, 8),
          (152, 8), (231, 4), (232, 4))
 CREATED, ENDED, DENIED, UPDATED = 1, 2, 3, 5

@@ -199,12 +199,25 @@ test_zeros_at_the_end_of_a_message_are_padding(void **state)
 	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 0);
 }
 
+/* As after a restart. */
+static void
+save_and_load(struct stage *g)
+{
+	char path[] = "/tmp/session_netflow_test_XXXXXX";
+	struct err e;
+
+	close(mkstemp(path));
+	assert_int_equal(sessions_save(g->sessions, path, &e), 0);
+	sessions_free(g->sessions);
+	g->sessions = stage_sessions(g);
+	assert_int_equal(sessions_load(g->sessions, path, &e), 0);
+	unlink(path);
+}
+
 static void
 a_snapshot_knows_rates_and_when_exporters_started(void **state)
 {
-	char path[] = "/tmp/session_netflow_test_XXXXXX";
 	struct stage *g = *state;
-	struct err e;
 
 	stage_open(g, 1, "tcp", "a:1");
 	SEND(g, 1, 0, 7, 2, PORTS(256));
@@ -214,17 +227,32 @@ a_snapshot_knows_rates_and_when_exporters_started(void **state)
 	assert_true(g->rate == 0);
 	assert_false(g->clock.has_uptime);
 	SEND(g, 1, 1, 7, 257, 0, 7, 100, 0, 0, 0, 60000);
-	close(mkstemp(path));
-	assert_int_equal(sessions_save(g->sessions, path, &e), 0);
-	sessions_free(g->sessions);
-	g->sessions = stage_sessions(g);
-	assert_int_equal(sessions_load(g->sessions, path, &e), 0);
-	unlink(path);
+	save_and_load(g);
 	SEND(g, 1, 2, 7, 256, 1, 2);
 	assert_true(g->rate == 100);
 	assert_true(g->clock.has_uptime);
 	/* exported 1000 s after 1970, started 60 s after */
 	assert_int_equal(g->clock.uptime_ms, 940000);
+}
+
+static void
+rates_of_a_domain_without_flows_hold_for_the_others(void **state)
+{
+	struct stage *g = *state;
+
+	stage_open(g, 1, "tcp", "a:1");
+	SEND(g, 1, 0, 7, 2, PORTS(256));
+	SEND(g, 1, 0, 6, 3, 257, 2, 1, 149, 4, 34, 2);
+	SEND(g, 1, 0, 6, 257, 0, 6, 100);
+	SEND(g, 1, 0, 7, 256, 1, 2);
+	assert_true(g->rate == 100);
+	save_and_load(g);
+	SEND(g, 1, 1, 7, 256, 1, 2);
+	assert_true(g->rate == 100);
+	/* it has flows, after all */
+	SEND(g, 1, 1, 6, 2, PORTS(256));
+	SEND(g, 1, 2, 7, 256, 1, 2);
+	assert_true(g->rate == 0);
 }
 
 static void
@@ -263,6 +291,7 @@ main(void)
 	    CASE(test_an_uptime_that_passes_its_end_is_no_restart),
 	    CASE(test_withdrawals_over_udp_are_ignored_and_counted),
 	    CASE(when_an_exporter_started_counts_for_the_records_behind_it),
+	    CASE(rates_of_a_domain_without_flows_hold_for_the_others),
 	    CASE(a_snapshot_knows_rates_and_when_exporters_started),
 	    CASE(test_zeros_at_the_end_of_a_message_are_padding),
 	};
