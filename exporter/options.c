@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
+#include <strings.h>
 
 #include "common/clock.h"
 #include "common/element.h"
@@ -256,7 +257,8 @@ static const struct option table[] = {
 	.choices = deliveries,
 	.help = "With several --to: failover sends to one of them, in the order given, "
 		"and goes on with the next as failover-after says; duplicate sends "
-		"everything to each."},
+		"everything to each: a collector that has two names, or transports, is "
+		"to be given once, for it would count everything twice."},
     {.name = "failover-after",
 	.kind = OPTION_DURATION,
 	AT(failover_after_ns),
@@ -290,7 +292,8 @@ static const struct option table[] = {
 		"run that names the directory.  Without it, they are kept in memory.  "
 		"With --delivery duplicate each collector has a spool in DIR/1, DIR/2 "
 		"and so on, in the order of --to; while something is held there for "
-		"another collector, such an order is refused."},
+		"another collector (or for this one, by another name or address), such "
+		"an order is refused."},
     {.name = "spool-size",
 	.kind = OPTION_SIZE,
 	AT(spool_bytes),
@@ -486,6 +489,29 @@ check_target(const struct options *o, const char *text, struct err *e)
 	return rc;
 }
 
+/* Everything to each: who is named twice would count everything twice. */
+static int
+check_twins(const struct options *o, unsigned i, struct err *e)
+{
+	struct transport_uri to, other;
+
+	if (o->delivery != DELIVERY_DUPLICATE ||
+	    transport_parse_uri(o->to.items[i], &to, NULL) < 0 || to.ops->is_file) {
+		return 0;
+	}
+	for (unsigned j = 0; j < i; j++) {
+		if (transport_parse_uri(o->to.items[j], &other, NULL) == 0 &&
+		    other.ops == to.ops && other.port == to.port &&
+		    strcasecmp(other.host, to.host) == 0) {
+			return err_set(e, -EINVAL,
+			    "--to %s and --to %s are one collector: with --delivery "
+			    "duplicate it would count everything twice; give it once",
+			    other.text, to.text);
+		}
+	}
+	return 0;
+}
+
 static int
 check_delivery(const struct options *o, struct err *e)
 {
@@ -504,6 +530,9 @@ check_delivery(const struct options *o, struct err *e)
 	}
 	for (unsigned i = 0; i < o->to.count && rc == 0; i++) {
 		rc = check_target(o, o->to.items[i], e);
+		if (rc == 0) {
+			rc = check_twins(o, i, e);
+		}
 	}
 	return rc;
 }

@@ -103,7 +103,8 @@ check_order(const struct options *o, struct err *e)
 		    c.target != sender_target_key(&uri)) {
 			return err_set(e, -EINVAL,
 			    "%s holds %" PRIu64
-			    " records for another collector than %s: "
+			    " records for another collector than %s (or for the same "
+			    "by another name): "
 			    "bring --to into the order of that run, or first let "
 			    "flowpair-exporter --deliver-only --spool %s --to URI "
 			    "deliver them",
@@ -237,6 +238,39 @@ run_is_over(const struct run *r)
 	return false;
 }
 
+static bool
+is_same_scheme(const char *a, const char *b)
+{
+	size_t n = strcspn(a, ":");
+
+	return strncmp(a, b, n + 1) == 0;
+}
+
+void
+run_tell_twins(struct run *r)
+{
+	if (r->is_told_twins || r->sender_count < 2) {
+		return;
+	}
+	run_count_senders(r);
+	for (unsigned i = 0; i < r->sender_count; i++) {
+		const struct summary_delivery *d = &r->deliveries[i];
+		for (unsigned j = 0; j < i && d->counts.peer[0] != '\0'; j++) {
+			const struct summary_delivery *twin = &r->deliveries[j];
+			if (strcmp(d->counts.peer, twin->counts.peer) != 0 ||
+			    !is_same_scheme(d->to, twin->to)) {
+				continue;
+			}
+			log_warning("%s and %s are one collector, at %s: with "
+				    "--delivery duplicate it counts everything twice; "
+				    "give it once",
+			    twin->to, d->to, d->counts.peer);
+			r->is_told_twins = true;
+			return;
+		}
+	}
+}
+
 int
 run_finish_senders(struct run *r, struct err *e)
 {
@@ -256,6 +290,7 @@ run_finish_senders(struct run *r, struct err *e)
 			worst = rc;
 		}
 	}
+	run_tell_twins(r);
 	return worst;
 }
 

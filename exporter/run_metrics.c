@@ -36,6 +36,7 @@ run_metrics(struct run *r)
 	}
 	r->metrics_ns = now_ns + EVERY_NS;
 	look_at_certificates(r, now_ns); /* the sender reads what is renewed */
+	run_tell_twins(r);
 	if (r->o->metrics_file == NULL) {
 		return;
 	}

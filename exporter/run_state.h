@@ -39,6 +39,7 @@ struct run {
 	bool is_present;    /* a pipe's last packet was new when it was read */
 	uint64_t metrics_ns, warned_ns; /* monotonic: when due; when last */
 	bool is_told_metrics;           /* that they cannot be written */
+	bool is_told_twins;             /* that one collector has everything twice */
 	struct tls_expiry expiry;
 	uint64_t statistics_ns; /* when the next are due, in input time */
 };
@@ -80,6 +81,8 @@ bool run_is_over(const struct run *r);
 /* 0, or the first trouble of any sender, each logged but the last, which is in e. */
 int run_finish_senders(struct run *r, struct err *e);
 void run_count_senders(struct run *r);
+/* Says, once, when two senders have reached one collector by two names of it. */
+void run_tell_twins(struct run *r);
 void run_free_senders(struct run *r);
 
 #endif

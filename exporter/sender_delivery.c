@@ -98,7 +98,8 @@ count_duplicates(struct sender *s, uint64_t from)
 		sender_bump(&s->duplicate_records, b - a);
 		log_warning("%" PRIu64 " messages with %" PRIu64
 			    " records were sent to %s and not acknowledged; they go "
-			    "to %s too, and may be counted in both",
+			    "to %s too, and may be counted in both (not where both are "
+			    "names of one collector)",
 		    sent - from, b - a,
 		    s->sent_to < s->target_count ? s->targets[s->sent_to].uri.text
 						 : "another collector",

@@ -283,6 +283,9 @@ open_connection(struct sender *s, struct err *e)
 		rc = probation(s, e);
 	}
 	if (rc == 0 && !ops->is_file) {
+		pthread_mutex_lock(&s->lock);
+		memcpy(s->peer, s->transport.peer, sizeof s->peer);
+		pthread_mutex_unlock(&s->lock);
 		log_info("connected to %s (%s)%s", sender_uri(s)->text,
 		    s->transport.peer,
 		    s->is_acknowledged ? "; it acknowledges what is durable" : "");

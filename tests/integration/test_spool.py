@@ -208,6 +208,29 @@ def test_a_collector_is_not_given_what_another_was_to_have(
     assert count(run, programs, tmp_path / "store") == 900
 
 
+def test_one_collector_by_two_names_is_told_and_counts_once_with_failover(
+        run, programs, trace, collector, certificates, status, free_port, tmp_path):
+    """What one name was to have goes by the other, and is not counted twice; everything
+    sent to each is."""
+    spool, port = tmp_path / "spool", free_port()
+
+    def export(*more, hosts, **how):
+        return run(programs.exporter, "--summary", "json", *more,
+                   *(w for host in hosts for w in ("--to", f"tls://{host}:{port}")),
+                   *certificates.options("client"), **how)
+
+    export("--trace-csv", trace(300), "--spool", spool, "--give-up", "100ms",
+           hosts=["localhost"], status=1)
+    c = collector(port=port)
+    done = export("--trace-csv", trace(200), "--spool", spool, hosts=["127.0.0.1"])
+    assert json.loads(done.stdout)["sender"]["records"] == 500
+    done = export("--trace-csv", trace(100), "--delivery", "duplicate",
+                  hosts=["localhost", "127.0.0.1"])
+    assert done.stderr.count("are one collector") == 1, done.stderr
+    c.stop()
+    assert count(run, programs, tmp_path / "store") == 500 + 2 * 100
+
+
 def test_what_nobody_acknowledged_is_called_so(
         run, programs, trace, collector, certificates, free_port, tmp_path):
     command = [programs.exporter, "--trace-csv", trace(700), "--summary"]
@@ -255,6 +278,8 @@ def test_a_live_end_by_signal_keeps_what_is_left(
     (["--spool-status"], "--spool-status needs --spool DIR"),
     (["-r", "x", "--to", "tcp://x", "--failover-after", "1s"],
      "--failover-after needs another collector"),
+    (["-r", "x", "--delivery", "duplicate", "--to", "tcp://x", "--to", "tcp://X:4739"],
+     "are one collector"),
     (["-r", "x", "--to", "tcp://x", "--spool", "DIR", "--spool-size", "10k"],
      "--spool-size"),
     (["--spool-status", "--spool", "/nowhere/at/all"], "cannot open /nowhere/at/all"),
