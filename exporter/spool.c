@@ -123,9 +123,10 @@ spool_open(const struct spool_settings *settings, struct spool **ret, struct err
 	}
 	if (rc == 0 && s->directory != NULL) {
 		s->ledger.is_running = true;
-		if (!spool_save(s)) {
-			rc = err_set(
-			    e, -EIO, "%s/ledger cannot be written", s->directory);
+		rc = spool_save(s);
+		if (rc < 0) {
+			err_set(e, rc, "%s/ledger cannot be written: %s", s->directory,
+			    strerror(-rc));
 		}
 	}
 	if (rc < 0) {
@@ -461,6 +462,7 @@ void
 spool_release(struct spool *s, uint64_t number, uint64_t total, bool is_delivered)
 {
 	uint64_t messages = s->held_messages, records = s->held_records;
+	int rc;
 
 	for (unsigned i = 0; i < s->count && s->parts[i].first < number; i++) {
 		struct spool_part *p = &s->parts[i];
@@ -479,13 +481,18 @@ spool_release(struct spool *s, uint64_t number, uint64_t total, bool is_delivere
 		s->ledger.first = number;
 	}
 	/* First the account, then the files: whatever ends us between the two, what was
-	 * delivered is not taken for lost. */
-	if (s->directory != NULL) {
-		(void)spool_save(s);
+	 * delivered is not taken for lost.  Where there is no account the files stay
+	 * for another time, unless they take its room. */
+	rc = s->directory == NULL ? 0 : spool_save(s);
+	if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT) {
+		return;
 	}
 	while (s->count > 0 && s->parts[0].next <= number &&
 	       !(spool_is_written(s, 0) && s->parts[0].bytes < s->segment_bytes)) {
 		spool_remove_part(s, 0);
+	}
+	if (rc < 0) {
+		(void)spool_save(s);
 	}
 }
 

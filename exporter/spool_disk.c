@@ -111,15 +111,16 @@ spool_read_directory(struct spool *s, struct err *e)
 	return open_ledger(s, O_RDONLY, e);
 }
 
-bool
+int
 spool_save(struct spool *s)
 {
 	uint8_t slot[SPOOL_SLOT];
 	ssize_t n;
 	size_t at;
+	int code;
 
 	if (s->ledger_fd < 0) {
-		return true;
+		return 0;
 	}
 	s->ledger.generation++;
 	s->ledger.next = s->next;
@@ -128,15 +129,17 @@ spool_save(struct spool *s)
 	n = pwrite(s->ledger_fd, slot, sizeof slot, (off_t)at);
 	if (n == sizeof slot) {
 		s->has_ledger_failed = false;
-		return true;
+		return 0;
 	}
+	code = n < 0 ? errno : ENOSPC;
+	s->ledger.generation--; /* the other slot is the newer one still */
 	s->disk_failures++;
 	if (!s->has_ledger_failed) {
 		log_warning("cannot write %s/%s: %s", s->directory, LEDGER_NAME,
-		    n < 0 ? strerror(errno) : "the disk is full");
+		    strerror(code));
 	}
 	s->has_ledger_failed = true;
-	return false;
+	return -code;
 }
 
 /* Segments. */

@@ -40,7 +40,8 @@ seek(struct spool *s, const struct spool_part *p, uint64_t number)
 	return 0;
 }
 
-/* Fills the buffer from where reading is. */
+/* Fills the buffer from where reading is.  How far; -EBADMSG: there is nothing to be
+ * read, or why it cannot be read now. */
 static ssize_t
 fill(struct spool *s)
 {
@@ -48,11 +49,16 @@ fill(struct spool *s)
 	ssize_t got = 1;
 
 	while (got > 0 && n < SPOOL_READ) {
-		got = pread(s->read_fd, s->buffer + n, SPOOL_READ - n,
-		    (off_t)(s->read_offset + n));
+		do {
+			got = pread(s->read_fd, s->buffer + n, SPOOL_READ - n,
+			    (off_t)(s->read_offset + n));
+		} while (got < 0 && errno == EINTR);
 		n += got > 0 ? (size_t)got : 0;
 	}
-	return got < 0 ? -errno : (ssize_t)n;
+	if (got < 0 && errno != EIO) {
+		return -errno;
+	}
+	return n > 0 ? (ssize_t)n : -EBADMSG;
 }
 
 /* Steps over the next entry of the buffer, which must be the one that is expected.
@@ -78,7 +84,7 @@ step(
 }
 
 /* Reads on until `number` is the next.  0, -EBADMSG: an entry on the way is damaged,
- * and the part was cut before it, or why the segment cannot be opened now. */
+ * and the part was cut before it, or why the segment cannot be read now. */
 static int
 walk_to(struct spool *s, struct spool_part *p, uint64_t number)
 {
@@ -91,7 +97,11 @@ walk_to(struct spool *s, struct spool_part *p, uint64_t number)
 	while (rc == 0 && s->read_number < number) {
 		ssize_t filled = fill(s);
 		size_t at = 0, begin;
-		int got = filled <= 0 ? -EBADMSG : 0;
+		int got = 0;
+		if (filled < 0 && filled != -EBADMSG) {
+			return (int)filled;
+		}
+		got = filled < 0 ? -EBADMSG : 0;
 		while (got >= 0 && s->read_number < number &&
 		       (got = step(s, &at, (size_t)filled, &x, &begin)) > 0) {
 		}
@@ -123,7 +133,10 @@ spool_read(struct spool *s, uint64_t number, struct spool_batch *ret)
 		return rc;
 	}
 	filled = fill(s);
-	rc = filled <= 0 ? -EBADMSG : 1;
+	if (filled < 0 && filled != -EBADMSG) {
+		return (int)filled;
+	}
+	rc = filled < 0 ? -EBADMSG : 1;
 	while (rc > 0 && ret->count < SPOOL_BATCH && ret->length < QUEUE_GATHER &&
 	       s->read_number < p->next) {
 		rc = step(s, &at, (size_t)filled, &x, &begin);

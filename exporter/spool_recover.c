@@ -102,7 +102,9 @@ read_at(int fd, uint8_t *bytes, size_t n, uint64_t offset)
 	ssize_t got = 1;
 
 	while (got > 0 && done < n) {
-		got = pread(fd, bytes + done, n - done, (off_t)(offset + done));
+		do {
+			got = pread(fd, bytes + done, n - done, (off_t)(offset + done));
+		} while (got < 0 && errno == EINTR);
 		done += got > 0 ? (size_t)got : 0;
 	}
 	return got < 0 ? -errno : (ssize_t)done;
@@ -116,13 +118,18 @@ scan_header(struct scan *x, int fd)
 	const uint8_t *preamble;
 	struct spool_header h;
 	size_t size;
+	ssize_t got;
 	int rc = -EBADMSG;
 
 	if (x->size < SPOOL_HEADER) {
 		return -ENODATA;
 	}
-	if (read_at(fd, fixed, sizeof fixed, 0) != (ssize_t)sizeof fixed ||
-	    (size = spool_header_size(fixed)) == 0) {
+	got = read_at(fd, fixed, sizeof fixed, 0);
+	if (got < 0) {
+		return (int)got;
+	}
+	size = got == (ssize_t)sizeof fixed ? spool_header_size(fixed) : 0;
+	if (size == 0) {
 		return -EBADMSG;
 	}
 	if (size > x->size) {
@@ -134,8 +141,12 @@ scan_header(struct scan *x, int fd)
 		rc = -ENOMEM;
 		goto out;
 	}
-	if (read_at(fd, bytes, size, 0) != (ssize_t)size ||
-	    spool_read_header(bytes, size, &h, &preamble) < 0 ||
+	got = read_at(fd, bytes, size, 0);
+	if (got < 0) {
+		rc = (int)got;
+		goto out;
+	}
+	if (got != (ssize_t)size || spool_read_header(bytes, size, &h, &preamble) < 0 ||
 	    h.first != x->part.name) {
 		goto out;
 	}

@@ -76,8 +76,8 @@ void spool_name(uint64_t first, char out[static SPOOL_NAME]);
 int spool_open_directory(struct spool *s, struct err *e);
 int spool_read_directory(
     struct spool *s, struct err *e); /* for status: takes nothing */
-/* False: it could not be written (noted, said once). */
-bool spool_save(struct spool *s);
+/* 0, or what the disk said (noted, told once). */
+int spool_save(struct spool *s);
 /* Writes messages to the segment that is being written, or a new one.  0 or what the
  * disk said; then nothing is written. */
 int spool_write(struct spool *s, const struct queue_message *m, unsigned n);
