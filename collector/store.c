@@ -116,16 +116,32 @@ open_partition(struct store *s, const struct table *t, const char *file,
 	return 0;
 }
 
+/* Whoever deletes a day may do so while its file is open here, and what is written to
+ * it then is gone. */
+static bool
+is_deleted(const struct store *s, const struct store_partition *p)
+{
+	char path[4096];
+	struct stat now;
+
+	store_path(s, p->file, path);
+	return stat(path, &now) < 0 ? errno == ENOENT : now.st_ino != p->inode;
+}
+
 int
 store_partition(struct store *s, const struct table *t, const char *file,
     struct database **ret, struct err *e)
 {
 	struct store_partition *oldest = &s->open[0];
+	char path[4096];
+	struct stat made;
 	int rc;
 
 	for (unsigned i = 0; i < STORE_OPEN_MAX; i++) {
 		struct store_partition *p = &s->open[i];
-		if (strcmp(p->file, file) == 0) {
+		if (strcmp(p->file, file) == 0 && is_deleted(s, p)) {
+			close_partition(p);
+		} else if (strcmp(p->file, file) == 0) {
 			p->used = ++s->uses;
 			*ret = p->database;
 			return 0;
@@ -139,6 +155,8 @@ store_partition(struct store *s, const struct table *t, const char *file,
 	if (rc < 0) {
 		return rc;
 	}
+	store_path(s, file, path);
+	oldest->inode = stat(path, &made) == 0 ? made.st_ino : 0;
 	snprintf(oldest->file, sizeof oldest->file, "%s", file);
 	oldest->used = ++s->uses;
 	*ret = oldest->database;

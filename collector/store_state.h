@@ -13,7 +13,8 @@
 struct store_partition { /* a day file that is open */
 	char file[128];  /* name without directory; "": free */
 	struct database *database;
-	uint64_t used; /* when last, for choosing which to close */
+	uint64_t inode; /* of the file, which may be deleted meanwhile */
+	uint64_t used;  /* when last, for choosing which to close */
 };
 
 struct store {

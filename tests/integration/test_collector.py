@@ -302,6 +302,27 @@ def test_what_came_is_stored_within_the_interval_though_no_more_comes(live, tmp_
     collector.stop()
 
 
+def test_days_may_be_deleted_while_the_collector_runs(live, tmp_path, wait_for):
+    store = tmp_path / "store"
+
+    def conversations():
+        rows = 0
+        for file in store.glob("conversations-*.sqlite"):
+            with database(file) as db:
+                rows += db.execute("SELECT count(*) FROM conversations").fetchone()[0]
+        return rows
+
+    collector = live("--flush-interval", "100ms")
+    collector.send(*messages(10))
+    wait_for(lambda: records_of(store) == 100 == conversations(), "the flush")
+    for file in store.glob("*-20*.sqlite*"):
+        file.unlink()
+    collector.send(*messages(10, seed=6))
+    assert collector.stop()["records"] == 200 == records_of(store)
+    live().stop()
+    assert conversations() == 100
+
+
 def test_after_a_crash_the_journal_is_replayed_once(live, tmp_path):
     collector = live("--flush-interval", "1h")
     collector.send(*messages(100))
