@@ -4,6 +4,8 @@ import pathlib
 import re
 import shutil
 
+import pytest
+
 
 def example(page, first_word):
     """The text between .nf and .fi that begins with this word."""
@@ -47,8 +49,29 @@ def test_options_that_the_readme_names_exist(repository, programs, run):
                     for program in (programs.exporter, programs.collector, programs.query))
     for script in "certificates", "quickstart":
         known += (repository / "deploy" / script).read_text()
+    known += "adduser --system --group systemctl --now"
     for option in set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)):
         assert option in known, option
+
+
+def test_example_configurations_are_understood(repository, programs, run):
+    for program in (programs.exporter, programs.collector):
+        example = repository / "deploy" / (program.name.removeprefix("flowpair-") + ".yaml")
+        uncommented = re.sub(r"(?m)^(\s*)# (?=(- |[a-z-]+: )\S+( #.*)?$)", r"\1", example.read_text())
+        for text in (example.read_text(), uncommented):
+            run(program, "--config", "/dev/stdin", "--print-config", input=text)
+
+
+def test_units_start_what_is_installed(repository, programs, run, tmp_path):
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    for program in (programs.exporter, programs.collector):
+        unit = (repository / "deploy/systemd" / f"{program.name}.service").read_text()
+        assert f"ExecStart=/usr/local/bin/{program.name} --config" in unit
+        here = tmp_path / f"{program.name}.service"
+        here.write_text(unit.replace("/usr/local/bin/", f"{program.parent}/"))
+        checked = run("systemd-analyze", "verify", "--man=no", here)
+        assert not checked.stderr
 
 
 def test_links_of_the_documents_lead_somewhere(repository):
