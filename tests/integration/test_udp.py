@@ -342,6 +342,17 @@ def test_what_libfixbuf_exports_adds_up(listen, run, tmp_path, scheme):
         (f"10.0.{i >> 8}.{i & 255}", i, 100 * i) for i in range(1, 1001)}
 
 
+def test_what_is_missing_behind_the_last_message_is_not_called_lost(listen):
+    """As the manuals say: no gap tells of it."""
+    c = listen()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        s.connect(("127.0.0.1", c.port))
+        for each in (0, 1, 3):  # of 0 to 4
+            s.send(stream(4)[each])
+    summary = c.stop()
+    assert (summary["records"], summary["lost"]) == (2 * RECORDS, RECORDS)
+
+
 # --- our exporter ---
 
 EXPORTER = ("--summary", "json")
