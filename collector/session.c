@@ -6,6 +6,7 @@
 #include "collector/netflow5.h"
 #include "collector/netflow9.h"
 #include "collector/nsel.h"
+#include "collector/packet_section.h"
 #include "collector/record_span.h"
 #include "collector/session_table.h"
 #include "collector/sflow5.h"
@@ -104,6 +105,28 @@ read_events(struct passage *p, const struct template *t, struct cursor set)
 	}
 }
 
+/* A record that holds a packet is what the packet is. */
+static void
+read_packets(struct passage *p, const struct template *t, struct cursor set)
+{
+	struct sflow5_sample sample;
+	int rc;
+
+	p->origin.sampling = domain_sampling(p->domain);
+	while ((rc = record_span_next(t, &set, p->s->fields)) > 0) {
+		p->records++;
+		if (p->is_new) {
+			packet_section_read(t, p->s->fields, &sample);
+			(void)p->s->set(templates_find(p->s->packets, sample.template),
+			    sample.record, sample.length, &p->origin, p->s->data);
+		}
+	}
+	if (rc < 0) {
+		p->dropped[SESSION_BAD_RECORD]++;
+		p->is_certain = false;
+	}
+}
+
 /* Whether a template may come after its data. */
 static bool
 may_come_late(const struct passage *p)
@@ -130,6 +153,10 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 	}
 	if (t->is_options) {
 		read_options(p, t, set);
+		return;
+	}
+	if (packet_section_is(t)) {
+		read_packets(p, t, set);
 		return;
 	}
 	if (nsel_is(t)) {

@@ -5,6 +5,7 @@
 
 #include "collector/netflow9.h"
 #include "collector/session_table.h"
+#include "collector/sflow5.h"
 #include "common/hash.h"
 #include "common/message.h"
 
@@ -100,6 +101,19 @@ count_buckets(unsigned sessions)
 	return n;
 }
 
+static struct templates *
+new_packets(const struct elements *elements)
+{
+	struct templates *t = templates_new(SFLOW5_TEMPLATES, UINT16_MAX);
+	struct template_counts ignored = {0};
+
+	if (t != NULL) {
+		templates_read_set(t, elements, TEMPLATE_SET_ID, sflow5_template_set(),
+		    false, &ignored);
+	}
+	return t;
+}
+
 struct sessions *
 sessions_new(const struct sessions_settings *settings, struct elements *elements,
     int (*set)(const struct template *t, const uint8_t *bytes, size_t length,
@@ -126,10 +140,11 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	s->learned = calloc(SESSION_LEARNED_MAX, sizeof(struct element *));
 	s->marks = watermarks_new(settings->max_spools);
 	s->rewritten = malloc(NETFLOW9_REWRITE_MAX);
+	s->packets = new_packets(elements);
 	s->unknown = session_new(s, 0, &unknown);
 	if (s->buckets == NULL || s->orphans == NULL || s->fields == NULL ||
 	    s->learned == NULL || s->marks == NULL || s->rewritten == NULL ||
-	    s->unknown == NULL) {
+	    s->packets == NULL || s->unknown == NULL) {
 		sessions_free(s);
 		return NULL;
 	}
@@ -156,6 +171,7 @@ sessions_free(struct sessions *s)
 	watermarks_free(s->marks);
 	free(s->learned);
 	free(s->rewritten);
+	templates_free(s->packets);
 	free(s);
 }
 

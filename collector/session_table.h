@@ -119,6 +119,7 @@ struct sessions {
 	size_t held_bytes;
 	unsigned held_count;
 	struct cursor *fields;          /* max_fields, for options records */
+	struct templates *packets;      /* sFlow's, for packets in IPFIX records */
 	uint8_t *rewritten;             /* a template set out of NetFlow v9 */
 	const struct element **learned; /* RFC 5610; part of the state */
 	unsigned learned_count;

@@ -180,11 +180,12 @@ put_bytes(struct sflow5_sample *s, const uint8_t *bytes, size_t n)
 }
 
 /* In the order of the templates' fields. */
-static void
-write_record(const struct sflow5_packet *p, struct sflow5_sample *s)
+void
+sflow5_write(const struct sflow5_packet *p, struct sflow5_sample *s)
 {
 	size_t address = p->version == 4 ? 4 : 16;
 
+	s->kind = SFLOW5_PACKET;
 	s->template = p->version == 4   ? SFLOW5_IPV4
 		      : p->version == 6 ? SFLOW5_IPV6
 					: SFLOW5_OTHER;
@@ -237,8 +238,7 @@ sflow5_next(struct cursor *body, struct sflow5_sample *ret)
 		if (rc < 0) {
 			return rc;
 		}
-		ret->kind = SFLOW5_PACKET;
-		write_record(&packet, ret);
+		sflow5_write(&packet, ret);
 		break;
 	case COUNTER_SAMPLE:
 	case EXPANDED_COUNTER_SAMPLE:

@@ -10,9 +10,10 @@
 
 #define SFLOW5_RECORD_MAX 96
 /* Ids of the built-in templates. */
-#define SFLOW5_IPV4  256
-#define SFLOW5_IPV6  257
-#define SFLOW5_OTHER 258
+#define SFLOW5_IPV4      256
+#define SFLOW5_IPV6      257
+#define SFLOW5_OTHER     258
+#define SFLOW5_TEMPLATES 3
 
 enum sflow5_kind {
 	SFLOW5_PACKET,
@@ -36,6 +37,9 @@ int sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret
  * its lengths contradict each other, the next may be asked for; -EPROTO: it runs over
  * the end, so that nothing can be found behind it. */
 int sflow5_next(struct cursor *body, struct sflow5_sample *ret);
+/* A packet as a record of a built-in template. */
+struct sflow5_packet;
+void sflow5_write(const struct sflow5_packet *p, struct sflow5_sample *ret);
 /* The body of an IPFIX template set that defines the built-in templates. */
 struct cursor sflow5_template_set(void);
 

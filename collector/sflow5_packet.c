@@ -17,8 +17,6 @@ enum {
 	IPV6_PACKET = 4,
 	SWITCH = 1001
 };
-/* What a raw header begins with. */
-enum { HEADER_ETHERNET = 1, HEADER_IPV4 = 11, HEADER_IPV6 = 12 };
 enum {
 	HOP_BY_HOP = 0,
 	ICMP = 1,
@@ -128,14 +126,34 @@ read_ip(struct sflow5_packet *p, struct cursor c)
 	}
 }
 
+void
+sflow5_packet_read_bytes(struct sflow5_packet *p, uint32_t header, struct cursor bytes)
+{
+	struct link_payload link = {0};
+	size_t length = cursor_left(&bytes);
+	int type = header == SFLOW5_HEADER_ETHERNET ? LINK_ETHERNET : LINK_RAW;
+
+	if (header == SFLOW5_HEADER_ETHERNET && length >= 12) {
+		memcpy(p->destination_mac, bytes.at, 6);
+		memcpy(p->source_mac, bytes.at + 6, 6);
+	} else if (header != SFLOW5_HEADER_ETHERNET && header != SFLOW5_HEADER_IPV4 &&
+		   header != SFLOW5_HEADER_IPV6) {
+		return;
+	}
+	if (link_find_ip(type, bytes.at, (uint32_t)length, &link) != LINK_IP) {
+		return;
+	}
+	p->vlan = link.vlan != 0 ? link.vlan : p->vlan;
+	(void)cursor_take(&bytes, link.offset);
+	read_ip(p, bytes);
+}
+
 static int
 read_raw_header(struct sflow5_packet *p, struct cursor c)
 {
-	uint32_t protocol = cursor_u32(&c), frame = cursor_u32(&c);
-	struct link_payload link = {0};
+	uint32_t header = cursor_u32(&c), frame = cursor_u32(&c);
 	struct cursor bytes;
 	uint32_t length;
-	int type = protocol == HEADER_ETHERNET ? LINK_ETHERNET : LINK_RAW;
 
 	(void)cursor_u32(&c); /* stripped */
 	length = cursor_u32(&c);
@@ -144,19 +162,7 @@ read_raw_header(struct sflow5_packet *p, struct cursor c)
 		return -EBADMSG;
 	}
 	p->octets = frame;
-	if (protocol == HEADER_ETHERNET && length >= 12) {
-		memcpy(p->destination_mac, bytes.at, 6);
-		memcpy(p->source_mac, bytes.at + 6, 6);
-	} else if (protocol != HEADER_ETHERNET && protocol != HEADER_IPV4 &&
-		   protocol != HEADER_IPV6) {
-		return 0;
-	}
-	if (link_find_ip(type, bytes.at, length, &link) != LINK_IP) {
-		return 0;
-	}
-	p->vlan = link.vlan != 0 ? link.vlan : p->vlan;
-	(void)cursor_take(&bytes, link.offset);
-	read_ip(p, bytes);
+	sflow5_packet_read_bytes(p, header, bytes);
 	return 0;
 }
 

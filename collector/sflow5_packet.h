@@ -18,8 +18,19 @@ struct sflow5_packet {
 	uint8_t source[16], destination[16]; /* 4 bytes of IPv4 */
 };
 
+/* What the bytes of a packet begin with. */
+enum sflow5_header {
+	SFLOW5_HEADER_ETHERNET = 1,
+	SFLOW5_HEADER_IPV4 = 11,
+	SFLOW5_HEADER_IPV6 = 12,
+};
+
 /* Takes in one record of this format; unknown ones are passed over.  0, or -EBADMSG: it
  * is shorter than its format, or than the packet that it says to hold. */
 int sflow5_packet_read(struct sflow5_packet *p, uint32_t format, struct cursor record);
+/* Takes in the first bytes of the packet, which begins with this header; of others
+ * nothing is known. */
+void sflow5_packet_read_bytes(
+    struct sflow5_packet *p, uint32_t header, struct cursor bytes);
 
 #endif

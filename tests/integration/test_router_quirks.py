@@ -156,3 +156,38 @@ def test_ends_count_where_a_firewall_exports_no_updates(imported):
         event(1, CREATED, 0) + event(1, ENDED, 130000, 2588, 1117)))))
     pair, = store.columns("pairs", "fwd_octets,bwd_octets,flows")
     assert pair == (2588, 1117, 1)
+
+
+def tcp_frame(vlan=b""):
+    return (bytes(6) + b"\2" * 6 + vlan + b"\x08\0" + struct.pack(
+        ">BBHHHBBH4s4s", 0x45, 0, 1500, 0, 0, 64, 6, 0, *HOSTS4)
+        + struct.pack(">HHIIBBHHH", 1024, 80, 0, 0, 0x50, 0x18, 0, 0, 0))
+
+
+@pytest.mark.parametrize("frame", [tcp_frame(), tcp_frame(b"\x81\0\0\5")])
+def test_frames_in_records_are_flows(imported, scaling, frame):
+    """Junos inline monitoring, NCS 5500 (IPFIX 315): the first bytes of sampled frames."""
+    fields = ((10, 4), (14, 4), (312, 2), (315, 65535))
+    record = struct.pack(">IIHB", 7, 8, 1518, len(frame)) + frame
+    other = struct.pack(">IIHB", 7, 8, 60, 14) + bytes(12) + b"\x88\xcc"
+    store = imported(ipfix_bytes.message(
+        ipfix_bytes.ipfix_set(3, struct.pack(">HHHHHHH", 257, 2, 1, 149, 4, 34, 4)),
+        ipfix_bytes.ipfix_set(257, struct.pack(">II", 1, 1000)),
+        ipfix_bytes.ipfix_set(2, ipfix_bytes.template(256, fields)),
+        ipfix_bytes.ipfix_set(256, record + record + other)), words=scaling)
+    assert store.columns("conversations", "src_ip,src_port,dst_ip,dst_port,protocol,fwd_octets,"
+                         "fwd_tcp_flags,start_ns") == 2 * [
+        ("10.0.0.1", 1024, "10.0.0.2", 80, 6, 1500, 0x18, ns(0))]
+    assert store.columns("volumes", "octets") == [(3000000,)]
+    assert store.columns("exporters", "records,option_records,lost,last_error") == [
+        (3, 1, 0, None)]
+
+
+def test_headers_in_records_are_flows(imported):
+    """PSAMP: the first bytes of sampled IP packets, filled up."""
+    packet = tcp_frame()[14:]
+    store = imported(ipfix_bytes.message(
+        ipfix_bytes.ipfix_set(2, ipfix_bytes.template(256, ((410, 2), (313, 64)))),
+        ipfix_bytes.ipfix_set(256, struct.pack(">H64s", len(packet), packet))))
+    assert store.columns("conversations", "src_ip,dst_port,fwd_octets") == [
+        ("10.0.0.1", 80, 1500)]
