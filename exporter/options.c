@@ -32,8 +32,11 @@ static const struct option table[] = {
 	AT(interfaces),
 	.argument = "NAME",
 	.section = "Input",
-	.help = "Capture on this interface until told to stop (any: on all of them).  "
-		"May be repeated: each interface has conversations of its own."},
+	.help =
+	    "Capture on this interface until told to stop (any: on all of them).  "
+	    "May be repeated: each interface has conversations of its own.  When one "
+	    "disappears the others go on; when none is left the program ends, with "
+	    "status 1."},
     {.name = "read",
 	.letter = 'r',
 	.kind = OPTION_LIST,

@@ -395,10 +395,12 @@ main(int argc, char **argv)
 	struct option_list words = {0};
 	struct config config = {0};
 	struct err e = {""};
+	bool is_understood;
 	int rc;
 
 	log_set_program("flowpair-query");
 	rc = option_parse(&program, argc, argv, &config, &words, &e);
+	is_understood = rc >= 0;
 	if (rc == 0) {
 		rc = run(&config, &words, &e);
 	}
@@ -407,8 +409,8 @@ main(int argc, char **argv)
 		log_error("%s", e.text);
 	}
 	return rc >= 0 ? EXIT_SUCCESS
-	       : rc == -EINVAL || rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES ||
-		       rc == -ENODATA
+	       : !is_understood || rc == -EINVAL || rc == -ENOENT || rc == -ENOTDIR ||
+		       rc == -EACCES || rc == -ENODATA
 		   ? EXIT_OPERATOR
 		   : EXIT_FAILURE;
 }

@@ -224,3 +224,9 @@ QUERY = [
 def test_the_query_complains_once(words, pattern, busy, place, programs, run):
     assert busy
     complain(run, place, programs.query, words, pattern)
+
+
+@pytest.mark.parametrize("words", ["--timeout 0", "--timeout 999999d", "--top 99999999999G"])
+def test_a_number_out_of_range_is_the_operators_mistake(words, busy, place, programs, run):
+    assert busy
+    run(programs.query, "--store", "busy", "pairs", *words.split(), cwd=place, status=2)
