@@ -86,6 +86,16 @@ tell_unknown(const struct run *r, unsigned i, uint64_t before)
 	}
 }
 
+static void
+tell_cut_short(const struct run *r, unsigned i)
+{
+	if (r->captures[i].counts.cut_short > 0 && !stop_is_asked()) {
+		log_warning("%s: ends in the middle of a packet; what is before it is "
+			    "counted",
+		    r->o->files.items[i]);
+	}
+}
+
 static int
 read_file(struct run *r, uint64_t done, uint64_t all)
 {
@@ -143,6 +153,7 @@ run_files(struct run *r)
 			rc = read_file(r, done, all);
 			tell_unknown(r, i, unknown);
 			run_close_file(r, i);
+			tell_cut_short(r, i);
 			done += r->captures[i].counts.size;
 		}
 		worst = rc < 0 ? rc : worst;

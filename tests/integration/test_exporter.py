@@ -160,6 +160,18 @@ def test_a_capture_of_a_link_type_that_is_not_understood_is_told(programs, run, 
     assert len(told) == 1 and "radio.pcap: 3 packets" in told[0]
 
 
+def test_a_capture_that_ends_in_the_middle_of_a_packet_is_told(programs, run, tmp_path):
+    frames = [(0, udp_frame("192.0.2.1", 1))] * 3
+    good = write_capture(tmp_path / "good.pcap", frames)
+    cut = write_capture(tmp_path / "cut.pcap", frames)
+    cut.write_bytes(cut.read_bytes()[:-10])
+    done = run(programs.exporter, "-r", cut, "-r", good, "--to", f"file:{tmp_path}/o",
+               "--summary", "none")
+    assert done.stderr.splitlines() == [
+        f"flowpair-exporter: warning: {cut}: ends in the middle of a packet; what is before "
+        "it is counted"]
+
+
 @pytest.mark.parametrize("arguments, said", [
     ([], "nothing to read"),
     (["-r", "x", "-i", "lo"], "exclude each other"),
