@@ -17,6 +17,7 @@
 #define SYSTEM_INIT_MS 160      /* systemInitTimeMilliseconds */
 #define RESTART_MS     60000u   /* an uptime that is less by this: a restart */
 #define WRAP_MS        3600000u /* before and after the uptime's end */
+#define CLOCKLESS_NS   (365 * 86400 * NS_PER_SECOND)
 
 /* One message on its way through. */
 struct passage {
@@ -366,6 +367,21 @@ read_samples(struct passage *p, struct cursor body)
 	}
 }
 
+/* A router that has not been told the time yet starts in 1970 or 1993.  NetFlow's times
+ * count from its uptime: they need only know when the message was sent. */
+static struct envelope_clock
+clock_of_message(const struct passage *p, const struct envelope *e)
+{
+	struct envelope_clock c = clock_since_start(p->domain, e->clock);
+
+	if ((e->version == NETFLOW9_VERSION || e->version == NETFLOW5_VERSION) &&
+	    p->origin.is_live && p->origin.arrival_ns > CLOCKLESS_NS &&
+	    c.export_ns < p->origin.arrival_ns - CLOCKLESS_NS) {
+		c.export_ns = p->origin.arrival_ns;
+	}
+	return c;
+}
+
 static void
 read_message(struct passage *p, const struct envelope *e, uint16_t stream,
     struct sequence_result *lost)
@@ -380,7 +396,7 @@ read_message(struct passage *p, const struct envelope *e, uint16_t stream,
 	p->origin.templates = p->domain->templates;
 	p->origin.templates_since_ns = session_templates_since(p->s, p->session);
 	p->origin.lists = &p->lists;
-	p->origin.clock = clock_since_start(p->domain, e->clock);
+	p->origin.clock = clock_of_message(p, e);
 	if (e->version == NETFLOW5_VERSION) {
 		learn_netflow5(p->domain, e->sampling);
 		read_data(p, NETFLOW5_TEMPLATE, e->body);

@@ -73,7 +73,8 @@ text_udp(const struct summary_udp *u, FILE *out)
 	line(out, "datagrams", c->datagrams, u->uri);
 	line(out, "  kernel drops", c->kernel_drops,
 	    c->kernel_drops == 0 ? "" : "its buffer was full: see --udp-buffer");
-	line_if(out, "  no IPFIX", c->not_ipfix, "nor NetFlow: refused");
+	line_if(out, "  no export", c->not_ipfix,
+	    "neither IPFIX, NetFlow v9 or v5, nor sFlow v5: refused");
 	line_if(out, "  identity", c->not_permitted, "address not permitted: refused");
 	line(out, "  sources", c->sources, "");
 	line_if(out, "    silent", c->idle, "ended");

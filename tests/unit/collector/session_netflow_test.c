@@ -13,6 +13,8 @@
 #include "common/cursor.h"
 #include "tests/unit/collector/support_session.h"
 
+static uint64_t arrival_ns = 77;
+
 /* A version 9 message of one flowset with these words as its body. */
 static void
 send_v9(struct stage *g, uint32_t sequence, uint32_t uptime_ms, uint16_t flowset,
@@ -32,7 +34,7 @@ send_v9(struct stage *g, uint32_t sequence, uint32_t uptime_ms, uint16_t flowset
 	for (size_t i = 0; i < count; i++) {
 		store_u16(bytes + 24 + 2 * i, words[i]);
 	}
-	sessions_message(g->sessions, 1, 0, bytes, length, 77, 4242);
+	sessions_message(g->sessions, 1, 0, bytes, length, arrival_ns, 4242);
 }
 #define SEND_V9(g, sequence, uptime_ms, flowset, ...)                                  \
 	send_v9(g, sequence, uptime_ms, flowset, (const uint16_t[]){__VA_ARGS__},      \
@@ -236,6 +238,27 @@ a_snapshot_knows_rates_and_when_exporters_started(void **state)
 }
 
 static void
+a_router_without_a_clock_sends_when_its_message_arrives(void **state)
+{
+	struct stage *g = *state;
+	const uint64_t year_ns = 365 * 86400 * UINT64_C(1000000000);
+	const uint64_t sent_ns = 1000 * UINT64_C(1000000000);
+
+	stage_open(g, 1, "udp", "a:1");
+	SEND_V9(g, 1, 1000, 0, PORTS(256));
+	SEND_V9(g, 2, 1000, 256, 1, 2);
+	assert_int_equal(g->clock.export_ns, sent_ns);
+	arrival_ns = sent_ns + year_ns;
+	SEND_V9(g, 3, 1000, 256, 1, 2);
+	assert_int_equal(g->clock.export_ns, sent_ns);
+	arrival_ns++;
+	SEND_V9(g, 4, 1000, 256, 1, 2);
+	assert_int_equal(g->clock.export_ns, arrival_ns);
+	assert_int_equal(g->clock.uptime_ms, 1000);
+	arrival_ns = 77;
+}
+
+static void
 rates_of_a_domain_without_flows_hold_for_the_others(void **state)
 {
 	struct stage *g = *state;
@@ -291,6 +314,7 @@ main(void)
 	    CASE(test_an_uptime_that_passes_its_end_is_no_restart),
 	    CASE(test_withdrawals_over_udp_are_ignored_and_counted),
 	    CASE(when_an_exporter_started_counts_for_the_records_behind_it),
+	    CASE(a_router_without_a_clock_sends_when_its_message_arrives),
 	    CASE(rates_of_a_domain_without_flows_hold_for_the_others),
 	    CASE(a_snapshot_knows_rates_and_when_exporters_started),
 	    CASE(test_zeros_at_the_end_of_a_message_are_padding),
