@@ -373,8 +373,10 @@ secured_read(struct transport *t, void *bytes, size_t n, struct err *e)
 
 	borrow(s, t);
 	got = tls_read(s->tls, bytes, n, e);
-	if (got == -EAGAIN && s->is_finished) {
-		return 0; /* the other end's word might be lost: not waited for */
+	/* The other end's word might be lost: it is not waited for.  And OpenSSL knows
+	 * no handshake any more, the end of which a slow collector may say again. */
+	if (s->is_finished && (got == -EAGAIN || got == -EPIPE)) {
+		return 0;
 	}
 	return complain(s, got, e);
 }
