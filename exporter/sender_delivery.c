@@ -213,7 +213,7 @@ sender_hear(struct sender *s, struct err *e)
 			rc = hear_bytes(s, heard, (size_t)got, e);
 		}
 	}
-	s->has_unheard = got > 0;
+	s->has_unheard = rc == 0 && got > 0;
 	if (rc < 0) {
 		return rc;
 	}

@@ -434,6 +434,7 @@ sender_hang_up(struct sender *s)
 		s->transport.ops->close(&s->transport);
 		s->is_dialled = false;
 	}
+	s->has_unheard = false; /* the next handshake has nothing of this */
 }
 
 /* Nothing more will come, and all is delivered. */
