@@ -186,7 +186,8 @@ def test_a_crowd_that_only_knocks_keeps_nobody_out_and_little_memory(
     for _ in range(1000):
         knock(c.port, cookie_shown=False).close()
         e.put(1)
-    assert memory(c.process) - before < 4 << 20
+    # Tables and journal begin to be used, in pages of 2 MiB; a session takes 22 kB.
+    assert memory(c.process) - before < 12 << 20
     held = []  # else another might get its port
     for _ in range(900):
         held.append(knock(c.port, cookie_shown=True))
