@@ -10,7 +10,7 @@
 #include "exporter/sender_state.h"
 
 #define ANSWER_NS   (30 * NS_PER_SECOND)
-#define WELCOME_NS  NS_PER_SECOND
+#define WELCOME_NS  (3 * NS_PER_SECOND)
 #define GOODBYE_NS  (30 * NS_PER_SECOND)
 #define SEQUENCE_AT 8u /* in the message header */
 
