@@ -18,17 +18,13 @@ enum { /* IANA elements; Cisco's is 33002 of NetFlow v9 without the enterprise b
 	CISCO_EXTENDED_EVENT = 33002 & 0x7fff,
 };
 
-/* The template's first field of this element and length, or -1. */
+/* The template's field of this element, if it has this length, or -1. */
 static int
 find_field(const struct template *t, uint32_t pen, uint16_t id, uint16_t length)
 {
-	for (unsigned i = 0; i < t->field_count; i++) {
-		const struct template_field *f = &t->fields[i];
-		if (f->pen == pen && f->id == id && f->length == length) {
-			return (int)i;
-		}
-	}
-	return -1;
+	int i = template_find_field(t, pen, id);
+
+	return i >= 0 && t->fields[i].length == length ? i : -1;
 }
 
 bool

@@ -14,23 +14,11 @@ enum { /* IANA elements */
 	EXPORTED_OCTETS = 410,
 };
 
-/* The template's first field of this IANA element, or -1. */
-static int
-find_field(const struct template *t, uint16_t id)
-{
-	for (unsigned i = 0; i < t->field_count; i++) {
-		if (t->fields[i].pen == 0 && t->fields[i].id == id) {
-			return (int)i;
-		}
-	}
-	return -1;
-}
-
 /* Its value, 0 where it is not there. */
 static uint32_t
 number_of(const struct template *t, const struct cursor *fields, uint16_t id)
 {
-	int i = find_field(t, id);
+	int i = template_find_field(t, 0, id);
 	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
 
 	return n >= 1 && n <= 8 ? (uint32_t)load_uint(fields[i].at, n) : 0;
@@ -39,19 +27,10 @@ number_of(const struct template *t, const struct cursor *fields, uint16_t id)
 bool
 packet_section_is(const struct template *t)
 {
-	bool has_section = false;
-
-	for (unsigned i = 0; i < t->field_count; i++) {
-		const struct template_field *f = &t->fields[i];
-		if (f->pen != 0) {
-			continue;
-		}
-		if (f->id == SOURCE_IPV4 || f->id == SOURCE_IPV6) {
-			return false;
-		}
-		has_section |= f->id == FRAME_SECTION || f->id == IP_HEADER_SECTION;
-	}
-	return has_section && !t->is_options;
+	return !t->is_options && template_find_field(t, 0, SOURCE_IPV4) < 0 &&
+	       template_find_field(t, 0, SOURCE_IPV6) < 0 &&
+	       (template_find_field(t, 0, FRAME_SECTION) >= 0 ||
+		   template_find_field(t, 0, IP_HEADER_SECTION) >= 0);
 }
 
 void
@@ -63,8 +42,8 @@ packet_section_read(
 	    .egress = number_of(t, fields, EGRESS_INTERFACE),
 	    .rate = number_of(t, fields, SAMPLING_INTERVAL),
 	};
-	int frame = find_field(t, FRAME_SECTION);
-	int i = frame >= 0 ? frame : find_field(t, IP_HEADER_SECTION);
+	int frame = template_find_field(t, 0, FRAME_SECTION);
+	int i = frame >= 0 ? frame : template_find_field(t, 0, IP_HEADER_SECTION);
 	uint32_t exported = number_of(t, fields, EXPORTED_OCTETS);
 	struct cursor bytes = fields[i];
 

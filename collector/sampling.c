@@ -116,23 +116,11 @@ sampling_common(const struct sampling *s)
 	return rate;
 }
 
-/* The template's first field of this IANA element, or -1. */
-static int
-find_field(const struct template *t, uint16_t id)
-{
-	for (unsigned i = 0; i < t->field_count; i++) {
-		if (t->fields[i].pen == 0 && t->fields[i].id == id) {
-			return (int)i;
-		}
-	}
-	return -1;
-}
-
 bool
 sampling_is(const struct template *t)
 {
 	for (unsigned i = 0; i < SAMPLING_INPUTS; i++) {
-		if (find_field(t, input_ids[i]) >= 0) {
+		if (template_find_field(t, 0, input_ids[i]) >= 0) {
 			return true;
 		}
 	}
@@ -143,7 +131,7 @@ static bool
 number_of(
     const struct template *t, const struct cursor *fields, uint16_t id, int64_t *ret)
 {
-	int i = find_field(t, id);
+	int i = template_find_field(t, 0, id);
 	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
 
 	if (n == 0 || n > 8) {
@@ -157,7 +145,7 @@ number_of(
 static int64_t
 probability_of(const struct template *t, const struct cursor *fields)
 {
-	int i = find_field(t, input_ids[SAMPLING_PROBABILITY]);
+	int i = template_find_field(t, 0, input_ids[SAMPLING_PROBABILITY]);
 	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
 	double p = 0;
 	int64_t bits;

@@ -135,11 +135,28 @@ may_come_late(const struct passage *p)
 	return p->session->can_reorder || p->domain->key.version != MESSAGE_VERSION;
 }
 
+enum kind { /* struct template's */
+	KIND_FLOWS = 1,
+	KIND_PACKETS,
+	KIND_EVENTS,
+};
+
+/* Asked once for a template, not for each of its sets: those may be many and empty. */
+static enum kind
+kind_of(struct template *t)
+{
+	if (t->kind == 0) {
+		t->kind = packet_section_is(t) ? KIND_PACKETS
+			  : nsel_is(t)         ? KIND_EVENTS
+					       : KIND_FLOWS;
+	}
+	return (enum kind)t->kind;
+}
+
 static void
 read_data(struct passage *p, uint16_t id, struct cursor set)
 {
-	const struct template *t =
-	    domain_find_template(p->s, p->session, p->domain, id);
+	struct template *t = domain_find_template(p->s, p->session, p->domain, id);
 	bool is_whole = true;
 	int n = 0;
 
@@ -156,11 +173,11 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 		read_options(p, t, set);
 		return;
 	}
-	if (packet_section_is(t)) {
+	if (kind_of(t) == KIND_PACKETS) {
 		read_packets(p, t, set);
 		return;
 	}
-	if (nsel_is(t)) {
+	if (kind_of(t) == KIND_EVENTS) {
 		read_events(p, t, set);
 	}
 	if (p->is_new) {

@@ -168,7 +168,7 @@ void domain_add_templates(struct sessions *s, struct domain *d, struct cursor bo
 uint64_t session_templates_since(
     const struct sessions *s, const struct session *session);
 /* NULL: never came, or is too old. */
-const struct template *domain_find_template(const struct sessions *s,
+struct template *domain_find_template(const struct sessions *s,
     const struct session *session, const struct domain *d, uint16_t id);
 /* Remembers a learned element for snapshots; domain_learn() takes it to templates. */
 void sessions_learned(struct sessions *s, const struct element *e);

@@ -85,11 +85,11 @@ session_templates_since(const struct sessions *s, const struct session *session)
 		   : 0;
 }
 
-const struct template *
+struct template *
 domain_find_template(const struct sessions *s, const struct session *session,
     const struct domain *d, uint16_t id)
 {
-	const struct template *t = templates_find(d->templates, id);
+	struct template *t = templates_find(d->templates, id);
 	bool is_ours =
 	    d->key.version == NETFLOW5_VERSION || d->key.version == ENVELOPE_SFLOW;
 

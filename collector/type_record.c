@@ -19,26 +19,22 @@ enum { /* IANA elements of RFC 5610 */
 	PRIVATE_ENTERPRISE_NUMBER = 346,
 };
 
+/* NULL: the template has no such field. */
 static const struct cursor *
 find_field(const struct template *t, const struct cursor *fields, uint16_t id)
 {
-	static const struct cursor none;
+	int i = template_find_field(t, 0, id);
 
-	for (unsigned i = 0; i < t->field_count; i++) {
-		if (t->fields[i].pen == 0 && t->fields[i].id == id) {
-			return fields == NULL ? &none : &fields[i];
-		}
-	}
-	return NULL;
+	return i < 0 ? NULL : &fields[i];
 }
 
 bool
 type_record_is(const struct template *t)
 {
-	return t->scope_count > 0 && find_field(t, NULL, ELEMENT_ID) != NULL &&
-	       find_field(t, NULL, PRIVATE_ENTERPRISE_NUMBER) != NULL &&
-	       find_field(t, NULL, DATA_TYPE) != NULL &&
-	       find_field(t, NULL, NAME) != NULL;
+	return t->scope_count > 0 && template_find_field(t, 0, ELEMENT_ID) >= 0 &&
+	       template_find_field(t, 0, PRIVATE_ENTERPRISE_NUMBER) >= 0 &&
+	       template_find_field(t, 0, DATA_TYPE) >= 0 &&
+	       template_find_field(t, 0, NAME) >= 0;
 }
 
 static uint64_t

@@ -497,3 +497,14 @@ template_repeats(struct template *t)
 	free(keys);
 	return t->repeats;
 }
+
+int
+template_find_field(const struct template *t, uint32_t pen, uint16_t id)
+{
+	for (unsigned i = 0; i < t->field_count; i++) {
+		if (t->fields[i].id == id && t->fields[i].pen == pen) {
+			return (int)i;
+		}
+	}
+	return -1;
+}

@@ -39,6 +39,7 @@ struct template
 	void *plan;       /* the decoder's compiled plan; plan_free releases it with the
 			     template */
 	void (*plan_free)(void *plan);
+	uint8_t kind; /* what records are to whoever reads them; 0: not asked yet */
 	/* template_repeats(): asked already; its answer */
 	bool is_numbered;
 	uint16_t *repeats;
@@ -92,6 +93,8 @@ struct template *templates_find(const struct templates *s, uint16_t id);
 /* Of each field, how many fields of the same element come before it; NULL where all are
  * 0. Worked out when it is asked for first. */
 const uint16_t *template_repeats(struct template *t);
+/* The first field of this element; -1: none. */
+int template_find_field(const struct template *t, uint32_t pen, uint16_t id);
 /* Calls each(t, data) for every template, in ascending id order. */
 void templates_each(const struct templates *s,
     void (*each)(const struct template *t, void *data), void *data);
