@@ -52,15 +52,16 @@ ALL_LDFLAGS = $(LDBASE) $(LDFLAGS.$(VARIANT)) $(LDFLAGS)
 LIBS       := $(PKG_LIBS) -lsctp $(USRSCTP) -lm
 
 PROGRAMS  := flowpair-exporter flowpair-collector flowpair-query
-COMMON    := $(filter-out $(if $(USRSCTP),,common/sctp_user.c common/sctp_user_message.c common/sctp_wire.c),$(wildcard common/*.c))
-EXPORTER  := $(filter-out exporter/main.c,$(wildcard exporter/*.c))
-COLLECTOR := $(filter-out collector/main.c,$(wildcard collector/*.c))
+# A room is a folder; every source in it belongs to it.
+COMMON    := $(filter-out $(if $(USRSCTP),,common/sctp_user/%),$(wildcard common/*/*.c))
+EXPORTER  := $(wildcard exporter/*/*.c)
+COLLECTOR := $(filter-out collector/query/%,$(wildcard collector/*/*.c))
 QUERY     := $(filter-out collector/query/main.c,$(wildcard collector/query/*.c))
-UNIT      := $(sort $(wildcard tests/unit/*/*_test.c tests/unit/*/*/*_test.c tests/property/*_test.c))
+UNIT      := $(sort $(wildcard tests/unit/*/*/*_test.c tests/property/*_test.c))
 FUZZ      := $(wildcard tests/fuzz/*_fuzz.c)
 BENCH     := $(wildcard tests/bench/*.c)
-# Helpers that several tests share: tests/unit/*/support_*.c
-SUPPORT   := $(wildcard tests/unit/*/support_*.c)
+# Helpers that several tests share
+SUPPORT   := $(wildcard tests/unit/*/*/support_*.c)
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 A_COMMON    := $(B)/libcommon.a
@@ -76,7 +77,7 @@ all: $(addprefix $(B)/,$(PROGRAMS))
 
 help:
 	@echo 'make [all]                    build the programs into build/release'
-	@echo 'make check [T=common/cursor]  build and run the unit and property tests'
+	@echo 'make check [T=base/cursor]  build and run the unit and property tests'
 	@echo 'make test                     everything: unit, integration, goldens, sanitizers (tests/run)'
 	@echo 'make fuzz [SECONDS=60] [T=x]  run each fuzzer (clang, ASan, UBSan)'
 	@echo 'make bench                    compare with peers and floors (tests/bench/run)'
@@ -88,7 +89,7 @@ help:
 	@echo 'make clean                    remove everything that was built'
 	@echo 'VARIANT=release|debug|asan|tsan|fuzz   picks the build'
 
-objects: $(call obj,$(COMMON) $(EXPORTER) $(COLLECTOR) $(QUERY) $(wildcard exporter/main.c collector/main.c collector/query/main.c))
+objects: $(call obj,$(COMMON) $(EXPORTER) $(COLLECTOR) $(QUERY) exporter/main.c collector/main.c collector/query/main.c)
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
@@ -99,7 +100,7 @@ FORCE:
 $(B)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
-$(B)/common/share.o: $(B)/prefix
+$(B)/common/config/datadir.o: $(B)/prefix
 
 $(A_COMMON): $(call obj,$(COMMON))
 $(A_EXPORTER): $(call obj,$(EXPORTER))
@@ -121,7 +122,7 @@ $(UNIT_BIN): %: %.o $(call obj,$(SUPPORT)) $(A_EXPORTER) $(A_COLLECTOR) $(A_QUER
 .SECONDARY: $(patsubst %,%.o,$(UNIT_BIN)) $(call obj,$(SUPPORT))
 
 T ?=
-check: $(if $(T),$(filter $(B)/tests/unit/$(T)_test $(B)/tests/property/$(T)_test,$(UNIT_BIN)),$(UNIT_BIN))
+check: $(if $(T),$(filter $(B)/tests/%/$(T)_test,$(UNIT_BIN)),$(UNIT_BIN))
 	@tests/unit/run $^
 
 test:
@@ -137,7 +138,7 @@ endif
 fuzz: fuzz-build
 	tests/fuzz/run $(SECONDS) $(T)
 build/fuzz/tests/fuzz/%_fuzz: build/fuzz/tests/fuzz/%_fuzz.o \
-    $(call obj,tests/unit/common/support_certificates.c) $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
+    $(call obj,tests/unit/common/tls/support_certificates.c) $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
 	$(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 bench: all $(BENCH_BIN)

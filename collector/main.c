@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 
-#include "collector/options.h"
-#include "collector/run.h"
-#include "common/log.h"
+#include "collector/run/options.h"
+#include "collector/run/run.h"
+#include "common/base/log.h"
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_OPERATOR };
 

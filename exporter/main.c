@@ -4,11 +4,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "exporter/options.h"
-#include "exporter/renewal.h"
-#include "exporter/run.h"
-#include "exporter/stop.h"
+#include "common/base/log.h"
+#include "exporter/run/options.h"
+#include "exporter/run/reload.h"
+#include "exporter/run/run.h"
+#include "exporter/run/signals.h"
 
 enum { EXIT_OK, EXIT_FAILED, EXIT_OPERATOR };
 

@@ -1,5 +1,5 @@
 /* A store as its readers see it: which tables and views there are, what their columns
- * mean, and which files hold them (the layout is in collector/store.h).  Only ever
+ * mean, and which files hold them (the layout is in collector/store/store.h).  Only ever
  * reads; a collector may write meanwhile.  Threads: one.  Tables belong to the catalog.
  */
 #ifndef COLLECTOR_QUERY_CATALOG_H
@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/database.h"
-#include "common/err.h"
+#include "common/base/err.h"
+#include "common/sqlite/database.h"
 
 #define CATALOG_MAIN_FILE "flowpair.sqlite"
 

@@ -6,7 +6,7 @@
 
 #include "collector/query/catalog.h"
 #include "collector/query/sql.h"
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define DAY_TEXT 10 /* 2017-04-26 */
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/address.h"
-#include "common/clock.h"
+#include "common/base/address.h"
+#include "common/base/clock.h"
 
 #define IPV4_BITS   96 /* that an IPv4 prefix length gains in the 128-bit form */
 #define NS_DIGITS   12 /* a number with fewer digits is hardly nanoseconds since 1970 */

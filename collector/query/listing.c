@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 const struct output_column listing_columns[LISTING_COLUMNS] = {
     {"table", "table", COLUMN_TEXT},

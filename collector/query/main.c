@@ -7,11 +7,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include "collector/query/answer.h"
+#include "collector/query/execute.h"
 #include "collector/query/listing.h"
-#include "common/clock.h"
-#include "common/log.h"
-#include "common/option.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/config/option.h"
 
 #define EXIT_OPERATOR 2
 

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/query/text.h"
-#include "common/clock.h"
+#include "collector/query/escape.h"
+#include "common/base/clock.h"
 
 #define SAMPLE_ROWS 500         /* that decide how wide the columns of a table are */
 #define HOLD_BYTES  (16u << 20) /* kept in memory before writing begins */

@@ -10,7 +10,7 @@
 
 #include "collector/query/catalog.h"
 #include "collector/query/sql.h"
-#include "common/err.h"
+#include "common/base/err.h"
 
 enum output_format { OUTPUT_TABLE, OUTPUT_CSV, OUTPUT_JSON };
 

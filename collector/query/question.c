@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/query/moment.h"
-#include "common/clock.h"
+#include "collector/query/time_argument.h"
+#include "common/base/clock.h"
 
 static int
 add_column(unsigned **list, unsigned *count, unsigned column)

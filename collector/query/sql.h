@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "common/database.h"
-#include "common/err.h"
+#include "common/base/err.h"
+#include "common/sqlite/database.h"
 
 /* A value to bind; text is owned by whoever made it. */
 struct sql_value {

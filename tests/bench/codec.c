@@ -8,14 +8,14 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/intern.h"
-#include "collector/layout.h"
-#include "collector/normalise.h"
-#include "common/encode.h"
-#include "common/message.h"
-#include "common/template.h"
-#include "common/yaml.h"
-#include "exporter/flow_record.h"
+#include "collector/rows/intern.h"
+#include "collector/rows/layout.h"
+#include "collector/rows/normalise.h"
+#include "common/config/yaml.h"
+#include "common/ipfix/encode.h"
+#include "common/ipfix/message.h"
+#include "common/ipfix/template.h"
+#include "exporter/conversation/flow_record.h"
 
 #define FIELDS       36
 #define RECORDS      200000

@@ -7,12 +7,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "collector/intern.h"
-#include "collector/layout.h"
-#include "collector/normalise.h"
-#include "common/message.h"
-#include "common/template.h"
-#include "common/yaml.h"
+#include "collector/rows/intern.h"
+#include "collector/rows/layout.h"
+#include "collector/rows/normalise.h"
+#include "common/config/yaml.h"
+#include "common/ipfix/message.h"
+#include "common/ipfix/template.h"
 
 #define RECORD      54
 #define RECORDS     26 /* of a message */

@@ -4,8 +4,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "common/capture.h"
-#include "exporter/decode.h"
+#include "common/capture/capture.h"
+#include "exporter/decode/decode.h"
 #include "tests/fuzz/support_memory_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/cursor.h"
-#include "exporter/conversation.h"
+#include "common/base/cursor.h"
+#include "exporter/conversation/conversation.h"
 
 static uint64_t packets, octets;
 

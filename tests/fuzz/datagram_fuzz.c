@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/datagram.h"
-#include "common/cursor.h"
+#include "collector/import/reassembly.h"
+#include "common/base/cursor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

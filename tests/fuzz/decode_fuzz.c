@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporter/decode.h"
+#include "exporter/decode/decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -14,10 +14,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/cursor.h"
-#include "common/tls.h"
-#include "common/transport.h"
-#include "tests/unit/common/support_certificates.h"
+#include "common/base/cursor.h"
+#include "common/tls/tls.h"
+#include "common/transport/transport.h"
+#include "tests/unit/common/tls/support_certificates.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/session.h"
-#include "collector/tables.h"
-#include "common/clock.h"
-#include "common/cursor.h"
+#include "collector/session/session.h"
+#include "collector/tables/tables.h"
+#include "common/base/clock.h"
+#include "common/base/cursor.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/journal.h"
-#include "collector/segment.h"
-#include "common/cursor.h"
-#include "common/hash.h"
+#include "collector/journal/journal.h"
+#include "collector/journal/segment.h"
+#include "common/base/cursor.h"
+#include "common/base/hash.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

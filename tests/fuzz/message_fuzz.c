@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/message.h"
-#include "common/template.h"
+#include "common/ipfix/message.h"
+#include "common/ipfix/template.h"
 
 #define MAX_TEMPLATES 32
 #define MAX_FIELDS    64

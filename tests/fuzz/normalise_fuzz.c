@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/tables.h"
-#include "common/cursor.h"
-#include "common/template.h"
+#include "collector/tables/tables.h"
+#include "common/base/cursor.h"
+#include "common/ipfix/template.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

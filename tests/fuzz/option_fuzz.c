@@ -6,8 +6,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "common/option.h"
-#include "common/option_value.h"
+#include "common/config/option.h"
+#include "common/config/option_value.h"
 
 #define WORDS_MAX 32
 

@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "collector/peer.h"
-#include "common/log.h"
-#include "common/message.h"
+#include "collector/door/peer.h"
+#include "common/base/log.h"
+#include "common/ipfix/message.h"
 
 #define RUNS_A_JOURNAL 1000
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/domain_range.h"
-#include "collector/roster.h"
+#include "collector/door/roster.h"
+#include "collector/journal/domain_range.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/ddl.h"
-#include "collector/layout.h"
-#include "collector/schema.h"
-#include "collector/table.h"
-#include "common/database.h"
+#include "collector/rows/layout.h"
+#include "collector/schema/schema.h"
+#include "collector/store/ddl.h"
+#include "collector/tables/table.h"
+#include "common/sqlite/database.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/session.h"
-#include "collector/tables.h"
-#include "common/cursor.h"
-#include "common/hash.h"
-#include "common/message.h"
+#include "collector/session/session.h"
+#include "collector/tables/tables.h"
+#include "common/base/cursor.h"
+#include "common/base/hash.h"
+#include "common/ipfix/message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -15,10 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/cursor.h"
-#include "common/log.h"
-#include "exporter/spool.h"
-#include "exporter/spool_format.h"
+#include "common/base/cursor.h"
+#include "common/base/log.h"
+#include "exporter/spool/spool.h"
+#include "exporter/spool/spool_format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

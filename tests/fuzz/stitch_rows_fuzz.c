@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/layout_state.h"
-#include "collector/stitch.h"
+#include "collector/rows/layout_private.h"
+#include "collector/tables/stitch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

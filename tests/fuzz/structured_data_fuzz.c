@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/structured_data.h"
-#include "collector/utf8.h"
-#include "common/cursor.h"
+#include "collector/rows/structured_data.h"
+#include "common/base/cursor.h"
+#include "common/base/utf8.h"
 
 #define CAPACITY 16383
 

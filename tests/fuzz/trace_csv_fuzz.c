@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "exporter/trace_csv.h"
+#include "exporter/trace/trace_csv.h"
 #include "tests/fuzz/support_memory_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);

@@ -13,10 +13,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/cursor.h"
-#include "common/log.h"
-#include "exporter/sender_state.h"
+#include "common/base/clock.h"
+#include "common/base/cursor.h"
+#include "common/base/log.h"
+#include "exporter/sender/sender_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/yaml.h"
+#include "common/config/yaml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 

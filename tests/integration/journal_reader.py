@@ -1,4 +1,4 @@
-"""An independent reader of the collector's journal (collector/segment.h says what it is)
+"""An independent reader of the collector's journal (collector/journal/segment.h says what it is)
 and of the IPFIX messages in it: what tables must hold after any number of crashes."""
 
 import collections

@@ -1,4 +1,4 @@
-"""Acknowledged delivery (common/delivery.h) by an exporter that is written here: whatever
+"""Acknowledged delivery (common/ipfix/delivery.h) by an exporter that is written here: whatever
 happens to the collector, tables end as exactly what was sent.
 
 FLOWPAIR_KILLS sets how many times the collector is killed (default 60); FLOWPAIR_SEED the

@@ -118,7 +118,7 @@ def test_a_peer_that_is_revoked_loses_its_connection_and_the_others_go_on(
 
 
 def test_unit_tests_on_a_kernel_with_sctp(uml, programs):
-    test = programs.folder / "tests/unit/common/transport_dtls_sctp_test"
+    test = programs.folder / "tests/unit/common/sctp/transport_dtls_sctp_test"
     if not test.exists():
         pytest.skip("unit tests are not built: make check builds them")
     done = uml(shlex.quote(str(test)) + " 2>&1", status=None)

@@ -126,7 +126,7 @@ def test_a_kernel_without_sctp_is_an_operators_error_that_says_what_helps(
 
 
 def test_unit_tests_on_a_kernel_with_sctp(uml, programs):
-    test = programs.folder / "tests/unit/common/transport_sctp_test"
+    test = programs.folder / "tests/unit/common/sctp/transport_sctp_test"
     if not test.exists():
         pytest.skip("unit tests are not built: make check builds them")
     done = uml(shlex.quote(str(test)) + " 2>&1", status=None)

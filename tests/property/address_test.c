@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/address.h"
+#include "common/base/address.h"
 
 #define ROUNDS 200000
 

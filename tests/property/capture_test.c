@@ -17,7 +17,7 @@
 
 #include <pcap/pcap.h>
 
-#include "common/capture.h"
+#include "common/capture/capture.h"
 
 #define ROUNDS 400
 

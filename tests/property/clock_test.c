@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "common/clock.h"
+#include "common/base/clock.h"
 
 #define ROUNDS 200000
 

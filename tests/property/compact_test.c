@@ -15,10 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "collector/compact.h"
-#include "common/database.h"
-#include "common/log.h"
-#include "tests/unit/collector/support_set.h"
+#include "collector/store/compact.h"
+#include "common/base/log.h"
+#include "common/sqlite/database.h"
+#include "tests/unit/collector/protocol/support_set.h"
 
 #define SEEDS    12
 #define KILLS    24

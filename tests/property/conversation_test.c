@@ -16,8 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "exporter/conversation.h"
+#include "common/base/clock.h"
+#include "exporter/conversation/conversation.h"
 
 #define PACKETS 4000u
 #define RECORDS 20000u

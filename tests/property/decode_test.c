@@ -13,8 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "exporter/decode.h"
-#include "tests/unit/exporter/support_frame.h"
+#include "exporter/decode/decode.h"
+#include "tests/unit/exporter/decode/support_frame.h"
 
 #define ROUNDS 200000
 

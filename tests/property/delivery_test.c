@@ -19,8 +19,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/log.h"
-#include "tests/unit/collector/support_delivery.h"
+#include "common/base/log.h"
+#include "tests/unit/collector/door/support_delivery.h"
 
 #define SEEDS 12
 #define STEPS 120

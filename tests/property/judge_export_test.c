@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/clock.h"
-#include "common/message.h"
-#include "exporter/export.h"
+#include "common/base/clock.h"
+#include "common/ipfix/message.h"
+#include "exporter/export/export.h"
 
 #define RECORDS        500
 #define DOMAIN         77

@@ -13,13 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/intern.h"
-#include "collector/layout.h"
-#include "collector/normalise.h"
-#include "collector/session.h"
-#include "common/clock.h"
-#include "common/message.h"
-#include "common/yaml.h"
+#include "collector/rows/intern.h"
+#include "collector/rows/layout.h"
+#include "collector/rows/normalise.h"
+#include "collector/session/session.h"
+#include "common/base/clock.h"
+#include "common/config/yaml.h"
+#include "common/ipfix/message.h"
 
 #define SESSIONS      40
 #define TEMPLATES     6   /* of a session */

@@ -15,13 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/compressed.h"
-#include "common/loop.h"
-#include "common/option.h"
-#include "common/ring.h"
-#include "common/template.h"
-#include "common/yaml.h"
-#include "exporter/export.h"
+#include "common/base/loop.h"
+#include "common/base/ring.h"
+#include "common/capture/compressed.h"
+#include "common/config/option.h"
+#include "common/config/yaml.h"
+#include "common/ipfix/template.h"
+#include "exporter/export/export.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define REPLACES_MALLOC 0

@@ -13,10 +13,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/journal.h"
-#include "collector/process.h"
-#include "common/cursor.h"
-#include "tests/unit/collector/support_set.h"
+#include "collector/journal/journal.h"
+#include "collector/process/process.h"
+#include "common/base/cursor.h"
+#include "tests/unit/collector/protocol/support_set.h"
 
 #define SEEDS  12
 #define STEPS  40

@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/tables.h"
-#include "common/clock.h"
-#include "tests/unit/collector/support_set.h"
+#include "collector/tables/tables.h"
+#include "common/base/clock.h"
+#include "tests/unit/collector/protocol/support_set.h"
 
 #define RECORDS   400
 #define TEMPLATES 4

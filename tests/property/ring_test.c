@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/ring.h"
+#include "common/base/ring.h"
 
 #define ITEMS 200000
 

@@ -19,10 +19,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/cursor.h"
-#include "common/log.h"
-#include "exporter/spool.h"
+#include "common/base/clock.h"
+#include "common/base/cursor.h"
+#include "common/base/log.h"
+#include "exporter/spool/spool.h"
 
 #define MESSAGES  200000u
 #define LONGEST   5000u

@@ -1,0 +1,258 @@
+/* Who comes in, and who has to go: the listener's bounds.
+ *
+ * Half-open is who has neither proved an identity nor sent a whole message.  Such a one
+ * never keeps anybody out: where there is no room, the oldest half-open one goes, of
+ * the same address where that address has too many.  So who does not stay half-open for
+ * long gets in, however many do nothing but connect. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/door/reception.h"
+#include "common/base/clock.h"
+#include "common/base/hash.h"
+
+static void
+make_room(struct listener *l, struct peer *p)
+{
+	struct err e = {0};
+
+	err_set(&e, -EBUSY,
+	    "others came while it had proved nothing for %" PRIu64 " ms",
+	    (uint64_t)((clock_monotonic_ns() - p->began_ns) / MS));
+	reception_end(l, p, LISTENER_HALF_OPEN, e.text);
+}
+
+/* Over datagrams nobody hears that a peer is gone: those that crashed, and came back
+ * from another port, would fill the room for ever.  Makes room of the one that has been
+ * silent longest, if that is longer than a handshake may take; whoever was there still
+ * opens another session.  of: its host; NULL: any. */
+static void
+replace_silent(struct listener *l, const struct transport *of)
+{
+	uint64_t now = clock_monotonic_ns();
+	struct peer *longest = NULL;
+	struct err e = {0};
+	struct address a;
+
+	if (of != NULL && crowd_host(of->peer, &a) < 0) {
+		return;
+	}
+	for (struct peer *p = l->peers.first; p != NULL; p = p->next) {
+		if (p->transport.ops->is_unreliable &&
+		    now - p->since_ns >= l->settings.handshake_timeout_ns &&
+		    (of == NULL || memcmp(&p->address, &a, sizeof a) == 0) &&
+		    (longest == NULL || p->since_ns < longest->since_ns)) {
+			longest = p;
+		}
+	}
+	if (longest != NULL) {
+		err_set(&e, -EBUSY, "others came while it was silent for %g s",
+		    (double)(now - longest->since_ns) / (double)NS_PER_SECOND);
+		reception_end(l, longest, LISTENER_IDLE, e.text);
+	}
+}
+
+/* 0, or -EBUSY with *ret_why and the sentence. */
+static int
+bound_address(struct listener *l, const struct transport *t, enum listener_end *ret_why,
+    struct err *e)
+{
+	struct peer *oldest;
+	unsigned n = crowd_count(&l->crowd, t, &l->half_open, &oldest);
+	unsigned most = l->settings.max_peers_per_address;
+
+	if (most == 0 || n < most) {
+		return 0;
+	}
+	if (oldest != NULL) {
+		make_room(l, oldest);
+		return 0;
+	}
+	replace_silent(l, t);
+	n = crowd_count(&l->crowd, t, &l->half_open, &oldest);
+	if (n < most) {
+		return 0;
+	}
+	*ret_why = LISTENER_ADDRESS_FULL;
+	return err_set(e, -EBUSY, "%u peers of its address are connected already", n);
+}
+
+int
+admission_check(struct listener *l, const struct transport *t,
+    enum listener_end *ret_why, struct err *e)
+{
+	int rc = bound_address(l, t, ret_why, e);
+
+	if (rc < 0) {
+		return rc;
+	}
+	if (l->half_open.count > 0 &&
+	    (l->counts.peers >= l->settings.max_peers ||
+		(l->settings.max_half_open != 0 &&
+		    l->half_open.count >= l->settings.max_half_open))) {
+		make_room(l, l->half_open.first);
+	}
+	if (l->counts.peers >= l->settings.max_peers) {
+		replace_silent(l, NULL);
+	}
+	if (l->counts.peers >= l->settings.max_peers) {
+		*ret_why = LISTENER_FULL;
+		return err_set(e, -EBUSY, "%" PRIu64 " peers are connected already",
+		    l->counts.peers);
+	}
+	return 0;
+}
+
+bool
+admission_terms(const struct listener *l, struct session_identity *who, uint64_t *ret)
+{
+	if (!roster_introduce(l->roster, who)) {
+		return false;
+	}
+	*ret = hash_bytes(who->name, strlen(who->name),
+	    hash_bytes(who->domains, strlen(who->domains), 0));
+	return true;
+}
+
+bool
+admission_introduce(struct peer *p, struct session_identity *who)
+{
+	return admission_terms(p->listener, who, &p->terms);
+}
+
+static bool
+has_same_terms(const struct listener *l, const struct peer *p)
+{
+	struct session_identity who = {0};
+	uint64_t terms;
+
+	memcpy(who.peer, p->transport.peer, sizeof who.peer);
+	memcpy(who.identity, p->transport.identity, sizeof who.identity);
+	return admission_terms(l, &who, &terms) && terms == p->terms;
+}
+
+/* Whether it would be let in now as it was then; e: why not. */
+static bool
+is_welcome_still(const struct listener *l, struct peer *p, struct err *e)
+{
+	if (p->state != PEER_OPEN) {
+		return true;
+	}
+	if (l->roster != NULL && !has_same_terms(l, p)) {
+		err_set(e, -EACCES, ADMISSION_OTHER_TERMS);
+		return false;
+	}
+	return l->tls == NULL || transport_judge_anew(&p->transport, l->tls, e) == 0;
+}
+
+static void
+judge_list(struct listener *l, struct peer_list *list)
+{
+	struct peer *last = list->last, *next;
+	bool is_last = false;
+	struct err e = {0};
+
+	/* Who cannot end for want of room goes to the end of the stuck. */
+	for (struct peer *p = list->first; p != NULL && !is_last; p = next) {
+		next = p->next;
+		is_last = p == last;
+		if (!is_welcome_still(l, p, &e)) {
+			reception_end(l, p, LISTENER_NO_LONGER, e.text);
+		}
+	}
+}
+
+void
+admission_judge_anew(struct listener *l)
+{
+	judge_list(l, &l->half_open);
+	judge_list(l, &l->peers);
+	judge_list(l, &l->stuck);
+	for (unsigned i = 0; i < l->door_count; i++) {
+		if (l->doors[i].udp != NULL) {
+			udp_door_judge_anew(l->doors[i].udp);
+		}
+	}
+}
+
+void
+admission_cut(struct listener *l, uint32_t session)
+{
+	const struct peer_list *const lists[] = {&l->half_open, &l->peers, &l->stuck};
+
+	for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++) {
+		struct peer *p = lists[i]->first;
+		while (p != NULL && (p->state != PEER_OPEN || p->session != session)) {
+			p = p->next;
+		}
+		if (p != NULL) {
+			reception_end(l, p, LISTENER_ERRORS,
+			    "too much of what it sent within a minute was wrong");
+			return;
+		}
+	}
+}
+
+/* Time. */
+
+static uint64_t
+idle_limit(const struct listener_settings *s, const struct peer *p)
+{
+	return s->idle_timeout_ns == 0 && p->transport.ops->is_unreliable
+		   ? s->udp.idle_ns
+		   : s->idle_timeout_ns;
+}
+
+static void
+time_out(struct listener *l, struct peer *p, uint64_t now_ns)
+{
+	const struct listener_settings *s = &l->settings;
+	const struct {
+		bool is_meant;
+		uint64_t since, limit;
+		enum listener_end why;
+		const char *sentence;
+	} bounds[] = {
+	    {p->state == PEER_SHAKING, p->began_ns, s->handshake_timeout_ns,
+		LISTENER_NO_HANDSHAKE, "no handshake within"},
+	    {p->state == PEER_GREETING, p->began_ns, s->handshake_timeout_ns,
+		LISTENER_NO_HELLO, "no hello within"},
+	    {p->mute_ns != 0, p->mute_ns, ANSWER_MUTE_NS, LISTENER_MUTE,
+		"it read nothing of what was acknowledged for"},
+	    {p->state > PEER_GREETING && p->partial_ns != 0, p->partial_ns,
+		s->message_timeout_ns, LISTENER_SLOW,
+		"a message that it began was not whole within"},
+	    {p->state > PEER_GREETING, p->since_ns, idle_limit(s, p), LISTENER_IDLE,
+		"silent for"},
+	};
+	struct err e = {0};
+
+	for (unsigned i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+		if (!bounds[i].is_meant || bounds[i].limit == 0 ||
+		    now_ns < bounds[i].since + bounds[i].limit) {
+			continue;
+		}
+		err_set(&e, -ETIMEDOUT, "%s %g s", bounds[i].sentence,
+		    (double)bounds[i].limit / (double)NS_PER_SECOND);
+		reception_end(l, p, bounds[i].why, e.text);
+		return;
+	}
+}
+
+/* Only those who are being read: for the others it is we who are late. */
+void
+admission_time_out(struct listener *l, uint64_t now_ns)
+{
+	struct peer_list *const lists[] = {&l->half_open, &l->peers};
+
+	answer_time_out(l, now_ns);
+	for (unsigned i = 0; i < 2; i++) {
+		struct peer *next;
+		for (struct peer *p = lists[i]->first; p != NULL; p = next) {
+			next = p->next;
+			time_out(l, p, now_ns);
+		}
+	}
+}

@@ -1,0 +1,81 @@
+/* Reception: many peers on one epoll loop.  Receives into the journal's buffer, cuts
+ * whole messages, decodes nothing.  A stream that is no IPFIX, a silent handshake or
+ * one peer too many is refused with a counted reason.  Back-pressure: when the journal
+ * or the processing thread stop, sockets are not read. Threads: the receiving thread
+ * (main). */
+#ifndef COLLECTOR_DOOR_LISTEN_H
+#define COLLECTOR_DOOR_LISTEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/door/peer.h"
+#include "collector/door/udp_listen.h"
+#include "collector/journal/journal.h"
+#include "common/base/err.h"
+#include "common/base/loop.h"
+#include "common/base/ring.h"
+#include "common/tls/tls.h"
+
+struct listener_settings {
+	const char *roster_file; /* who may send; NULL: everybody whom TLS lets in */
+	const char *const *uris;
+	unsigned uri_count;
+	struct tls_settings tls;
+	unsigned max_peers, max_peers_per_address;
+	unsigned max_half_open; /* peers that have proved nothing yet */
+	unsigned max_spools;
+	const struct watermarks *marks; /* what the journal knows; NULL: nothing */
+	uint64_t handshake_timeout_ns, idle_timeout_ns;
+	uint64_t message_timeout_ns; /* from a message's first byte to its last */
+	uint64_t sync_interval_ns; /* how often the journal is written and handed on */
+	struct udp_door_settings udp;
+};
+
+enum listener_end {    /* why a peer was not taken in, or was sent away */
+	LISTENER_FULL, /* too many peers */
+	LISTENER_ADDRESS_FULL,
+	LISTENER_HALF_OPEN,    /* many others came while it had proved nothing */
+	LISTENER_NO_HANDSHAKE, /* in time */
+	LISTENER_IDLE,
+	LISTENER_SLOW,   /* a message begun was not whole in time */
+	LISTENER_ERRORS, /* too many of its messages were wrong */
+	LISTENER_NO_IPFIX,
+	LISTENER_NO_LONGER, /* certificates or the roster were read anew */
+	LISTENER_NO_MEMORY,
+	/* With flowpair/1: */
+	LISTENER_NO_HELLO,  /* in time */
+	LISTENER_BAD_HELLO, /* what it said was none */
+	LISTENER_CLONE,     /* another connection has its spool */
+	LISTENER_NO_SPOOL,  /* as many spools are known as may be */
+	LISTENER_MUTE,      /* it did not read what was acknowledged */
+	LISTENER_ENDS,
+};
+const char *listener_end_name(enum listener_end e); /* "address-full" */
+
+struct listener_counts {
+	uint64_t accepted, refused[TLS_REFUSALS], ended[LISTENER_ENDS];
+	uint64_t bytes, messages;
+	uint64_t peers; /* now */
+};
+
+struct listener;
+/* Opens every URI or none.  Written journal buffers go to `out` (processing thread). */
+int listener_new(const struct listener_settings *s, struct loop *loop,
+    struct journal *journal, struct ring *out, struct listener **ret, struct err *e);
+/* Ports that were asked for as 0 are told here: the i-th URI's bound port. */
+uint16_t listener_port(const struct listener *l, unsigned i);
+/* What the i-th URI counted; false: it takes no datagrams. */
+bool listener_udp_counts(
+    const struct listener *l, unsigned i, struct udp_door_counts *ret);
+/* Reads certificates, CAs and revocation lists anew, for peers that connect from now
+ * on. Negative with e: what was read before stays. */
+int listener_reload(struct listener *l, struct err *e);
+/* Sends a peer away whose messages are wrong too often. */
+void listener_cut(struct listener *l, uint32_t session);
+/* Stops accepting, reads what peers have sent so far, hands everything on. */
+void listener_stop(struct listener *l);
+void listener_counts(const struct listener *l, struct listener_counts *ret);
+void listener_free(struct listener *l);
+
+#endif

@@ -1,0 +1,85 @@
+#include "collector/door/peers_by_host.h"
+
+#include <string.h>
+
+#include "collector/door/roster.h"
+#include "common/base/hash.h"
+
+static unsigned
+bucket_of(const struct crowd *c, const struct address *a)
+{
+	return (unsigned)hash_bytes(a->bytes, sizeof a->bytes, c->seed) &
+	       (CROWD_BUCKETS - 1);
+}
+
+/* One host has all of an IPv6 /64 (RFC 6177), and one IPv4 address. */
+int
+crowd_host(const char *peer, struct address *ret)
+{
+	int rc = roster_address(peer, ret);
+
+	if (rc == 0 && !address_is_ipv4(ret)) {
+		memset(ret->bytes + 8, 0, 8);
+	}
+	return rc;
+}
+
+void
+crowd_init(struct crowd *c)
+{
+	*c = (struct crowd){.seed = hash_seed()};
+}
+
+void
+crowd_join(struct crowd *c, struct peer *p)
+{
+	struct peer **at;
+
+	p->has_address = crowd_host(p->transport.peer, &p->address) == 0;
+	if (p->has_address) {
+		at = &c->buckets[bucket_of(c, &p->address)];
+		p->neighbour = *at;
+		*at = p;
+	}
+}
+
+void
+crowd_leave(struct crowd *c, struct peer *p)
+{
+	struct peer **at;
+
+	if (!p->has_address) {
+		return;
+	}
+	at = &c->buckets[bucket_of(c, &p->address)];
+	while (*at != p) {
+		at = &(*at)->neighbour;
+	}
+	*at = p->neighbour;
+	p->has_address = false;
+}
+
+unsigned
+crowd_count(const struct crowd *c, const struct transport *t,
+    const struct peer_list *list, struct peer **ret_oldest)
+{
+	struct address a;
+	unsigned n = 0;
+
+	*ret_oldest = NULL;
+	if (crowd_host(t->peer, &a) < 0) {
+		return 0;
+	}
+	for (struct peer *p = c->buckets[bucket_of(c, &a)]; p != NULL;
+	     p = p->neighbour) {
+		if (memcmp(&p->address, &a, sizeof a) != 0) {
+			continue;
+		}
+		n++;
+		if (p->list == list &&
+		    (*ret_oldest == NULL || p->began_ns < (*ret_oldest)->began_ns)) {
+			*ret_oldest = p;
+		}
+	}
+	return n;
+}

@@ -1,0 +1,28 @@
+/* Connected peers by the host that they came from, to bound how many of one there are:
+ * an IPv4 address, or an IPv6 /64.
+ * Threads: the receiving thread.  Memory: a fixed table; chains go through the peers.
+ */
+#ifndef COLLECTOR_DOOR_PEERS_BY_HOST_H
+#define COLLECTOR_DOOR_PEERS_BY_HOST_H
+
+#include "collector/door/peer.h"
+
+#define CROWD_BUCKETS 1024u
+
+struct crowd {
+	uint64_t seed;
+	struct peer *buckets[CROWD_BUCKETS];
+};
+
+void crowd_init(struct crowd *c);
+/* The host of a peer's text (roster_address()), as in p->address.  0 or -EINVAL. */
+int crowd_host(const char *peer, struct address *ret);
+/* Sets p->address, the host.  A peer whose address is unknown belongs to no crowd. */
+void crowd_join(struct crowd *c, struct peer *p);
+void crowd_leave(struct crowd *c, struct peer *p);
+/* How many come from the host of this transport's peer; of those that are in `list`,
+ * *ret_oldest is the one that began first (NULL: none is). */
+unsigned crowd_count(const struct crowd *c, const struct transport *t,
+    const struct peer_list *list, struct peer **ret_oldest);
+
+#endif

@@ -1,0 +1,117 @@
+/* What the files of the listener share: doors (listening sockets) and timers are
+ * listen.c's, the peers' steps and the journal's syncs are reception.c's. */
+#ifndef COLLECTOR_DOOR_RECEPTION_H
+#define COLLECTOR_DOOR_RECEPTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "collector/door/intake.h"
+#include "collector/door/listen.h"
+#include "collector/door/peer.h"
+#include "collector/door/peers_by_host.h"
+#include "collector/door/roster.h"
+#include "common/transport/transport.h"
+
+#define MS 1000000ULL
+
+struct door { /* one URI */
+	struct listener *listener;
+	struct transport_listener place;
+	struct udp_door *udp; /* takes datagrams; NULL: it accepts connections */
+	bool is_shared;       /* by connections over datagrams: has counts of its own */
+	struct transport_counts counts; /* as it was closed */
+	/* Of connections that wait. */
+	struct loop_watch watch;
+	bool is_watched;
+};
+
+struct listener {
+	struct listener_settings settings;
+	struct loop *loop;
+	struct intake intake;
+	struct tls_context *tls;
+	struct roster *roster; /* NULL: none was given */
+	struct crowd crowd;
+	struct door *doors;
+	unsigned door_count;
+	/* Every peer is in one of these: half-open, those that have neither a proved
+	 * identity nor sent a whole message; watched or waiting for its turn; waiting
+	 * for room, first come first served; ended in order, until what it sent is
+	 * durable. */
+	struct peer_list half_open, peers, stuck, ended;
+	struct loop_timer sync_timer, second_timer, retry_timer, again_timer;
+	uint64_t synced_frames;   /* intake.added at the last sync */
+	uint64_t told_frames;     /* intake.added at the last second */
+	unsigned quiet_s, tick_s; /* seconds without frames; when the next tick is */
+	unsigned told, noted;     /* log lines, FRAME_REFUSED: this second */
+	uint64_t untold;          /* log lines left out this second */
+	struct listener_counts counts;
+	uint64_t bytes, messages; /* of peers that are gone */
+};
+
+/* A log line about peers may be written: whoever may connect may not fill the log. */
+bool reception_may_tell(struct listener *l);
+/* Takes a connection in (it is the reception's from now on), or refuses it. */
+void reception_admit(struct listener *l, struct transport *t);
+/* One that came could not be served for want of memory. */
+void reception_tell_short(struct listener *l, const struct transport *t);
+/* Sends a peer away, for a counted reason; the sentence follows its name. */
+void reception_end(
+    struct listener *l, struct peer *p, enum listener_end why, const char *sentence);
+/* The intake is stuck: it will be asked again soon, on behalf of whoever waits. */
+void reception_wait_for_room(struct listener *l);
+/* Waits, at most until due_ns, until the intake takes frames again. */
+bool reception_wait_unstuck(struct listener *l, uint64_t due_ns);
+/* The journal will be synced in ns at the latest. */
+void reception_sync_within(struct listener *l, uint64_t ns);
+/* Sets up the timers' callbacks. */
+void reception_init(struct listener *l);
+/* Takes what everybody has sent so far, ends all sessions, syncs, closes. */
+void reception_stop(struct listener *l);
+/* Closes whatever is left, at once. */
+void reception_done(struct listener *l);
+
+/* What admission.c decides.  Whether there is room for one more, which is made where
+ * half-open ones have it: 0, or -EBUSY with the reason and the sentence. */
+int admission_check(struct listener *l, const struct transport *t,
+    enum listener_end *ret_why, struct err *e);
+/* A peer's introduce(). */
+bool admission_introduce(struct peer *p, struct session_identity *who);
+/* What the roster says of a peer, to see whether it still does: completes who, and is
+ * other for other terms.  False: it is not on the roster. */
+bool admission_terms(
+    const struct listener *l, struct session_identity *who, uint64_t *ret);
+/* Certificates or the roster were read anew: ends the sessions of whom they would not
+ * let in any more, or on other terms. */
+void admission_judge_anew(struct listener *l);
+#define ADMISSION_OTHER_TERMS "what the peers' file says of it has changed"
+/* Ends the connection of a session that is nothing but mistakes. */
+void admission_cut(struct listener *l, uint32_t session);
+/* Ends what has been silent or slow for too long. */
+void admission_time_out(struct listener *l, uint64_t now_ns);
+
+/* What the last step of p asks for. */
+void reception_follow(
+    struct listener *l, struct peer *p, enum peer_next next, const struct err *e);
+/* Its next step is when its socket is ready. */
+void reception_watch(struct peer *p);
+/* It is gone: closes and frees it. */
+void reception_forget(struct listener *l, struct peer *p);
+
+/* answer.c: what peers hear.
+ * Everything up to now is durable (rc 0), or the disk failed: whoever ended in order
+ * and waits to hear so is told, or cut off, which says that its last messages may be
+ * lost.  is_last: now or never. */
+void answer_ended(struct listener *l, int rc, bool is_last);
+/* So are exporters with a spool. */
+void answer_spools(struct listener *l, int rc);
+/* An ended one's socket is ready for its last word. */
+void answer_again(struct listener *l, struct peer *p);
+/* Asks the holder of a spool, which somebody else asked for, whether it is there. */
+void answer_probe(struct listener *l, const struct watermark *m);
+/* Since when each has not read its words; those who ended go when it is too long. */
+void answer_time_out(struct listener *l, uint64_t now_ns);
+#define ANSWER_MUTE_NS (30 * NS_PER_SECOND) /* too long */
+
+#endif

@@ -1,0 +1,242 @@
+/* Captures of exports: each UDP sender is a session of its own. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/import/import_private.h"
+#include "collector/import/reassembly.h"
+#include "collector/protocol/envelope.h"
+#include "collector/protocol/netflow5.h"
+#include "collector/protocol/netflow9.h"
+#include "collector/protocol/sflow5.h"
+#include "common/base/cursor.h"
+#include "common/base/hash.h"
+#include "common/ipfix/message.h"
+
+#define SENDERS_MAX 32768u
+#define SLOTS       65536u /* power of two, twice the senders */
+
+struct sender {
+	struct address source, destination;
+	uint16_t source_port, destination_port;
+	uint32_t session; /* 0: free */
+};
+
+struct senders {
+	struct import *m;
+	uint64_t seed;
+	uint64_t position;
+	uint64_t arrival_ns;
+	uint32_t next_session;
+	unsigned count;
+	struct sender slots[SLOTS];
+};
+
+static bool
+is_sender(const struct sender *s, const struct datagram *d)
+{
+	return s->source_port == d->source_port &&
+	       s->destination_port == d->destination_port &&
+	       memcmp(&s->source, &d->source, sizeof s->source) == 0 &&
+	       memcmp(&s->destination, &d->destination, sizeof s->destination) == 0;
+}
+
+static struct sender *
+find_sender(struct senders *s, const struct datagram *d)
+{
+	uint8_t key[36];
+	uint64_t at;
+
+	memcpy(key, &d->source, 16);
+	memcpy(key + 16, &d->destination, 16);
+	store_u16(key + 32, d->source_port);
+	store_u16(key + 34, d->destination_port);
+	at = hash_bytes(key, sizeof key, s->seed) & (SLOTS - 1);
+	while (s->slots[at].session != 0 && !is_sender(&s->slots[at], d)) {
+		at = (at + 1) & (SLOTS - 1);
+	}
+	return &s->slots[at];
+}
+
+/* In the order of their numbers, so that every run does the same. */
+static int
+close_all(struct senders *s, uint64_t position, struct err *e)
+{
+	int rc = 0;
+
+	for (uint32_t n = s->next_session - s->count; rc == 0 && n < s->next_session;
+	     n++) {
+		rc = import_frame(
+		    s->m, FRAME_CLOSE, n, s->arrival_ns, position, "", 0, e);
+	}
+	memset(s->slots, 0, sizeof s->slots);
+	s->count = 0;
+	return rc;
+}
+
+static int
+open_sender(
+    struct senders *s, struct sender *free, const struct datagram *d, struct err *e)
+{
+	char text[ADDRESS_TEXT], peer[ADDRESS_TEXT + 10];
+
+	free->source = d->source;
+	free->destination = d->destination;
+	free->source_port = d->source_port;
+	free->destination_port = d->destination_port;
+	free->session = s->next_session++;
+	s->count++;
+	address_format(&d->source, text);
+	snprintf(peer, sizeof peer, address_is_ipv4(&d->source) ? "%s:%u" : "[%s]:%u",
+	    text, (unsigned)d->source_port);
+	return import_session(
+	    s->m, free->session, "udp", peer, s->arrival_ns, s->position, e);
+}
+
+/* Whole IPFIX messages at the start of a datagram: their bytes. */
+static size_t
+messages_length(const struct datagram *d)
+{
+	size_t at = 0;
+
+	while (at < d->length) {
+		int n = message_length(d->payload + at, d->length - at);
+		if (n <= 0 || (size_t)n > d->length - at) {
+			break;
+		}
+		at += (size_t)n;
+	}
+	return at;
+}
+
+/* The bytes of a datagram that are messages; 0: it is something else.  A datagram of
+ * NetFlow is one message. */
+static size_t
+export_length(const struct datagram *d)
+{
+	unsigned version = d->length < 4 ? 0 : load_u16(d->payload);
+	unsigned count = version == 0 ? 0 : load_u16(d->payload + 2);
+
+	if (version == NETFLOW5_VERSION || version == NETFLOW9_VERSION) {
+		return count > 0 && envelope_is(d->payload, d->length) ? d->length : 0;
+	}
+	if (sflow5_is(d->payload, d->length)) {
+		return d->length;
+	}
+	return messages_length(d);
+}
+
+static int
+take_datagram(struct senders *s, const struct datagram *d, struct err *e)
+{
+	size_t length = export_length(d);
+	struct sender *sender;
+	int rc;
+
+	if (length == 0) {
+		s->m->counts->skipped[IMPORT_NOT_EXPORT]++;
+		return 0;
+	}
+	sender = find_sender(s, d);
+	if (sender->session == 0 && s->count == SENDERS_MAX) {
+		rc = close_all(s, s->position, e);
+		if (rc < 0) {
+			return rc;
+		}
+		sender = find_sender(s, d);
+	}
+	if (sender->session == 0) {
+		rc = open_sender(s, sender, d, e);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	rc = import_frame(s->m, FRAME_MESSAGES, sender->session, s->arrival_ns,
+	    s->position, d->payload, length, e);
+	s->position += length;
+	s->m->counts->bytes += length;
+	return rc;
+}
+
+static int
+take_packet(struct senders *s, struct datagrams *pieces,
+    const struct capture_packet *packet, struct err *e)
+{
+	uint64_t *skipped = s->m->counts->skipped;
+	struct datagram d;
+
+	s->arrival_ns = packet->time_ns;
+	switch (datagrams_take(pieces, packet, &d)) {
+	case DATAGRAM_WHOLE:
+		d.source_port = s->m->settings->is_by_address ? 0 : d.source_port;
+		return take_datagram(s, &d, e);
+	case DATAGRAM_PIECE:
+		break;
+	case DATAGRAM_OTHER:
+		skipped[IMPORT_NOT_UDP]++;
+		break;
+	case DATAGRAM_CUT:
+		skipped[IMPORT_CUT]++;
+		break;
+	case DATAGRAM_MALFORMED:
+		skipped[IMPORT_MALFORMED]++;
+		break;
+	}
+	return 0;
+}
+
+static int
+read_packets(
+    struct senders *s, struct datagrams *pieces, struct capture *capture, struct err *e)
+{
+	struct capture_packet packet;
+	uint64_t n = 0;
+	int rc;
+
+	while ((rc = capture_next(capture, &packet, e)) > 0) {
+		rc = take_packet(s, pieces, &packet, e);
+		if (rc < 0) {
+			return rc;
+		}
+		if ((++n & 4095) == 0) {
+			struct capture_counts counts;
+			capture_counts(capture, &counts);
+			import_progress(s->m, counts.position);
+		}
+	}
+	if (rc < 0) {
+		return rc;
+	}
+	/* One beyond the last byte: never before a message. */
+	return close_all(s, s->position + 1, e);
+}
+
+int
+import_capture(struct import *m, struct err *e)
+{
+	const struct capture_settings settings = {0};
+	struct datagrams *pieces = datagrams_new();
+	struct senders *s = calloc(1, sizeof *s);
+	struct capture *capture = NULL;
+	int rc;
+
+	if (pieces == NULL || s == NULL) {
+		rc = err_set(e, -ENOMEM, "no memory to read it");
+		goto out;
+	}
+	s->m = m;
+	s->seed = hash_seed();
+	s->next_session = 1;
+	rc = capture_open_file(m->path, &settings, &capture, e);
+	if (rc < 0) {
+		goto out;
+	}
+	rc = read_packets(s, pieces, capture, e);
+	m->counts->skipped[IMPORT_PIECES] = datagrams_incomplete(pieces);
+	capture_close(capture);
+out:
+	datagrams_free(pieces);
+	free(s);
+	return rc;
+}

@@ -1,0 +1,228 @@
+/* Files of messages back to back: IPFIX files (RFC 5655), and datagrams of NetFlow v9
+ * and v5 as others store them. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/import/import_private.h"
+#include "collector/protocol/envelope.h"
+#include "common/base/clock.h"
+#include "common/capture/compressed.h"
+#include "common/ipfix/message.h"
+
+#define WINDOW      (1u << 20)
+#define LEADING_MAX (1u << 20) /* how far to look for the first message */
+#define SESSION     1u
+
+struct reading {
+	struct import *m;
+	struct compressed file;
+	uint8_t *window;
+	size_t at, filled; /* in the window */
+	uint64_t offset;   /* in the file, of window[at] */
+	bool is_at_end, has_begun;
+};
+
+/* Makes n bytes available at `at`, where the file has them. */
+static int
+need(struct reading *r, size_t n, struct err *e)
+{
+	size_t got;
+
+	if (r->filled - r->at >= n || r->is_at_end) {
+		return 0;
+	}
+	memmove(r->window, r->window + r->at, r->filled - r->at);
+	r->filled -= r->at;
+	r->at = 0;
+	got = fread(r->window + r->filled, 1, WINDOW - r->filled, r->file.stream);
+	r->is_at_end = got < WINDOW - r->filled;
+	r->filled += got;
+	if (ferror(r->file.stream)) {
+		const char *why = compressed_error(&r->file);
+		return err_set(e, -EIO, "cannot be read after byte %" PRIu64 ": %s",
+		    r->offset, why == NULL ? strerror(errno) : why);
+	}
+	import_progress(r->m, compressed_position(&r->file));
+	return 0;
+}
+
+static void
+advance(struct reading *r, size_t n)
+{
+	r->at += n;
+	r->offset += n;
+}
+
+static bool
+is_ipfix(const uint8_t *bytes, size_t left)
+{
+	return left >= 4 && load_u16(bytes) == MESSAGE_VERSION;
+}
+
+/* Seconds since 1970 in the header of a message. */
+static uint32_t
+export_second(const uint8_t *message)
+{
+	return load_u32(message + (is_ipfix(message, MESSAGE_HEADER) ? 4 : 8));
+}
+
+/* An IPFIX message here, and after it another or the end of what can be seen. */
+static bool
+is_plausible(const struct reading *r, size_t at)
+{
+	size_t left = r->filled - at;
+	int n = message_length(r->window + at, left);
+
+	if (n <= 0 || (size_t)n > left) {
+		return false;
+	}
+	return left - (size_t)n < 4 ||
+	       message_length(r->window + at + n, left - (size_t)n) > 0;
+}
+
+static int
+skip_leading(struct reading *r, struct err *e)
+{
+	size_t n = 0;
+
+	for (; n < LEADING_MAX && r->at + n < r->filled; n++) {
+		if (is_plausible(r, r->at + n)) {
+			r->m->counts->skipped[IMPORT_LEADING] += n;
+			advance(r, n);
+			return 0;
+		}
+	}
+	return err_set(e, -EPROTO,
+	    "there is no IPFIX message in it: neither a file of IPFIX or NetFlow "
+	    "messages nor a capture (pcap, pcapng)");
+}
+
+static bool
+is_zero_to_the_end(struct reading *r, struct err *e)
+{
+	uint64_t zeros = 0;
+
+	for (;;) {
+		while (r->at < r->filled) {
+			if (r->window[r->at] != 0) {
+				return false;
+			}
+			advance(r, 1);
+			zeros++;
+		}
+		if (r->is_at_end) {
+			r->m->counts->skipped[IMPORT_TRAILING] += zeros;
+			return true;
+		}
+		if (need(r, 1, e) < 0) {
+			return false;
+		}
+	}
+}
+
+/* What is here is no message. */
+static int
+handle_other(struct reading *r, struct err *e)
+{
+	uint64_t offset = r->offset;
+
+	if (!r->has_begun) {
+		return skip_leading(r, e);
+	}
+	if (is_zero_to_the_end(r, e)) {
+		return 0;
+	}
+	return err_set(e, -EPROTO,
+	    "is damaged at byte %" PRIu64
+	    ": no message begins where the one before ends; what came before is "
+	    "counted",
+	    offset);
+}
+
+/* Takes the message of n bytes and, of IPFIX, all in the window that follow it and were
+ * exported in the same second: one frame. */
+static int
+take_messages(struct reading *r, int n, struct err *e)
+{
+	const uint8_t *first = r->window + r->at;
+	uint32_t second = export_second(first);
+	uint64_t arrival_ns = second * NS_PER_SECOND, position = r->offset;
+	size_t length = 0, left = r->filled - r->at;
+	int rc;
+
+	while (
+	    n > 0 && (size_t)n <= left && export_second(r->window + r->at) == second) {
+		advance(r, (size_t)n);
+		length += (size_t)n;
+		left -= (size_t)n;
+		if (!is_ipfix(first, MESSAGE_HEADER) ||
+		    !is_ipfix(r->window + r->at, left)) {
+			break;
+		}
+		n = message_length(r->window + r->at, left);
+	}
+	if (!r->has_begun) {
+		rc = import_session(
+		    r->m, SESSION, "file", r->m->name, arrival_ns, position, e);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	r->has_begun = true;
+	r->m->counts->bytes += length;
+	return import_frame(
+	    r->m, FRAME_MESSAGES, SESSION, arrival_ns, position, first, length, e);
+}
+
+static int
+read_all(struct reading *r, struct err *e)
+{
+	for (;;) {
+		int n, rc = need(r, MESSAGE_MAX, e);
+		size_t left = r->filled - r->at;
+		if (rc < 0) {
+			return rc;
+		}
+		if (left == 0 && r->has_begun) {
+			return 0;
+		}
+		n = envelope_length(r->window + r->at, left);
+		if (n > 0 && (size_t)n <= left &&
+		    envelope_is(r->window + r->at, (size_t)n)) {
+			rc = take_messages(r, n, e);
+		} else if (r->has_begun && n >= 0) {
+			/* The exporter, or a copy, was stopped in mid message. */
+			r->m->counts->skipped[IMPORT_TRAILING] += left;
+			advance(r, left);
+		} else {
+			rc = handle_other(r, e);
+		}
+		if (rc < 0) {
+			return rc;
+		}
+	}
+}
+
+int
+import_messages(struct import *m, struct err *e)
+{
+	struct reading r = {.m = m};
+	int rc;
+
+	r.window = malloc(WINDOW);
+	if (r.window == NULL) {
+		return err_set(e, -ENOMEM, "no memory to read it");
+	}
+	rc = compressed_open(m->path, &r.file, e);
+	if (rc == 0) {
+		rc = read_all(&r, e);
+		compressed_close(&r.file);
+	}
+	free(r.window);
+	/* The end of the session, one beyond the last byte: never before a message. */
+	return rc < 0
+		   ? rc
+		   : import_frame(m, FRAME_CLOSE, SESSION, 0, r.offset + 1, "", 0, e);
+}

@@ -1,0 +1,37 @@
+/* UDP datagrams out of captured packets: IPv4 and IPv6, fragments put together again.
+ * For captures of exports; lengths in packets are never trusted.
+ * Threads: one.  Memory: a fixed number of datagrams in pieces; the oldest goes. */
+#ifndef COLLECTOR_IMPORT_REASSEMBLY_H
+#define COLLECTOR_IMPORT_REASSEMBLY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/address.h"
+#include "common/capture/capture.h"
+
+enum datagram_result {
+	DATAGRAM_WHOLE,
+	DATAGRAM_PIECE,    /* a fragment: the rest is still to come */
+	DATAGRAM_OTHER,    /* no UDP over IP */
+	DATAGRAM_CUT,      /* the capture kept only its beginning */
+	DATAGRAM_MALFORMED /* lengths that contradict each other */
+};
+
+struct datagram {
+	struct address source, destination;
+	uint16_t source_port, destination_port;
+	const uint8_t *payload; /* until the next call */
+	size_t length;
+};
+
+struct datagrams;
+
+struct datagrams *datagrams_new(void); /* NULL: no memory */
+void datagrams_free(struct datagrams *d);
+enum datagram_result datagrams_take(
+    struct datagrams *d, const struct capture_packet *packet, struct datagram *ret);
+/* Datagrams of which pieces are missing (so far), and that were given up. */
+uint64_t datagrams_incomplete(const struct datagrams *d);
+
+#endif

@@ -1,0 +1,78 @@
+/* What walks from reception to the tables: whole messages of one session with their
+ * arrival time and place in the source.  A source is a journal or an imported file; a
+ * position counts bytes in it and only grows.  Nothing after this reads a clock. */
+#ifndef COLLECTOR_JOURNAL_FRAME_H
+#define COLLECTOR_JOURNAL_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum frame_kind {
+	FRAME_OPEN =
+	    1, /* a session begins; payload: struct session_identity as text lines */
+	FRAME_MESSAGES, /* payload: whole IPFIX messages of one stream, back to back */
+	FRAME_CLOSE,    /* the session ended; payload: reason as text, "" in order */
+	FRAME_REFUSED,  /* a peer was refused before it had a session; payload: text
+			   lines  peer, transport, reason */
+	FRAME_TICK,     /* time passed without messages: flushes may be due.  Payload:
+			   "", or a word where the source ends, for now or for good:
+			   what waits does so no more */
+	FRAME_PAD,      /* fills a block; never handed on */
+};
+
+struct frame {
+	enum frame_kind kind;
+	uint32_t session;    /* number within the source, never reused */
+	uint16_t stream;     /* SCTP stream of all its messages; 0 elsewhere */
+	uint64_t arrival_ns; /* since 1970 */
+	uint64_t position; /* of the payload's first byte; after n bytes of it: position
+			      + n */
+	uint64_t end; /* position after the whole frame: where the next one may begin */
+	const uint8_t *payload; /* borrowed until the frame is processed */
+	size_t length;
+	bool is_after_gap; /* replay: a failed sync lost frames before this one, of
+			      which nobody was told that they are durable */
+};
+
+/* 16 random bytes name a journal; the SHA-256 of the content names a file.  As hex
+ * text. */
+struct source_id {
+	char text[65];
+};
+
+/* What an exporter with a spool said in its hello (common/ipfix/delivery.h). */
+struct session_delivery {
+	bool is_on;
+	uint8_t spool[16];
+	uint64_t first;    /* number of the oldest message that it held */
+	uint64_t start;    /* number of the first message after the preamble */
+	uint32_t preamble; /* messages at the beginning that have no number */
+	uint64_t lost_messages, lost_records;
+};
+
+/* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000,
+ * identity=host.example (from the verified certificate; empty: none), port=4739 (of
+ * ours, where datagrams go to; 0: not said).  With a spool also spool=32 hex digits,
+ * first=, start=, preamble=, lost_messages=, lost_records= in decimal.  What the roster
+ * says of it: name= (of its exporter), domains=1,5-9 (that it may use; not said: all).
+ */
+struct session_identity {
+	char transport[16];
+	char peer[128];
+	char identity[256];
+	uint16_t port;
+	struct session_delivery delivery;
+	char name[128];
+	char domains[256]; /* as domain_ranges_parse() reads them */
+};
+/* Longest text that session_identity_write() makes. */
+#define SESSION_IDENTITY_TEXT 1056
+/* The length written, 0 when capacity is too small.  Control characters become '?'. */
+size_t session_identity_write(
+    const struct session_identity *s, char *out, size_t capacity);
+/* Unknown keys are skipped.  0, or -EINVAL without transport or peer. */
+int session_identity_read(
+    const uint8_t *text, size_t length, struct session_identity *ret);
+
+#endif

@@ -1,0 +1,502 @@
+#include "collector/process/process.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "collector/process/process_private.h"
+#include "collector/process/quarantine.h"
+#include "common/base/log.h"
+#include "common/ipfix/message.h"
+
+#define RETRY_NS   100000000L /* between looks whether to give up */
+#define RETRY_WAIT 10         /* looks between attempts */
+
+int
+process_new(const struct process_settings *s, struct elements *elements,
+    struct tables *tables, struct store *store, const struct source_id *source,
+    struct journal *journal, struct process **ret, struct err *e)
+{
+	struct process *p = calloc(1, sizeof *p);
+	char directory[PATH_MAX], *slash;
+	int rc = 0;
+
+	if (p == NULL) {
+		return err_set(e, -ENOMEM, "no memory for processing");
+	}
+	p->settings = *s;
+	p->tables = tables;
+	p->store = store;
+	p->source = *source;
+	p->journal = journal;
+	p->is_counting = true;
+	p->has_resume = journal != NULL; /* of a crash */
+	p->sessions = sessions_new(&s->sessions, elements, tables_add_set, tables);
+	if (p->sessions == NULL) {
+		rc = err_set(e, -ENOMEM, "no memory for sessions");
+	} else if (journal != NULL) {
+		journal_state_path(journal, 0, directory, sizeof directory);
+		slash = strrchr(directory, '/');
+		*slash = '\0';
+		rc = quarantine_new(directory, &p->quarantine, e);
+	}
+	if (rc < 0) {
+		process_free(p);
+		return rc;
+	}
+	*ret = p;
+	return 0;
+}
+
+void
+process_free(struct process *p)
+{
+	if (p == NULL) {
+		return;
+	}
+	quarantine_free(p->quarantine);
+	sessions_free(p->sessions);
+	free(p);
+}
+
+void
+process_give_up(struct process *p)
+{
+	atomic_store(&p->gives_up, true);
+}
+
+void
+process_adopt(struct process *p)
+{
+	if (p->quarantine != NULL) {
+		quarantine_adopt(p->quarantine);
+	}
+}
+
+uint64_t
+process_complete(const struct process *p)
+{
+	return p->complete;
+}
+
+uint64_t
+process_position(const struct process *p)
+{
+	return p->position;
+}
+
+const struct watermarks *
+process_watermarks(const struct process *p)
+{
+	return sessions_watermarks(p->sessions);
+}
+
+static void
+take_counts(const struct session_counts *c, void *data)
+{
+	struct process *p = data;
+	struct process_counts *sum = &p->counts;
+
+	sum->messages += c->messages;
+	sum->octets += c->octets;
+	sum->templates += c->templates;
+	sum->records += c->records;
+	sum->options += c->options;
+	sum->counter_samples += c->counter_samples;
+	sum->lost += c->lost;
+	sum->reordered += c->reordered;
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		sum->dropped[i] += c->dropped[i];
+	}
+	tables_add_exporter(c, p->tables);
+}
+
+void
+process_counts(const struct process *p, struct process_counts *ret)
+{
+	*ret = p->counts;
+	ret->held = sessions_held(p->sessions);
+}
+
+/* The journal may lose what lies before this position: then it cannot tell any more
+ * which messages of a spool the store has.  So what is known here is kept as it is. */
+static int
+save_resume(struct process *p, struct err *e)
+{
+	char path[PATH_MAX];
+
+	journal_resume_path(p->journal, p->position, path, sizeof path);
+	p->has_resume = true;
+	return sessions_save(p->sessions, path, e);
+}
+
+/* The store may hold nothing that the journal could lose: the journal first. */
+static int
+commit(struct process *p, bool finished, struct err *e)
+{
+	int rc = 0;
+
+	if (p->journal != NULL) {
+		rc = journal_sync(p->journal, p->position, e);
+	}
+	if (rc == 0 && p->journal != NULL &&
+	    journal_is_unsynced(p->journal, p->position)) {
+		rc = save_resume(p, e);
+	}
+	if (rc == 0) {
+		rc = tables_flush(
+		    p->tables, p->store, &p->source, p->position, finished, e);
+	}
+	return rc;
+}
+
+static bool
+wait_to_retry(struct process *p)
+{
+	const struct timespec t = {.tv_nsec = RETRY_NS};
+
+	for (unsigned i = 0; i < RETRY_WAIT && !atomic_load(&p->gives_up); i++) {
+		nanosleep(&t, NULL);
+	}
+	return !atomic_load(&p->gives_up);
+}
+
+/* What the store has made needless goes. */
+static void
+tidy_journal(struct process *p)
+{
+	struct err e;
+
+	if (p->has_resume) {
+		journal_forget_resumes(p->journal, p->complete);
+		p->has_resume = journal_is_unsynced(p->journal, p->complete);
+	}
+	if (journal_trim(p->journal, p->complete, &e) < 0) {
+		log_warning("%s; the journal keeps growing until that works", e.text);
+	}
+}
+
+static int
+flush(struct process *p, bool finished, struct err *e)
+{
+	bool has_failed = false;
+	int rc;
+
+	sessions_take_counts(p->sessions, take_counts, p);
+	while ((rc = commit(p, finished, e)) < 0) {
+		if (!p->is_live) {
+			return rc;
+		}
+		if (!has_failed) {
+			log_error("%s; trying again until it works, nothing is lost "
+				  "meanwhile",
+			    e->text);
+		}
+		has_failed = true;
+		if (!wait_to_retry(p)) {
+			return rc;
+		}
+	}
+	if (has_failed) {
+		log_info("the store works again");
+	}
+	p->complete = p->position;
+	if (p->pending < p->complete) {
+		p->pending = p->complete;
+	}
+	p->is_dirty = false;
+	p->counts.flushes++;
+	if (p->journal != NULL) {
+		tidy_journal(p);
+	}
+	return 0;
+}
+
+int
+process_flush(struct process *p, bool finished, struct err *e)
+{
+	if (p->is_broken || (!p->is_dirty && !finished)) {
+		return 0;
+	}
+	if (finished && p->pending > p->position) {
+		return err_set(e, -EPROTO,
+		    "the store has parts of source %s up to position %" PRIu64
+		    ", but it ends at %" PRIu64,
+		    p->source.text, p->pending, p->position);
+	}
+	return flush(p, finished, e);
+}
+
+/* Every position that a flush may have had passes through here. */
+static int
+move_to(struct process *p, uint64_t position, struct err *e)
+{
+	p->position = position;
+	if (p->pending <= p->complete || position < p->pending) {
+		return 0;
+	}
+	if (position > p->pending) {
+		p->is_broken = true;
+		return err_set(e, -EPROTO,
+		    "the store is at position %" PRIu64
+		    " of source %s, which is no end of a message there: the journal or "
+		    "the store was replaced by an older copy; put back the right one, "
+		    "or "
+		    "start with an empty --store and --journal",
+		    p->pending, p->source.text);
+	}
+	return flush(p, false, e);
+}
+
+/* What ends at or before the complete position is read for its templates only. */
+static int
+set_counting(struct process *p, uint64_t start, uint64_t end, struct err *e)
+{
+	bool is_counting = end > p->complete;
+
+	if (is_counting && !p->is_counting && start < p->complete) {
+		p->is_broken = true;
+		return err_set(e, -EPROTO,
+		    "the store ends at position %" PRIu64
+		    " of source %s, in the middle of a message: the journal or the "
+		    "store "
+		    "was replaced by an older copy; put back the right one",
+		    p->complete, p->source.text);
+	}
+	if (is_counting != p->is_counting) {
+		sessions_set_counting(p->sessions, is_counting);
+		p->is_counting = is_counting;
+	}
+	if (is_counting && !p->is_dirty) {
+		p->is_dirty = true;
+		p->held_ns = p->now_ns;
+	}
+	return 0;
+}
+
+static int
+pass_message(
+    struct process *p, const struct frame *f, size_t at, size_t length, struct err *e)
+{
+	const uint8_t *bytes = f->payload + at;
+	uint64_t position = f->position + at;
+	bool is_new = false;
+	int rc = 0;
+
+	if (p->quarantine != NULL) {
+		rc = quarantine_begin(
+		    p->quarantine, position, bytes, length, &is_new, e);
+	}
+	if (is_new) {
+		log_error("the message of %zu bytes at position %" PRIu64
+			  " of the journal crashed this program twice: it is set aside "
+			  "in the journal's folder quarantine and not counted",
+		    length, position);
+	}
+	if (rc != 0) {
+		if (rc > 0) {
+			p->counts.quarantined++;
+			sessions_skip_message(p->sessions, f->session);
+		}
+		return rc < 0 ? rc : 0;
+	}
+	if (p->is_counting) {
+		tables_pass_time(p->tables, f->arrival_ns);
+	}
+	sessions_message(
+	    p->sessions, f->session, f->stream, bytes, length, f->arrival_ns, position);
+	if (p->quarantine != NULL) {
+		quarantine_end(p->quarantine);
+	}
+	return 0;
+}
+
+/* Between what is complete and what is pending no other flush may end: partitions that
+ * have the one would take part of it twice. */
+static int
+make_room(struct process *p, struct err *e)
+{
+	if (p->pending > p->complete) {
+		p->is_broken = true;
+		return err_set(e, -ENOSPC,
+		    "the store was interrupted while it took in more rows than now fit "
+		    "in memory: start once with the --max-keys (and tables) of before");
+	}
+	return flush(p, false, e);
+}
+
+static int
+handle_message(
+    struct process *p, const struct frame *f, size_t at, size_t length, struct err *e)
+{
+	uint64_t start = f->position + at;
+	int rc;
+
+	if (p->is_dirty && start + length > p->complete &&
+	    !tables_have_room(p->tables, sessions_most_records(p->sessions, f->session,
+					     f->payload + at, length))) {
+		rc = make_room(p, e);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	rc = set_counting(p, start, start + length, e);
+	if (rc == 0) {
+		rc = pass_message(p, f, at, length, e);
+	}
+	p->counts.replayed += !p->is_live && p->journal != NULL && p->is_counting;
+	return rc < 0 ? rc : move_to(p, start + length, e);
+}
+
+static int
+handle_messages(struct process *p, const struct frame *f, struct err *e)
+{
+	size_t at = 0;
+
+	while (at < f->length) {
+		int n = message_length(f->payload + at, f->length - at);
+		int rc;
+		/* Receivers cut whole messages: anything else is one bad message. */
+		size_t length =
+		    n <= 0 || (size_t)n > f->length - at ? f->length - at : (size_t)n;
+		rc = f->position + at + length <= p->resumed
+			 ? 0
+			 : handle_message(p, f, at, length, e);
+		if (rc < 0) {
+			return rc;
+		}
+		at += length;
+	}
+	return 0;
+}
+
+/* A segment and its state replay alone: written before the segment's first frame. */
+static void
+save_state(struct process *p, const struct frame *f)
+{
+	uint64_t start = journal_segment_start(p->journal, f->position);
+	char path[PATH_MAX];
+	struct err e;
+
+	if (p->has_segment && start == p->segment) {
+		return;
+	}
+	p->segment = start;
+	p->has_segment = true;
+	journal_state_path(p->journal, start, path, sizeof path);
+	if (access(path, F_OK) == 0) {
+		return;
+	}
+	if (sessions_save(p->sessions, path, &e) < 0) {
+		log_warning(
+		    "%s; the journal keeps the segment before it for longer", e.text);
+	}
+}
+
+/* What is stored makes room in the journal: it is not to be full, and nobody read,
+ * until the time has come. */
+static bool
+needs_room(const struct process *p, bool is_idle)
+{
+	return p->journal != NULL &&
+	       ((p->position > p->complete &&
+		    p->position - p->complete > journal_capacity(p->journal) / 2) ||
+		   (is_idle && journal_is_full(p->journal)));
+}
+
+/* is_idle: all that is in the journal has been handled. */
+static bool
+is_due(const struct process *p, bool is_idle)
+{
+	if (!p->is_dirty || p->pending > p->complete) {
+		return false;
+	}
+	/* A crash in mid flush would leave parts of the store at a position that the
+	 * journal may have lost: rather beyond that, if there is anything beyond. */
+	if (p->journal != NULL && !is_idle &&
+	    journal_is_unsynced(p->journal, p->position)) {
+		return false;
+	}
+	return sessions_are_full(p->sessions) || needs_room(p, is_idle) ||
+	       (p->settings.flush_interval_ns > 0 && p->now_ns > p->held_ns &&
+		   p->now_ns - p->held_ns >= p->settings.flush_interval_ns);
+}
+
+/* A tick that the source has, not only the loop, ends what waits too long for its other
+ * direction, or all of it when the source ends for now.  Then it is a place where a
+ * flush may end like any other. */
+static int
+pass_tick(struct process *p, const struct frame *f, struct err *e)
+{
+	bool any;
+	int rc;
+
+	if (f->end <= p->complete) {
+		return 0;
+	}
+	any = f->length > 0 ? tables_release(p->tables)
+			    : tables_pass_time(p->tables, f->arrival_ns);
+	if (!any) {
+		return 0;
+	}
+	if (p->journal != NULL) {
+		save_state(p, f);
+	}
+	rc = set_counting(p, f->end, f->end, e);
+	return rc < 0 ? rc : move_to(p, f->end, e);
+}
+
+int
+process_frame(struct process *p, const struct frame *f, struct err *e)
+{
+	int rc;
+
+	if (p->resumed > 0 && f->end <= p->resumed) {
+		return 0;
+	}
+	p->now_ns = f->arrival_ns;
+	if (p->held_ns > p->now_ns) {
+		p->held_ns = p->now_ns; /* the clock was set back */
+	}
+	if (is_due(p, f->kind == FRAME_TICK)) {
+		rc = flush(p, false, e);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	if (f->is_after_gap) {
+		sessions_break_off(p->sessions);
+	}
+	if (f->kind == FRAME_TICK) {
+		return pass_tick(p, f, e);
+	}
+	if (p->journal != NULL) {
+		save_state(p, f);
+	}
+	if (f->kind == FRAME_MESSAGES) {
+		rc = handle_messages(p, f, e);
+		return rc < 0 ? rc : move_to(p, f->end, e);
+	}
+	rc = set_counting(p, f->end, f->end, e);
+	if (rc < 0) {
+		return rc;
+	}
+	if (f->kind == FRAME_OPEN) {
+		sessions_open(
+		    p->sessions, f->session, f->payload, f->length, f->arrival_ns);
+		/* In a file it takes no place: the first one's end is position 0. */
+		p->counts.sessions +=
+		    p->is_counting || (p->journal == NULL && f->end == p->complete);
+	} else if (f->kind == FRAME_CLOSE) {
+		sessions_close(p->sessions, f->session, f->arrival_ns);
+	} else if (f->kind == FRAME_REFUSED) {
+		p->counts.refused += p->is_counting;
+	}
+	return move_to(p, f->end, e);
+}

@@ -1,0 +1,201 @@
+#include "collector/protocol/sampling.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RATE_MAX 1e12
+
+enum { /* IANA elements */
+	INGRESS_INTERFACE = 10,
+	EGRESS_INTERFACE = 14,
+	SAMPLER_ID = 48,
+	SELECTOR_ID = 302,
+};
+
+const char *const sampling_input_names[SAMPLING_INPUTS] = {
+    [SAMPLING_INTERVAL] = "samplingInterval",
+    [SAMPLING_RANDOM_INTERVAL] = "samplerRandomInterval",
+    [SAMPLING_PACKET_INTERVAL] = "samplingPacketInterval",
+    [SAMPLING_PACKET_SPACE] = "samplingPacketSpace",
+    [SAMPLING_SIZE] = "samplingSize",
+    [SAMPLING_POPULATION] = "samplingPopulation",
+    [SAMPLING_PROBABILITY] = "samplingProbability",
+};
+
+static const uint16_t input_ids[SAMPLING_INPUTS] = {
+    [SAMPLING_INTERVAL] = 34,
+    [SAMPLING_RANDOM_INTERVAL] = 50,
+    [SAMPLING_PACKET_INTERVAL] = 305,
+    [SAMPLING_PACKET_SPACE] = 306,
+    [SAMPLING_SIZE] = 309,
+    [SAMPLING_POPULATION] = 310,
+    [SAMPLING_PROBABILITY] = 311,
+};
+
+static double
+bounded(double rate)
+{
+	return rate >= 1 && rate <= RATE_MAX ? rate : 1;
+}
+
+double
+sampling_rate_of(const int64_t in[static SAMPLING_INPUTS])
+{
+	double p;
+
+	if (in[SAMPLING_PACKET_INTERVAL] > 0) {
+		return bounded(((double)in[SAMPLING_PACKET_INTERVAL] +
+				   (double)in[SAMPLING_PACKET_SPACE]) /
+			       (double)in[SAMPLING_PACKET_INTERVAL]);
+	}
+	if (in[SAMPLING_INTERVAL] > 0) {
+		return bounded((double)in[SAMPLING_INTERVAL]);
+	}
+	if (in[SAMPLING_RANDOM_INTERVAL] > 0) {
+		return bounded((double)in[SAMPLING_RANDOM_INTERVAL]);
+	}
+	if (in[SAMPLING_SIZE] > 0 && in[SAMPLING_POPULATION] > 0) {
+		return bounded(
+		    (double)in[SAMPLING_POPULATION] / (double)in[SAMPLING_SIZE]);
+	}
+	memcpy(&p, &in[SAMPLING_PROBABILITY], sizeof p);
+	return p > 0 ? bounded(1 / p) : 0;
+}
+
+void
+sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate)
+{
+	struct sampling_rate *r = NULL;
+
+	if (*s == NULL) {
+		*s = calloc(1, sizeof **s);
+	}
+	if (*s == NULL) {
+		return;
+	}
+	for (unsigned i = 0; r == NULL && i < (*s)->count; i++) {
+		if ((*s)->rates[i].of == of && (*s)->rates[i].id == id) {
+			r = &(*s)->rates[i];
+		}
+	}
+	if (r == NULL && (*s)->count < SAMPLING_MAX) {
+		r = &(*s)->rates[(*s)->count++];
+	}
+	if (r != NULL) {
+		*r = (struct sampling_rate){.of = of, .id = id, .rate = bounded(rate)};
+	}
+}
+
+double
+sampling_find(const struct sampling *s, enum sampling_of of, uint64_t id)
+{
+	for (unsigned i = 0; s != NULL && i < s->count; i++) {
+		if (s->rates[i].of == of && s->rates[i].id == id) {
+			return s->rates[i].rate;
+		}
+	}
+	return 0;
+}
+
+double
+sampling_common(const struct sampling *s)
+{
+	double rate = 0;
+
+	for (unsigned i = 0; s != NULL && i < s->count; i++) {
+		const struct sampling_rate *r = &s->rates[i];
+		if (r->of != SAMPLING_SAMPLER && r->of != SAMPLING_SELECTOR) {
+			continue;
+		}
+		if (rate > 0 && r->rate != rate) {
+			return 0;
+		}
+		rate = r->rate;
+	}
+	return rate;
+}
+
+bool
+sampling_is(const struct template *t)
+{
+	for (unsigned i = 0; i < SAMPLING_INPUTS; i++) {
+		if (template_find_field(t, 0, input_ids[i]) >= 0) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
+number_of(
+    const struct template *t, const struct cursor *fields, uint16_t id, int64_t *ret)
+{
+	int i = template_find_field(t, 0, id);
+	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
+
+	if (n == 0 || n > 8) {
+		return false;
+	}
+	*ret = (int64_t)(load_uint(fields[i].at, n) & INT64_MAX);
+	return true;
+}
+
+/* float64, or float32 (RFC 7011 section 6.2), as the bits of a double. */
+static int64_t
+probability_of(const struct template *t, const struct cursor *fields)
+{
+	int i = template_find_field(t, 0, input_ids[SAMPLING_PROBABILITY]);
+	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
+	double p = 0;
+	int64_t bits;
+
+	if (n == sizeof(double)) {
+		uint64_t raw = load_u64(fields[i].at);
+		memcpy(&p, &raw, sizeof p);
+	} else if (n == sizeof(float)) {
+		uint32_t raw = load_u32(fields[i].at);
+		float narrow;
+		memcpy(&narrow, &raw, sizeof narrow);
+		p = (double)narrow;
+	}
+	if (!isfinite(p)) {
+		p = 0;
+	}
+	memcpy(&bits, &p, sizeof bits);
+	return bits;
+}
+
+void
+sampling_learn(
+    struct sampling **s, const struct template *t, const struct cursor *fields)
+{
+	static const struct {
+		uint16_t id;
+		enum sampling_of of;
+	} keys[] = {
+	    {SAMPLER_ID, SAMPLING_SAMPLER},
+	    {SELECTOR_ID, SAMPLING_SELECTOR},
+	    {INGRESS_INTERFACE, SAMPLING_INTERFACE},
+	    {EGRESS_INTERFACE, SAMPLING_INTERFACE},
+	};
+	int64_t inputs[SAMPLING_INPUTS] = {0}, id = 0;
+	enum sampling_of of = SAMPLING_DOMAIN;
+	double rate;
+
+	for (unsigned i = 0; i < SAMPLING_PROBABILITY; i++) {
+		(void)number_of(t, fields, input_ids[i], &inputs[i]);
+	}
+	inputs[SAMPLING_PROBABILITY] = probability_of(t, fields);
+	rate = sampling_rate_of(inputs);
+	if (rate <= 0) {
+		return;
+	}
+	for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+		if (number_of(t, fields, keys[i].id, &id)) {
+			of = keys[i].of;
+			break;
+		}
+	}
+	sampling_set(s, of, of == SAMPLING_DOMAIN ? 0 : (uint64_t)id, rate);
+}

@@ -1,0 +1,66 @@
+/* How exporters sample: of how many packets they looked at one.  Options records tell
+ * it, by sampler, by selector, by interface or for a whole observation domain; so does
+ * the header of NetFlow v5; flow records may say it themselves.
+ * Threads: the owner's.  Memory: bounded, one block of a domain that samples. */
+#ifndef COLLECTOR_PROTOCOL_SAMPLING_H
+#define COLLECTOR_PROTOCOL_SAMPLING_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/cursor.h"
+#include "common/ipfix/template.h"
+
+#define SAMPLING_MAX 64 /* rates of a domain; further ones are not known */
+
+/* What a rate holds for; numbers are in snapshots. */
+enum sampling_of {
+	SAMPLING_DOMAIN,
+	SAMPLING_SAMPLER,   /* samplerId */
+	SAMPLING_SELECTOR,  /* selectorId */
+	SAMPLING_INTERFACE, /* ingressInterface or egressInterface */
+	/* No rate, but kept with them: ms after which a firewall updates (nsel.h). */
+	SAMPLING_UPDATE_AGE,
+};
+
+/* The elements that tell a rate; NULL fields are 0. */
+enum sampling_input {
+	SAMPLING_INTERVAL,        /* samplingInterval: one of so many */
+	SAMPLING_RANDOM_INTERVAL, /* samplerRandomInterval: the same */
+	SAMPLING_PACKET_INTERVAL, /* samplingPacketInterval: so many in a row, */
+	SAMPLING_PACKET_SPACE,    /* samplingPacketSpace: then so many not */
+	SAMPLING_SIZE,            /* samplingSize: so many */
+	SAMPLING_POPULATION,      /* samplingPopulation: of so many */
+	SAMPLING_PROBABILITY,     /* samplingProbability, as the bits of a double */
+	SAMPLING_INPUTS,
+};
+extern const char *const sampling_input_names[SAMPLING_INPUTS];
+
+struct sampling_rate {
+	enum sampling_of of;
+	uint64_t id;
+	double rate;
+};
+
+struct sampling {
+	unsigned count;
+	struct sampling_rate rates[SAMPLING_MAX];
+};
+
+/* Packets for each one that was looked at, at least 1; 0: the inputs do not say. */
+double sampling_rate_of(const int64_t inputs[static SAMPLING_INPUTS]);
+/* NULL *s is made.  A rate of 1 or less is kept, too: it says that nothing is sampled.
+ */
+void sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate);
+/* 0: not known. */
+double sampling_find(const struct sampling *s, enum sampling_of of, uint64_t id);
+/* The rate of every sampler and selector that is known; 0: none is, or they differ. */
+double sampling_common(const struct sampling *s);
+
+/* Whether records of this options template tell a rate. */
+bool sampling_is(const struct template *t);
+/* Learns from one record. */
+void sampling_learn(
+    struct sampling **s, const struct template *t, const struct cursor *fields);
+
+#endif

@@ -1,0 +1,58 @@
+#include "collector/query/time_argument.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "collector/query/condition.h"
+#include "common/base/clock.h"
+#include "common/config/option.h"
+
+static int
+parse_age(const char *text, uint64_t now_ns, uint64_t *ret_ns, struct err *e)
+{
+	uint64_t age;
+
+	if (option_parse_duration(text + 1, &age) < 0 || age > now_ns) {
+		return err_set(e, -EINVAL,
+		    "\"%s\" is no time before now; write -90s, -30min, -2h or -7d",
+		    text);
+	}
+	*ret_ns = now_ns - age;
+	return 0;
+}
+
+int
+moment_parse(const char *text, uint64_t now_ns, uint64_t *ret_ns, bool *ret_is_day,
+    struct err *e)
+{
+	uint64_t today = now_ns - now_ns % NS_PER_DAY, ns;
+	bool is_day = false;
+	int rc = 0;
+
+	if (strcmp(text, "now") == 0) {
+		ns = now_ns;
+	} else if (strcmp(text, "today") == 0) {
+		ns = today;
+		is_day = true;
+	} else if (strcmp(text, "yesterday") == 0) {
+		ns = today - NS_PER_DAY;
+		is_day = true;
+	} else if (*text == '-') {
+		rc = parse_age(text, now_ns, &ns, e);
+	} else {
+		rc = condition_parse_time(text, &ns, NULL);
+		if (rc < 0) {
+			return err_set(e, rc,
+			    "\"%s\" is no time; write 2017-04-26, "
+			    "2017-04-26T11:11:17Z, -2h, today, @seconds or "
+			    "nanoseconds since 1970",
+			    text);
+		}
+		is_day = strlen(text) == strlen("2017-04-26") && text[4] == '-';
+	}
+	if (rc == 0) {
+		*ret_ns = ns;
+		*ret_is_day = is_day;
+	}
+	return rc;
+}

@@ -1,0 +1,75 @@
+/* A template compiled to a plan: "these bytes to those columns".
+ * One operation runs over all records of a batch before the next one; offsets and
+ * lengths of fixed-length templates are proved when the plan is compiled, records of
+ * variable length are walked one by one.  Numbers saturate at the top of int64_t, times
+ * become nanoseconds since 1970 (those that count from the exporter's clocks, too),
+ * v4-mapped addresses are IPv4, biflowDirection 2 swaps the ends. Fields that nobody
+ * asked for cost nothing. Threads: the processing thread.  Memory: a plan belongs to
+ * its template. */
+#ifndef COLLECTOR_ROWS_NORMALISE_H
+#define COLLECTOR_ROWS_NORMALISE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/protocol/envelope.h"
+#include "collector/rows/intern.h"
+#include "collector/rows/layout.h"
+#include "collector/rows/structured_data.h"
+#include "common/ipfix/template.h"
+
+/* Rows of a layout.  Rows that were swapped may have other NULL fields than the rest,
+ * so they are two groups, each a list of row numbers. */
+struct batch {
+	const struct layout *layout;
+	struct intern *intern; /* numbers of texts; borrowed */
+	uint8_t *columns;
+	unsigned count;
+	const struct layout_nulls *nulls[2];
+	uint8_t rows[2][BATCH_ROWS];
+	unsigned row_count[2];
+	uint64_t saturated; /* counters that did not fit; only grows */
+	/* Of the rows to come: set before decoding. */
+	int64_t exporter, domain;
+	struct envelope_clock clock;
+	const struct sampling *sampling; /* may be NULL */
+	struct structured_data lists;    /* what lists refer to */
+	struct structured_data_counts list_counts;
+};
+
+int batch_init(struct batch *b, const struct layout *l, struct intern *intern);
+void batch_done(struct batch *b);
+
+static inline int64_t *
+batch_values(const struct batch *b, int field)
+{
+	return (int64_t *)(void *)(b->columns + b->layout->fields[field].offset);
+}
+
+static inline struct address *
+batch_addresses(const struct batch *b, int field)
+{
+	return (struct address *)(void *)(b->columns + b->layout->fields[field].offset);
+}
+
+struct plan;
+
+/* NULL: no memory, or lengths that do not add up.  l and the template must outlive the
+ * plan. */
+struct plan *plan_new(const struct layout *l, const struct template *t);
+void plan_free(struct plan *p);
+/* Memory that it takes. */
+size_t plan_bytes(const struct plan *p);
+/* Whether the template is this record at all: it carries what the record requires and
+ * is an options template or not as the record says. */
+bool plan_is_usable(const struct plan *p);
+/* Whether its records are flows of one direction of which nothing says that there is no
+ * other: neither reverse elements nor biflowDirection. */
+bool plan_is_one_way(const struct plan *p);
+/* Decodes records from *at on, at most BATCH_ROWS; moves *at behind them.  Returns
+ * their number, 0 at the end of the set (what is left is padding), or -EBADMSG when the
+ * next record runs over its end. */
+int plan_decode(const struct plan *p, const uint8_t *bytes, size_t length, size_t *at,
+    struct batch *b);
+
+#endif

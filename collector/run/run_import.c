@@ -1,0 +1,139 @@
+/* Files: one after the other, until a signal. */
+#include <errno.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "collector/run/run_private.h"
+#include "collector/store/compact.h"
+#include "common/base/log.h"
+#include "common/base/privileges.h"
+
+/* Each sender in a capture is a session. */
+#define MAX_SESSIONS  40000u
+#define MAX_DOMAINS   80000u
+#define MAX_TEMPLATES 4096u
+#define MAX_FIELDS    2048u
+
+static atomic_bool is_stopped;
+
+/* The first asks to stop, a second one kills. */
+static void
+take_signal(int number)
+{
+	atomic_store(&is_stopped, true);
+	signal(number, SIG_DFL);
+}
+
+/* A capture of what exporters see is easily taken for one of what they say. */
+static void
+tell_of_nothing(const char *path, const struct import_counts *c)
+{
+	uint64_t others = c->skipped[IMPORT_NOT_UDP] + c->skipped[IMPORT_NOT_EXPORT];
+
+	if (c->bytes == 0 && !c->is_already && others > 0) {
+		log_warning("%s: none of its packets carries IPFIX, NetFlow v9 or "
+			    "v5, or sFlow v5 over UDP; records of packets are "
+			    "flowpair-exporter -r's",
+		    path);
+	}
+}
+
+static void
+tell(const char *path, const struct import_counts *c)
+{
+	tell_of_nothing(path, c);
+	if (c->is_already) {
+		log_info("%s: already imported, the store has all of it", path);
+	}
+	if (c->skipped[IMPORT_TRAILING] > 0) {
+		log_warning("%s: %llu bytes after the last whole message are skipped",
+		    path, (unsigned long long)c->skipped[IMPORT_TRAILING]);
+	}
+	if (c->skipped[IMPORT_LEADING] > 0) {
+		log_warning("%s: %llu bytes before the first message are skipped", path,
+		    (unsigned long long)c->skipped[IMPORT_LEADING]);
+	}
+}
+
+/* The tables are whole without it: a failure is told, and that is all. */
+static void
+compact_days(struct compact *c)
+{
+	struct err e;
+	int rc = 1;
+
+	while (c != NULL && rc != 0 && !atomic_load(&is_stopped)) {
+		rc = compact_next(c, COMPACT_ALL, &e);
+		if (rc < 0) {
+			log_warning("%s; a day is not compacted", e.text);
+		}
+	}
+}
+
+/* As the user that the store is to belong to. */
+static int
+open_store(struct run *r, struct err *e)
+{
+	const struct options *o = r->o;
+	int rc = 0;
+
+	if (o->user != NULL) {
+		rc = run_make_for_user(run_store_directory(r), o->user, e);
+		rc = rc == 0 ? privileges_drop(o->user, e) : rc;
+	}
+	return rc < 0 ? rc : store_open(o->store, r->tables, &r->store, e);
+}
+
+int
+run_import(struct run *r, struct err *e)
+{
+	const struct options *o = r->o;
+	const struct import_settings s = {
+	    .process.sessions = {.max_sessions = MAX_SESSIONS,
+		.max_domains = MAX_DOMAINS,
+		.max_templates = MAX_TEMPLATES,
+		.max_fields = MAX_FIELDS,
+		.max_spools = 1,
+		.exporter = o->exporter},
+	    .is_stopped = &is_stopped,
+	    .is_by_address = o->udp_sessions == UDP_BY_ADDRESS,
+	    .shows_progress =
+		o->progress == PROGRESS_ALWAYS ||
+		(o->progress == PROGRESS_AUTO && isatty(STDERR_FILENO) == 1),
+	};
+	const struct sigaction action = {.sa_handler = take_signal};
+	struct compact *compact = NULL;
+	int result = 0;
+
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	result = open_store(r, e);
+	if (result == 0 && o->compact == COMPACT_AUTO) {
+		result = compact_new(r->tables, r->store, true, &compact, e);
+	}
+	if (result < 0) {
+		return result;
+	}
+	r->is_begun = true;
+	for (unsigned i = 0; i < o->files.count && result != -EINTR; i++) {
+		struct import_counts c;
+		int rc = import_file(
+		    o->files.items[i], &s, r->elements, r->tables, r->store, &c, e);
+		summary_add_import(&r->summary, &c);
+		r->summary.files++;
+		if (rc < 0) {
+			/* The others are imported all the same. */
+			log_error("%s", e->text);
+			r->summary.files_failed++;
+			result = rc;
+			continue;
+		}
+		tell(o->files.items[i], &c);
+	}
+	compact_days(compact);
+	compact_free(compact);
+	if (result < 0) {
+		e->text[0] = '\0'; /* told already */
+	}
+	return result;
+}

@@ -1,0 +1,236 @@
+#include "collector/run/summary.h"
+
+#include <inttypes.h>
+
+#include "common/base/clock.h"
+#include "common/base/digits.h"
+#include "common/tls/tls.h"
+
+#define LABEL 20
+
+void
+summary_add_import(struct summary *s, const struct import_counts *c)
+{
+	const struct process_counts *p = &c->process;
+	struct process_counts *sum = &s->process;
+
+	s->files_already += c->is_already;
+	s->bytes += c->bytes;
+	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
+		s->skipped[i] += c->skipped[i];
+	}
+	sum->sessions += p->sessions;
+	sum->messages += p->messages;
+	sum->octets += p->octets;
+	sum->templates += p->templates;
+	sum->records += p->records;
+	sum->options += p->options;
+	sum->counter_samples += p->counter_samples;
+	sum->lost += p->lost;
+	sum->reordered += p->reordered;
+	sum->flushes += p->flushes;
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		sum->dropped[i] += p->dropped[i];
+	}
+}
+
+static void
+line(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	char text[32];
+
+	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, digits_grouped(text, n),
+	    *note == '\0' ? "" : "  ", note);
+}
+
+/* A line only where there is something to say. */
+static void
+line_if(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	if (n > 0) {
+		line(out, label, n, note);
+	}
+}
+
+static void
+text_import(const struct summary *s, FILE *out)
+{
+	line(out, "files", s->files, "");
+	line_if(out, "  already there", s->files_already, "the store had all of them");
+	line_if(out, "  failed", s->files_failed, "");
+	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", import_skip_name(i));
+		line_if(out, label, s->skipped[i], import_skip_unit(i));
+	}
+}
+
+static void
+text_udp(const struct summary_udp *u, FILE *out)
+{
+	const struct udp_door_counts *c = &u->counts;
+
+	line(out, "datagrams", c->datagrams, u->uri);
+	line(out, "  kernel drops", c->kernel_drops,
+	    c->kernel_drops == 0 ? "" : "its buffer was full: see --udp-buffer");
+	line_if(out, "  no export", c->not_ipfix,
+	    "neither IPFIX, NetFlow v9 or v5, nor sFlow v5: refused");
+	line_if(out, "  identity", c->not_permitted, "address not permitted: refused");
+	line(out, "  sources", c->sources, "");
+	line_if(out, "    silent", c->idle, "ended");
+	line_if(out, "    too many", c->evicted, "the longest idle ended");
+}
+
+static void
+text_live(const struct summary *s, FILE *out)
+{
+	const struct listener_counts *l = &s->listener;
+
+	line(out, "connections", l->accepted, "");
+	for (unsigned i = TLS_REFUSED_NONE + 1; i < TLS_REFUSALS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", tls_refusal_name(i));
+		line_if(out, label, l->refused[i], "refused");
+	}
+	for (unsigned i = 0; i < LISTENER_ENDS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", listener_end_name(i));
+		line_if(out, label, l->ended[i], "refused or ended");
+	}
+	for (unsigned i = 0; i < s->udp_count; i++) {
+		text_udp(&s->udp[i], out);
+	}
+	line_if(out, "replayed", s->process.replayed, "messages, from the journal");
+	line_if(out, "quarantined", s->process.quarantined, "messages");
+}
+
+void
+summary_print_text(const struct summary *s, FILE *out)
+{
+	const struct process_counts *p = &s->process;
+
+	if (s->is_live) {
+		text_live(s, out);
+	} else {
+		text_import(s, out);
+	}
+	line(out, "messages", p->messages, "");
+	line(out, "records", p->records, "");
+	line_if(out, "  options", p->options, "beside them");
+	line_if(out, "  counter samples", p->counter_samples, "of sFlow, not read");
+	line_if(out, "  unused", s->tables.unused,
+	    "no table is made of what their templates have");
+	line_if(out, "  lost", p->lost, "by sequence numbers, before they came here");
+	line_if(out, "  came late", p->reordered, "messages");
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		char label[64];
+		(void)snprintf(label, sizeof label, "  %s", session_drop_name(i));
+		line_if(out, label, p->dropped[i], session_drop_unit(i));
+	}
+	line_if(out, "  held", p->held, "sets that wait for their template");
+	line_if(out, "  late", s->tables.late, "filed under their arrival");
+	line_if(out, "  early", s->tables.early, "filed under their arrival");
+	line_if(out, "  undated", s->tables.undated, "filed under their arrival");
+	line_if(out, "  stitched", s->tables.stitched.pairs,
+	    "biflows made of two one-way flows");
+	line_if(out, "  without partner", s->tables.stitched.alone,
+	    "one-way flows, within their window");
+	line_if(out, "  not awaited", s->tables.stitched.evicted,
+	    "one-way flows beyond max_waiting");
+	line_if(out, "  waiting", s->tables.stitched.waiting,
+	    "one-way flows, on to the next start");
+	line(out, "rows", s->tables.rows, "made of records");
+	line_if(out, "  saturated", s->tables.saturated, "sums at their limit");
+	line(out, "rows stored", s->tables.rows_written, "");
+	fprintf(out, "%-*s %17.2f s  of CPU in %.2f s, %.1f MB of memory\n", LABEL,
+	    "time", (double)s->cpu_ns / (double)NS_PER_SECOND,
+	    (double)s->wall_ns / (double)NS_PER_SECOND, (double)s->memory_bytes / 1e6);
+}
+
+static void
+member(FILE *out, const char *name, uint64_t n)
+{
+	fprintf(out, ", \"%s\": %" PRIu64, name, n);
+}
+
+/* URIs come from the command line. */
+static void
+json_text(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (; *text != '\0'; text++) {
+		unsigned char c = (unsigned char)*text;
+		if (c == '"' || c == '\\') {
+			fprintf(out, "\\%c", c);
+		} else if (c < 0x20 || c >= 0x7f) {
+			fprintf(out, "\\u%04x", c);
+		} else {
+			putc(c, out);
+		}
+	}
+	putc('"', out);
+}
+
+static void
+json_udp(const struct summary *s, FILE *out)
+{
+	fputs(", \"udp\": [", out);
+	for (unsigned i = 0; i < s->udp_count; i++) {
+		const struct udp_door_counts *c = &s->udp[i].counts;
+		fputs(i == 0 ? "{\"uri\": " : ", {\"uri\": ", out);
+		json_text(out, s->udp[i].uri);
+		member(out, "datagrams", c->datagrams);
+		member(out, "octets", c->octets);
+		member(out, "messages", c->messages);
+		member(out, "kernel_drops", c->kernel_drops);
+		fprintf(out,
+		    ", \"refused\": {\"not-ipfix\": %" PRIu64 ", \"identity\": %" PRIu64
+		    "}",
+		    c->not_ipfix, c->not_permitted);
+		member(out, "sources", c->sources);
+		member(out, "idle", c->idle);
+		member(out, "evicted", c->evicted);
+		member(out, "buffer_bytes", c->buffer_bytes);
+		fputs("}", out);
+	}
+	fputs("]", out);
+}
+
+static void
+json_live(const struct summary *s, FILE *out)
+{
+	metrics_print_json(out, summary_live_rows, summary_live_row_count, s);
+	json_udp(s, out);
+}
+
+static void
+json_import(const struct summary *s, FILE *out)
+{
+	fprintf(out, "\"files\": %u", s->files);
+	member(out, "files_already", s->files_already);
+	member(out, "files_failed", s->files_failed);
+	fputs(", \"skipped\": {", out);
+	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
+		fprintf(out, "%s\"%s\": %" PRIu64, i == 0 ? "" : ", ",
+		    import_skip_name(i), s->skipped[i]);
+	}
+	fputs("}", out);
+}
+
+void
+summary_print_json(const struct summary *s, FILE *out)
+{
+	fputs("{", out);
+	if (s->is_live) {
+		json_live(s, out);
+	} else {
+		json_import(s, out);
+	}
+	fputs(", ", out);
+	metrics_print_json(out, summary_rows, summary_row_count, s);
+	fprintf(out, ", \"cpu_seconds\": %.6f, \"wall_seconds\": %.6f",
+	    (double)s->cpu_ns / (double)NS_PER_SECOND,
+	    (double)s->wall_ns / (double)NS_PER_SECOND);
+	member(out, "memory_bytes", s->memory_bytes);
+	fputs("}\n", out);
+}

@@ -1,0 +1,163 @@
+#include <errno.h>
+#include <string.h>
+
+#include "collector/schema/schema_read.h"
+
+#define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
+
+static const char *const operator_names[] = {
+    [OPERATOR_EQ] = "eq",
+    [OPERATOR_NE] = "ne",
+    [OPERATOR_IN] = "in",
+    [OPERATOR_BELOW] = "below",
+    [OPERATOR_ABOVE] = "above",
+    [OPERATOR_AT_LEAST] = "at_least",
+    [OPERATOR_AT_MOST] = "at_most",
+    [OPERATOR_BETWEEN] = "between",
+    [OPERATOR_PREFIX] = "prefix",
+};
+
+/* An operator's operand has the shape that the operator wants. */
+static int
+check_operand(
+    const struct schema_table *t, const struct schema_condition *c, struct err *e)
+{
+	bool is_list = c->operator== OPERATOR_IN || c->operator== OPERATOR_BETWEEN;
+	const struct yaml_node *o = c->operand;
+
+	if (c->operator== OPERATOR_BETWEEN &&(o->kind != YAML_LIST || o->count != 2)) {
+		return yaml_complain(
+		    t->yaml, o, e, "'between' wants two values: [LOW, HIGH]");
+	}
+	if (is_list != (o->kind == YAML_LIST) || (is_list && o->count == 0)) {
+		return yaml_complain(t->yaml, o, e, "'%s' wants %s",
+		    operator_names[c->operator], is_list ? "a list of values" : "one value");
+	}
+	for (unsigned i = 0; is_list && i < o->count; i++) {
+		if (o->items[i]->kind != YAML_SCALAR) {
+			return yaml_complain(
+			    t->yaml, o->items[i], e, "expected a plain value");
+		}
+	}
+	return is_list || o->kind == YAML_SCALAR
+		   ? 0
+		   : yaml_complain(t->yaml, o, e, "expected a plain value");
+}
+
+static int
+add_condition(const struct schema_table *t, struct schema_conditions *s,
+    const struct yaml_node *field, int operator, const struct yaml_node * operand,
+    struct err *e)
+{
+	struct schema_condition *c;
+
+	if (s->count == SCHEMA_MAX_CONDITIONS) {
+		return yaml_complain(
+		    t->yaml, field, e, "at most %d conditions", SCHEMA_MAX_CONDITIONS);
+	}
+	c = &s->items[s->count++];
+	*c = (struct schema_condition){.field = field,
+	    .operator=(enum schema_operator) operator,
+	    .operand = operand };
+	return check_operand(t, c, e);
+}
+
+/* { field: value | [values] | { operator: operand, ... }, ... }, all of which hold. */
+int
+schema_read_conditions(const struct schema_table *t, const struct yaml_node *map,
+    struct schema_conditions *ret, struct err *e)
+{
+	int rc = 0;
+
+	if (map->kind != YAML_MAP) {
+		return yaml_complain(
+		    t->yaml, map, e, "conditions are { field: { operator: value } }");
+	}
+	for (unsigned i = 0; rc == 0 && i < map->count; i++) {
+		const struct yaml_node *v = map->items[i];
+		if (v->kind != YAML_MAP) {
+			rc = add_condition(t, ret, map->keys[i],
+			    v->kind == YAML_LIST ? OPERATOR_IN : OPERATOR_EQ, v, e);
+			continue;
+		}
+		for (unsigned j = 0; rc >= 0 && j < v->count; j++) {
+			rc = schema_choose(t->yaml, v->keys[j], "operator",
+			    operator_names, COUNT(operator_names), e);
+			if (rc >= 0) {
+				rc = add_condition(
+				    t, ret, map->keys[i], rc, v->items[j], e);
+			}
+		}
+	}
+	return rc;
+}
+
+static int
+read_aliases(const struct schema_table *t, const struct yaml_node *map,
+    struct schema_emit *emit, struct err *e)
+{
+	static const char *const sides[] = {"forward", "reverse"};
+	int rc;
+
+	if (map->kind != YAML_MAP) {
+		return yaml_complain(
+		    t->yaml, map, e, "'as' is { name: field, ..., side: forward }");
+	}
+	for (unsigned i = 0; i < map->count; i++) {
+		const struct yaml_node *name = map->keys[i], *field = map->items[i];
+		if (strcmp(name->text, "side") == 0) {
+			rc = schema_choose(
+			    t->yaml, field, "side", sides, COUNT(sides), e);
+			if (rc < 0) {
+				return rc;
+			}
+			emit->side = rc == 0 ? SIDE_FORWARD : SIDE_REVERSE;
+			continue;
+		}
+		if (field->kind != YAML_SCALAR) {
+			return yaml_complain(
+			    t->yaml, field, e, "expected the name of one field");
+		}
+		if (emit->alias_count == SCHEMA_MAX_ALIASES) {
+			return yaml_complain(t->yaml, name, e,
+			    "at most %d names under 'as'", SCHEMA_MAX_ALIASES);
+		}
+		emit->aliases[emit->alias_count++] =
+		    (struct schema_alias){.name = name->text, .field = field};
+	}
+	return 0;
+}
+
+int
+schema_read_emits(struct schema_table *t, const struct yaml_node *list, struct err *e)
+{
+	static const char *const known[] = {"when", "as"};
+	int rc = 0;
+
+	if (list == NULL) {
+		t->emit_count = 1;
+		return 0;
+	}
+	if (list->kind != YAML_LIST || list->count == 0 ||
+	    list->count > SCHEMA_MAX_EMITS) {
+		return yaml_complain(t->yaml, list, e,
+		    "'emit' is a list of one to %d { when:, as: }", SCHEMA_MAX_EMITS);
+	}
+	for (unsigned i = 0; rc == 0 && i < list->count; i++) {
+		const struct yaml_node *item = list->items[i];
+		struct schema_emit *emit = &t->emits[t->emit_count++];
+		if (item->kind != YAML_MAP) {
+			return yaml_complain(
+			    t->yaml, item, e, "each item of 'emit' is { when:, as: }");
+		}
+		rc = yaml_check_keys(t->yaml, item, known, COUNT(known), e);
+		if (rc == 0 && yaml_get(item, "when") != NULL) {
+			rc = schema_read_conditions(
+			    t, yaml_get(item, "when"), &emit->when, e);
+		}
+		if (rc == 0 && yaml_get(item, "as") != NULL) {
+			rc = read_aliases(t, yaml_get(item, "as"), emit, e);
+		}
+	}
+	return rc;
+}

@@ -1,0 +1,167 @@
+/* Transport sessions as the processing thread sees them: per session, version and
+ * observation domain the templates, the expected sequence number and the counters (RFC
+ * 7011 sections 3.1, 8). Messages of IPFIX, NetFlow and sFlow go in (envelope.h); data
+ * sets with a known template come out to the tables. Datagrams
+ * may come before their template: their data is held for a bounded time and memory, and
+ * comes out when the template does; on streams it is skipped (TCP and TLS cannot
+ * reorder). What datagrams' sessions know lives on when they are closed: the next one
+ * of the same peer goes on with it.
+ *
+ * Threads: the processing thread. */
+#ifndef COLLECTOR_SESSION_SESSION_H
+#define COLLECTOR_SESSION_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "collector/journal/frame.h"
+#include "collector/journal/watermark.h"
+#include "collector/protocol/envelope.h"
+#include "collector/protocol/sampling.h"
+#include "collector/rows/structured_data.h"
+#include "common/ipfix/element.h"
+#include "common/ipfix/template.h"
+
+enum session_drop { /* why data was not stored; counted in records or sets where unknown
+		     */
+	SESSION_NO_TEMPLATE,  /* sets */
+	SESSION_BAD_MESSAGE,  /* messages: header or set lengths impossible */
+	SESSION_BAD_TEMPLATE, /* template records */
+	SESSION_BAD_RECORD,   /* sets whose variable-length record ran over its end */
+	SESSION_REFUSED_TEMPLATE,   /* over the bound */
+	SESSION_UNKNOWN_SESSION,    /* messages of a session that was never opened */
+	SESSION_REFUSED_DOMAIN,     /* messages of one observation domain too many */
+	SESSION_FORBIDDEN_DOMAIN,   /* messages of a domain that the peer may not use */
+	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
+	SESSION_REPEATED, /* messages that a spool sends twice; the other one counts */
+	SESSION_BAD_SAMPLE,     /* samples of sFlow; those around it count */
+	SESSION_UNKNOWN_SAMPLE, /* samples of sFlow, neither of packets nor counters */
+	/* Of records that are stored all the same, where tables ask for structured
+	 * data (RFC 6313): */
+	SESSION_BAD_LIST,      /* lists: malformed */
+	SESSION_LIST_TEMPLATE, /* lists whose template never came */
+	SESSION_LONG_LIST,     /* texts that have not all of a list */
+	SESSION_DROPS,
+};
+const char *session_drop_name(enum session_drop d);     /* "no-template" */
+const char *session_drop_sentence(enum session_drop d); /* "data came without ..." */
+const char *session_drop_unit(enum session_drop d);     /* "sets" */
+
+/* What one domain of one session counted since it was last taken; feeds table
+ * `exporters`. */
+struct session_counts {
+	const struct session_identity *identity;
+	const char *exporter; /* as origin.exporter */
+	const char
+	    *via; /* NULL, or in place of the peer: "AGENT via ADDRESS" (sFlow) */
+	uint32_t domain;
+	uint16_t version;           /* as in struct envelope */
+	uint64_t first_ns, last_ns; /* arrival */
+	uint64_t messages, octets, records, options;
+	uint64_t counter_samples;             /* of sFlow, which are not read */
+	uint64_t templates, option_templates; /* templates: of both kinds */
+	uint64_t unknown; /* fields of new templates that no registry knows */
+	enum session_drop
+	    last_drop; /* why data was dropped last; SESSION_DROPS: never */
+	uint64_t lost; /* what sequence numbers say is missing: records of version 10,
+			  messages of 9 and sFlow, flows of 5; and what a spool dropped
+			  before it was sent, counted once, with the first domain that
+			  the next session shows (0 when it shows none) */
+	uint64_t reordered; /* messages that came late */
+	uint64_t dropped[SESSION_DROPS];
+};
+
+/* Where a record came from; strings are valid during the call. */
+struct origin {
+	const char
+	    *exporter; /* identity, else the peer's address without port (of sFlow
+			  "AGENT via ADDRESS" where they differ), else file name
+			  */
+	uint32_t domain;
+	uint64_t arrival_ns;
+	uint64_t position; /* of the message */
+	struct envelope_clock clock;
+	const struct sampling *sampling; /* of the domain; NULL: nothing is known */
+	/* What lists in records refer to: templates of the domain, those that came
+	 * before have expired; and where such lists are counted.  NULL: neither. */
+	const struct templates *templates;
+	uint64_t templates_since_ns;
+	struct structured_data_counts *lists;
+	bool is_live;   /* records far from their arrival are filed under it */
+	bool is_proved; /* by its certificate: it may send records of any age, as an
+			   exporter does that reads captures of long ago */
+};
+
+struct sessions;
+struct sessions_settings {
+	/* Whoever sends more that is wrong in a minute of arrival is to be sent away;
+	 * 0: nobody. */
+	unsigned max_errors;
+	bool (*cut)(uint32_t session, void *data); /* false: not now */
+	void *cut_data;
+	unsigned max_sessions, max_domains; /* domains: of all sessions together */
+	unsigned max_templates, max_fields; /* per domain; per template */
+	size_t template_bytes; /* of all templates together; 0: 256 MiB.  Of this and of
+				  max_domains an equal share is free to each session,
+				  whatever others took */
+	unsigned max_spools;   /* watermarks kept; more where the source has more */
+	bool is_live; /* no import: what datagrams' sessions knew is kept for later */
+	/* Templates of datagrams are unknown when they were not repeated for so long
+	 * (RFC 7011 section 8.4); 0: never. */
+	uint64_t template_lifetime_ns;
+	const char *exporter; /* overrides every origin's exporter name; NULL: none */
+};
+
+/* set() gets each set of data or options that has a template: it decodes and stores;
+ * returns the number of records or -EBADMSG when a record ran over the end of the set
+ * (those before it count). */
+struct sessions *sessions_new(const struct sessions_settings *s,
+    struct elements *elements,
+    int (*set)(const struct template *t, const uint8_t *bytes, size_t length,
+	const struct origin *o, void *data),
+    void *data);
+void sessions_free(struct sessions *s);
+
+/* Not counting: during replay before the start position nothing is counted or stored;
+ * sequence numbers and templates are learned.  Counting at first. */
+void sessions_set_counting(struct sessions *s, bool is_counting);
+
+void sessions_open(struct sessions *s, uint32_t session, const uint8_t *text,
+    size_t length, uint64_t arrival_ns);
+void sessions_close(struct sessions *s, uint32_t session, uint64_t arrival_ns);
+/* Calls each() for every session that is open. */
+void sessions_each_open(const struct sessions *s,
+    void (*each)(uint32_t session, const struct session_identity *identity, void *data),
+    void *data);
+/* So many closed sessions wait for their counters to be taken that it should be done
+ * now. */
+bool sessions_are_full(const struct sessions *s);
+/* At most how many data records sessions_message() would hand to set(). */
+size_t sessions_most_records(
+    const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length);
+/* One whole message of any version. */
+void sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
+    const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position);
+
+/* Data sets that wait for their template. */
+unsigned sessions_held(const struct sessions *s);
+/* One message that was set aside: it has its number in its spool all the same. */
+void sessions_skip_message(struct sessions *s, uint32_t session);
+/* Frames are missing here that were never acknowledged: what the sessions that are open
+ * send after them from a spool does not count, because all of it comes again. */
+void sessions_break_off(struct sessions *s);
+/* How far the source holds each spool. */
+const struct watermarks *sessions_watermarks(const struct sessions *s);
+
+/* Takes the counters of every domain that counted anything, and clears them. */
+void sessions_take_counts(struct sessions *s,
+    void (*each)(const struct session_counts *c, void *data), void *data);
+
+/* State for self-contained segments: everything needed to go on decoding.  Saved
+ * atomically and durably; loaded into sessions that are new.  -ENOENT: no such file; an
+ * empty file holds nothing. */
+int sessions_save(const struct sessions *s, const char *path, struct err *e);
+int sessions_load(struct sessions *s, const char *path, struct err *e);
+
+#endif

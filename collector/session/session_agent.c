@@ -1,0 +1,39 @@
+/* Agents of sFlow write their own address into their datagrams.  Often another one
+ * sends them: a relay's, a NAT's, or that of another interface of theirs.  Anybody may
+ * write any address there, so it never stands without the sender's. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/door/roster.h"
+#include "collector/session/session_table.h"
+
+/* 0.0.0.0, ::, and loopback: what agents send that were not told better. */
+static bool
+says_nothing(const struct address *a)
+{
+	static const struct address none = {{0}}, loopback = {{[15] = 1}};
+
+	if (address_is_ipv4(a)) {
+		return a->bytes[12] == 0 || a->bytes[12] == 127;
+	}
+	return memcmp(a, &none, sizeof none) == 0 ||
+	       memcmp(a, &loopback, sizeof loopback) == 0;
+}
+
+int
+session_agent_via(
+    const struct session_identity *sender, const struct address *agent, char **ret_via)
+{
+	char text[ADDRESS_TEXT], by[ADDRESS_TEXT];
+	struct address a;
+
+	if (says_nothing(agent) || roster_address(sender->peer, &a) < 0 ||
+	    memcmp(&a, agent, sizeof a) == 0) {
+		*ret_via = NULL;
+		return 0;
+	}
+	address_format(agent, text);
+	address_format(&a, by);
+	return asprintf(ret_via, "%s via %s", text, by) < 0 ? -ENOMEM : 0;
+}

@@ -1,0 +1,118 @@
+/* Sessions of exporters with a spool: their messages' numbers (common/ipfix/delivery.h).
+ *
+ * A message is counted when it is the next one that its spool's watermark waits for.
+ * Nearly always it is.  After a sync that failed the listener goes back to the number
+ * that was durable: then messages come a second time that were counted already (their
+ * numbers are less); or, when the disk really lost some and a crash followed, there are
+ * frames after the gap whose numbers are greater, and all of it comes again. */
+#include "collector/session/session_table.h"
+
+bool
+session_attach_spool(struct sessions *s, struct session *session)
+{
+	const struct session_delivery *d = &session->identity.delivery;
+	struct watermark *m;
+
+	if (!d->is_on) {
+		return true;
+	}
+	m = watermarks_find(s->marks, session->identity.identity, d->spool);
+	if (m == NULL) {
+		m = watermarks_restore(
+		    s->marks, session->identity.identity, d->spool, s->now_ns);
+		if (m == NULL) {
+			return false;
+		}
+		/* Forgotten here and not at the listener: what comes before is in the
+		 * journal. */
+		m->next = d->start;
+	}
+	m->holders++;
+	session->mark = m;
+	session->next_message = d->start;
+	session->preamble_left = d->preamble;
+	return true;
+}
+
+void
+session_begin_spool(struct sessions *s, struct session *session)
+{
+	const struct session_delivery *d = &session->identity.delivery;
+	struct watermark *m = session->mark;
+
+	if (m == NULL) {
+		return;
+	}
+	m->seen_ns = s->now_ns;
+	if (m->next < d->first) {
+		m->next = d->first; /* the spool dropped what is between */
+	}
+	if (m->lost_records < d->lost_records) {
+		session->lost_in_spool = d->lost_records - m->lost_records;
+		m->lost_records = d->lost_records;
+	}
+	if (m->lost_messages < d->lost_messages) {
+		m->lost_messages = d->lost_messages;
+	}
+}
+
+void
+session_leave_spool(struct sessions *s, struct session *session)
+{
+	if (session->mark != NULL) {
+		session->mark->seen_ns = s->now_ns;
+		session->mark->holders--;
+		session->mark = NULL;
+	}
+}
+
+bool
+session_number_message(struct sessions *s, struct session *session)
+{
+	struct watermark *m = session->mark;
+	uint64_t number;
+
+	if (m == NULL) {
+		return true;
+	}
+	m->seen_ns = s->now_ns;
+	if (session->preamble_left > 0) {
+		session->preamble_left--;
+		return true;
+	}
+	/* Beyond the watermark: one before it was lost by a failed sync.  Both come
+	 * again. */
+	number = session->next_message++;
+	if (number != m->next || session->is_broken_off) {
+		return false;
+	}
+	m->next = number + 1;
+	return true;
+}
+
+void
+sessions_skip_message(struct sessions *s, uint32_t session)
+{
+	struct session *found = sessions_find(s, session);
+
+	if (found != NULL) {
+		(void)session_number_message(s, found);
+	}
+}
+
+void
+sessions_break_off(struct sessions *s)
+{
+	for (unsigned i = 0; i <= s->bucket_mask; i++) {
+		struct session *session = s->buckets[i];
+		for (; session != NULL; session = session->next) {
+			session->is_broken_off = session->mark != NULL;
+		}
+	}
+}
+
+const struct watermarks *
+sessions_watermarks(const struct sessions *s)
+{
+	return s->marks;
+}

@@ -1,0 +1,181 @@
+/* The observation domains of a session: found, made, named. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/protocol/netflow5.h"
+#include "collector/protocol/sflow5.h"
+#include "collector/session/session_table.h"
+
+static int
+compare_keys(const struct domain_key *a, const struct domain_key *b)
+{
+	if (a->version != b->version) {
+		return a->version < b->version ? -1 : 1;
+	}
+	if (a->id != b->id) {
+		return a->id < b->id ? -1 : 1;
+	}
+	return memcmp(&a->agent, &b->agent, sizeof a->agent);
+}
+
+/* The index of the first domain that is not less. */
+static unsigned
+domain_place(const struct session *session, const struct domain_key *key)
+{
+	unsigned low = 0, high = session->domain_count;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		if (compare_keys(&session->domains[middle]->key, key) < 0) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+struct domain *
+session_find_domain(const struct session *session, const struct domain_key *key)
+{
+	struct domain *d = session->last;
+	unsigned at;
+
+	if (d != NULL && compare_keys(&d->key, key) == 0) {
+		return d;
+	}
+	at = domain_place(session, key);
+	d = at < session->domain_count ? session->domains[at] : NULL;
+	return d != NULL && compare_keys(&d->key, key) == 0 ? d : NULL;
+}
+
+const char *
+domain_exporter(const struct sessions *s, const struct domain *d)
+{
+	const struct session_identity *id = &d->session->identity;
+	bool is_named = s->settings.exporter != NULL || id->name[0] != '\0' ||
+			id->identity[0] != '\0';
+
+	return d->via == NULL || is_named ? d->session->exporter : d->via;
+}
+
+/* What a domain of a version without templates would have been told by a set of them.
+ */
+static void
+know_built_in(struct sessions *s, struct domain *d)
+{
+	if (d->key.version == NETFLOW5_VERSION) {
+		domain_add_templates(s, d, netflow5_template_set());
+	} else if (d->key.version == ENVELOPE_SFLOW) {
+		domain_add_templates(s, d, sflow5_template_set());
+	}
+}
+
+/* Nobody's domains keep another out: an equal share is everybody's. */
+static bool
+has_room_for_domain(const struct sessions *s, const struct session *session)
+{
+	return s->domains < s->settings.max_domains ||
+	       session->domain_count <
+		   s->settings.max_domains / s->settings.max_sessions;
+}
+
+void
+domain_free(struct domain *d)
+{
+	templates_free(d->templates);
+	free(d->sampling);
+	free(d->via);
+	free(d);
+}
+
+/* Some routers (Cisco's IOS XE) export options in a domain of their own. */
+void
+domain_sampled(struct domain *d)
+{
+	struct session *session = d->session;
+
+	if (d->sampling == NULL || d->has_flows || session->sampler == d) {
+		return;
+	}
+	session->has_samplers |= session->sampler != NULL;
+	session->sampler = session->has_samplers ? NULL : d;
+}
+
+const struct sampling *
+domain_sampling(const struct domain *d)
+{
+	const struct domain *sampler = d->session->sampler;
+
+	return d->sampling != NULL || sampler == NULL || sampler->has_flows ||
+		       sampler->key.version != d->key.version
+		   ? d->sampling
+		   : sampler->sampling;
+}
+
+static struct domain *
+domain_new(
+    const struct sessions *s, struct session *session, const struct domain_key *key)
+{
+	struct domain *d = calloc(1, sizeof *d);
+
+	if (d == NULL) {
+		return NULL;
+	}
+	d->key = *key;
+	d->session = session;
+	d->counts.last_drop = SESSION_DROPS;
+	d->learned = s->learned_count;
+	d->templates = templates_new(s->settings.max_templates, s->settings.max_fields);
+	if (d->templates == NULL ||
+	    session_agent_via(&session->identity, &key->agent, &d->via) < 0) {
+		d->via = NULL;
+		domain_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+/* Domain 0 is where the rest is counted: there is always room for it. */
+static bool
+is_domain_0(const struct domain_key *key)
+{
+	static const struct address none = {{0}};
+
+	return key->id == 0 && memcmp(&key->agent, &none, sizeof none) == 0;
+}
+
+struct domain *
+session_domain(
+    struct sessions *s, struct session *session, const struct domain_key *key)
+{
+	struct domain *d = session_find_domain(session, key), **more;
+	unsigned at;
+
+	if (d != NULL) {
+		session->last = d;
+		return d;
+	}
+	if (!is_domain_0(key) && !has_room_for_domain(s, session)) {
+		return NULL;
+	}
+	more = realloc(
+	    session->domains, (session->domain_count + 1) * sizeof *session->domains);
+	if (more == NULL) {
+		return NULL;
+	}
+	session->domains = more;
+	d = domain_new(s, session, key);
+	if (d == NULL) {
+		return NULL;
+	}
+	at = domain_place(session, key);
+	memmove(session->domains + at + 1, session->domains + at,
+	    (session->domain_count - at) * sizeof(struct domain *));
+	session->domains[at] = d;
+	session->domain_count++;
+	session->last = d;
+	s->domains++;
+	know_built_in(s, d);
+	return d;
+}

@@ -1,0 +1,82 @@
+/* Sessions of datagrams that are over: what they knew waits for the next one of the
+ * same peer.  They are found by peer, and are in one list, oldest first: where room is
+ * short they go before anybody who may still send.  A snapshot has them in that order.
+ */
+#include <string.h>
+
+#include "collector/session/session_table.h"
+#include "common/base/hash.h"
+
+static struct session **
+orphan_bucket(const struct sessions *s, const struct session_identity *id)
+{
+	uint64_t hash = hash_bytes(id->peer, strlen(id->peer), s->seed);
+
+	return &s->orphans[hash & s->bucket_mask];
+}
+
+static bool
+is_same_peer(const struct session_identity *a, const struct session_identity *b)
+{
+	return a->port == b->port && strcmp(a->peer, b->peer) == 0 &&
+	       strcmp(a->transport, b->transport) == 0 &&
+	       strcmp(a->identity, b->identity) == 0;
+}
+
+struct session *
+orphans_find(const struct sessions *s, const struct session_identity *id)
+{
+	struct session *found = *orphan_bucket(s, id);
+
+	while (found != NULL && !is_same_peer(&found->identity, id)) {
+		found = found->next_orphan;
+	}
+	return found;
+}
+
+void
+orphan_take(struct sessions *s, struct session *session)
+{
+	struct session **at = orphan_bucket(s, &session->identity);
+	struct session *older = session->older_orphan, *newer = session->newer_orphan;
+
+	while (*at != session) {
+		at = &(*at)->next_orphan;
+	}
+	*at = session->next_orphan;
+	*(older != NULL ? &older->newer_orphan : &s->oldest_orphan) = newer;
+	*(newer != NULL ? &newer->older_orphan : &s->newest_orphan) = older;
+	session->next_orphan = session->older_orphan = session->newer_orphan = NULL;
+	session->is_orphan = false;
+}
+
+void
+session_orphan(struct sessions *s, struct session *session)
+{
+	struct session **at = orphan_bucket(s, &session->identity);
+	struct session *other = orphans_find(s, &session->identity);
+
+	if (other != NULL) { /* it sent to two ports of ours: the later one stays */
+		session_close(s, other);
+	}
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		domain_settle(s, session->domains[i]);
+	}
+	session->is_orphan = true;
+	session->next_orphan = *at;
+	*at = session;
+	session->older_orphan = s->newest_orphan;
+	*(s->newest_orphan != NULL ? &s->newest_orphan->newer_orphan
+				   : &s->oldest_orphan) = session;
+	s->newest_orphan = session;
+}
+
+bool
+orphans_close_oldest(struct sessions *s)
+{
+	if (s->oldest_orphan == NULL) {
+		return false;
+	}
+	session_close(s, s->oldest_orphan);
+	return true;
+}

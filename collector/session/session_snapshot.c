@@ -1,0 +1,552 @@
+/* Snapshots: what is needed to go on decoding from a position of the source: learned
+ * elements, the spools' watermarks, open sessions, their domains' templates and
+ * sequence numbers, data that waits for its template.  Counters are not in it: what was
+ * counted after the last flush is replayed.
+ *
+ * Big-endian: magic, elements, watermarks, sessions, held data, XXH3 of all before it.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/protocol/type_record.h"
+#include "collector/session/session_table.h"
+#include "common/base/hash.h"
+#include "common/base/state_file.h"
+
+#define STATE_MAGIC 0x6670737461746533ULL /* "fpstate3" */
+/* "fpstate2": agents of sFlow were not told apart, so their domains begin anew. */
+#define STATE_MAGIC_BEFORE 0x6670737461746532ULL
+
+struct output {
+	uint8_t *bytes;
+	size_t used, capacity;
+	bool failed;
+};
+
+static uint8_t *
+output_add(struct output *o, size_t n)
+{
+	if (o->used + n > o->capacity && !o->failed) {
+		size_t capacity = 2 * (o->used + n) + 4096;
+		uint8_t *more = realloc(o->bytes, capacity);
+		o->failed = more == NULL;
+		if (more != NULL) {
+			o->bytes = more;
+			o->capacity = capacity;
+		}
+	}
+	if (o->failed) {
+		return NULL;
+	}
+	o->used += n;
+	return o->bytes + o->used - n;
+}
+
+static void
+put(struct output *o, size_t n, uint64_t v)
+{
+	uint8_t *p = output_add(o, n);
+
+	for (size_t i = n; p != NULL && i > 0; i--) {
+		p[i - 1] = (uint8_t)v;
+		v >>= 8;
+	}
+}
+
+static void
+put_bytes(struct output *o, const void *bytes, size_t n)
+{
+	uint8_t *p;
+
+	put(o, 4, n);
+	p = output_add(o, n);
+	if (p != NULL && n > 0) {
+		memcpy(p, bytes, n);
+	}
+}
+
+static void
+put_text(struct output *o, const char *text)
+{
+	put_bytes(o, text == NULL ? "" : text, text == NULL ? 0 : strlen(text));
+}
+
+static void
+put_element(struct output *o, const struct element *e)
+{
+	put(o, 4, e->pen);
+	put(o, 2, e->id);
+	put(o, 1, e->type);
+	put(o, 1, e->semantics);
+	put(o, 2, e->units);
+	put(o, 8, e->range_min);
+	put(o, 8, e->range_max);
+	put_text(o, e->name);
+	put_text(o, e->description);
+}
+
+static void
+put_template(const struct template *t, void *data)
+{
+	struct output *o = data;
+
+	put(o, 8, t->seen_ns);
+	put(o, 1, t->is_options ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID);
+	put_bytes(o, t->raw, t->raw_length);
+}
+
+static void
+put_sequence(struct output *o, uint16_t stream, const struct sequence *q)
+{
+	put(o, 2, stream);
+	put(o, 4, q->expected);
+	put(o, 4, q->late_next);
+	put(o, 1, (uint64_t)(q->is_known | q->is_uncertain << 1 | q->has_late << 2));
+	put(o, 1, q->gap_count);
+	for (unsigned i = 0; i < q->gap_count; i++) {
+		put(o, 4, q->gaps[i].from);
+		put(o, 4, q->gaps[i].length);
+		put(o, 2, q->gaps[i].patience);
+	}
+}
+
+static void
+put_sampling(struct output *o, const struct sampling *s)
+{
+	put(o, 4, s == NULL ? 0 : s->count);
+	for (unsigned i = 0; s != NULL && i < s->count; i++) {
+		uint64_t bits;
+		memcpy(&bits, &s->rates[i].rate, sizeof bits);
+		put(o, 1, s->rates[i].of);
+		put(o, 8, s->rates[i].id);
+		put(o, 8, bits);
+	}
+}
+
+static void
+put_key(struct output *o, const struct domain_key *key)
+{
+	put(o, 2, key->version);
+	put(o, 4, key->id);
+	if (key->version == ENVELOPE_SFLOW) {
+		put_bytes(o, key->agent.bytes, sizeof key->agent.bytes);
+	}
+}
+
+static void
+put_domain(struct output *o, const struct domain *d)
+{
+	put_key(o, &d->key);
+	put(o, 4, d->uptime_ms);
+	put(o, 8, d->started_ms);
+	put_sampling(o, d->sampling);
+	put(o, 2, 1 + d->stream_count);
+	put_sequence(o, 0, &d->sequence);
+	for (unsigned i = 0; i < d->stream_count; i++) {
+		put_sequence(o, d->streams[i].number, &d->streams[i].sequence);
+	}
+	put(o, 4, templates_count(d->templates));
+	templates_each(d->templates, put_template, o);
+}
+
+static void
+put_session(struct output *o, const struct session *session)
+{
+	char text[SESSION_IDENTITY_TEXT];
+
+	put(o, 4, session->number);
+	put(o, 8, session->used);
+	put(o, 1, session->is_orphan);
+	put(o, 8, session->next_message);
+	put(o, 4, session->preamble_left);
+	put(o, 1, session->is_broken_off);
+	put(o, 8, session->lost_in_spool);
+	put_bytes(
+	    o, text, session_identity_write(&session->identity, text, sizeof text));
+	put(o, 4, session->domain_count);
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		put_domain(o, session->domains[i]);
+	}
+}
+
+/* Oldest first, of all sessions. */
+static void
+put_held(struct output *o, const struct held *h)
+{
+	put(o, 4, h->domain->session->number);
+	put_key(o, &h->domain->key);
+	put(o, 8, h->arrival_ns);
+	put(o, 8, h->position);
+	put(o, 8, h->clock.export_ns);
+	put(o, 4, h->clock.uptime_ms);
+	put(o, 1, h->clock.has_uptime);
+	put(o, 2, h->id);
+	put_bytes(o, h->bytes, h->length);
+}
+
+static void
+put_watermark(const struct watermark *m, void *data)
+{
+	struct output *o = data;
+
+	put_text(o, m->identity);
+	put_bytes(o, m->spool, sizeof m->spool);
+	put(o, 8, m->next);
+	put(o, 8, m->lost_records);
+	put(o, 8, m->lost_messages);
+	put(o, 8, m->seen_ns);
+}
+
+static void
+put_all(struct output *o, const struct sessions *s)
+{
+	put(o, 8, STATE_MAGIC);
+	put(o, 4, s->learned_count);
+	for (unsigned i = 0; i < s->learned_count; i++) {
+		put_element(o, s->learned[i]);
+	}
+	put(o, 4, watermarks_count(s->marks));
+	watermarks_each(s->marks, put_watermark, o);
+	put(o, 8, s->clock);
+	put(o, 4, s->open);
+	for (unsigned i = 0; i <= s->bucket_mask; i++) {
+		const struct session *session = s->buckets[i];
+		for (; session != NULL; session = session->next) {
+			if (session->is_open && !session->is_orphan) {
+				put_session(o, session);
+			}
+		}
+	}
+	for (const struct session *x = s->oldest_orphan; x != NULL;
+	     x = x->newer_orphan) {
+		put_session(o, x);
+	}
+	put(o, 4, s->held_count);
+	for (const struct held *h = s->held_first; h != NULL; h = h->newer) {
+		put_held(o, h);
+	}
+	if (!o->failed) {
+		put(o, 8, hash_bytes(o->bytes, o->used, 0));
+	}
+}
+
+int
+sessions_save(const struct sessions *s, const char *path, struct err *e)
+{
+	struct output o = {0};
+	int rc;
+
+	put_all(&o, s);
+	rc = o.failed ? -ENOMEM : state_file_write(path, o.bytes, o.used);
+	free(o.bytes);
+	return rc < 0 ? err_set(e, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
+}
+
+static uint64_t
+get(struct cursor *c, size_t n)
+{
+	const uint8_t *p = cursor_take(c, n);
+
+	return p == NULL ? 0 : load_uint(p, n);
+}
+
+static struct cursor
+get_bytes(struct cursor *c)
+{
+	return cursor_sub(c, (size_t)get(c, 4));
+}
+
+static void
+get_text(struct cursor *c, char *out, size_t capacity)
+{
+	struct cursor text = get_bytes(c);
+	size_t n = cursor_left(&text);
+
+	if (n >= capacity) {
+		n = capacity - 1;
+	}
+	if (n > 0) {
+		memcpy(out, text.at, n);
+	}
+	out[n] = '\0';
+}
+
+static void
+get_element(struct sessions *s, struct cursor *c)
+{
+	char name[256], description[1024];
+	struct element e = {.name = name, .description = description};
+	const struct element *known;
+
+	e.pen = (uint32_t)get(c, 4);
+	e.id = (uint16_t)get(c, 2);
+	e.type = (enum element_type)get(c, 1);
+	e.semantics = (uint8_t)get(c, 1);
+	e.units = (uint16_t)get(c, 2);
+	e.range_min = get(c, 8);
+	e.range_max = get(c, 8);
+	get_text(c, name, sizeof name);
+	get_text(c, description, sizeof description);
+	e.length = type_record_length(e.type);
+	if (c->failed || e.type > ELEMENT_SUB_TEMPLATE_MULTI_LIST ||
+	    s->learned_count >= SESSION_LEARNED_MAX) {
+		return;
+	}
+	/* -EEXIST: a registry that was loaded since then says it better. */
+	if (elements_add(s->elements, &e) == 0 &&
+	    (known = elements_find(s->elements, e.pen, e.id)) != NULL) {
+		s->learned[s->learned_count++] = known;
+	}
+}
+
+static void
+get_sequence(struct sequence *q, struct cursor *c)
+{
+	uint64_t flags;
+	unsigned gaps;
+
+	q->expected = (uint32_t)get(c, 4);
+	q->late_next = (uint32_t)get(c, 4);
+	flags = get(c, 1);
+	q->is_known = (flags & 1) != 0;
+	q->is_uncertain = (flags & 2) != 0;
+	q->has_late = (flags & 4) != 0;
+	gaps = (unsigned)get(c, 1);
+	q->gap_count = 0; /* a damaged file may name a domain twice */
+	for (unsigned i = 0; i < gaps && !c->failed; i++) {
+		struct sequence_gap g = {
+		    .from = (uint32_t)get(c, 4), .length = (uint32_t)get(c, 4)};
+		g.patience = (uint16_t)get(c, 2);
+		if (i < SEQUENCE_GAPS && g.patience > 0) {
+			q->gaps[q->gap_count++] = g;
+		}
+	}
+}
+
+/* d may be NULL. */
+static void
+get_sampling(struct domain *d, struct cursor *c)
+{
+	uint64_t count = get(c, 4);
+
+	for (uint64_t i = 0; i < count && !c->failed; i++) {
+		enum sampling_of of = (enum sampling_of)get(c, 1);
+		uint64_t id = get(c, 8), bits = get(c, 8);
+		double rate;
+		memcpy(&rate, &bits, sizeof rate);
+		if (d != NULL && !c->failed && of <= SAMPLING_UPDATE_AGE) {
+			sampling_set(&d->sampling, of, id, rate);
+		}
+	}
+}
+
+static struct domain_key
+get_key(struct cursor *c, uint64_t magic)
+{
+	struct domain_key key = {.version = (uint16_t)get(c, 2)};
+
+	key.id = (uint32_t)get(c, 4);
+	if (key.version == ENVELOPE_SFLOW && magic != STATE_MAGIC_BEFORE) {
+		struct cursor agent = get_bytes(c);
+		const uint8_t *bytes = cursor_take(&agent, sizeof key.agent.bytes);
+		if (bytes == NULL) {
+			c->failed = true;
+		} else {
+			memcpy(key.agent.bytes, bytes, sizeof key.agent.bytes);
+		}
+	}
+	return key;
+}
+
+static int
+get_domain(
+    struct sessions *s, struct session *session, struct cursor *c, uint64_t magic)
+{
+	struct domain_key key = get_key(c, magic);
+	uint32_t uptime_ms = (uint32_t)get(c, 4);
+	uint64_t started_ms = get(c, 8);
+	uint64_t streams, templates;
+	struct domain *d;
+
+	if (c->failed) {
+		return -EPROTO;
+	}
+	d = session_domain(s, session, &key);
+	if (d != NULL) {
+		d->uptime_ms = uptime_ms;
+		d->started_ms = started_ms;
+	}
+	get_sampling(d, c);
+	streams = get(c, 2);
+	for (uint64_t i = 0; i < streams && !c->failed; i++) {
+		uint16_t stream = (uint16_t)get(c, 2);
+		struct sequence ignored, *q = NULL;
+		if (d != NULL && !c->failed) {
+			q = domain_sequence(s, d, stream);
+		}
+		get_sequence(q == NULL ? &ignored : q, c);
+	}
+	templates = get(c, 4);
+	for (uint64_t i = 0; i < templates && !c->failed; i++) {
+		uint64_t seen_ns = get(c, 8);
+		uint16_t set_id = (uint16_t)get(c, 1);
+		struct cursor raw = get_bytes(c);
+		struct template_counts counts = {0};
+		if (d != NULL && !c->failed) {
+			s->now_ns = seen_ns;
+			domain_read_templates(s, session, d, set_id, raw, &counts);
+		}
+	}
+	if (d != NULL) {
+		domain_sampled(d);
+	}
+	return c->failed ? -EPROTO : 0;
+}
+
+static int
+get_watermark(struct sessions *s, struct cursor *c)
+{
+	char identity[sizeof((struct session_identity *)NULL)->identity];
+	struct watermark *m, seen = {0};
+	struct cursor spool;
+
+	get_text(c, identity, sizeof identity);
+	spool = get_bytes(c);
+	seen.next = get(c, 8);
+	seen.lost_records = get(c, 8);
+	seen.lost_messages = get(c, 8);
+	seen.seen_ns = get(c, 8);
+	if (c->failed || cursor_left(&spool) != sizeof seen.spool ||
+	    watermarks_find(s->marks, identity, spool.at) != NULL) {
+		return -EPROTO;
+	}
+	m = watermarks_restore(s->marks, identity, spool.at, seen.seen_ns);
+	if (m == NULL) {
+		return -ENOMEM;
+	}
+	m->next = seen.next;
+	m->lost_records = seen.lost_records;
+	m->lost_messages = seen.lost_messages;
+	return 0;
+}
+
+static int
+get_session(struct sessions *s, struct cursor *c, uint64_t magic)
+{
+	struct session_identity identity;
+	struct session *session = NULL;
+	uint32_t number = (uint32_t)get(c, 4);
+	uint64_t used = get(c, 8), is_orphan = get(c, 1), next_message = get(c, 8);
+	uint32_t preamble_left = (uint32_t)get(c, 4);
+	uint64_t is_broken_off = get(c, 1);
+	uint64_t lost_in_spool = get(c, 8), domains;
+	struct cursor text = get_bytes(c);
+
+	domains = get(c, 4);
+	if (c->failed || sessions_find(s, number) != NULL ||
+	    session_identity_read(text.at, cursor_left(&text), &identity) < 0) {
+		return -EPROTO;
+	}
+	session = sessions_add(s, number, &identity);
+	if (session == NULL) {
+		return -ENOMEM;
+	}
+	session->used = used;
+	session->next_message = next_message;
+	session->preamble_left = preamble_left;
+	session->is_broken_off = is_broken_off != 0;
+	session->lost_in_spool = lost_in_spool;
+	for (uint64_t i = 0; i < domains; i++) {
+		int rc = get_domain(s, session, c, magic);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	if (is_orphan != 0) {
+		session_orphan(s, session);
+	}
+	return 0;
+}
+
+static void
+get_held(struct sessions *s, struct cursor *c, uint64_t magic)
+{
+	const struct session *session = sessions_find(s, (uint32_t)get(c, 4));
+	struct domain_key key = get_key(c, magic);
+	uint16_t id;
+	struct origin o = {.arrival_ns = get(c, 8)};
+	struct cursor bytes;
+	struct domain *d = session == NULL ? NULL : session_find_domain(session, &key);
+
+	o.position = get(c, 8);
+	o.clock.export_ns = get(c, 8);
+	o.clock.uptime_ms = (uint32_t)get(c, 4);
+	o.clock.has_uptime = get(c, 1) != 0;
+	id = (uint16_t)get(c, 2);
+	bytes = get_bytes(c);
+	if (d != NULL && !c->failed) {
+		(void)held_add(s, d, id, bytes.at, cursor_left(&bytes), &o);
+	}
+}
+
+static int
+get_all(struct sessions *s, const uint8_t *bytes, size_t n)
+{
+	struct cursor c = cursor_of(bytes, n);
+	uint64_t magic = get(&c, 8), count;
+
+	if (n < 16 || (magic != STATE_MAGIC && magic != STATE_MAGIC_BEFORE) ||
+	    load_u64(bytes + n - 8) != hash_bytes(bytes, n - 8, 0)) {
+		return -EPROTO;
+	}
+	c.end -= 8;
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count && !c.failed; i++) {
+		get_element(s, &c);
+	}
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count; i++) {
+		int rc = get_watermark(s, &c);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	s->clock = get(&c, 8);
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count; i++) {
+		int rc = get_session(s, &c, magic);
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	count = get(&c, 4);
+	for (uint64_t i = 0; i < count && !c.failed; i++) {
+		get_held(s, &c, magic);
+	}
+	return c.failed ? -EPROTO : 0;
+}
+
+int
+sessions_load(struct sessions *s, const char *path, struct err *e)
+{
+	uint8_t *bytes = NULL;
+	size_t n = 0;
+	int rc = state_file_read(path, &bytes, &n);
+
+	if (rc == -ENOENT) {
+		return err_set(e, rc, "%s is missing", path);
+	}
+	/* Empty: an operator's word that there is nothing to remember. */
+	if (rc == 0 && n > 0) {
+		rc = get_all(s, bytes, n);
+	}
+	free(bytes);
+	if (rc == -EPROTO) {
+		return err_set(e, rc,
+		    "%s is damaged: restore it, or make it an empty file to go on "
+		    "without the templates it held",
+		    path);
+	}
+	return rc < 0 ? err_set(e, rc, "cannot read %s: %s", path, strerror(-rc)) : 0;
+}

@@ -1,0 +1,74 @@
+/* Sequence numbers count per session, domain and stream (RFC 7011 section 3.1).  Nearly
+ * all peers have stream 0 alone, which is part of the domain. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/session/session_table.h"
+
+/* The index of the first stream whose number is not less. */
+static unsigned
+stream_place(const struct domain *d, uint16_t number)
+{
+	unsigned low = 0, high = d->stream_count;
+
+	while (low < high) {
+		unsigned middle = low + (high - low) / 2;
+		if (d->streams[middle].number < number) {
+			low = middle + 1;
+		} else {
+			high = middle;
+		}
+	}
+	return low;
+}
+
+static struct sequence *
+add_stream(struct sessions *s, struct domain *d, unsigned at, uint16_t number)
+{
+	struct stream *more;
+
+	if (d->stream_count >= DOMAIN_STREAMS_MAX ||
+	    s->streams >= SESSION_STREAMS_MAX) {
+		return NULL;
+	}
+	more = realloc(d->streams, (d->stream_count + 1) * sizeof *more);
+	if (more == NULL) {
+		return NULL;
+	}
+	d->streams = more;
+	memmove(more + at + 1, more + at, (d->stream_count - at) * sizeof *more);
+	more[at] = (struct stream){.number = number};
+	d->stream_count++;
+	s->streams++;
+	return &more[at].sequence;
+}
+
+struct sequence *
+domain_sequence(struct sessions *s, struct domain *d, uint16_t stream)
+{
+	unsigned at;
+
+	if (stream == 0) {
+		return &d->sequence;
+	}
+	at = stream_place(d, stream);
+	if (at < d->stream_count && d->streams[at].number == stream) {
+		return &d->streams[at].sequence;
+	}
+	return add_stream(s, d, at, stream);
+}
+
+uint64_t
+domain_end_sequences(struct sessions *s, struct domain *d)
+{
+	uint64_t lost = sequence_end(&d->sequence);
+
+	for (unsigned i = 0; i < d->stream_count; i++) {
+		lost += sequence_end(&d->streams[i].sequence);
+	}
+	s->streams -= d->stream_count;
+	free(d->streams);
+	d->streams = NULL;
+	d->stream_count = 0;
+	return lost;
+}

@@ -1,0 +1,136 @@
+/* Data that came before its template, as datagrams may: held until the template comes,
+ * within bounds of time and memory.  All of it is in one list, oldest first, and in one
+ * of its domain.  Only messages make it shorter, never a clock, so that a replay holds
+ * and drops the same. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/session/session_table.h"
+#include "common/base/clock.h"
+
+#define HELD_NS (1800 * NS_PER_SECOND)
+/* Nobody's data keeps all others' out, and templates look at all that their domain
+ * holds. */
+#define HELD_BYTES         (16u << 20)
+#define HELD_SESSION_BYTES (2u << 20)
+#define HELD_DOMAIN_BYTES  (1u << 20)
+#define HELD_DOMAIN_SETS   4096u
+
+static size_t
+size_of(const struct held *h)
+{
+	return sizeof *h + h->length;
+}
+
+/* before: the one before it in its domain's list, or NULL. */
+static void
+remove_held(struct sessions *s, struct held *h, struct held *before)
+{
+	struct domain *d = h->domain;
+
+	*(h->older != NULL ? &h->older->newer : &s->held_first) = h->newer;
+	*(h->newer != NULL ? &h->newer->older : &s->held_last) = h->older;
+	*(before != NULL ? &before->next : &d->held_first) = h->next;
+	if (d->held_last == h) {
+		d->held_last = before;
+	}
+	s->held_bytes -= size_of(h);
+	d->session->held_bytes -= size_of(h);
+	d->held_bytes -= size_of(h);
+	d->held_count--;
+	s->held_count--;
+	free(h);
+}
+
+bool
+held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes,
+    size_t length, const struct origin *o)
+{
+	size_t size = sizeof(struct held) + length;
+	struct held *h;
+
+	if (s->held_bytes + size > HELD_BYTES ||
+	    d->session->held_bytes + size > HELD_SESSION_BYTES ||
+	    d->held_bytes + size > HELD_DOMAIN_BYTES ||
+	    d->held_count >= HELD_DOMAIN_SETS || (h = malloc(size)) == NULL) {
+		return false;
+	}
+	*h = (struct held){.domain = d,
+	    .id = id,
+	    .arrival_ns = o->arrival_ns,
+	    .position = o->position,
+	    .clock = o->clock,
+	    .length = length,
+	    .older = s->held_last};
+	memcpy(h->bytes, bytes, length);
+	*(s->held_last != NULL ? &s->held_last->newer : &s->held_first) = h;
+	s->held_last = h;
+	*(d->held_last != NULL ? &d->held_last->next : &d->held_first) = h;
+	d->held_last = h;
+	s->held_bytes += size;
+	d->session->held_bytes += size;
+	d->held_bytes += size;
+	d->held_count++;
+	s->held_count++;
+	return true;
+}
+
+static void
+count_lost(const struct sessions *s, struct domain *d)
+{
+	if (!s->is_counting) {
+		return;
+	}
+	if (d->counts.messages == 0) {
+		d->counts.first_ns = d->counts.last_ns = s->now_ns;
+	}
+	d->counts.dropped[SESSION_NO_TEMPLATE]++;
+	d->counts.last_drop = SESSION_NO_TEMPLATE;
+}
+
+/* The oldest of all is the oldest of its domain, too. */
+void
+held_expire(struct sessions *s)
+{
+	while (s->held_first != NULL && s->now_ns > s->held_first->arrival_ns &&
+	       s->now_ns - s->held_first->arrival_ns > HELD_NS) {
+		count_lost(s, s->held_first->domain);
+		remove_held(s, s->held_first, NULL);
+	}
+}
+
+void
+held_drop(struct sessions *s, struct domain *d, bool counts)
+{
+	while (d->held_first != NULL) {
+		if (counts) {
+			count_lost(s, d);
+		}
+		remove_held(s, d->held_first, NULL);
+	}
+}
+
+void
+held_release(struct sessions *s, const struct session *session, struct domain *d,
+    void (*each)(const struct held *h, void *data), void *data)
+{
+	struct held *h = d->held_first, *before = NULL;
+	size_t left = HELD_RELEASE_MOST;
+
+	while (h != NULL) {
+		const struct template *t = domain_find_template(s, session, d, h->id);
+		struct held *next = h->next;
+		size_t most = t == NULL ? 0 : h->length / t->record_length;
+		if (most > left) {
+			break;
+		}
+		if (t != NULL) {
+			left -= most;
+			each(h, data);
+			remove_held(s, h, before);
+		} else {
+			before = h;
+		}
+		h = next;
+	}
+}

@@ -1,0 +1,256 @@
+#include "collector/tables/tables.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "collector/protocol/record_span.h"
+#include "collector/tables/tables_private.h"
+
+/* A record's place in its source: a message's position and the number of the record in
+ * it.  A record has a byte at least, so places never meet those of the next message. */
+static int64_t
+place_of(struct tables *t, uint64_t position)
+{
+	if (position != t->last_position) {
+		t->last_position = position;
+		t->last_index = 0;
+	}
+	return (int64_t)position + t->last_index;
+}
+
+/* Hands a decoded batch to the tables of its source. */
+static void
+add_batch(struct tables *t, struct tables_source *s, const struct origin *o,
+    int64_t place, bool is_one_way)
+{
+	int64_t filed[BATCH_ROWS];
+	int64_t arrival =
+	    o->arrival_ns < INT64_MAX ? (int64_t)o->arrival_ns : INT64_MAX;
+	struct table_moment m = {.arrival_ns = arrival,
+	    .is_live = o->is_live,
+	    .filed_ns = filed,
+	    .place = place};
+	struct table_filed counts = {0};
+
+	table_file_times(&s->batch, o->is_live, arrival,
+	    o->is_proved ? INT64_MAX : t->settings.lateness_ns, t->settings.skew_ns,
+	    filed, &counts);
+	t->counts.late += counts.late;
+	t->counts.early += counts.early;
+	t->counts.undated += counts.undated;
+	for (unsigned i = 0; i < s->table_count; i++) {
+		table_add(s->tables[i], &s->batch, &m);
+	}
+	if (s->stitch_count > 0) {
+		tables_stitch_add(t, s, o, &m, is_one_way);
+	}
+}
+
+static int
+add_source(struct tables *t, struct tables_source *s, const struct plan *p,
+    const uint8_t *bytes, size_t length, const struct origin *o, int *ret_records)
+{
+	int64_t place = place_of(t, o->position);
+	size_t at = 0;
+	int n, records = 0;
+
+	s->batch.exporter = intern_add(t->intern, o->exporter, strlen(o->exporter));
+	s->batch.domain = o->domain;
+	s->batch.clock = o->clock;
+	s->batch.sampling = o->sampling;
+	s->batch.lists.templates = o->templates;
+	s->batch.lists.oldest_ns = o->templates_since_ns;
+	s->batch.list_counts = (struct structured_data_counts){0};
+	for (;;) {
+		n = plan_decode(p, bytes, length, &at, &s->batch);
+		if (n <= 0) {
+			break;
+		}
+		if (plan_is_usable(p)) {
+			add_batch(t, s, o, place + records, plan_is_one_way(p));
+		}
+		records += n;
+	}
+	if (o->lists != NULL) {
+		o->lists->malformed += s->batch.list_counts.malformed;
+		o->lists->no_template += s->batch.list_counts.no_template;
+		o->lists->cut += s->batch.list_counts.cut;
+	}
+	*ret_records = records;
+	return n;
+}
+
+int
+tables_add_set(const struct template *template, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *tables)
+{
+	struct tables *t = tables;
+	struct plans *plans = tables_plans(t, (struct template *)template);
+	int records = 0, rc = 0;
+	bool is_used = template->is_options;
+
+	if (intern_bytes(t->intern) > TABLES_TEXT_BYTES && tables_are_empty(t)) {
+		intern_clear(t->intern);
+	}
+	if (plans == NULL) {
+		return -ENOMEM;
+	}
+	for (unsigned i = 0; i < plans->count; i++) {
+		if (plans->items[i] != NULL) {
+			rc = add_source(t, &t->sources[i], plans->items[i], bytes,
+			    length, o, &records);
+			is_used |= plan_is_usable(plans->items[i]);
+		}
+	}
+	if (plans->count ==
+	    0) { /* no table wants records: they are counted all the same */
+		bool is_whole;
+		records = (int)record_span_count(
+		    template, cursor_of(bytes, length), &is_whole);
+		rc = is_whole ? 0 : -EBADMSG;
+	}
+	t->counts.records += template->is_options ? 0 : (uint64_t)records;
+	t->counts.unused += is_used ? 0 : (uint64_t)records;
+	t->last_index += records;
+	return rc < 0 ? rc : records;
+}
+
+/* "192.0.2.1:51234" and "[2001:db8::1]:51234" without their port. */
+static uint32_t
+intern_peer(struct intern *s, const char *peer)
+{
+	size_t n = strlen(peer);
+	const char *colon = strrchr(peer, ':');
+
+	if (peer[0] == '[' && strchr(peer, ']') != NULL) {
+		return intern_add(s, peer + 1, (size_t)(strchr(peer, ']') - peer - 1));
+	}
+	if (colon != NULL && strchr(peer, ':') == colon &&
+	    strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
+		n = (size_t)(colon - peer);
+	}
+	return intern_add(s, peer, n);
+}
+
+static int64_t
+clipped(uint64_t v)
+{
+	return v > INT64_MAX ? INT64_MAX : (int64_t)v;
+}
+
+static void
+fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
+{
+	const struct session_identity *id = c->identity;
+	struct intern *s = t->intern;
+
+	*batch_values(b, EXPORTER_PEER) = c->via != NULL
+					      ? intern_add(s, c->via, strlen(c->via))
+					      : intern_peer(s, id->peer);
+	*batch_values(b, EXPORTER_IDENTITY) =
+	    intern_add(s, id->identity, strlen(id->identity));
+	*batch_values(b, EXPORTER_NAME) =
+	    intern_add(s, c->exporter, strlen(c->exporter));
+	*batch_values(b, EXPORTER_TRANSPORT) =
+	    intern_add(s, id->transport, strlen(id->transport));
+	*batch_values(b, EXPORTER_PROTOCOL) =
+	    intern_add(s, envelope_name(c->version), strlen(envelope_name(c->version)));
+	*batch_values(b, EXPORTER_DOMAIN) = c->domain;
+	*batch_values(b, EXPORTER_FIRST_SEEN) = clipped(c->first_ns);
+	*batch_values(b, EXPORTER_LAST_SEEN) = clipped(c->last_ns);
+	*batch_values(b, EXPORTER_MESSAGES) = clipped(c->messages);
+	*batch_values(b, EXPORTER_OCTETS) = clipped(c->octets);
+	*batch_values(b, EXPORTER_TEMPLATES) = clipped(c->templates);
+	*batch_values(b, EXPORTER_OPTION_TEMPLATES) = clipped(c->option_templates);
+	*batch_values(b, EXPORTER_UNKNOWN) = clipped(c->unknown);
+	*batch_values(b, EXPORTER_LAST_ERROR) =
+	    intern_add(s, session_drop_sentence(c->last_drop),
+		strlen(session_drop_sentence(c->last_drop)));
+	*batch_values(b, EXPORTER_RECORDS) = clipped(c->records);
+	*batch_values(b, EXPORTER_OPTIONS) = clipped(c->options);
+	*batch_values(b, EXPORTER_COUNTER_SAMPLES) = clipped(c->counter_samples);
+	*batch_values(b, EXPORTER_LOST) = clipped(c->lost);
+	*batch_values(b, EXPORTER_REORDERED) = clipped(c->reordered);
+	for (int i = 0; i < SESSION_DROPS; i++) {
+		*batch_values(b, EXPORTER_DROPPED + i) = clipped(c->dropped[i]);
+	}
+}
+
+void
+tables_add_exporter(const struct session_counts *c, void *tables)
+{
+	struct layout_nulls nulls = {{0}};
+	struct tables *t = tables;
+	struct origin o = {.arrival_ns = c->last_ns};
+
+	if (c->last_drop >= SESSION_DROPS) {
+		nulls_set(&nulls, EXPORTER_LAST_ERROR);
+	}
+	for (unsigned i = 0; i < t->source_count; i++) {
+		struct batch *b = &t->sources[i].batch;
+		if (t->sources[i].record != NULL || t->sources[i].layout == NULL) {
+			continue;
+		}
+		fill_exporter(t, b, c);
+		b->count = b->row_count[0] = 1;
+		b->row_count[1] = 0;
+		b->rows[0][0] = 0;
+		b->nulls[0] = b->nulls[1] = &nulls;
+		add_batch(t, &t->sources[i], &o, 0, false);
+	}
+}
+
+bool
+tables_have_room(const struct tables *t, size_t records)
+{
+	uint64_t waiting = tables_stitch_waiting(t);
+
+	/* What waits has room in the tables that it may come to, and a flush does not
+	 * make it less. */
+	for (unsigned i = 0; i < t->table_count; i++) {
+		const struct table *table = t->tables[i];
+		uint64_t rows =
+		    table->schema->emit_count *
+		    (records + (tables_stitch_room(table) > 0 ? waiting : 0));
+		if (reduce_count(table->reduce) > 0 &&
+		    reduce_count(table->reduce) + rows > reduce_max(table->reduce)) {
+			return false;
+		}
+	}
+	return intern_bytes(t->intern) < TABLES_TEXT_BYTES || tables_are_empty(t);
+}
+
+bool
+tables_are_empty(const struct tables *t)
+{
+	for (unsigned i = 0; i < t->table_count; i++) {
+		if (reduce_count(t->tables[i]->reduce) > 0) {
+			return false;
+		}
+	}
+	return tables_stitch_waiting(t) == 0;
+}
+
+void
+tables_counts(const struct tables *t, struct tables_counts *ret)
+{
+	*ret = t->counts;
+	for (unsigned i = 0; i < t->table_count; i++) {
+		ret->rows += t->tables[i]->rows;
+		ret->filtered += t->tables[i]->filtered;
+		ret->saturated += reduce_saturated(t->tables[i]->reduce);
+	}
+	for (unsigned i = 0; i < t->source_count; i++) {
+		ret->saturated += t->sources[i].batch.saturated;
+		for (unsigned k = 0; k < t->sources[i].stitch_count; k++) {
+			struct stitch_counts c;
+			stitch_counts(t->sources[i].stitches[k].stitch, &c);
+			ret->stitched.rows += c.rows;
+			ret->stitched.pairs += c.pairs;
+			ret->stitched.alone += c.alone;
+			ret->stitched.evicted += c.evicted;
+			ret->stitched.waiting += c.waiting;
+		}
+	}
+}

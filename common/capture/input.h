@@ -1,0 +1,37 @@
+/* The bytes of an input file behind one buffer, so that packets and lines are parsed in
+ * place, and so that the first bytes can be looked at before somebody (a reader of
+ * ours, libpcap) is chosen to read all of them.  Plain files are read with read(2), the
+ * others as common/capture/compressed.h gives them.  Threads: one at a time. */
+#ifndef COMMON_CAPTURE_INPUT_H
+#define COMMON_CAPTURE_INPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "common/base/err.h"
+#include "common/capture/compressed.h"
+
+#define SOURCE_MOST (256 * 1024 + 64) /* bytes one fill can be asked for */
+
+struct source {
+	const uint8_t *at, *end; /* unread bytes */
+	uint64_t consumed;       /* before `at`, of the uncompressed file; see fill */
+	struct compressed file;
+	uint8_t *buffer;
+	bool is_regular, has_ended;
+};
+
+int source_open(const char *path, struct source *ret, struct err *e);
+void source_close(struct source *s);
+/* Makes at least `need` unread bytes contiguous (they may move).  How many there are:
+ * fewer than `need` only at the end of the file; negative with the sentence in e. */
+ssize_t source_fill(struct source *s, size_t need, struct err *e);
+/* Where `at` is in the uncompressed file. */
+uint64_t source_offset(const struct source *s);
+/* A stream over the unread bytes and all that follows, for libpcap; close it before the
+ * source, which it borrows.  NULL: no memory. */
+FILE *source_stream(struct source *s);
+
+#endif

@@ -1,0 +1,74 @@
+/* The option table of a program: one row per option parses the command line and the
+ * YAML configuration file, validates, prints (--print-config), helps (--help) and
+ * writes the manual page (--print-manual).  A value given on the command line wins over
+ * the file.  Built in, for every program: --config FILE, --help, --version,
+ * --print-config, --print-manual, --log-level error|warning|info|debug (option_parse
+ * sets it and the program's name for log lines).  All values are copies: option_free
+ * gives them back. */
+#ifndef COMMON_CONFIG_OPTION_H
+#define COMMON_CONFIG_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+
+enum option_kind {
+	OPTION_FLAG,     /* bool */
+	OPTION_STRING,   /* const char *; NULL when not given */
+	OPTION_LIST,     /* struct option_list; repeatable; YAML list or scalar */
+	OPTION_NUMBER,   /* uint64_t, min..max; suffixes k M G (1000s) */
+	OPTION_SIZE,     /* uint64_t bytes; suffixes KiB MiB GiB k M G (1024s) */
+	OPTION_DURATION, /* uint64_t ns; "15s" "200ms" "30min" "2h" "1d"; bare number:
+			    seconds */
+	OPTION_CHOICE,   /* unsigned, index into choices (NULL-terminated) */
+};
+
+struct option_list {
+	const char **items;
+	unsigned count;
+};
+
+struct option {
+	const char *name; /* long name, without dashes; also the YAML key */
+	char letter;      /* or 0 */
+	enum option_kind kind;
+	size_t offset;        /* of the value in the program's configuration struct */
+	const char *argument; /* as help shows it: "FILE", "N" */
+	const char *standard; /* default as text, or NULL: zero */
+	uint64_t min, max;    /* NUMBER, SIZE, DURATION; max 0: no bound */
+	const char *const *choices;
+	const char *section; /* heading in help and manual; NULL: as the row before */
+	const char *help;    /* one or more sentences */
+};
+
+struct option_program {
+	const char *name;     /* "flowpair-exporter" */
+	const char *summary;  /* one line for NAME */
+	const char *synopsis; /* without the name; lines split by \n */
+	/* Paragraphs for DESCRIPTION and on: "# HEADING" lines begin sections, blank
+	 * lines split paragraphs, lines that begin with a tab are examples kept as they
+	 * are. */
+	const char *manual;
+	const char
+	    *operands; /* help text of the words after options; NULL: none allowed */
+	const struct option *options;
+	unsigned count;
+};
+
+/* Fills config (zeroed, then defaults, then file, then command line).  Words that are
+ * no option go to ret_words when operands are allowed. 0: go on.  1: help or the like
+ * was printed, exit 0.  Negative: sentence in e, exit 2. */
+int option_parse(const struct option_program *program, int argc, char **argv,
+    void *config, struct option_list *ret_words, struct err *e);
+
+/* Gives back what option_parse allocated in config. */
+void option_free(
+    const struct option_program *program, void *config, struct option_list *words);
+
+/* A duration as options take it: 15s, 30min, 2h, 7d; seconds without a unit.  0,
+ * -EINVAL, or -ERANGE when it does not fit. */
+int option_parse_duration(const char *text, uint64_t *ret_ns);
+
+#endif

@@ -1,0 +1,39 @@
+/* Values of options: text to value, value to text, for every kind.  Part of option.h:
+ * only the option_*.c files include it. */
+#ifndef COMMON_CONFIG_OPTION_VALUE_H
+#define COMMON_CONFIG_OPTION_VALUE_H
+
+#include <stdio.h>
+
+#include "common/config/option.h"
+
+#define OPTION_VALUE_TEXT 32 /* a number, size or duration as text, and NUL */
+
+/* Replaces the value (a list: adds to it).  Negative: what was expected is in e, and
+ * the value is as before. */
+int option_value_parse(
+    const struct option *o, const char *text, void *value, struct err *e);
+/* Frees what the value holds, and makes it zero. */
+void option_value_clear(const struct option *o, void *value);
+/* Numbers, sizes, durations in the largest unit that is exact. */
+void option_value_format(
+    enum option_kind kind, uint64_t v, char out[static OPTION_VALUE_TEXT]);
+
+/* The rows that every program has; their values are in struct option_builtin. */
+struct option_builtin {
+	const char *config;
+	unsigned log_level;
+	bool help, version, print_config, print_manual;
+};
+extern const struct option option_builtins[];
+extern const unsigned option_builtin_count;
+
+/* What stands for the argument in help: "FILE", "error|warning"; NULL: a flag. */
+const char *option_argument(const struct option *o, char *out, size_t room);
+
+void option_print_help(const struct option_program *p, FILE *out);
+void option_print_manual(const struct option_program *p, FILE *out);
+void option_print_config(const struct option_program *p, const void *config,
+    const struct option_builtin *builtin, FILE *out);
+
+#endif

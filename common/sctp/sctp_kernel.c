@@ -1,0 +1,476 @@
+/* The kernel's SCTP, through libsctp. */
+#include <errno.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <netinet/sctp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/sctp/sctp_stack.h"
+
+#ifdef FLOWPAIR_USRSCTP
+#define OTHERWISE ", or carry SCTP in UDP packets (%s://HOST?encapsulation=udp)"
+#else
+#define OTHERWISE "; a flowpair built with libusrsctp could carry %s in UDP packets"
+#endif
+
+#define CHUNK_DATA        0   /* RFC 9260 section 3.2 */
+#define CHUNK_FORWARD_TSN 192 /* RFC 3758 section 3.2 */
+
+/* 7 s for an address that does not answer, 45 s for a peer that falls silent. */
+#define RTO_INITIAL_MS 1000
+#define RTO_MOST_MS    10000
+#define INIT_ATTEMPTS  2
+#define PATH_ATTEMPTS  4
+#define PEER_ATTEMPTS  7
+
+static int
+kernel_check(const struct sctp_settings *settings, const struct transport_uri *uri,
+    struct err *e)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_SCTP);
+
+	(void)settings;
+	if (fd >= 0) {
+		close(fd);
+		return 0;
+	}
+	if (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) {
+		return err_set(e, -EINVAL,
+		    "%s: this kernel has no SCTP; load it (modprobe sctp)" OTHERWISE,
+		    uri->text, uri->ops->scheme);
+	}
+	return err_set(e, -errno, "%s: no SCTP socket: %s", uri->text, strerror(errno));
+}
+
+static int
+set(int fd, int name, const void *value, socklen_t n)
+{
+	return setsockopt(fd, IPPROTO_SCTP, name, value, n) < 0 ? -errno : 0;
+}
+
+static int
+hear(int fd, uint16_t what)
+{
+	struct sctp_event event = {.se_type = what, .se_on = 1};
+
+	return set(fd, SCTP_EVENT, &event, sizeof event);
+}
+
+static int
+authenticate(int fd)
+{
+	struct sctp_assoc_value on = {.assoc_value = 1};
+	struct sctp_authchunk data = {CHUNK_DATA}, forward = {CHUNK_FORWARD_TSN};
+	int rc;
+
+	/* For kernels that are told not to by default (net.sctp.auth_enable); those
+	 * before 5.4 do not know it. */
+	set(fd, SCTP_AUTH_SUPPORTED, &on, sizeof on);
+	rc = set(fd, SCTP_AUTH_CHUNK, &data, sizeof data);
+	return rc < 0 ? rc : set(fd, SCTP_AUTH_CHUNK, &forward, sizeof forward);
+}
+
+static int
+set_up(int fd, const struct sctp_settings *settings)
+{
+	struct sctp_initmsg init = {
+	    .sinit_num_ostreams = settings->streams,
+	    .sinit_max_instreams = SCTP_STREAMS_MOST,
+	    .sinit_max_attempts = INIT_ATTEMPTS,
+	};
+	struct sctp_rtoinfo rto = {
+	    .srto_initial = RTO_INITIAL_MS, .srto_max = RTO_MOST_MS};
+	struct sctp_assocparams peer = {.sasoc_asocmaxrxt = PEER_ATTEMPTS};
+	struct sctp_paddrparams path = {
+	    .spp_hbinterval = settings->heartbeat_ms,
+	    .spp_pathmaxrxt = PATH_ATTEMPTS,
+	    .spp_flags = SPP_HB_ENABLE,
+	};
+	int one = 1, rc;
+
+	rc = set(fd, SCTP_INITMSG, &init, sizeof init);
+	if (rc == 0) {
+		rc = set(fd, SCTP_RECVRCVINFO, &one, sizeof one);
+	}
+	if (rc == 0) {
+		rc = hear(fd, SCTP_ASSOC_CHANGE);
+	}
+	if (rc == 0) {
+		rc = hear(fd, SCTP_PARTIAL_DELIVERY_EVENT);
+	}
+	if (rc == 0 && settings->has_auth) {
+		rc = authenticate(fd);
+	}
+	/* Without these it works, too, only not as promptly. */
+	set(fd, SCTP_RTOINFO, &rto, sizeof rto);
+	set(fd, SCTP_ASSOCINFO, &peer, sizeof peer);
+	set(fd, SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
+	set(fd, SCTP_NODELAY, &one, sizeof one);
+	return rc;
+}
+
+static int
+kernel_open(struct sctp_socket *s, int family, const struct sctp_settings *settings)
+{
+	int zero = 0, one = 1, rc;
+	int fd =
+	    socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_SCTP);
+
+	if (fd < 0) {
+		return -errno;
+	}
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (family == AF_INET6) {
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
+	}
+	rc = set_up(fd, settings);
+	if (rc < 0) {
+		close(fd);
+		return rc;
+	}
+	*s = (struct sctp_socket){.fd = fd};
+	return 0;
+}
+
+/* What sctp_bindx() and sctp_connectx() take: addresses back to back. */
+static void
+pack(const struct sockaddr_storage *list, unsigned n, uint8_t *out)
+{
+	for (unsigned i = 0; i < n; i++) {
+		size_t length = list[i].ss_family == AF_INET6
+				    ? sizeof(struct sockaddr_in6)
+				    : sizeof(struct sockaddr_in);
+		memcpy(out, &list[i], length);
+		out += length;
+	}
+}
+
+static int
+kernel_bind(struct sctp_socket *s, const struct sockaddr_storage *list, unsigned n)
+{
+	_Alignas(struct sockaddr_storage)
+	    uint8_t packed[(SCTP_ADDRESSES + 1) * sizeof *list];
+
+	pack(list, n, packed);
+	return sctp_bindx(
+		   s->fd, (struct sockaddr *)packed, (int)n, SCTP_BINDX_ADD_ADDR) < 0
+		   ? -errno
+		   : 0;
+}
+
+static int
+kernel_listen(struct sctp_socket *s)
+{
+	return listen(s->fd, SOMAXCONN) < 0 ? -errno : 0;
+}
+
+static int
+kernel_port(struct sctp_socket *s, uint16_t *ret)
+{
+	struct sockaddr_storage at = {0};
+	socklen_t n = sizeof at;
+
+	if (getsockname(s->fd, (struct sockaddr *)&at, &n) < 0) {
+		return -errno;
+	}
+	*ret = ntohs(at.ss_family == AF_INET6
+			 ? ((const struct sockaddr_in6 *)&at)->sin6_port
+			 : ((const struct sockaddr_in *)&at)->sin_port);
+	return 0;
+}
+
+static int
+kernel_accept(struct sctp_socket *from, struct sctp_socket *ret,
+    struct sockaddr_storage *ret_peer)
+{
+	socklen_t n = sizeof *ret_peer;
+	int fd = accept4(
+	    from->fd, (struct sockaddr *)ret_peer, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		return -errno;
+	}
+	*ret = (struct sctp_socket){.fd = fd};
+	return 0;
+}
+
+static int
+kernel_connect(struct sctp_socket *s, const struct sockaddr_storage *list, unsigned n)
+{
+	_Alignas(struct sockaddr_storage)
+	    uint8_t packed[(SCTP_ADDRESSES + 1) * sizeof *list];
+
+	pack(list, n, packed);
+	if (sctp_connectx(s->fd, (struct sockaddr *)packed, (int)n, NULL) >= 0 ||
+	    errno == EINPROGRESS) {
+		return 0;
+	}
+	return -errno;
+}
+
+/* A dial to a local port nobody listens at can meet itself, when the kernel picks the
+ * same port for our end. */
+static bool
+is_self(int fd)
+{
+	struct sockaddr_storage ours = {0}, theirs = {0};
+	socklen_t n = sizeof ours, m = sizeof theirs;
+
+	return getsockname(fd, (struct sockaddr *)&ours, &n) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&theirs, &m) == 0 && n == m &&
+	       memcmp(&ours, &theirs, n) == 0;
+}
+
+static int
+error_of(int fd, int otherwise)
+{
+	socklen_t n = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &n) < 0 || error == 0) {
+		return otherwise;
+	}
+	return -error;
+}
+
+static int
+kernel_connected(struct sctp_socket *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLOUT};
+	int rc;
+
+	if (poll(&p, 1, 0) <= 0) {
+		return -EAGAIN;
+	}
+	rc = error_of(s->fd, 0);
+	if (rc == 0 && ((p.revents & POLLOUT) == 0 || is_self(s->fd))) {
+		rc = -ECONNREFUSED;
+	}
+	return rc;
+}
+
+static int
+kernel_streams(struct sctp_socket *s, uint16_t *ret)
+{
+	struct sctp_status status = {0};
+	socklen_t n = sizeof status;
+
+	if (getsockopt(s->fd, IPPROTO_SCTP, SCTP_STATUS, &status, &n) < 0) {
+		return -errno;
+	}
+	*ret = status.sstat_outstrms;
+	return 0;
+}
+
+/* What became of the association.  As receive(). */
+static int
+judge_change(int fd, const struct sctp_assoc_change *change, struct sctp_piece *ret)
+{
+	switch (change->sac_state) {
+	case SCTP_RESTART:
+		ret->kind = SCTP_PIECE_RESTART;
+		return 1;
+	case SCTP_SHUTDOWN_COMP: /* poll says no more than this to who began it */
+		return 0;
+	case SCTP_COMM_LOST:
+	case SCTP_CANT_STR_ASSOC:
+		return error_of(fd, -ECONNRESET);
+	default:
+		return 1;
+	}
+}
+
+static int
+judge(int fd, const void *bytes, struct sctp_piece *ret)
+{
+	union sctp_notification note = {0};
+
+	memcpy(&note, bytes, ret->length < sizeof note ? ret->length : sizeof note);
+	ret->kind = SCTP_PIECE_NOTE;
+	if (note.sn_header.sn_type == SCTP_ASSOC_CHANGE) {
+		return judge_change(fd, &note.sn_assoc_change, ret);
+	}
+	if (note.sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
+		ret->kind = SCTP_PIECE_CUT;
+	}
+	return 1;
+}
+
+static int
+kernel_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *ret)
+{
+	struct iovec v = {.iov_base = bytes, .iov_len = n};
+	struct sctp_rcvinfo info = {0};
+	socklen_t info_n = sizeof info;
+	unsigned kind = 0;
+	int flags = 0;
+	int got = sctp_recvv(s->fd, &v, 1, NULL, NULL, &info, &info_n, &kind, &flags);
+
+	if (got < 0) {
+		return errno == EINTR ? -EAGAIN : -errno;
+	}
+	if (got == 0) {
+		return 0;
+	}
+	*ret = (struct sctp_piece){
+	    .kind = SCTP_PIECE_DATA,
+	    .length = (size_t)got,
+	    .is_last = (flags & MSG_EOR) != 0,
+	};
+	if ((flags & MSG_NOTIFICATION) != 0) {
+		return judge(s->fd, bytes, ret);
+	}
+	if (kind == SCTP_RECVV_RCVINFO) {
+		ret->stream = info.rcv_sid;
+		ret->protocol = ntohl(info.rcv_ppid);
+	}
+	return 1;
+}
+
+static void
+put_control(struct msghdr *m, int type, const void *value, size_t n)
+{
+	struct cmsghdr *c =
+	    (struct cmsghdr *)(void *)((uint8_t *)m->msg_control + m->msg_controllen);
+
+	c->cmsg_level = IPPROTO_SCTP;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(n);
+	memcpy(CMSG_DATA(c), value, n);
+	m->msg_controllen += CMSG_SPACE(n);
+}
+
+/* Not by sctp_sendv(), which forgets MSG_NOSIGNAL. */
+static int
+kernel_send(
+    struct sctp_socket *s, const void *bytes, size_t n, const struct sctp_send *how)
+{
+	_Alignas(struct cmsghdr)
+	    uint8_t control[CMSG_SPACE(sizeof(struct sctp_sndinfo)) +
+			    CMSG_SPACE(sizeof(struct sctp_prinfo))] = {0};
+	struct sctp_sndinfo info = {
+	    .snd_sid = how->stream, .snd_ppid = htonl(how->protocol)};
+	struct sctp_prinfo given_up = {
+	    .pr_policy =
+		how->reliability == SCTP_TIMED ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX,
+	    .pr_value = how->limit,
+	};
+	struct iovec v = {.iov_len = n};
+	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control};
+
+	memcpy(&v.iov_base, &bytes, sizeof bytes); /* which it does not write to */
+	put_control(&m, SCTP_SNDINFO, &info, sizeof info);
+	if (how->reliability != SCTP_FULL) {
+		put_control(&m, SCTP_PRINFO, &given_up, sizeof given_up);
+	}
+	if (sendmsg(s->fd, &m, MSG_NOSIGNAL) >= 0) {
+		return 0;
+	}
+	return errno == EINTR ? -EAGAIN : -errno;
+}
+
+/* Chunks stay on the socket's account until they are acknowledged.  Asked for the
+ * notification while everything is, the kernel sends it at once. */
+static int
+kernel_drained(struct sctp_socket *s)
+{
+	uint32_t memory[SK_MEMINFO_VARS] = {0};
+	socklen_t n = sizeof memory;
+	int rc;
+
+	for (int i = 0; i < 2; i++) {
+		if (getsockopt(s->fd, SOL_SOCKET, SO_MEMINFO, memory, &n) < 0) {
+			return -errno;
+		}
+		if (memory[SK_MEMINFO_WMEM_QUEUED] == 0) {
+			return 0;
+		}
+		rc = i == 0 ? hear(s->fd, SCTP_SENDER_DRY_EVENT) : 0;
+		if (rc < 0) {
+			return rc;
+		}
+	}
+	return -EAGAIN;
+}
+
+static int
+kernel_add_key(struct sctp_socket *s, uint16_t id, const uint8_t *key, size_t n)
+{
+	struct sctp_authkey *k = calloc(1, sizeof *k + n);
+	int rc;
+
+	if (k == NULL) {
+		return -ENOMEM;
+	}
+	k->sca_keynumber = id;
+	k->sca_keylength = (uint16_t)n;
+	memcpy(k->sca_key, key, n);
+	rc = set(s->fd, SCTP_AUTH_KEY, k, (socklen_t)(sizeof *k + n));
+	explicit_bzero(k, sizeof *k + n);
+	free(k);
+	return rc;
+}
+
+static int
+kernel_activate_key(struct sctp_socket *s, uint16_t id)
+{
+	struct sctp_authkeyid k = {.scact_keynumber = id};
+
+	return set(s->fd, SCTP_AUTH_ACTIVE_KEY, &k, sizeof k);
+}
+
+static int
+kernel_drop_key(struct sctp_socket *s, uint16_t id)
+{
+	struct sctp_authkeyid k = {.scact_keynumber = id};
+
+	return set(s->fd, SCTP_AUTH_DELETE_KEY, &k, sizeof k);
+}
+
+static int
+kernel_shutdown(struct sctp_socket *s)
+{
+	return shutdown(s->fd, SHUT_WR) < 0 ? -errno : 0;
+}
+
+static uint32_t
+kernel_wants(const struct sctp_socket *s, bool to_read, bool to_write)
+{
+	(void)s;
+	return (to_read ? EPOLLIN : 0) | (to_write ? EPOLLOUT : 0);
+}
+
+static void
+kernel_close(struct sctp_socket *s)
+{
+	if (s->fd >= 0) {
+		close(s->fd);
+	}
+	s->fd = -1;
+}
+
+const struct sctp_stack sctp_kernel = {
+    .name = "the kernel",
+    .check = kernel_check,
+    .open = kernel_open,
+    .bind = kernel_bind,
+    .listen = kernel_listen,
+    .port = kernel_port,
+    .accept = kernel_accept,
+    .connect = kernel_connect,
+    .connected = kernel_connected,
+    .streams = kernel_streams,
+    .receive = kernel_receive,
+    .send = kernel_send,
+    .drained = kernel_drained,
+    .add_key = kernel_add_key,
+    .activate_key = kernel_activate_key,
+    .drop_key = kernel_drop_key,
+    .shutdown = kernel_shutdown,
+    .wants = kernel_wants,
+    .close = kernel_close,
+};

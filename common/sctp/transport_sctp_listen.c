@@ -1,0 +1,183 @@
+/* sctp://: listening, and associations that others begin. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/sctp/sctp.h"
+#include "common/sctp/sctp_association.h"
+
+struct place { /* of a listener */
+	struct sctp_socket socket;
+	struct sctp_settings settings;
+	uint32_t protocol;
+};
+
+static int
+listen_at(struct place *p, int family, const struct sockaddr_storage *list, unsigned n)
+{
+	const struct sctp_stack *stack = p->settings.stack;
+	int rc = stack->open(&p->socket, family, &p->settings);
+
+	if (rc < 0) {
+		return rc;
+	}
+	rc = stack->bind(&p->socket, list, n);
+	if (rc == 0) {
+		rc = stack->listen(&p->socket);
+	}
+	if (rc < 0) {
+		stack->close(&p->socket);
+	}
+	return rc;
+}
+
+static int
+listen_everywhere(struct place *p, uint16_t port)
+{
+	struct sockaddr_storage at = {0};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(port)};
+	int rc;
+
+	memcpy(&at, &v6, sizeof v6);
+	rc = listen_at(p, AF_INET6, &at, 1);
+	if (rc == -EAFNOSUPPORT || rc == -EADDRNOTAVAIL) { /* no IPv6 here */
+		memcpy(&at, &v4, sizeof v4);
+		rc = listen_at(p, AF_INET, &at, 1);
+	}
+	return rc;
+}
+
+static int
+listen_at_host(struct place *p, const struct transport_uri *uri, struct err *e)
+{
+	struct addrinfo hints = {
+	    .ai_family = AF_UNSPEC,
+	    .ai_socktype = SOCK_STREAM,
+	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+	};
+	struct sockaddr_storage list[SCTP_ADDRESSES + 1];
+	struct addrinfo *found = NULL;
+	char port[8];
+	int rc;
+
+	snprintf(port, sizeof port, "%u", uri->port);
+	rc = getaddrinfo(uri->host, port, &hints, &found);
+	if (rc != 0) {
+		return err_set(e, -EADDRNOTAVAIL, "cannot listen at %s: %s", uri->text,
+		    rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	}
+	rc = -EADDRNOTAVAIL;
+	for (const struct addrinfo *a = found; a != NULL && rc < 0; a = a->ai_next) {
+		unsigned n = association_addresses(&p->settings, a, list);
+		rc = listen_at(p, association_family(&p->settings, a), list, n);
+	}
+	freeaddrinfo(found);
+	return rc;
+}
+
+static int
+listen_for(struct transport_listener *l, const struct transport_uri *uri,
+    uint32_t protocol, struct err *e)
+{
+	bool is_everywhere = uri->host[0] == '\0' || strcmp(uri->host, "*") == 0;
+	struct place *p = calloc(1, sizeof *p);
+	struct err why = {0};
+	int rc;
+
+	if (p == NULL) {
+		return err_set(e, -ENOMEM, "no memory to listen at %s", uri->text);
+	}
+	p->protocol = protocol;
+	rc = association_settings(uri, protocol, true, &p->settings, e);
+	if (rc < 0) {
+		goto out;
+	}
+	rc = is_everywhere ? listen_everywhere(p, uri->port)
+			   : listen_at_host(p, uri, &why);
+	if (rc == 0) {
+		rc = p->settings.stack->port(&p->socket, &l->port);
+	}
+	if (rc < 0 && why.text[0] != '\0') {
+		*e = why;
+	} else if (rc < 0) {
+		err_set(e, rc, "cannot listen at %s: %s", uri->text,
+		    rc == -EACCES && p->settings.has_auth
+			? "this kernel does not authenticate SCTP (sysctl -w "
+			  "net.sctp.auth_enable=1 lets it)"
+			: strerror(-rc));
+	}
+	if (rc == 0) {
+		l->fd = p->socket.fd;
+		l->state = p;
+		p = NULL;
+	}
+out:
+	free(p);
+	return rc;
+}
+
+int
+association_listen(
+    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return listen_for(l, uri, SCTP_PPID_PLAIN, e);
+}
+
+int
+sctp_listen_carrier(
+    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return listen_for(l, uri, SCTP_PPID_DTLS, e);
+}
+
+int
+association_accept(struct transport_listener *l, struct transport *t,
+    struct tls_context *tls, struct err *e)
+{
+	struct place *p = l->state;
+	struct sockaddr_storage from = {0};
+	struct sctp_socket s;
+	struct association *a;
+	int rc = p->settings.stack->accept(&p->socket, &s, &from);
+
+	(void)tls;
+	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM ||
+	    rc == -EBADF || rc == -EINVAL) {
+		return err_set(e, rc, "cannot accept connections: %s", strerror(-rc));
+	}
+	if (rc < 0) { /* also of one that died in the queue */
+		return -EAGAIN;
+	}
+	*t = (struct transport){.ops = &transport_sctp, .fd = s.fd};
+	transport_format_peer(&from, t->peer);
+	a = calloc(1, sizeof *a);
+	if (a == NULL) {
+		p->settings.stack->close(&s);
+		return -ECONNABORTED;
+	}
+	t->state = a;
+	a->stack = p->settings.stack;
+	a->settings = p->settings;
+	a->socket = s;
+	a->protocol = p->protocol;
+	if (association_opened(t) < 0) { /* gone already */
+		association_close(t);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+void
+association_unlisten(struct transport_listener *l)
+{
+	struct place *p = l->state;
+
+	p->settings.stack->close(&p->socket);
+	free(p);
+	l->state = NULL;
+	l->fd = -1;
+}

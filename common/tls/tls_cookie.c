@@ -1,0 +1,147 @@
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/tls/tls_private.h"
+
+#define KEY_BYTES    32
+#define COOKIE_BYTES 32
+#define KEY_NS       (60 * 1000000000ull)
+
+struct tls_gate {
+	uint8_t keys[2][KEY_BYTES]; /* today's and yesterday's */
+	uint64_t since_ns;          /* of keys[0] */
+	BIO_ADDR *nobody;           /* DTLSv1_listen wants one; carriers know better */
+	struct tls *spare;          /* of the next client that brings a cookie */
+};
+
+struct tls_gate *
+tls_gate_new(void)
+{
+	struct tls_gate *g = calloc(1, sizeof *g);
+
+	if (g != NULL) {
+		g->nobody = BIO_ADDR_new();
+		if (g->nobody == NULL ||
+		    RAND_bytes(&g->keys[0][0], sizeof g->keys) != 1) {
+			tls_gate_free(g);
+			g = NULL;
+		}
+	}
+	return g;
+}
+
+void
+tls_gate_free(struct tls_gate *g)
+{
+	if (g != NULL) {
+		tls_free(g->spare);
+		BIO_ADDR_free(g->nobody);
+		OPENSSL_cleanse(g->keys, sizeof g->keys);
+		free(g);
+	}
+}
+
+static bool
+make_cookie(const struct tls *t, unsigned which, uint8_t out[static COOKIE_BYTES])
+{
+	return t->gate != NULL && HMAC(EVP_sha256(), t->gate->keys[which], KEY_BYTES,
+				      t->sender, t->sender_length, out, NULL) != NULL;
+}
+
+static int
+generate(SSL *ssl, unsigned char *cookie, unsigned *n)
+{
+	*n = COOKIE_BYTES;
+	return make_cookie(SSL_get_app_data(ssl), 0, cookie);
+}
+
+static int
+check(SSL *ssl, const unsigned char *cookie, unsigned n)
+{
+	uint8_t right[COOKIE_BYTES];
+
+	for (unsigned which = 0; which < 2 && n == COOKIE_BYTES; which++) {
+		if (make_cookie(SSL_get_app_data(ssl), which, right) &&
+		    CRYPTO_memcmp(cookie, right, COOKIE_BYTES) == 0) {
+			return 1;
+		}
+	}
+	return 0;
+}
+
+void
+tls_gate_set(SSL_CTX *datagram)
+{
+	SSL_CTX_set_cookie_generate_cb(datagram, generate);
+	SSL_CTX_set_cookie_verify_cb(datagram, check);
+}
+
+/* Without randomness yesterday's key serves on. */
+static void
+renew_keys(struct tls_gate *g, uint64_t now_ns)
+{
+	uint8_t fresh[KEY_BYTES];
+
+	if (g->since_ns == 0) {
+		g->since_ns = now_ns;
+	}
+	if (now_ns - g->since_ns < KEY_NS || RAND_bytes(fresh, KEY_BYTES) != 1) {
+		return;
+	}
+	memcpy(g->keys[1], g->keys[0], KEY_BYTES);
+	memcpy(g->keys[0], fresh, KEY_BYTES);
+	OPENSSL_cleanse(fresh, sizeof fresh);
+	g->since_ns = now_ns;
+}
+
+/* The connection that listens is one of this context: a reload leaves the former's
+ * behind. */
+static struct tls *
+spare_of(struct tls_gate *g, struct tls_context *c, const struct tls_carrier *carrier)
+{
+	if (g->spare != NULL && SSL_get_SSL_CTX(g->spare->ssl) != c->datagram) {
+		tls_free(g->spare);
+		g->spare = NULL;
+	}
+	if (g->spare == NULL && tls_new_over(c, carrier, NULL, &g->spare, NULL) < 0) {
+		g->spare = NULL;
+	}
+	return g->spare;
+}
+
+bool
+tls_gate_knock(struct tls_gate *g, struct tls_context *c,
+    const struct tls_carrier *carrier, const void *sender, size_t sender_length,
+    uint64_t now_ns, struct tls **ret)
+{
+	struct tls *t = spare_of(g, c, carrier);
+	int rc;
+
+	if (t == NULL || sender_length > sizeof t->sender) {
+		return false;
+	}
+	renew_keys(g, now_ns);
+	t->carrier = *carrier;
+	t->gate = g;
+	t->sender_length = sender_length;
+	memcpy(t->sender, sender, sender_length);
+	t->socket_error = 0;
+	t->is_eof = false;
+	ERR_clear_error();
+	rc = DTLSv1_listen(t->ssl, g->nobody);
+	ERR_clear_error();
+	t->gate = NULL;
+	if (rc != 1) {
+		return false;
+	}
+	/* Else the handshake would ask about the cookie again. */
+	SSL_clear_options(t->ssl, SSL_OP_COOKIE_EXCHANGE);
+	g->spare = NULL;
+	*ret = t;
+	return true;
+}

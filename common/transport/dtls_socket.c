@@ -1,0 +1,502 @@
+#include "common/transport/dtls_socket.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/hash.h"
+#include "common/transport/pktinfo.h"
+#include "common/transport/transport.h"
+
+#define BUCKETS        4096u
+#define ROUND          256u /* datagrams before others have their turn */
+#define LAST_ROUND     65536u
+#define RECEIVE_BUFFER (8 << 20) /* of the kernel, if it lets us */
+#define LONGEST        65536u    /* datagram */
+#define DISOWNED       100u      /* answers a second to lost sessions */
+
+/* Of a DTLS record (RFC 6347 section 4.3.1). */
+#define RECORD_NUMBER      5
+#define RECORD_HEADER      13u
+#define RECORD_ALERT       21
+#define RECORD_HANDSHAKE   22
+#define RECORD_APPLICATION 23
+#define CLIENT_HELLO       1
+
+struct datagram {
+	struct datagram *next;
+	size_t length;
+	uint8_t bytes[];
+};
+
+struct dtls_sender {
+	struct dtls_socket *socket;
+	struct dtls_sender *next; /* of its bucket */
+	struct route route;
+	struct datagram *first, *last;
+	size_t bytes;
+	int wake; /* eventfd: signalled while there is something to read */
+	bool is_open;
+	bool is_superseded; /* and out of the table */
+};
+
+struct dtls_socket {
+	int fd;
+	bool is_closed;
+	unsigned senders;
+	struct dtls_sender *buckets[BUCKETS];
+	uint64_t seed;
+	size_t bytes; /* of all queues */
+	struct tls_gate *gate;
+	struct dtls_socket_counts counts;
+	uint32_t overflows; /* as the kernel told last */
+	uint64_t disown_ns; /* of the second in which: */
+	unsigned disowned;
+	uint8_t received[LONGEST];
+};
+
+/* The socket. */
+
+static void
+set_options(int fd)
+{
+	int bytes = RECEIVE_BUFFER;
+
+	route_prepare(fd);
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+	}
+}
+
+int
+dtls_socket_new(int fd, struct dtls_socket **ret, struct err *e)
+{
+	struct dtls_socket *s = calloc(1, sizeof *s);
+
+	if (s != NULL) {
+		s->fd = fd;
+		s->seed = hash_seed();
+		s->gate = tls_gate_new();
+	}
+	if (s == NULL || s->gate == NULL) {
+		close(fd);
+		free(s);
+		return err_set(e, -ENOMEM, "no memory to listen");
+	}
+	set_options(fd);
+	*ret = s;
+	return 0;
+}
+
+static void
+free_when_left(struct dtls_socket *s)
+{
+	if (s->is_closed && s->senders == 0) {
+		tls_gate_free(s->gate);
+		close(s->fd);
+		free(s);
+	}
+}
+
+void
+dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *ret)
+{
+	*ret = s->counts;
+}
+
+/* Datagrams. */
+
+/* The next datagram: its bytes, in s->received, or a negative errno. */
+static ssize_t
+take_datagram(struct dtls_socket *s, struct route *r)
+{
+	_Alignas(struct cmsghdr) uint8_t control[ROUTE_CONTROL];
+	struct iovec part = {.iov_base = s->received, .iov_len = sizeof s->received};
+	struct sockaddr_storage from;
+	struct msghdr m = {
+	    .msg_name = &from,
+	    .msg_namelen = sizeof from,
+	    .msg_iov = &part,
+	    .msg_iovlen = 1,
+	    .msg_control = control,
+	    .msg_controllen = sizeof control,
+	};
+	uint32_t overflows = s->overflows;
+	ssize_t n = recvmsg(s->fd, &m, MSG_DONTWAIT);
+
+	if (n < 0) {
+		return -errno;
+	}
+	route_read(r, &m, &overflows);
+	s->counts.dropped += overflows - s->overflows;
+	s->overflows = overflows;
+	s->counts.datagrams++;
+	s->counts.octets += (uint64_t)n;
+	return n;
+}
+
+/* Senders. */
+
+static struct dtls_sender **
+bucket_of(struct dtls_socket *s, const struct route *r)
+{
+	return &s->buckets[hash_bytes(r->id, sizeof r->id, s->seed) % BUCKETS];
+}
+
+/* The first from x on that comes from there: the latest. */
+static struct dtls_sender *
+find_from(struct dtls_sender *x, const struct route *r)
+{
+	while (x != NULL && memcmp(x->route.id, r->id, sizeof r->id) != 0) {
+		x = x->next;
+	}
+	return x;
+}
+
+static void
+take_out(struct dtls_sender *x)
+{
+	struct dtls_sender **at = bucket_of(x->socket, &x->route);
+
+	while (*at != NULL && *at != x) {
+		at = &(*at)->next;
+	}
+	if (*at == x) {
+		*at = x->next;
+	}
+}
+
+static void
+signal_sender(const struct dtls_sender *x)
+{
+	uint64_t one = 1;
+
+	(void)!write(x->wake, &one, sizeof one);
+}
+
+static void
+push(struct dtls_sender *x, const uint8_t *bytes, size_t n)
+{
+	struct dtls_socket *s = x->socket;
+	size_t size = sizeof(struct datagram) + n;
+	struct datagram *d = NULL;
+
+	if (x->bytes + size <= DTLS_SENDER_BYTES &&
+	    s->bytes + size <= DTLS_SOCKET_BYTES) {
+		d = malloc(size);
+	}
+	if (d == NULL) {
+		s->counts.dropped++;
+		return;
+	}
+	d->next = NULL;
+	d->length = n;
+	memcpy(d->bytes, bytes, n);
+	if (x->first == NULL) {
+		x->first = d;
+		signal_sender(x);
+	} else {
+		x->last->next = d;
+	}
+	x->last = d;
+	x->bytes += size;
+	s->bytes += size;
+}
+
+static void
+pop(struct dtls_sender *x)
+{
+	struct datagram *d = x->first;
+	size_t size = sizeof *d + d->length;
+	uint64_t times;
+
+	x->first = d->next;
+	x->bytes -= size;
+	x->socket->bytes -= size;
+	free(d);
+	if (x->first == NULL && !x->is_superseded) {
+		(void)!read(x->wake, &times, sizeof times);
+	}
+}
+
+static struct dtls_sender *
+admit(struct dtls_socket *s, const struct route *r)
+{
+	struct dtls_sender *x = calloc(1, sizeof *x);
+
+	if (x == NULL) {
+		return NULL;
+	}
+	x->wake = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (x->wake < 0) {
+		free(x);
+		return NULL;
+	}
+	x->socket = s;
+	x->route = *r;
+	x->next = *bucket_of(s, r);
+	*bucket_of(s, r) = x;
+	s->senders++;
+	s->counts.senders++;
+	return x;
+}
+
+static void
+supersede(struct dtls_sender *x)
+{
+	take_out(x);
+	x->is_superseded = true;
+	signal_sender(x);
+}
+
+void
+dtls_sender_leave(struct dtls_sender *x)
+{
+	struct dtls_socket *s = x->socket;
+
+	while (x->first != NULL) {
+		pop(x);
+	}
+	if (!x->is_superseded) {
+		take_out(x);
+	}
+	close(x->wake);
+	free(x);
+	s->senders--;
+	free_when_left(s);
+}
+
+void
+dtls_sender_open(struct dtls_sender *x)
+{
+	struct dtls_sender *former = find_from(x->next, &x->route);
+
+	x->is_open = true;
+	if (former != NULL && !x->is_superseded) {
+		supersede(former);
+	}
+}
+
+int
+dtls_sender_fd(const struct dtls_sender *x)
+{
+	return x->wake;
+}
+
+void
+dtls_sender_name(const struct dtls_sender *x, char out[static 128])
+{
+	transport_format_peer(&x->route.peer, out);
+}
+
+ssize_t
+dtls_sender_read(void *data, void *bytes, size_t n)
+{
+	struct dtls_sender *x = data;
+	size_t length;
+
+	if (x->first == NULL) {
+		return x->is_superseded ? -ECONNRESET : -EAGAIN;
+	}
+	length = x->first->length < n ? x->first->length : n;
+	memcpy(bytes, x->first->bytes, length);
+	pop(x);
+	return (ssize_t)length;
+}
+
+ssize_t
+dtls_sender_write(void *data, const void *bytes, size_t n)
+{
+	struct dtls_sender *x = data;
+
+	route_send(x->socket->fd, &x->route, bytes, n);
+	return (ssize_t)n;
+}
+
+/* Those who are not known. */
+
+struct knock {
+	const struct dtls_socket *socket;
+	const struct route *route;
+	const uint8_t *bytes;
+	size_t length; /* 0: read already */
+};
+
+static ssize_t
+knock_read(void *data, void *bytes, size_t n)
+{
+	struct knock *k = data;
+	size_t length = k->length < n ? k->length : n;
+
+	if (length == 0) {
+		return -EAGAIN;
+	}
+	memcpy(bytes, k->bytes, length);
+	k->length = 0;
+	return (ssize_t)length;
+}
+
+static ssize_t
+knock_write(void *data, const void *bytes, size_t n)
+{
+	const struct knock *k = data;
+
+	route_send(k->socket->fd, k->route, bytes, n);
+	return (ssize_t)n;
+}
+
+/* Whether a datagram begins with a record of DTLS, and which. */
+static bool
+is_record(const uint8_t *bytes, size_t n)
+{
+	return n > RECORD_HEADER && bytes[1] == 0xfe;
+}
+
+static bool
+is_encrypted(const uint8_t *bytes)
+{
+	return (bytes[3] | bytes[4]) != 0;
+}
+
+static bool
+is_client_hello(const uint8_t *bytes, size_t n)
+{
+	return is_record(bytes, n) && bytes[0] == RECORD_HANDSHAKE &&
+	       !is_encrypted(bytes) && bytes[RECORD_HEADER] == CLIENT_HELLO;
+}
+
+/* We have restarted, or its address has changed on the way: a plain alert tells it to
+ * begin anew, as a reset does in TCP.  That it comes from whom the record was sent to
+ * it shows by what stands in the place of its sequence number (DTLS_PROOF).  It is
+ * shorter than what it answers, and there are few in a second, so that nobody can be
+ * flooded by way of us.  Other DTLS implementations pass it over. */
+static void
+disown(struct dtls_socket *s, const struct route *r, const uint8_t *bytes, size_t n)
+{
+	uint8_t alert[] = {RECORD_ALERT, 0xfe, 0xfd, 0, 0, /* epoch 0 */
+	    0, 0, 0, 0, 0, 0, 0, 2, 2 /* fatal */, 10 /* unexpected message */};
+	uint64_t now = clock_monotonic_ns();
+
+	s->counts.foreign++;
+	if (!is_record(bytes, n) || bytes[0] != RECORD_APPLICATION ||
+	    !is_encrypted(bytes) || n < DTLS_PROOF + DTLS_PROOF_BYTES) {
+		return;
+	}
+	if (now - s->disown_ns >= NS_PER_SECOND) {
+		s->disown_ns = now;
+		s->disowned = 0;
+	}
+	if (s->disowned++ < DISOWNED) {
+		s->counts.disowned++;
+		memcpy(alert + RECORD_NUMBER, bytes + DTLS_PROOF, DTLS_PROOF_BYTES);
+		route_send(s->fd, r, alert, sizeof alert);
+	}
+}
+
+/* 0 when a new sender has shown its cookie. */
+static int
+knock(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t n,
+    struct dtls_sender **ret, struct tls **ret_tls)
+{
+	struct knock k = {s, r, s->received, n};
+	struct tls_carrier carrier = {
+	    .is_lossy = true, .read = knock_read, .write = knock_write, .data = &k};
+	struct dtls_sender *x;
+	struct tls *t = NULL;
+
+	if (!tls_gate_knock(
+		s->gate, c, &carrier, r->id, sizeof r->id, clock_monotonic_ns(), &t)) {
+		return -EAGAIN;
+	}
+	x = admit(s, r);
+	if (x == NULL) {
+		s->counts.dropped++;
+		tls_free(t);
+		return -EAGAIN;
+	}
+	carrier.read = dtls_sender_read;
+	carrier.write = dtls_sender_write;
+	carrier.data = x;
+	tls_carry(t, &carrier);
+	*ret = x;
+	*ret_tls = t;
+	return 0;
+}
+
+/* Until the handshake of another session from there is done, which somebody may have
+ * begun who only repeats what he saw, the former one goes on: each passes over what is
+ * encrypted for the other. */
+static void
+hand_over(struct dtls_sender *x, const struct route *r, const uint8_t *bytes, size_t n)
+{
+	struct dtls_sender *former = x->is_open ? NULL : find_from(x->next, r);
+
+	push(x, bytes, n);
+	if (former != NULL && is_record(bytes, n) && is_encrypted(bytes)) {
+		push(former, bytes, n);
+	}
+}
+
+/* Sorts the next datagram.  1: done; 0: a new sender has shown its cookie. */
+static int
+sort(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t n,
+    struct dtls_sender **ret, struct tls **ret_tls)
+{
+	struct dtls_sender *x = find_from(*bucket_of(s, r), r);
+
+	if (n == 0) {
+		s->counts.foreign++; /* and no end of anything */
+	} else if (is_client_hello(s->received, n) && (x == NULL || x->is_open)) {
+		if (c != NULL && knock(s, c, r, n, ret, ret_tls) == 0) {
+			return 0;
+		}
+	} else if (x != NULL) {
+		hand_over(x, r, s->received, n);
+	} else {
+		disown(s, r, s->received, n);
+	}
+	return 1;
+}
+
+int
+dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
+    struct dtls_sender **ret, struct tls **ret_tls, struct err *e)
+{
+	for (unsigned i = 0; i < ROUND; i++) {
+		struct route r;
+		ssize_t n = take_datagram(s, &r);
+		if (n == -EAGAIN || n == -EINTR) {
+			return -EAGAIN;
+		}
+		if (n < 0) {
+			return err_set(e, (int)n, "cannot receive datagrams: %s",
+			    strerror((int)-n));
+		}
+		if (sort(s, c, &r, (size_t)n, ret, ret_tls) == 0) {
+			return 0;
+		}
+	}
+	return -EAGAIN;
+}
+
+void
+dtls_socket_close(struct dtls_socket *s)
+{
+	struct route r;
+	ssize_t n = 0;
+
+	/* What the kernel holds is for those who are there still. */
+	for (unsigned i = 0; i < LAST_ROUND && n >= 0; i++) {
+		n = take_datagram(s, &r);
+		if (n >= 0) {
+			sort(s, NULL, &r, (size_t)n, NULL, NULL);
+		}
+	}
+	s->is_closed = true;
+	free_when_left(s);
+}

@@ -1,0 +1,127 @@
+/* IPFIX files (RFC 5655): messages appended as they come, synced at the end.  Written
+ * in place, so that a reader may follow; blocking, as files are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/transport/transport.h"
+
+static int
+file_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
+    struct err *e)
+{
+	int code;
+
+	(void)tls;
+	*t = (struct transport){.ops = &transport_file, .fd = -1};
+	snprintf(t->peer, sizeof t->peer, "%.127s", uri->host);
+	if (strcmp(uri->host, "-") == 0) {
+		t->fd = STDOUT_FILENO;
+		snprintf(t->peer, sizeof t->peer, "standard output");
+	} else {
+		t->fd = open(uri->host, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	}
+	if (t->fd < 0) {
+		code = errno;
+		return err_set(
+		    e, -code, "cannot write %s: %s", uri->host, strerror(code));
+	}
+	t->is_open = true;
+	return 0;
+}
+
+static int
+file_proceed(struct transport *t, struct err *e)
+{
+	(void)t;
+	(void)e;
+	return 0;
+}
+
+static ssize_t
+file_read(struct transport *t, void *bytes, size_t n, struct err *e)
+{
+	(void)bytes;
+	(void)n;
+	return err_set(e, -ENOTSUP, "%s is written only", t->peer);
+}
+
+/* Whoever gave us standard output may have made it non-blocking: it is waited for here,
+ * since nobody else waits for files. */
+static ssize_t
+file_write(struct transport *t, const void *bytes, size_t n, struct err *e)
+{
+	struct pollfd p = {.fd = t->fd, .events = POLLOUT};
+	ssize_t put;
+	int code;
+
+	while (
+	    (put = write(t->fd, bytes, n)) < 0 && (errno == EAGAIN || errno == EINTR)) {
+		(void)poll(&p, 1, -1);
+	}
+	code = errno;
+	if (put >= 0) {
+		return put;
+	}
+	return err_set(e, -code, "cannot write %s: %s", t->peer, strerror(code));
+}
+
+static int
+file_finish(struct transport *t, struct err *e)
+{
+	struct stat s;
+	int code;
+
+	/* Pipes and terminals have nothing to sync. */
+	if (fstat(t->fd, &s) == 0 && !S_ISREG(s.st_mode)) {
+		return 0;
+	}
+	if (fsync(t->fd) == 0) {
+		return 0;
+	}
+	code = errno;
+	return err_set(e, -code, "cannot sync %s: %s", t->peer, strerror(code));
+}
+
+static uint32_t
+file_want(const struct transport *t)
+{
+	(void)t;
+	return EPOLLOUT;
+}
+
+static bool
+file_pending(const struct transport *t)
+{
+	(void)t;
+	return false;
+}
+
+static void
+file_close(struct transport *t)
+{
+	if (t->fd > STDOUT_FILENO) {
+		close(t->fd);
+	}
+	t->fd = -1;
+	t->is_open = false;
+}
+
+const struct transport_ops transport_file = {
+    .scheme = "file",
+    .is_file = true,
+    .message_max = 65535,
+    .dial = file_dial,
+    .proceed = file_proceed,
+    .read = file_read,
+    .write = file_write,
+    .finish = file_finish,
+    .want = file_want,
+    .pending = file_pending,
+    .close = file_close,
+};

@@ -1,0 +1,368 @@
+/* UDP: every message is one datagram, and nobody says whether it arrived.  Packets are
+ * not fragmented (path MTU discovery), so that one lost piece does not cost a message;
+ * a message that turns out longer than the path takes, because the path changed, goes
+ * out in fragments all the same and is counted: it is better sent so than not. */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/transport/transport.h"
+
+#define ATTEMPTS 4 /* each may meet an error about a datagram before */
+
+/* Payload of UDP: what every IPv6 path takes (RFC 8200 section 5), and what an Ethernet
+ * takes over IPv4.  The first is for paths that tell nothing, the second bounds those
+ * whose first link tells of jumbo frames. */
+#define MESSAGE_SAFE  1232u
+#define MESSAGE_MOST  1472u
+#define MESSAGE_LEAST 512u /* RFC 7011 section 10.3.3 */
+#define UDP_HEADER    8u
+#define IPV4_HEADER   20u
+#define IPV6_HEADER   40u
+
+static int
+set_fragments(int fd, int family, bool may_fragment)
+{
+	int v4 = may_fragment ? IP_PMTUDISC_DONT : IP_PMTUDISC_DO;
+	int v6 = may_fragment ? IPV6_PMTUDISC_DONT : IPV6_PMTUDISC_DO;
+
+	return family == AF_INET6
+		   ? setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &v6, sizeof v6)
+		   : setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &v4, sizeof v4);
+}
+
+static int
+family_of(int fd)
+{
+	int family = AF_INET;
+	socklen_t n = sizeof family;
+
+	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &n);
+	return family;
+}
+
+void
+transport_forbid_fragments(int fd)
+{
+	(void)set_fragments(fd, family_of(fd), false);
+}
+
+/* A connected socket, or negative errno. */
+static int
+connect_to(const struct addrinfo *a, char peer[static 128])
+{
+	int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
+	struct sockaddr_storage to = {0};
+
+	if (fd < 0) {
+		return -errno;
+	}
+	memcpy(&to, a->ai_addr, a->ai_addrlen);
+	transport_format_peer(&to, peer);
+	transport_forbid_fragments(fd);
+	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
+		return fd;
+	}
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static unsigned
+count_addresses(const struct addrinfo *list)
+{
+	unsigned n = 0;
+
+	for (; list != NULL; list = list->ai_next) {
+		n++;
+	}
+	return n;
+}
+
+/* To the first address from this turn on that there is a route to. */
+static int
+connect_to_any(const struct addrinfo *list, unsigned turn, char peer[static 128])
+{
+	unsigned n = count_addresses(list);
+	int rc = -EADDRNOTAVAIL;
+
+	for (unsigned i = 0; i < n && rc < 0; i++) {
+		const struct addrinfo *a = list;
+		for (unsigned skip = (turn + i) % n; skip > 0; skip--) {
+			a = a->ai_next;
+		}
+		rc = connect_to(a, peer);
+	}
+	return rc;
+}
+
+static int
+look_up(const struct transport_uri *uri, struct addrinfo **ret, struct err *e)
+{
+	struct addrinfo hints = {
+	    .ai_family = AF_UNSPEC,
+	    .ai_socktype = SOCK_DGRAM,
+	    .ai_flags = AI_NUMERICSERV,
+	};
+	char port[8];
+	int rc = transport_check_target(uri, e);
+
+	if (rc < 0) {
+		return rc;
+	}
+	snprintf(port, sizeof port, "%u", uri->port);
+	rc = getaddrinfo(uri->host, port, &hints, ret);
+	if (rc != 0) {
+		return err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
+		    uri->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	}
+	return 0;
+}
+
+static int
+udp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
+    struct err *e)
+{
+	struct addrinfo *list = NULL;
+	int rc;
+
+	(void)tls;
+	*t = (struct transport){.ops = uri->ops, .fd = -1};
+	rc = look_up(uri, &list, e);
+	if (rc < 0) {
+		return rc;
+	}
+	t->addresses = count_addresses(list);
+	rc = connect_to_any(list, uri->turn, t->peer);
+	freeaddrinfo(list);
+	if (rc < 0) {
+		return err_set(e, rc, "cannot send to %s (last tried %s): %s",
+		    uri->text, t->peer, strerror(-rc));
+	}
+	t->fd = rc;
+	t->is_open = true;
+	return 0;
+}
+
+/* What one packet to this address carries, as far as the kernel knows now; 0: it does
+ * not. */
+static uint32_t
+room_towards(const struct addrinfo *a)
+{
+	bool is_v6 = a->ai_family == AF_INET6;
+	uint32_t headers = UDP_HEADER + (is_v6 ? IPV6_HEADER : IPV4_HEADER), room = 0;
+	char peer[128];
+	int fd = connect_to(a, peer), mtu = 0, rc;
+	socklen_t n = sizeof mtu;
+
+	if (fd >= 0) {
+		rc = is_v6 ? getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &n)
+			   : getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n);
+		if (rc == 0 && mtu > 0 && (uint32_t)mtu > headers) {
+			room = (uint32_t)mtu - headers;
+		}
+		close(fd);
+	}
+	return room;
+}
+
+static uint32_t
+udp_message_size(const struct transport_uri *uri, uint32_t most)
+{
+	struct addrinfo *list = NULL;
+	uint32_t fits = 0;
+
+	if (look_up(uri, &list, NULL) == 0) {
+		for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+			uint32_t room = room_towards(a);
+			fits = room != 0 && (fits == 0 || room < fits) ? room : fits;
+		}
+		freeaddrinfo(list);
+	}
+	fits = fits == 0 ? MESSAGE_SAFE : fits;
+	fits = fits > MESSAGE_MOST ? MESSAGE_MOST : fits;
+	fits = fits < MESSAGE_LEAST ? MESSAGE_LEAST : fits;
+	return fits < most ? fits : most;
+}
+
+static int
+udp_proceed(struct transport *t, struct err *e)
+{
+	(void)t;
+	(void)e;
+	return 0;
+}
+
+/* What ICMP said about a datagram before this call: no end of anything. */
+static bool
+is_told_by_icmp(int code)
+{
+	return code == ECONNREFUSED || code == EHOSTUNREACH || code == ENOPROTOOPT ||
+	       code == EMSGSIZE;
+}
+
+/* Whether what ICMP said is a reason to try another of the host's addresses. */
+static bool
+is_refused(const struct transport *t, int code)
+{
+	return t->addresses > 1 && is_told_by_icmp(code) && code != EMSGSIZE;
+}
+
+static int
+complain_refused(struct transport *t, int code, struct err *e)
+{
+	t->refusals++;
+	return err_set(e, -code, "datagrams are refused at %s (ICMP: %s)", t->peer,
+	    strerror(code));
+}
+
+/* Nobody answers; what comes all the same is not looked at. */
+static ssize_t
+udp_read(struct transport *t, void *bytes, size_t n, struct err *e)
+{
+	int code;
+
+	if (!t->is_open) {
+		return 0; /* finished: there is nothing to wait for */
+	}
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		ssize_t got = recv(t->fd, bytes, n, MSG_DONTWAIT);
+		if (got > 0) {
+			return got;
+		}
+		code = got == 0 ? EAGAIN : errno;
+		if (code == EAGAIN || code == EINTR) {
+			return -EAGAIN;
+		}
+		if (is_refused(t, code)) {
+			return complain_refused(t, code, e);
+		}
+		if (!is_told_by_icmp(code)) {
+			return err_set(e, -code, "cannot send to %s any more: %s",
+			    t->peer, strerror(code));
+		}
+		t->refusals += code != EMSGSIZE;
+	}
+	return -EAGAIN;
+}
+
+/* The message is longer than what the path takes in one packet.  As send(). */
+ssize_t
+transport_send_fragmented(struct transport *t, const void *message, size_t n)
+{
+	int family = family_of(t->fd), code;
+	ssize_t put;
+
+	if (set_fragments(t->fd, family, true) < 0) {
+		return -1;
+	}
+	put = send(t->fd, message, n, MSG_NOSIGNAL);
+	code = errno;
+	(void)set_fragments(t->fd, family, false);
+	t->fragmented += put >= 0;
+	errno = code;
+	return put;
+}
+
+static ssize_t
+udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
+{
+	uint64_t refusals = 0;
+	int code = 0;
+
+	if (n > t->ops->message_max) {
+		return err_set(e, -EMSGSIZE,
+		    "a message of %zu bytes is longer than a datagram to %s can be", n,
+		    t->peer);
+	}
+	for (unsigned i = 0; i < ATTEMPTS; i++) {
+		bool is_longer = code == EMSGSIZE; /* the second time it is this one */
+		ssize_t put = is_longer ? transport_send_fragmented(t, bytes, n)
+					: send(t->fd, bytes, n, MSG_NOSIGNAL);
+		if (put >= 0) {
+			t->refusals += refusals;
+			return put;
+		}
+		code = errno;
+		if (code == EAGAIN || code == EINTR) {
+			t->refusals += refusals;
+			return -EAGAIN;
+		}
+		if (is_refused(t, code)) {
+			return complain_refused(t, code, e);
+		}
+		if (!is_told_by_icmp(code)) {
+			break;
+		}
+		refusals += code != EMSGSIZE;
+	}
+	if (code == ECONNREFUSED) {
+		t->refusals += refusals;
+		return (ssize_t)n; /* refused as fast as we send: so was this one */
+	}
+	return err_set(
+	    e, -code, "cannot send to %s any more: %s", t->peer, strerror(code));
+}
+
+/* Nobody would hear an end. */
+static int
+udp_finish(struct transport *t, struct err *e)
+{
+	(void)e;
+	t->is_open = false;
+	return 0;
+}
+
+/* A slow link fills the socket: then a write waits for room. */
+static uint32_t
+udp_want(const struct transport *t)
+{
+	(void)t;
+	return EPOLLOUT;
+}
+
+static bool
+udp_pending(const struct transport *t)
+{
+	(void)t;
+	return false;
+}
+
+static void
+udp_close(struct transport *t)
+{
+	if (t->fd >= 0) {
+		close(t->fd);
+	}
+	t->fd = -1;
+	t->is_open = false;
+}
+
+static int
+udp_listen(struct transport_listener *l, const struct transport_uri *uri, struct err *e)
+{
+	return transport_listen_socket(l, uri, IPPROTO_UDP, e);
+}
+
+const struct transport_ops transport_udp = {
+    .scheme = "udp",
+    .port = TRANSPORT_PORT,
+    .is_message = true,
+    .is_unreliable = true,
+    .message_max = 65507,
+    .message_size = udp_message_size,
+    .listen = udp_listen,
+    .unlisten = transport_close_listener,
+    .dial = udp_dial,
+    .proceed = udp_proceed,
+    .read = udp_read,
+    .write = udp_write,
+    .finish = udp_finish,
+    .want = udp_want,
+    .pending = udp_pending,
+    .close = udp_close,
+};

@@ -1,0 +1,58 @@
+/* What the exporter's command line and configuration file say. */
+#ifndef EXPORTER_RUN_OPTIONS_H
+#define EXPORTER_RUN_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/err.h"
+#include "common/config/option.h"
+
+enum options_unit { UNIT_MS, UNIT_US, UNIT_S };
+enum options_summary { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
+enum options_delivery { DELIVERY_FAILOVER, DELIVERY_DUPLICATE };
+enum options_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
+
+struct options {
+	/* input */
+	struct option_list interfaces, files;
+	const char *trace_csv;
+	unsigned trace_unit; /* enum options_unit */
+	const char *filter;
+	uint64_t snaplen, ring_bytes, duration_ns, count;
+	bool promiscuous;
+	const char *user;
+	/* conversations */
+	uint64_t max_conversations, idle_ns, active_ns;
+	uint64_t idle_tcp_ns, idle_udp_ns, idle_icmp_ns;
+	bool is_adaptive, vlan_in_key;
+	uint64_t adaptive_min_ns, adaptive_max_ns, adaptive_factor;
+	/* records */
+	uint64_t domain, message_size, own_pen, statistics_ns;
+	struct option_list elements;
+	const char *templates, *schemas;
+	bool list_elements;
+	/* delivery */
+	struct option_list to;
+	uint64_t refresh_ns, refresh_messages;
+	unsigned delivery; /* enum options_delivery */
+	uint64_t failover_after_ns, spool_bytes;
+	const char *spool;
+	bool acknowledge, deliver_only, spool_status;
+	const char *certificate, *key, *ca, *crl;
+	bool tls12;
+	uint64_t queue_bytes, give_up_ns;
+	/* report */
+	const char *metrics_file;
+	unsigned summary, progress;
+};
+
+/* As option_parse(): 0 go on; 1 something was printed, exit 0; negative: exit 2. */
+int options_parse(int argc, char **argv, struct options *ret, struct err *e);
+void options_free(struct options *o);
+/* Live interfaces, not files. */
+bool options_is_live(const struct options *o);
+/* Whether any --to is encrypted, and so has use for certificates. */
+bool options_is_secured(const struct options *o);
+
+#endif

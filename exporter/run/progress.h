@@ -1,0 +1,28 @@
+/* How far reading has come, redrawn in place on a terminal: share, rate, time left.
+ * Threads: the capture thread. */
+#ifndef EXPORTER_RUN_PROGRESS_H
+#define EXPORTER_RUN_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+	bool is_on;
+	uint64_t begin_ns, next_ns; /* monotonic */
+};
+
+/* is_forced: also where standard error is no terminal. */
+void progress_begin(struct progress *p, bool is_forced, uint64_t now_ns);
+static inline bool
+progress_is_due(const struct progress *p, uint64_t now_ns)
+{
+	return p->is_on && now_ns >= p->next_ns;
+}
+/* done and all are bytes; all 0: unknown.  units: what was counted so far, named what.
+ */
+void progress_draw(struct progress *p, uint64_t now_ns, uint64_t done, uint64_t all,
+    uint64_t units, const char *what);
+/* Wipes the line. */
+void progress_end(struct progress *p);
+
+#endif

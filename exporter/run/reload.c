@@ -1,0 +1,104 @@
+#include "exporter/run/reload.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+static struct tls_settings settings;
+static bool is_secured;
+
+/* They can be read; which of them have ended, or will soon. */
+static void
+tell_ends(void)
+{
+	uint64_t now_s = clock_realtime_ns() / NS_PER_SECOND;
+	struct tls_expiry x;
+	char when[32] = "no date";
+	bool is_over = false;
+	struct err e = {0};
+
+	tls_expiry_read(&settings, &x);
+	for (unsigned i = 0; i < TLS_PAPERS; i++) {
+		is_over |= x.end_s[i] != 0 && x.end_s[i] <= now_s;
+		if (tls_expiry_warn(&settings, &x, i, now_s, &e) < 0) {
+			log_warning("%s", e.text);
+		}
+	}
+	if (x.end_s[TLS_PAPER_CERTIFICATE] != 0) {
+		clock_format_iso(x.end_s[TLS_PAPER_CERTIFICATE] * NS_PER_SECOND, when);
+	}
+	if (!is_over) {
+		log_info("certificate, key, authorities and revocation lists are in "
+			 "order; every new connection uses them (the certificate ends "
+			 "on %s)",
+		    when);
+	}
+}
+
+static void
+check(void)
+{
+	struct tls_context *fresh = NULL;
+	struct err e = {0};
+
+	if (!is_secured) {
+		log_info("SIGHUP: no --to is secured, there is nothing to read anew");
+	} else if (tls_context_new(&settings, false, &fresh, &e) < 0) {
+		log_error("%s; going on with what was read before", e.text);
+	} else {
+		tell_ends();
+		tls_context_free(fresh);
+	}
+}
+
+static void
+only_hangup(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGHUP);
+}
+
+static void *
+wait_for_signals(void *unused)
+{
+	sigset_t hangup;
+	int number;
+
+	(void)unused;
+	only_hangup(&hangup);
+	while (sigwait(&hangup, &number) == 0) {
+		check();
+	}
+	return NULL;
+}
+
+void
+renewal_init(void)
+{
+	sigset_t hangup;
+
+	only_hangup(&hangup);
+	pthread_sigmask(SIG_BLOCK, &hangup, NULL);
+}
+
+int
+renewal_start(const struct tls_settings *tls, struct err *e)
+{
+	pthread_t thread;
+	int rc;
+
+	is_secured = tls != NULL;
+	if (tls != NULL) {
+		settings = *tls;
+	}
+	rc = pthread_create(&thread, NULL, wait_for_signals, NULL);
+	if (rc != 0) {
+		return err_set(e, -rc, "cannot start a thread: %s", strerror(rc));
+	}
+	(void)pthread_detach(thread);
+	return 0;
+}

@@ -1,0 +1,50 @@
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "exporter/run/run.h"
+#include "exporter/run/run_private.h"
+
+#define EVERY_NS (10 * NS_PER_SECOND)
+
+static void
+look_at_certificates(struct run *r, uint64_t now_ns)
+{
+	const struct options *o = r->o;
+	const struct tls_settings s = {
+	    .certificate = o->certificate, .key = o->key, .ca = o->ca, .crl = o->crl};
+	uint64_t now_s = clock_realtime_ns() / NS_PER_SECOND;
+	bool may_warn = r->warned_ns == 0 || now_ns - r->warned_ns >= NS_PER_DAY;
+	struct err e;
+
+	tls_expiry_read(&s, &r->expiry);
+	for (unsigned i = 0; may_warn && i < TLS_PAPERS; i++) {
+		if (tls_expiry_warn(&s, &r->expiry, i, now_s, &e) < 0) {
+			log_warning("%s", e.text);
+		}
+	}
+	r->warned_ns = may_warn ? now_ns : r->warned_ns;
+}
+
+void
+run_metrics(struct run *r)
+{
+	uint64_t now_ns = clock_monotonic_ns();
+	struct summary s;
+	struct err e;
+
+	if (now_ns < r->metrics_ns) {
+		return;
+	}
+	r->metrics_ns = now_ns + EVERY_NS;
+	look_at_certificates(r, now_ns); /* the sender reads what is renewed */
+	run_tell_twins(r);
+	if (r->o->metrics_file == NULL) {
+		return;
+	}
+	run_summary(r, &s);
+	if (summary_write_metrics(&s, r->o->metrics_file, &e) == 0) {
+		r->is_told_metrics = false;
+	} else if (!r->is_told_metrics) {
+		log_warning("%s; going on trying", e.text);
+		r->is_told_metrics = true;
+	}
+}

@@ -1,0 +1,62 @@
+#include <errno.h>
+#include <poll.h>
+
+#include "common/base/clock.h"
+#include "exporter/run/run_private.h"
+#include "exporter/run/signals.h"
+
+#define WAIT_MS 250
+/* A capture whose last packet is no older was being made when it was read: then packet
+ * time goes on while nothing comes.  An old capture that comes slowly has its own. */
+#define PRESENT_NS (5 * NS_PER_SECOND)
+
+static bool
+is_present(uint64_t packet_ns, uint64_t now_ns)
+{
+	return packet_ns <= now_ns ? now_ns - packet_ns <= PRESENT_NS
+				   : packet_ns - now_ns <= PRESENT_NS;
+}
+
+/* Nothing comes.  Traces have no pipeline: their records are whole. */
+static void
+idle(struct run *r, uint64_t now_ns)
+{
+	struct pipeline *p = r->pipeline_count == 0 ? NULL : r->pipelines[0];
+
+	if (p == NULL) {
+		return;
+	}
+	pipeline_catch_up(p);
+	if (pace_packet(&r->pace, pipeline_time(p), now_ns)) {
+		r->is_present = is_present(pipeline_time(p), r->now_ns);
+	} else if (r->is_present) {
+		pace_tick(&r->pace, p, now_ns);
+	}
+}
+
+int
+run_await(int fd, void *run)
+{
+	struct run *r = run;
+	struct pollfd polls[] = {{fd, POLLIN, 0}, {stop_fd(), POLLIN, 0}};
+	int n;
+
+	do {
+		uint64_t now_ns;
+		n = poll(polls, 2, WAIT_MS);
+		if (n < 0 && errno != EINTR) {
+			return -errno;
+		}
+		if (stop_is_asked()) {
+			return -EINTR;
+		}
+		now_ns = clock_monotonic_ns();
+		r->now_ns = clock_realtime_ns();
+		if (n <= 0) {
+			idle(r, now_ns);
+		}
+		run_each_second(r, now_ns,
+		    r->pipeline_count == 0 ? 0 : pipeline_time(r->pipelines[0]));
+	} while (n <= 0);
+	return 0;
+}

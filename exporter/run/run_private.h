@@ -1,0 +1,88 @@
+/* What the files of a run share: run.c opens, finishes and counts, run_files.c and
+ * run_live.c and run_trace.c
+ * are the loops, run_pipe.c waits for what comes by a pipe, run_delivery.c has the
+ * senders. */
+#ifndef EXPORTER_RUN_RUN_PRIVATE_H
+#define EXPORTER_RUN_RUN_PRIVATE_H
+
+#include "common/capture/capture.h"
+#include "common/ipfix/element.h"
+#include "exporter/export/export.h"
+#include "exporter/run/options.h"
+#include "exporter/run/packet_clock.h"
+#include "exporter/run/pipeline.h"
+#include "exporter/run/progress.h"
+#include "exporter/run/summary.h"
+#include "exporter/sender/sender.h"
+#include "exporter/trace/trace_csv.h"
+
+struct run {
+	const struct options *o;
+	struct elements *elements;
+	struct export *export;
+	struct sender **senders; /* one, or one per collector */
+	struct summary_delivery *deliveries;
+	unsigned sender_count;
+	uint64_t pushed_records; /* data records in messages so far */
+	struct trace *trace;
+	/* One pipeline per interface; files share the first. */
+	struct pipeline **pipelines;
+	struct capture **open; /* live: one per pipeline; files: the current one */
+	unsigned pipeline_count;
+	struct summary_capture *captures; /* as they were when closed, or live */
+	unsigned capture_count;
+	struct progress progress;
+	uint64_t now_ns; /* wall clock, as of the last look: export time */
+	uint64_t begin_ns, begin_wall_ns; /* monotonic; wall clock */
+	uint64_t second_ns; /* monotonic: when messages were last flushed */
+	struct pace pace;   /* of a pipe */
+	bool is_present;    /* a pipe's last packet was new when it was read */
+	uint64_t metrics_ns, warned_ns; /* monotonic: when due; when last */
+	bool is_told_metrics;           /* that they cannot be written */
+	bool is_told_twins;             /* that one collector has everything twice */
+	struct tls_expiry expiry;
+	uint64_t statistics_ns; /* when the next are due, in input time */
+};
+
+#define RUN_CHUNK 4096u /* packets or rows between two looks at the clock */
+
+int run_files(struct run *r);
+int run_live(struct run *r);
+int run_trace(struct run *r);
+
+/* Opens o->files.items[i] as the current file. */
+int run_open_file(struct run *r, unsigned i, struct err *e);
+void run_close_file(struct run *r, unsigned i);
+/* A stop was asked, or the sender can deliver no more. */
+bool run_is_stopped(const struct run *r);
+uint64_t run_packets_read(const struct run *r);
+/* Sends statistics when their interval of input time has passed. */
+void run_statistics(struct run *r, uint64_t input_ns);
+
+/* Once a second (now_ns is monotonic): what was built goes out, though the message is
+ * not full. */
+void run_each_second(struct run *r, uint64_t now_ns, uint64_t input_ns);
+/* A compressed_wait of a pipe, which may be quiet for long; data: the run.  Meanwhile
+ * what a live capture does while nothing comes is done here, too. */
+int run_await(int fd, void *run);
+
+/* When it is due: writes the metrics, and says when certificates are about to end. */
+void run_metrics(struct run *r);
+
+/* Opens senders, as the user that the run goes on as; the preamble is copied. */
+int run_open_senders(
+    struct run *r, const struct export_preamble *preamble, struct err *e);
+int run_start_senders(struct run *r, struct err *e);
+/* To every collector that gets everything. */
+void run_push(struct run *r, const uint8_t *message, size_t length, uint32_t records);
+void run_hurry(struct run *r);
+/* A sender can deliver no more. */
+bool run_is_over(const struct run *r);
+/* 0, or the first trouble of any sender, each logged but the last, which is in e. */
+int run_finish_senders(struct run *r, struct err *e);
+void run_count_senders(struct run *r);
+/* Says, once, when two senders have reached one collector by two names of it. */
+void run_tell_twins(struct run *r);
+void run_free_senders(struct run *r);
+
+#endif

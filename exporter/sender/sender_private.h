@@ -1,0 +1,131 @@
+/* What sender.c (the interface), sender_thread.c (the export thread), sender_delivery.c
+ * (what is said on one connection) and sender_wait.c (sleeping) share. */
+#ifndef EXPORTER_SENDER_SENDER_PRIVATE_H
+#define EXPORTER_SENDER_SENDER_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/ipfix/delivery.h"
+#include "exporter/sender/sender.h"
+#include "exporter/spool/outbox.h"
+
+#define SENDER_MS 1000000ULL
+/* A smaller gather waits so long for company. */
+#define SENDER_LINGER_NS (50 * SENDER_MS)
+/* A message transport may bring so much at once. */
+#define SENDER_HEARD 65536u
+
+struct sender_target {
+	struct transport_uri uri;
+	struct tls_context *tls; /* of secured ones */
+};
+
+struct sender {
+	struct sender_settings settings;
+	struct sender_target *targets;
+	unsigned target_count;
+	struct outbox *outbox;
+	struct queue *queue; /* the outbox's */
+	struct spool *spool; /* the outbox's */
+	_Atomic bool is_finishing;
+	uint64_t finish_ns; /* when sender_finish() began; set before is_finishing */
+	uint64_t stop_ns;   /* when a push first saw that the program is to stop */
+	pthread_t thread;
+	bool is_running;
+	bool is_finished; /* sender_finish() was called, and has ended */
+
+	/* The thread's own. */
+	unsigned at; /* the target of now */
+	/* The target that what is not acknowledged went to; target_count: none of
+	 * these. */
+	unsigned sent_to;
+	struct transport transport;
+	bool is_dialled;     /* transport must be closed */
+	bool is_proven;      /* messages went out since the last delay */
+	bool is_told;        /* this failure was logged */
+	bool is_told_next;   /* that another of the host's addresses is tried */
+	unsigned refused;    /* addresses of the host in a row that lasted not */
+	uint64_t opened_ns;  /* when this connection was; 0: it never was */
+	bool is_told_stale;  /* that certificates could not be read anew */
+	bool is_ending;      /* everything was taken, goodbye is being said */
+	uint64_t contact_ns; /* when this target last took something */
+	uint64_t hurry_ns;
+	uint64_t delay_ns;
+	uint64_t unstowed_ns; /* since when something is queued; 0: nothing is */
+	int result;
+	struct err result_err;
+
+	/* Of the present connection. */
+	struct spool_preamble *preamble;
+	bool is_acknowledged; /* it speaks flowpair/1 */
+	bool is_welcomed;
+	bool has_unheard; /* hearing stopped though more was there, maybe inside TLS */
+	struct delivery_hello hello; /* as it was said */
+	uint8_t word[DELIVERY_WORD]; /* the beginning of one that is not there yet */
+	size_t word_length;
+	uint64_t refreshed_ns, refreshed_messages; /* preamble: when, messages since */
+
+	_Atomic uint64_t sent_messages, bytes, queue_full_messages, queue_full_records,
+	    too_long_messages, too_long_records, refreshes, connects, failures,
+	    failovers, refusals, fragmented, duplicate_messages, duplicate_records,
+	    unconfirmed_records;
+	struct spool_counts opened; /* as it was found */
+	pthread_mutex_t lock;       /* of what follows */
+	struct spool_counts counts; /* as of the last change */
+	char last_error[256];
+	char peer[128];
+};
+
+static inline void
+sender_bump(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static inline const struct transport_uri *
+sender_uri(const struct sender *s)
+{
+	return &s->targets[s->at].uri;
+}
+
+/* The export thread's body: connects and delivers until sender_finish(). */
+void *sender_run(void *sender);
+/* Before another attempt: reads certificate, key, authorities and lists of the present
+ * target anew, for they may have been renewed; what was read before stays otherwise. */
+void sender_renew(struct sender *s);
+/* Ends the connection, if there is one. */
+void sender_hang_up(struct sender *s);
+
+/* Shows the account to whoever asks sender_counts(). */
+void sender_publish(struct sender *s);
+
+/* Waiting. */
+
+/* When the thread must have given up; QUEUE_NEVER while there is no hurry. */
+uint64_t sender_deadline(struct sender *s);
+/* -ETIMEDOUT when it is due_ns, the thread must give up, or the other end is gone. */
+int sender_check(struct sender *s, uint64_t due_ns, const char *what, struct err *e);
+/* Hands what was pushed over to the spool, unless it is little and just came.  True:
+ * something was. */
+bool sender_tend(struct sender *s);
+/* Sleeps until the transport is ready for events (0: do not look), something was handed
+ * over to the spool, somebody wants something, it is due_ns, or time to look after the
+ * path.  The ready events. */
+uint32_t sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns);
+/* What a write waits for that said -EAGAIN. */
+uint32_t sender_write_events(const struct sender *s);
+
+/* One connection, once it is open. */
+
+/* Says hello and waits for the welcome; places the outbox.  Of plain RFC 7011 too. */
+int sender_greet(struct sender *s, struct err *e);
+int sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e);
+/* Reads what came, as far as it did.  0 when the collector is still there. */
+int sender_hear(struct sender *s, struct err *e);
+/* Ends the stream and waits for the peer to end its own, hearing its last words. */
+int sender_say_goodbye(struct sender *s, struct err *e);
+
+#endif

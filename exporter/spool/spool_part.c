@@ -1,0 +1,107 @@
+/* The parts that a spool holds messages in: in memory, or a segment on disk. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "exporter/spool/spool_private.h"
+
+int
+spool_add_part(struct spool *s, const struct spool_part *p)
+{
+	if (s->count == s->capacity) {
+		unsigned capacity = 2 * s->capacity + 16;
+		struct spool_part *parts =
+		    reallocarray(s->parts, capacity, sizeof *parts);
+		if (parts == NULL) {
+			return -ENOMEM;
+		}
+		s->parts = parts;
+		s->capacity = capacity;
+	}
+	s->parts[s->count++] = *p;
+	s->held_messages += p->next - p->first;
+	s->held_records += p->total_next - p->total_first;
+	s->bytes += p->bytes;
+	return 0;
+}
+
+bool
+spool_is_written(const struct spool *s, unsigned i)
+{
+	return s->write_fd >= 0 && i + 1 == s->count;
+}
+
+void
+spool_remove_part(struct spool *s, unsigned i)
+{
+	struct spool_part *p = &s->parts[i];
+
+	if (spool_is_written(s, i)) {
+		spool_end_segment(s);
+	}
+	if (p->bytes > 0) {
+		spool_unlink(s, p->name);
+	}
+	s->held_messages -= p->next - p->first;
+	s->held_records -= p->total_next - p->total_first;
+	s->bytes -= p->bytes;
+	free(p->marks);
+	memmove(p, p + 1, (s->count - i - 1) * sizeof *p);
+	s->count--;
+}
+
+struct spool_part *
+spool_find(const struct spool *s, uint64_t number)
+{
+	for (unsigned i = 0; i < s->count; i++) {
+		if (number >= s->parts[i].first && number < s->parts[i].next) {
+			return &s->parts[i];
+		}
+	}
+	return NULL;
+}
+
+void
+spool_cut(struct spool *s, struct spool_part *p, uint64_t number, uint64_t total)
+{
+	unsigned i = (unsigned)(p - s->parts);
+
+	log_warning("%s: segment %016" PRIx64 " is damaged: %" PRIu64
+		    " messages behind number %" PRIu64 " are lost",
+	    s->directory, p->name, p->next - number, number);
+	if (spool_is_written(s, i)) {
+		spool_end_segment(s);
+	}
+	s->held_messages -= p->next - number;
+	s->held_records -= p->total_next - total;
+	p->next = number;
+	p->total_next = total;
+	(void)spool_save(s); /* first: no number of it is given again */
+	if (p->first == p->next) {
+		spool_remove_part(s, i);
+	}
+}
+
+void
+spool_mark(struct spool_part *p, uint64_t number, uint64_t total, uint64_t offset)
+{
+	struct spool_mark *last =
+	    p->mark_count > 0 ? &p->marks[p->mark_count - 1] : NULL;
+
+	if (last != NULL && offset - last->offset < SPOOL_MARK_STEP) {
+		return;
+	}
+	if (p->mark_count == p->mark_capacity) {
+		unsigned capacity = 2 * p->mark_capacity + 16;
+		struct spool_mark *marks =
+		    reallocarray(p->marks, capacity, sizeof *marks);
+		if (marks == NULL) {
+			return; /* reading begins further before */
+		}
+		p->marks = marks;
+		p->mark_capacity = capacity;
+	}
+	p->marks[p->mark_count++] = (struct spool_mark){number, total, offset};
+}

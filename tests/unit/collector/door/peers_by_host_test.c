@@ -1,0 +1,134 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "collector/door/peers_by_host.h"
+
+#define MEMBERS 8
+
+static struct crowd crowd;
+static struct peer_list inside;
+static struct peer members[MEMBERS];
+static unsigned joined;
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	crowd_init(&crowd);
+	memset(members, 0, sizeof members);
+	joined = 0;
+	return 0;
+}
+
+/* Later ones began later; list NULL: in no list. */
+static struct peer *
+join(const char *from, struct peer_list *list)
+{
+	struct peer *p = &members[joined++];
+
+	snprintf(p->transport.peer, sizeof p->transport.peer, "%s", from);
+	p->list = list;
+	p->began_ns = 100 + joined;
+	crowd_join(&crowd, p);
+	return p;
+}
+
+static unsigned
+count(const char *from, struct peer **ret_oldest)
+{
+	struct transport t = {0};
+
+	snprintf(t.peer, sizeof t.peer, "%s", from);
+	return crowd_count(&crowd, &t, &inside, ret_oldest);
+}
+
+static void
+peers_of_an_address_are_counted_whatever_their_port(void **state)
+{
+	struct peer *oldest;
+
+	(void)state;
+	join("192.0.2.1:1000", NULL);
+	join("192.0.2.1:1001", NULL);
+	join("192.0.2.2:1000", NULL);
+	assert_int_equal(count("192.0.2.1:7", &oldest), 2);
+	assert_null(oldest);
+	assert_int_equal(count("192.0.2.2:7", &oldest), 1);
+	assert_int_equal(count("192.0.2.3:7", &oldest), 0);
+}
+
+static void
+an_ipv6_host_is_a_64_and_an_ipv4_host_an_address(void **state)
+{
+	struct peer *oldest;
+
+	(void)state;
+	join("[2001:db8:0:1::1]:1000", NULL);
+	join("[2001:db8:0:1:ffff::2]:1000", NULL);
+	join("[2001:db8:0:2::1]:1000", NULL);
+	join("[fe80::1%eth0]:1000", NULL);
+	assert_int_equal(count("[2001:db8:0:1::3]:7", &oldest), 2);
+	assert_int_equal(count("[2001:db8:0:2::3]:7", &oldest), 1);
+	assert_int_equal(count("[fe80::9%eth1]:7", &oldest), 1);
+	assert_int_equal(count("[::ffff:192.0.2.1]:7", &oldest), 0);
+}
+
+static void
+the_oldest_of_a_list_is_told(void **state)
+{
+	struct peer *second, *oldest;
+
+	(void)state;
+	join("192.0.2.1:1", NULL);
+	second = join("192.0.2.1:2", &inside);
+	join("192.0.2.1:3", &inside);
+	assert_int_equal(count("192.0.2.1:7", &oldest), 3);
+	assert_ptr_equal(oldest, second);
+}
+
+static void
+who_left_is_not_counted_and_may_leave_twice(void **state)
+{
+	struct peer *first, *oldest;
+
+	(void)state;
+	first = join("192.0.2.1:1", NULL);
+	join("192.0.2.1:2", NULL);
+	crowd_leave(&crowd, first);
+	crowd_leave(&crowd, first);
+	assert_int_equal(count("192.0.2.1:7", &oldest), 1);
+}
+
+static void
+who_has_no_address_belongs_to_no_crowd(void **state)
+{
+	struct peer *p, *oldest;
+
+	(void)state;
+	p = join("somewhere", &inside);
+	assert_int_equal(count("somewhere", &oldest), 0);
+	assert_null(oldest);
+	crowd_leave(&crowd, p);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup(name, set_up)
+	const struct CMUnitTest tests[] = {
+	    TEST(peers_of_an_address_are_counted_whatever_their_port),
+	    TEST(an_ipv6_host_is_a_64_and_an_ipv4_host_an_address),
+	    TEST(the_oldest_of_a_list_is_told),
+	    TEST(who_left_is_not_counted_and_may_leave_twice),
+	    TEST(who_has_no_address_belongs_to_no_crowd),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,132 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "common/base/cursor.h"
+
+static const uint8_t bytes[] = {
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0xff};
+
+static void
+numbers_are_read_big_endian_one_after_the_other(void **state)
+{
+	struct cursor c = cursor_of(bytes, sizeof bytes);
+
+	(void)state;
+	assert_int_equal(cursor_u8(&c), 1);
+	assert_int_equal(cursor_u16(&c), 0x0203);
+	assert_int_equal(cursor_u32(&c), 0x04050607);
+	assert_int_equal(cursor_u64(&c), 0x08090a0b0c0d0e0f);
+	assert_int_equal(cursor_left(&c), 1);
+	assert_int_equal(cursor_u8(&c), 0xff);
+	assert_int_equal(cursor_left(&c), 0);
+	assert_false(c.failed);
+}
+
+static void
+a_read_past_the_end_is_zero_and_fails_for_good(void **state)
+{
+	struct cursor c = cursor_of(bytes, 7);
+
+	(void)state;
+	assert_int_equal(cursor_u64(&c), 0);
+	assert_true(c.failed);
+	assert_int_equal(cursor_left(&c), 0);
+	assert_int_equal(cursor_u8(&c), 0); /* though there were 7 bytes */
+	assert_null(cursor_take(&c, 1));
+	assert_true(c.failed);
+}
+
+static void
+a_length_that_no_memory_has_is_past_the_end(void **state)
+{
+	struct cursor c = cursor_of(bytes, sizeof bytes);
+
+	(void)state;
+	(void)cursor_u8(&c);
+	assert_null(cursor_take(&c, SIZE_MAX));
+	assert_true(c.failed);
+}
+
+static void
+what_is_taken_lies_where_it_was(void **state)
+{
+	struct cursor c = cursor_of(bytes, sizeof bytes);
+
+	(void)state;
+	assert_ptr_equal(cursor_take(&c, 3), bytes);
+	assert_ptr_equal(cursor_take(&c, 0), bytes + 3);
+	assert_ptr_equal(cursor_take(&c, sizeof bytes - 3), bytes + 3);
+	assert_false(c.failed);
+}
+
+static void
+a_part_ends_where_it_was_cut_whatever_follows(void **state)
+{
+	struct cursor c = cursor_of(bytes, sizeof bytes), part = cursor_sub(&c, 2);
+
+	(void)state;
+	assert_int_equal(cursor_u16(&part), 0x0102);
+	assert_int_equal(cursor_u8(&part), 0);
+	assert_true(part.failed);
+	assert_false(c.failed);
+	assert_int_equal(cursor_u8(&c), 3);
+}
+
+static void
+a_part_beyond_the_end_fails_with_the_whole(void **state)
+{
+	struct cursor c = cursor_of(bytes, 2), part = cursor_sub(&c, 3);
+
+	(void)state;
+	assert_true(part.failed && c.failed);
+	assert_int_equal(cursor_left(&part), 0);
+	assert_int_equal(cursor_u32(&part), 0);
+}
+
+static void
+numbers_of_every_length_are_loaded(void **state)
+{
+	uint64_t expected = 0;
+
+	(void)state;
+	for (size_t n = 1; n <= 8; n++) {
+		expected = expected << 8 | n;
+		assert_int_equal(load_uint(bytes, n), expected);
+	}
+}
+
+static void
+what_is_stored_is_loaded_again(void **state)
+{
+	uint8_t to[8];
+
+	(void)state;
+	store_u16(to, 0xfedc);
+	assert_int_equal(to[0], 0xfe);
+	assert_int_equal(load_u16(to), 0xfedc);
+	store_u32(to, 0xfedcba98);
+	assert_int_equal(load_u32(to), 0xfedcba98);
+	store_u64(to, 0xfedcba9876543210);
+	assert_int_equal(load_u64(to), 0xfedcba9876543210);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(numbers_are_read_big_endian_one_after_the_other),
+	    cmocka_unit_test(a_read_past_the_end_is_zero_and_fails_for_good),
+	    cmocka_unit_test(a_length_that_no_memory_has_is_past_the_end),
+	    cmocka_unit_test(what_is_taken_lies_where_it_was),
+	    cmocka_unit_test(a_part_ends_where_it_was_cut_whatever_follows),
+	    cmocka_unit_test(a_part_beyond_the_end_fails_with_the_whole),
+	    cmocka_unit_test(numbers_of_every_length_are_loaded),
+	    cmocka_unit_test(what_is_stored_is_loaded_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
