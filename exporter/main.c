@@ -106,8 +106,8 @@ export_all(const struct options *o, struct err *e)
 	int status = EXIT_OK;
 
 	warn_unsecured(o);
-	renewal_init();
-	if (stop_init(e) < 0 || run_new(o, &r, e) < 0) {
+	reload_init();
+	if (signals_init(e) < 0 || run_new(o, &r, e) < 0) {
 		log_error("%s", e->text);
 		return EXIT_OPERATOR;
 	}

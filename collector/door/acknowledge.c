@@ -2,7 +2,7 @@
  * side, and exporters with a spool how much of it is, by words (common/ipfix/delivery.h). */
 #include <errno.h>
 
-#include "collector/door/reception.h"
+#include "collector/door/door_private.h"
 #include "common/base/clock.h"
 
 #define LISTS 3
@@ -32,13 +32,13 @@ confirm(struct listener *l, struct peer *p, bool is_last)
 }
 
 void
-answer_again(struct listener *l, struct peer *p)
+acknowledge_again(struct listener *l, struct peer *p)
 {
 	confirm(l, p, false);
 }
 
 void
-answer_ended(struct listener *l, int rc, bool is_last)
+acknowledge_ended(struct listener *l, int rc, bool is_last)
 {
 	struct peer *next;
 
@@ -85,7 +85,7 @@ cut_off(struct listener *l, struct peer_list *list)
 }
 
 void
-answer_spools(struct listener *l, int rc)
+acknowledge_spools(struct listener *l, int rc)
 {
 	struct peer_list *lists[LISTS];
 
@@ -100,7 +100,7 @@ answer_spools(struct listener *l, int rc)
 }
 
 void
-answer_probe(struct listener *l, const struct watermark *m)
+acknowledge_probe(struct listener *l, const struct watermark *m)
 {
 	struct peer_list *lists[LISTS];
 
@@ -126,7 +126,7 @@ note_mute(struct peer *p, uint64_t now_ns)
 }
 
 void
-answer_time_out(struct listener *l, uint64_t now_ns)
+acknowledge_time_out(struct listener *l, uint64_t now_ns)
 {
 	struct peer_list *lists[LISTS];
 	struct peer *next;

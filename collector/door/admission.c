@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collector/door/reception.h"
+#include "collector/door/door_private.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
 
@@ -36,7 +36,7 @@ replace_silent(struct listener *l, const struct transport *of)
 	struct err e = {0};
 	struct address a;
 
-	if (of != NULL && crowd_host(of->peer, &a) < 0) {
+	if (of != NULL && peers_by_host_address(of->peer, &a) < 0) {
 		return;
 	}
 	for (struct peer *p = l->peers.first; p != NULL; p = p->next) {
@@ -60,7 +60,7 @@ bound_address(struct listener *l, const struct transport *t, enum listener_end *
     struct err *e)
 {
 	struct peer *oldest;
-	unsigned n = crowd_count(&l->crowd, t, &l->half_open, &oldest);
+	unsigned n = peers_by_host_count(&l->peers_by_host, t, &l->half_open, &oldest);
 	unsigned most = l->settings.max_peers_per_address;
 
 	if (most == 0 || n < most) {
@@ -71,7 +71,7 @@ bound_address(struct listener *l, const struct transport *t, enum listener_end *
 		return 0;
 	}
 	replace_silent(l, t);
-	n = crowd_count(&l->crowd, t, &l->half_open, &oldest);
+	n = peers_by_host_count(&l->peers_by_host, t, &l->half_open, &oldest);
 	if (n < most) {
 		return 0;
 	}
@@ -165,14 +165,14 @@ judge_list(struct listener *l, struct peer_list *list)
 }
 
 void
-admission_judge_anew(struct listener *l)
+admission_recheck(struct listener *l)
 {
 	judge_list(l, &l->half_open);
 	judge_list(l, &l->peers);
 	judge_list(l, &l->stuck);
 	for (unsigned i = 0; i < l->door_count; i++) {
 		if (l->doors[i].udp != NULL) {
-			udp_door_judge_anew(l->doors[i].udp);
+			udp_listener_recheck(l->doors[i].udp);
 		}
 	}
 }
@@ -247,7 +247,7 @@ admission_time_out(struct listener *l, uint64_t now_ns)
 {
 	struct peer_list *const lists[] = {&l->half_open, &l->peers};
 
-	answer_time_out(l, now_ns);
+	acknowledge_time_out(l, now_ns);
 	for (unsigned i = 0; i < 2; i++) {
 		struct peer *next;
 		for (struct peer *p = lists[i]->first; p != NULL; p = next) {

@@ -6,15 +6,15 @@
 #include "common/base/hash.h"
 
 static unsigned
-bucket_of(const struct crowd *c, const struct address *a)
+bucket_of(const struct peers_by_host *c, const struct address *a)
 {
 	return (unsigned)hash_bytes(a->bytes, sizeof a->bytes, c->seed) &
-	       (CROWD_BUCKETS - 1);
+	       (HOST_BUCKETS - 1);
 }
 
 /* One host has all of an IPv6 /64 (RFC 6177), and one IPv4 address. */
 int
-crowd_host(const char *peer, struct address *ret)
+peers_by_host_address(const char *peer, struct address *ret)
 {
 	int rc = roster_address(peer, ret);
 
@@ -25,17 +25,17 @@ crowd_host(const char *peer, struct address *ret)
 }
 
 void
-crowd_init(struct crowd *c)
+peers_by_host_init(struct peers_by_host *c)
 {
-	*c = (struct crowd){.seed = hash_seed()};
+	*c = (struct peers_by_host){.seed = hash_seed()};
 }
 
 void
-crowd_join(struct crowd *c, struct peer *p)
+peers_by_host_add(struct peers_by_host *c, struct peer *p)
 {
 	struct peer **at;
 
-	p->has_address = crowd_host(p->transport.peer, &p->address) == 0;
+	p->has_address = peers_by_host_address(p->transport.peer, &p->address) == 0;
 	if (p->has_address) {
 		at = &c->buckets[bucket_of(c, &p->address)];
 		p->neighbour = *at;
@@ -44,7 +44,7 @@ crowd_join(struct crowd *c, struct peer *p)
 }
 
 void
-crowd_leave(struct crowd *c, struct peer *p)
+peers_by_host_remove(struct peers_by_host *c, struct peer *p)
 {
 	struct peer **at;
 
@@ -60,14 +60,14 @@ crowd_leave(struct crowd *c, struct peer *p)
 }
 
 unsigned
-crowd_count(const struct crowd *c, const struct transport *t,
+peers_by_host_count(const struct peers_by_host *c, const struct transport *t,
     const struct peer_list *list, struct peer **ret_oldest)
 {
 	struct address a;
 	unsigned n = 0;
 
 	*ret_oldest = NULL;
-	if (crowd_host(t->peer, &a) < 0) {
+	if (peers_by_host_address(t->peer, &a) < 0) {
 		return 0;
 	}
 	for (struct peer *p = c->buckets[bucket_of(c, &a)]; p != NULL;

@@ -7,22 +7,22 @@
 
 #include "collector/door/peer.h"
 
-#define CROWD_BUCKETS 1024u
+#define HOST_BUCKETS 1024u
 
-struct crowd {
+struct peers_by_host {
 	uint64_t seed;
-	struct peer *buckets[CROWD_BUCKETS];
+	struct peer *buckets[HOST_BUCKETS];
 };
 
-void crowd_init(struct crowd *c);
+void peers_by_host_init(struct peers_by_host *c);
 /* The host of a peer's text (roster_address()), as in p->address.  0 or -EINVAL. */
-int crowd_host(const char *peer, struct address *ret);
-/* Sets p->address, the host.  A peer whose address is unknown belongs to no crowd. */
-void crowd_join(struct crowd *c, struct peer *p);
-void crowd_leave(struct crowd *c, struct peer *p);
+int peers_by_host_address(const char *peer, struct address *ret);
+/* Sets p->address, the host.  A peer whose address is unknown belongs to no peers_by_host. */
+void peers_by_host_add(struct peers_by_host *c, struct peer *p);
+void peers_by_host_remove(struct peers_by_host *c, struct peer *p);
 /* How many come from the host of this transport's peer; of those that are in `list`,
  * *ret_oldest is the one that began first (NULL: none is). */
-unsigned crowd_count(const struct crowd *c, const struct transport *t,
+unsigned peers_by_host_count(const struct peers_by_host *c, const struct transport *t,
     const struct peer_list *list, struct peer **ret_oldest);
 
 #endif

@@ -1,4 +1,4 @@
-#include "collector/door/reception.h"
+#include "collector/door/door_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -105,7 +105,7 @@ reception_forget(struct listener *l, struct peer *p)
 {
 	unwatch(p);
 	take_out(p);
-	crowd_leave(&l->crowd, p);
+	peers_by_host_remove(&l->peers_by_host, p);
 	l->bytes += p->bytes;
 	l->messages += p->messages;
 	l->counts.peers--;
@@ -146,8 +146,8 @@ sync_now(struct listener *l)
 		return;
 	}
 	l->synced_frames = l->intake.added;
-	answer_ended(l, rc, false);
-	answer_spools(l, rc);
+	acknowledge_ended(l, rc, false);
+	acknowledge_spools(l, rc);
 	if (l->intake.added != l->synced_frames) {
 		reception_sync_within(l, l->settings.sync_interval_ns);
 	}
@@ -237,7 +237,7 @@ tell_turned(struct listener *l, struct peer *p, const struct err *e)
 	}
 	tell_refused(l, p->transport.ops->scheme, p->transport.peer, name, e->text);
 	if (p->turn == PEER_CLONE) {
-		answer_probe(l, p->rival);
+		acknowledge_probe(l, p->rival);
 	}
 }
 
@@ -334,7 +334,7 @@ peer_ready(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	if (p->is_settled) {
-		answer_again(p->listener, p);
+		acknowledge_again(p->listener, p);
 		return;
 	}
 	step(p->listener, p);
@@ -444,7 +444,7 @@ reception_admit(struct listener *l, struct transport *t)
 	p->timer = (struct loop_timer){.expired = peer_expired, .data = p};
 	l->counts.peers++;
 	append(&l->half_open, p);
-	crowd_join(&l->crowd, p);
+	peers_by_host_add(&l->peers_by_host, p);
 	p->began_ns = clock_monotonic_ns();
 	step(l, p);
 }
@@ -452,7 +452,7 @@ reception_admit(struct listener *l, struct transport *t)
 void
 reception_init(struct listener *l)
 {
-	crowd_init(&l->crowd);
+	peers_by_host_init(&l->peers_by_host);
 	l->sync_timer = (struct loop_timer){.expired = sync_expired, .data = l};
 	l->retry_timer = (struct loop_timer){.expired = retry_expired, .data = l};
 	l->again_timer = (struct loop_timer){.expired = again_expired, .data = l};
@@ -518,7 +518,7 @@ reception_stop(struct listener *l)
 		intake_put(&l->intake, FRAME_TICK, 0, "stop", 4);
 	}
 	rc = intake_sync(&l->intake);
-	answer_ended(l, rc, true);
+	acknowledge_ended(l, rc, true);
 	if (rc == -EAGAIN) {
 		log_error("stopped before everything received was in the journal");
 	}
@@ -536,7 +536,7 @@ reception_done(struct listener *l)
 	while (l->stuck.first != NULL) {
 		reception_forget(l, l->stuck.first);
 	}
-	answer_ended(l, -EIO, true);
+	acknowledge_ended(l, -EIO, true);
 	loop_timer_clear(l->loop, &l->sync_timer);
 	loop_timer_clear(l->loop, &l->retry_timer);
 	loop_timer_clear(l->loop, &l->again_timer);

@@ -116,7 +116,7 @@ read_identity(const char *path, struct source_id *ret,
     uint8_t magic[static MAGIC_BYTES], uint64_t *ret_size, struct err *e)
 {
 	uint8_t digest[32], chunk[CHUNK];
-	struct tls_digest *d = NULL;
+	struct digest *d = NULL;
 	struct compressed file;
 	struct stat st;
 	size_t n, all = 0;
@@ -132,7 +132,7 @@ read_identity(const char *path, struct source_id *ret,
 	if (rc < 0) {
 		return rc;
 	}
-	d = tls_digest_new();
+	d = digest_new();
 	if (d == NULL) {
 		rc = err_set(e, -ENOMEM, "no memory to read %s", path);
 		goto out;
@@ -143,14 +143,14 @@ read_identity(const char *path, struct source_id *ret,
 			memcpy(magic, chunk, n < MAGIC_BYTES ? n : MAGIC_BYTES);
 		}
 		all += n;
-		tls_digest_add(d, chunk, n);
+		digest_add(d, chunk, n);
 	}
 	if (ferror(file.stream)) {
 		const char *why = compressed_error(&file);
 		rc = err_set(e, -EIO, "cannot read %s: %s", path,
 		    why == NULL ? strerror(errno) : why);
 	}
-	tls_digest_end(d, digest);
+	digest_end(d, digest);
 	for (unsigned i = 0; i < sizeof digest; i++) {
 		snprintf(ret->text + 2 * i, 3, "%02x", digest[i]);
 	}

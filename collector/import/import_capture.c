@@ -160,26 +160,26 @@ take_datagram(struct senders *s, const struct datagram *d, struct err *e)
 }
 
 static int
-take_packet(struct senders *s, struct datagrams *pieces,
+take_packet(struct senders *s, struct reassembly *pieces,
     const struct capture_packet *packet, struct err *e)
 {
 	uint64_t *skipped = s->m->counts->skipped;
 	struct datagram d;
 
 	s->arrival_ns = packet->time_ns;
-	switch (datagrams_take(pieces, packet, &d)) {
-	case DATAGRAM_WHOLE:
+	switch (reassembly_take(pieces, packet, &d)) {
+	case REASSEMBLY_WHOLE:
 		d.source_port = s->m->settings->is_by_address ? 0 : d.source_port;
 		return take_datagram(s, &d, e);
-	case DATAGRAM_PIECE:
+	case REASSEMBLY_PIECE:
 		break;
-	case DATAGRAM_OTHER:
+	case REASSEMBLY_OTHER:
 		skipped[IMPORT_NOT_UDP]++;
 		break;
-	case DATAGRAM_CUT:
+	case REASSEMBLY_CUT:
 		skipped[IMPORT_CUT]++;
 		break;
-	case DATAGRAM_MALFORMED:
+	case REASSEMBLY_MALFORMED:
 		skipped[IMPORT_MALFORMED]++;
 		break;
 	}
@@ -187,8 +187,8 @@ take_packet(struct senders *s, struct datagrams *pieces,
 }
 
 static int
-read_packets(
-    struct senders *s, struct datagrams *pieces, struct capture *capture, struct err *e)
+read_packets(struct senders *s, struct reassembly *pieces, struct capture *capture,
+    struct err *e)
 {
 	struct capture_packet packet;
 	uint64_t n = 0;
@@ -216,7 +216,7 @@ int
 import_capture(struct import *m, struct err *e)
 {
 	const struct capture_settings settings = {0};
-	struct datagrams *pieces = datagrams_new();
+	struct reassembly *pieces = reassembly_new();
 	struct senders *s = calloc(1, sizeof *s);
 	struct capture *capture = NULL;
 	int rc;
@@ -233,10 +233,10 @@ import_capture(struct import *m, struct err *e)
 		goto out;
 	}
 	rc = read_packets(s, pieces, capture, e);
-	m->counts->skipped[IMPORT_PIECES] = datagrams_incomplete(pieces);
+	m->counts->skipped[IMPORT_PIECES] = reassembly_incomplete(pieces);
 	capture_close(capture);
 out:
-	datagrams_free(pieces);
+	reassembly_free(pieces);
 	free(s);
 	return rc;
 }

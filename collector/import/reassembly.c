@@ -39,26 +39,26 @@ struct pieces {
 	uint8_t bytes[WHOLE_MAX];
 };
 
-struct datagrams {
+struct reassembly {
 	struct pieces pieces[PIECES];
 	uint64_t age;
 	uint64_t given_up;
 };
 
-struct datagrams *
-datagrams_new(void)
+struct reassembly *
+reassembly_new(void)
 {
-	return calloc(1, sizeof(struct datagrams));
+	return calloc(1, sizeof(struct reassembly));
 }
 
 void
-datagrams_free(struct datagrams *d)
+reassembly_free(struct reassembly *d)
 {
 	free(d);
 }
 
 uint64_t
-datagrams_incomplete(const struct datagrams *d)
+reassembly_incomplete(const struct reassembly *d)
 {
 	uint64_t n = d->given_up;
 
@@ -68,7 +68,7 @@ datagrams_incomplete(const struct datagrams *d)
 	return n;
 }
 
-static enum datagram_result
+static enum reassembly_result
 read_ipv4(struct cursor c, struct packet *ret)
 {
 	const uint8_t *h = cursor_take(&c, 20);
@@ -76,15 +76,15 @@ read_ipv4(struct cursor c, struct packet *ret)
 	uint16_t fragment;
 
 	if (h == NULL) {
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	}
 	header = (h[0] & 15u) * 4;
 	total = load_u16(h + 2);
 	if (header < 20 || total < header) {
-		return DATAGRAM_MALFORMED;
+		return REASSEMBLY_MALFORMED;
 	}
 	if (cursor_take(&c, header - 20) == NULL) {
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	}
 	fragment = load_u16(h + 6);
 	address_from_ipv4(&ret->source, h + 12);
@@ -97,10 +97,10 @@ read_ipv4(struct cursor c, struct packet *ret)
 	ret->payload = c.at;
 	ret->length = total - header;
 	ret->captured = cursor_left(&c);
-	return DATAGRAM_WHOLE;
+	return REASSEMBLY_WHOLE;
 }
 
-static enum datagram_result
+static enum reassembly_result
 read_ipv6(struct cursor c, struct packet *ret)
 {
 	const uint8_t *h = cursor_take(&c, 40);
@@ -108,7 +108,7 @@ read_ipv6(struct cursor c, struct packet *ret)
 	uint8_t next;
 
 	if (h == NULL) {
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	}
 	left = load_u16(h + 4);
 	next = h[6];
@@ -123,7 +123,7 @@ read_ipv6(struct cursor c, struct packet *ret)
 		}
 		x = cursor_take(&c, 8);
 		if (x == NULL) {
-			return DATAGRAM_CUT;
+			return REASSEMBLY_CUT;
 		}
 		if (next == FRAGMENT) {
 			ret->offset = load_u16(x + 2) & 0xfff8u;
@@ -134,10 +134,10 @@ read_ipv6(struct cursor c, struct packet *ret)
 			n = 8 + 8 * (size_t)x[1];
 		}
 		if (n > left) {
-			return DATAGRAM_MALFORMED;
+			return REASSEMBLY_MALFORMED;
 		}
 		if (cursor_take(&c, n - 8) == NULL) {
-			return DATAGRAM_CUT;
+			return REASSEMBLY_CUT;
 		}
 		left -= n;
 		next = x[0];
@@ -146,26 +146,26 @@ read_ipv6(struct cursor c, struct packet *ret)
 	ret->payload = c.at;
 	ret->length = left;
 	ret->captured = cursor_left(&c);
-	return DATAGRAM_WHOLE;
+	return REASSEMBLY_WHOLE;
 }
 
-static enum datagram_result
+static enum reassembly_result
 read_udp(const struct packet *p, struct datagram *ret)
 {
 	size_t length;
 
 	if (p->length < UDP_HEADER) {
-		return DATAGRAM_MALFORMED;
+		return REASSEMBLY_MALFORMED;
 	}
 	if (p->captured < UDP_HEADER) {
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	}
 	length = load_u16(p->payload + 4);
 	if (length < UDP_HEADER || length > p->length) {
-		return DATAGRAM_MALFORMED;
+		return REASSEMBLY_MALFORMED;
 	}
 	if (length > p->captured) {
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	}
 	ret->source = p->source;
 	ret->destination = p->destination;
@@ -173,11 +173,11 @@ read_udp(const struct packet *p, struct datagram *ret)
 	ret->destination_port = load_u16(p->payload + 2);
 	ret->payload = p->payload + UDP_HEADER;
 	ret->length = length - UDP_HEADER;
-	return DATAGRAM_WHOLE;
+	return REASSEMBLY_WHOLE;
 }
 
 static struct pieces *
-find_pieces(struct datagrams *d, const struct packet *p)
+find_pieces(struct reassembly *d, const struct packet *p)
 {
 	struct pieces *found = &d->pieces[0];
 
@@ -213,19 +213,19 @@ mark_units(struct pieces *s, size_t first, size_t n)
 }
 
 /* Pieces may come in any order and twice; the later bytes win where they overlap. */
-static enum datagram_result
-add_piece(struct datagrams *d, const struct packet *p, struct datagram *ret)
+static enum reassembly_result
+add_piece(struct reassembly *d, const struct packet *p, struct datagram *ret)
 {
 	struct packet whole = *p;
-	enum datagram_result result;
+	enum reassembly_result result;
 	struct pieces *s;
 
 	if (p->length == 0 || p->offset + p->length > WHOLE_MAX ||
 	    (p->has_more && p->length % UNIT != 0)) {
-		return DATAGRAM_MALFORMED;
+		return REASSEMBLY_MALFORMED;
 	}
 	if (p->captured < p->length) {
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	}
 	s = find_pieces(d, p);
 	memcpy(s->bytes + p->offset, p->payload, p->length);
@@ -234,7 +234,7 @@ add_piece(struct datagrams *d, const struct packet *p, struct datagram *ret)
 		s->total = p->offset + p->length;
 	}
 	if (s->total == 0 || s->units < (s->total + UNIT - 1) / UNIT) {
-		return DATAGRAM_PIECE;
+		return REASSEMBLY_PIECE;
 	}
 	whole.payload = s->bytes;
 	whole.length = whole.captured = s->total;
@@ -243,13 +243,13 @@ add_piece(struct datagrams *d, const struct packet *p, struct datagram *ret)
 	return result;
 }
 
-enum datagram_result
-datagrams_take(
-    struct datagrams *d, const struct capture_packet *packet, struct datagram *ret)
+enum reassembly_result
+reassembly_take(
+    struct reassembly *d, const struct capture_packet *packet, struct datagram *ret)
 {
 	struct packet p = {0};
 	struct link_payload link;
-	enum datagram_result result;
+	enum reassembly_result result;
 	struct cursor c;
 
 	switch (
@@ -257,26 +257,26 @@ datagrams_take(
 	case LINK_IP:
 		break;
 	case LINK_TRUNCATED:
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	default:
-		return DATAGRAM_OTHER;
+		return REASSEMBLY_OTHER;
 	}
 	c = cursor_of(packet->bytes + link.offset, packet->captured - link.offset);
 	if (cursor_left(&c) == 0) {
-		return DATAGRAM_CUT;
+		return REASSEMBLY_CUT;
 	}
 	if (c.at[0] >> 4 == 4) {
 		result = read_ipv4(c, &p);
 	} else if (c.at[0] >> 4 == 6) {
 		result = read_ipv6(c, &p);
 	} else {
-		return DATAGRAM_OTHER;
+		return REASSEMBLY_OTHER;
 	}
-	if (result != DATAGRAM_WHOLE) {
+	if (result != REASSEMBLY_WHOLE) {
 		return result;
 	}
 	if (p.protocol != PROTOCOL_UDP) {
-		return DATAGRAM_OTHER;
+		return REASSEMBLY_OTHER;
 	}
 	if (p.captured > p.length) {
 		p.captured = p.length; /* what follows is the link layer's padding */

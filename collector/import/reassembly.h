@@ -10,12 +10,12 @@
 #include "common/base/address.h"
 #include "common/capture/capture.h"
 
-enum datagram_result {
-	DATAGRAM_WHOLE,
-	DATAGRAM_PIECE,    /* a fragment: the rest is still to come */
-	DATAGRAM_OTHER,    /* no UDP over IP */
-	DATAGRAM_CUT,      /* the capture kept only its beginning */
-	DATAGRAM_MALFORMED /* lengths that contradict each other */
+enum reassembly_result {
+	REASSEMBLY_WHOLE,
+	REASSEMBLY_PIECE,    /* a fragment: the rest is still to come */
+	REASSEMBLY_OTHER,    /* no UDP over IP */
+	REASSEMBLY_CUT,      /* the capture kept only its beginning */
+	REASSEMBLY_MALFORMED /* lengths that contradict each other */
 };
 
 struct datagram {
@@ -25,13 +25,13 @@ struct datagram {
 	size_t length;
 };
 
-struct datagrams;
+struct reassembly;
 
-struct datagrams *datagrams_new(void); /* NULL: no memory */
-void datagrams_free(struct datagrams *d);
-enum datagram_result datagrams_take(
-    struct datagrams *d, const struct capture_packet *packet, struct datagram *ret);
+struct reassembly *reassembly_new(void); /* NULL: no memory */
+void reassembly_free(struct reassembly *d);
+enum reassembly_result reassembly_take(
+    struct reassembly *d, const struct capture_packet *packet, struct datagram *ret);
 /* Datagrams of which pieces are missing (so far), and that were given up. */
-uint64_t datagrams_incomplete(const struct datagrams *d);
+uint64_t reassembly_incomplete(const struct reassembly *d);
 
 #endif

@@ -6,7 +6,8 @@
 
 /* Whether ("COLUMN" - NUMBER) begins here; *ret_end is behind it. */
 static bool
-match(const struct table *t, const char *at, struct less *ret, const char **ret_end)
+match(
+    const struct table *t, const char *at, struct count_less *ret, const char **ret_end)
 {
 	static const char minus[] = "\" - ";
 	const char *name = at + 2, *quote;
@@ -34,7 +35,7 @@ match(const struct table *t, const char *at, struct less *ret, const char **ret_
 }
 
 static bool
-has(const struct less_list *list, const struct less *l)
+has(const struct count_less_list *list, const struct count_less *l)
 {
 	for (unsigned i = 0; i < list->count; i++) {
 		if (list->items[i].column == l->column &&
@@ -46,10 +47,11 @@ has(const struct less_list *list, const struct less *l)
 }
 
 void
-less_find(const struct table *t, const char *expression, struct less_list *ret)
+count_less_find(
+    const struct table *t, const char *expression, struct count_less_list *ret)
 {
 	const char *end;
-	struct less l;
+	struct count_less l;
 
 	for (const char *p = expression; *p != '\0'; p++) {
 		if (match(t, p, &l, &end) && !has(ret, &l) && ret->count < LESS_MAX) {
@@ -59,15 +61,15 @@ less_find(const struct table *t, const char *expression, struct less_list *ret)
 }
 
 void
-less_expression(const struct table *t, const char *expression,
-    const struct less_list *list, struct sql *s)
+count_less_expression(const struct table *t, const char *expression,
+    const struct count_less_list *list, struct sql *s)
 {
 	const char *end, *p = expression;
-	struct less l;
+	struct count_less l;
 
 	while (*p != '\0') {
 		if (match(t, p, &l, &end) && has(list, &l)) {
-			less_name(t, &l, s);
+			count_less_name(t, &l, s);
 			p = end;
 		} else {
 			sql_add(s, "%c", *p++);
@@ -76,7 +78,7 @@ less_expression(const struct table *t, const char *expression,
 }
 
 void
-less_name(const struct table *t, const struct less *l, struct sql *s)
+count_less_name(const struct table *t, const struct count_less *l, struct sql *s)
 {
 	char *name = NULL;
 
@@ -87,7 +89,8 @@ less_name(const struct table *t, const struct less *l, struct sql *s)
 }
 
 void
-less_sum(const struct table *t, const struct less *l, bool is_part, struct sql *s)
+count_less_sum(
+    const struct table *t, const struct count_less *l, bool is_part, struct sql *s)
 {
 	if (is_part) {
 		sql_add(s, "sum(max(");
@@ -95,9 +98,9 @@ less_sum(const struct table *t, const struct less *l, bool is_part, struct sql *
 		sql_add(s, " - %lu, 0))", l->number);
 	} else {
 		sql_add(s, "sum(");
-		less_name(t, l, s);
+		count_less_name(t, l, s);
 		sql_add(s, ")");
 	}
 	sql_add(s, " AS ");
-	less_name(t, l, s);
+	count_less_name(t, l, s);
 }

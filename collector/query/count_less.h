@@ -12,24 +12,26 @@
 
 #define LESS_MAX 32
 
-struct less {
+struct count_less {
 	unsigned column; /* of the table */
 	unsigned long number;
 };
 
-struct less_list {
-	struct less items[LESS_MAX];
+struct count_less_list {
+	struct count_less items[LESS_MAX];
 	unsigned count;
 };
 
 /* Adds the differences that the expression of a computed column has. */
-void less_find(const struct table *t, const char *expression, struct less_list *ret);
+void count_less_find(
+    const struct table *t, const char *expression, struct count_less_list *ret);
 /* Adds the expression, its differences replaced by the columns that hold them. */
-void less_expression(const struct table *t, const char *expression,
-    const struct less_list *list, struct sql *s);
+void count_less_expression(const struct table *t, const char *expression,
+    const struct count_less_list *list, struct sql *s);
 /* "fwd_packets - 1" */
-void less_name(const struct table *t, const struct less *l, struct sql *s);
+void count_less_name(const struct table *t, const struct count_less *l, struct sql *s);
 /* The sum of it, over rows of the table (is_part) or over parts. */
-void less_sum(const struct table *t, const struct less *l, bool is_part, struct sql *s);
+void count_less_sum(
+    const struct table *t, const struct count_less *l, bool is_part, struct sql *s);
 
 #endif

@@ -44,7 +44,7 @@ is_control(int32_t v)
 }
 
 size_t
-text_write_escaped(FILE *to, const char *text)
+escape_text(FILE *to, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
 	size_t written = 0;
@@ -71,7 +71,7 @@ text_write_escaped(FILE *to, const char *text)
 }
 
 void
-text_write_csv(FILE *to, const char *text)
+escape_csv(FILE *to, const char *text)
 {
 	if (strpbrk(text, "\",\r\n") == NULL) {
 		fputs(text, to);
@@ -88,7 +88,7 @@ text_write_csv(FILE *to, const char *text)
 }
 
 void
-text_write_json(FILE *to, const char *text)
+escape_json(FILE *to, const char *text)
 {
 	const unsigned char *p = (const unsigned char *)text;
 

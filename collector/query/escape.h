@@ -8,10 +8,10 @@
 #include <stdio.h>
 
 /* With \n, \t, \x1b, \u{202e}; returns the number of characters written. */
-size_t text_write_escaped(FILE *to, const char *text);
+size_t escape_text(FILE *to, const char *text);
 /* RFC 4180: quoted where needed. */
-void text_write_csv(FILE *to, const char *text);
+void escape_csv(FILE *to, const char *text);
 /* RFC 8259, with the quotes; bytes that are no UTF-8 become U+FFFD. */
-void text_write_json(FILE *to, const char *text);
+void escape_json(FILE *to, const char *text);
 
 #endif

@@ -19,8 +19,8 @@ struct answer {
 	uint64_t deadline_ns;
 	struct database *scratch; /* parts of the answer, one table `scratch` */
 	bool *kept;               /* per column of the table: is in the scratch table */
-	struct less_list less;    /* behind them in the scratch table */
-	bool saturates;           /* a sum overflowed: add rows with care */
+	struct count_less_list less; /* behind them in the scratch table */
+	bool saturates;              /* a sum overflowed: add rows with care */
 	bool has_great; /* parts that many files' sums of could overflow: the same */
 	bool *missing;  /* per column: not in the file at hand */
 	struct sql_value *row;
@@ -130,7 +130,7 @@ add_kept(const struct answer *a, bool is_part, struct sql *s)
 	}
 	for (unsigned i = 0; i < a->less.count; i++) {
 		selection_comma(s, &is_first);
-		less_sum(q->table, &a->less.items[i], is_part, s);
+		count_less_sum(q->table, &a->less.items[i], is_part, s);
 	}
 }
 
@@ -152,7 +152,8 @@ choose_kept(struct answer *a)
 		if (q->table->columns[i].group == GROUP_COMPUTED && a->kept[i]) {
 			a->kept[i] = false;
 			computes = true;
-			less_find(q->table, q->table->columns[i].expression, &a->less);
+			count_less_find(
+			    q->table, q->table->columns[i].expression, &a->less);
 		}
 	}
 	for (unsigned i = 0; computes && i < q->table->count; i++) {
@@ -189,7 +190,7 @@ make_scratch(struct answer *a, struct err *e)
 	}
 	for (unsigned i = 0; i < a->less.count; i++) {
 		selection_comma(s, &is_first);
-		less_name(t, &a->less.items[i], s);
+		count_less_name(t, &a->less.items[i], s);
 	}
 	sql_add(s, ")");
 	rc = rc == 0 ? sql_run(s, a->scratch, e) : rc;
@@ -335,7 +336,7 @@ static void
 add_computed(const struct answer *a, const struct column *c, struct sql *s)
 {
 	sql_add(s, "(");
-	less_expression(a->question->table, c->expression, &a->less, s);
+	count_less_expression(a->question->table, c->expression, &a->less, s);
 	sql_add(s, ") AS ");
 }
 
@@ -410,8 +411,8 @@ ask_files(
 }
 
 int
-answer_question(const struct catalog *c, const struct question *q, uint64_t deadline_ns,
-    struct output *out, struct err *e)
+execute_question(const struct catalog *c, const struct question *q,
+    uint64_t deadline_ns, struct output *out, struct err *e)
 {
 	struct answer a = {
 	    .question = q, .output = out, .deadline_ns = deadline_ns, .left = q->limit};

@@ -11,7 +11,7 @@
 #include "collector/query/question.h"
 
 /* deadline_ns: monotonic.  0, -ETIMEDOUT, or another negative code with e. */
-int answer_question(const struct catalog *c, const struct question *q,
+int execute_question(const struct catalog *c, const struct question *q,
     uint64_t deadline_ns, struct output *out, struct err *e);
 
 #endif

@@ -301,7 +301,7 @@ ask(const struct catalog *catalog, const struct config *c, const char *table,
 	    columns != NULL ? make_output(c, columns, q->column_count, keep) : NULL;
 	rc = *ret_output == NULL
 		 ? err_set(e, -ENOMEM, "no memory to show rows")
-		 : answer_question(catalog, q, deadline_ns, *ret_output, e);
+		 : execute_question(catalog, q, deadline_ns, *ret_output, e);
 	question_free(q);
 	return rc;
 }

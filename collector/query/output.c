@@ -147,7 +147,7 @@ write_cell(const struct output *o, unsigned i, const struct sql_value *v, FILE *
 		    fabs(v->real) < 1e15 && fabs(v->real) >= 0.001 ? "%.3f" : "%.4g",
 		    v->real);
 	case DATABASE_TEXT:
-		return (unsigned)text_write_escaped(to, v->text);
+		return (unsigned)escape_text(to, v->text);
 	case DATABASE_NULL:
 		break;
 	}
@@ -290,7 +290,7 @@ csv_header(struct output *o)
 {
 	for (unsigned i = 0; i < o->count; i++) {
 		fputs(i > 0 ? "," : "", o->held);
-		text_write_csv(o->held, plain_name(o, i));
+		escape_csv(o->held, plain_name(o, i));
 	}
 	fputs("\r\n", o->held);
 }
@@ -303,12 +303,12 @@ csv_text(struct output *o, const char *text)
 	FILE *f = o->settings.is_terminal ? open_memstream(&escaped, &length) : NULL;
 
 	if (f == NULL) {
-		text_write_csv(o->held, text);
+		escape_csv(o->held, text);
 		return;
 	}
-	text_write_escaped(f, text);
+	escape_text(f, text);
 	if (fclose(f) == 0) {
-		text_write_csv(o->held, escaped);
+		escape_csv(o->held, escaped);
 	}
 	free(escaped);
 }
@@ -356,7 +356,7 @@ json_value(struct output *o, unsigned i, const struct sql_value *v)
 		}
 		break;
 	case DATABASE_TEXT:
-		text_write_json(o->held, v->text);
+		escape_json(o->held, v->text);
 		break;
 	case DATABASE_NULL:
 		fputs("null", o->held);
@@ -387,7 +387,7 @@ output_row(struct output *o, const struct sql_value *values)
 		fputs(o->rows == 0 ? "[\n{" : ",\n{", o->held);
 		for (unsigned i = 0; i < o->count; i++) {
 			fputs(i > 0 ? "," : "", o->held);
-			text_write_json(o->held, plain_name(o, i));
+			escape_json(o->held, plain_name(o, i));
 			fputc(':', o->held);
 			json_value(o, i, &values[i]);
 		}

@@ -209,10 +209,10 @@ read_span(struct question *q, const struct request *r, struct err *e)
 		    "table %s has no times, so --from and --to do not apply", t->name);
 	}
 	if (r->from != NULL) {
-		rc = moment_parse(r->from, r->now_ns, &q->from_ns, &is_day, e);
+		rc = time_argument_parse(r->from, r->now_ns, &q->from_ns, &is_day, e);
 	}
 	if (rc == 0 && r->to != NULL) {
-		rc = moment_parse(r->to, r->now_ns, &q->to_ns, &is_day, e);
+		rc = time_argument_parse(r->to, r->now_ns, &q->to_ns, &is_day, e);
 		if (rc == 0 && is_day) {
 			q->to_ns += NS_PER_DAY;
 		}

@@ -22,8 +22,8 @@ parse_age(const char *text, uint64_t now_ns, uint64_t *ret_ns, struct err *e)
 }
 
 int
-moment_parse(const char *text, uint64_t now_ns, uint64_t *ret_ns, bool *ret_is_day,
-    struct err *e)
+time_argument_parse(const char *text, uint64_t now_ns, uint64_t *ret_ns,
+    bool *ret_is_day, struct err *e)
 {
 	uint64_t today = now_ns - now_ns % NS_PER_DAY, ns;
 	bool is_day = false;

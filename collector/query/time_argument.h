@@ -10,7 +10,7 @@
 /* text: what condition_parse_time() takes; -DURATION, so long before now; now; today
  * and yesterday, days of UTC.  ret_is_day: it names a whole day, and ret_ns is its
  * beginning.  0 or -EINVAL. */
-int moment_parse(const char *text, uint64_t now_ns, uint64_t *ret_ns, bool *ret_is_day,
-    struct err *e);
+int time_argument_parse(const char *text, uint64_t now_ns, uint64_t *ret_ns,
+    bool *ret_is_day, struct err *e);
 
 #endif

@@ -6,7 +6,7 @@
 #ifndef COLLECTOR_RUN_METRICS_TIMER_H
 #define COLLECTOR_RUN_METRICS_TIMER_H
 
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 #include "collector/process/process.h"
 #include "collector/run/summary.h"
 #include "common/base/loop.h"

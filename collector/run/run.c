@@ -63,7 +63,7 @@ run_new(const struct options *o, struct run **ret, struct err *e)
 	}
 	r->o = o;
 	r->begin_ns = clock_monotonic_ns();
-	rc = share_directory(o->schemas, directory, e);
+	rc = datadir_find(o->schemas, directory, e);
 	if (rc == 0) {
 		rc = read_elements(r, directory, e);
 	}

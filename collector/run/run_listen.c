@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 #include "collector/journal/journal.h"
 #include "collector/process/process.h"
 #include "collector/run/metrics_timer.h"

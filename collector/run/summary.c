@@ -68,7 +68,7 @@ text_import(const struct summary *s, FILE *out)
 static void
 text_udp(const struct summary_udp *u, FILE *out)
 {
-	const struct udp_door_counts *c = &u->counts;
+	const struct udp_listener_counts *c = &u->counts;
 
 	line(out, "datagrams", c->datagrams, u->uri);
 	line(out, "  kernel drops", c->kernel_drops,
@@ -176,7 +176,7 @@ json_udp(const struct summary *s, FILE *out)
 {
 	fputs(", \"udp\": [", out);
 	for (unsigned i = 0; i < s->udp_count; i++) {
-		const struct udp_door_counts *c = &s->udp[i].counts;
+		const struct udp_listener_counts *c = &s->udp[i].counts;
 		fputs(i == 0 ? "{\"uri\": " : ", {\"uri\": ", out);
 		json_text(out, s->udp[i].uri);
 		member(out, "datagrams", c->datagrams);

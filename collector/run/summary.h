@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 #include "collector/import/import.h"
 #include "collector/process/process.h"
 #include "collector/tables/tables.h"
@@ -15,7 +15,7 @@
 
 struct summary_udp { /* a URI where datagrams are taken */
 	char uri[320];
-	struct udp_door_counts counts;
+	struct udp_listener_counts counts;
 };
 
 struct summary {

@@ -115,7 +115,7 @@ const struct metrics_row summary_rows[] = {
 const unsigned summary_row_count = sizeof summary_rows / sizeof *summary_rows;
 
 static const struct metrics_row udp_rows[] = {
-#define U(what) .offset = offsetof(struct udp_door_counts, what)
+#define U(what) .offset = offsetof(struct udp_listener_counts, what)
     {NULL, P "udp_datagrams_total", "Datagrams that were received.", METRICS_COUNTER,
 	U(datagrams)},
     {NULL, P "udp_kernel_drops_total",

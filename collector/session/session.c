@@ -10,7 +10,7 @@
 #include "collector/protocol/record_span.h"
 #include "collector/protocol/sflow5.h"
 #include "collector/protocol/type_record.h"
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 #include "common/base/clock.h"
 #include "common/ipfix/message.h"
 
@@ -163,7 +163,7 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 	domain_learn(p->s, p->domain);
 	if (t == NULL) {
 		p->is_certain = false;
-		if (!may_come_late(p) || !held_add(p->s, p->domain, id, set.at,
+		if (!may_come_late(p) || !waiting_add(p->s, p->domain, id, set.at,
 					     cursor_left(&set), &p->origin)) {
 			p->dropped[SESSION_NO_TEMPLATE]++;
 		}
@@ -261,7 +261,7 @@ read_sets(struct passage *p, struct cursor body)
 		p->is_certain = false;
 	}
 	if (p->templates.added + p->templates.redefined + p->templates.repeated > 0) {
-		held_release(p->s, p->session, p->domain, read_held, p);
+		waiting_release(p->s, p->session, p->domain, read_held, p);
 	}
 	p->dropped[SESSION_BAD_TEMPLATE] += p->templates.bad;
 	p->dropped[SESSION_REFUSED_TEMPLATE] += p->templates.refused;
@@ -492,7 +492,7 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 
 	p.session = find_last(s, session);
 	s->now_ns = arrival_ns;
-	held_expire(s);
+	waiting_expire(s);
 	p.origin.arrival_ns = arrival_ns;
 	p.origin.position = position;
 	p.origin.is_live = s->settings.is_live;

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "collector/door/roster.h"
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 
 /* 0.0.0.0, ::, and loopback: what agents send that were not told better. */
 static bool

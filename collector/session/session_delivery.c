@@ -5,7 +5,7 @@
  * that was durable: then messages come a second time that were counted already (their
  * numbers are less); or, when the disk really lost some and a crash followed, there are
  * frames after the gap whose numbers are greater, and all of it comes again. */
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 
 bool
 session_attach_spool(struct sessions *s, struct session *session)

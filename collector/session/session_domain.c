@@ -4,7 +4,7 @@
 
 #include "collector/protocol/netflow5.h"
 #include "collector/protocol/sflow5.h"
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 
 static int
 compare_keys(const struct domain_key *a, const struct domain_key *b)

@@ -4,7 +4,7 @@
  */
 #include <string.h>
 
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 #include "common/base/hash.h"
 
 static struct session **

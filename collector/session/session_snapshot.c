@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "collector/protocol/type_record.h"
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 #include "common/base/hash.h"
 #include "common/base/state_file.h"
 
@@ -486,7 +486,7 @@ get_held(struct sessions *s, struct cursor *c, uint64_t magic)
 	id = (uint16_t)get(c, 2);
 	bytes = get_bytes(c);
 	if (d != NULL && !c->failed) {
-		(void)held_add(s, d, id, bytes.at, cursor_left(&bytes), &o);
+		(void)waiting_add(s, d, id, bytes.at, cursor_left(&bytes), &o);
 	}
 }
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 
 /* The index of the first stream whose number is not less. */
 static unsigned

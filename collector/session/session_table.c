@@ -5,7 +5,7 @@
 
 #include "collector/protocol/netflow9.h"
 #include "collector/protocol/sflow5.h"
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 #include "common/base/hash.h"
 #include "common/ipfix/message.h"
 
@@ -17,7 +17,7 @@ session_free(struct sessions *s, struct session *session)
 	}
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
-		held_drop(s, d, false);
+		waiting_drop(s, d, false);
 		domain_end_templates(s, d);
 		s->domains--;
 		(void)domain_end_sequences(s, d);
@@ -269,7 +269,7 @@ session_close(struct sessions *s, struct session *session)
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		struct domain *d = session->domains[i];
 		domain_settle(s, d);
-		held_drop(s, d, true);
+		waiting_drop(s, d, true);
 		domain_end_templates(s, d);
 	}
 	session->is_open = false;

@@ -1,6 +1,6 @@
 /* Templates of the domains: reading them within bounds, learning what elements are. */
 #include "collector/protocol/netflow5.h"
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 #include "common/ipfix/message.h"
 
 /* Nobody's templates keep another's out: an equal share is everybody's. */

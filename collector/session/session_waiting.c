@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/session/session_table.h"
+#include "collector/session/session_private.h"
 #include "common/base/clock.h"
 
 #define HELD_NS (1800 * NS_PER_SECOND)
@@ -43,7 +43,7 @@ remove_held(struct sessions *s, struct held *h, struct held *before)
 }
 
 bool
-held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes,
+waiting_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes,
     size_t length, const struct origin *o)
 {
 	size_t size = sizeof(struct held) + length;
@@ -90,7 +90,7 @@ count_lost(const struct sessions *s, struct domain *d)
 
 /* The oldest of all is the oldest of its domain, too. */
 void
-held_expire(struct sessions *s)
+waiting_expire(struct sessions *s)
 {
 	while (s->held_first != NULL && s->now_ns > s->held_first->arrival_ns &&
 	       s->now_ns - s->held_first->arrival_ns > HELD_NS) {
@@ -100,7 +100,7 @@ held_expire(struct sessions *s)
 }
 
 void
-held_drop(struct sessions *s, struct domain *d, bool counts)
+waiting_drop(struct sessions *s, struct domain *d, bool counts)
 {
 	while (d->held_first != NULL) {
 		if (counts) {
@@ -111,7 +111,7 @@ held_drop(struct sessions *s, struct domain *d, bool counts)
 }
 
 void
-held_release(struct sessions *s, const struct session *session, struct domain *d,
+waiting_release(struct sessions *s, const struct session *session, struct domain *d,
     void (*each)(const struct held *h, void *data), void *data)
 {
 	struct held *h = d->held_first, *before = NULL;

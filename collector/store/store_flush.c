@@ -40,7 +40,7 @@ write_day(const struct flush *f, const struct table *t, const uint32_t *order,
 	if (rc < 0) {
 		return rc;
 	}
-	rc = writer_write(t, f->tables->intern, order, count, d, e);
+	rc = store_rows_write(t, f->tables->intern, order, count, d, e);
 	if (rc == 0 && t->schema->storage == STORAGE_RUNS) {
 		rc = write_extent(t, d, e);
 	}
@@ -161,10 +161,10 @@ flush_upsert(struct flush *f, const struct table *t, struct err *e)
 		return 0;
 	}
 	rc = reduce_sort(t->reduce, f->tables->intern, &f->tables->scratch, &order);
-	rc = rc < 0
-		 ? err_set(
-		       e, rc, "no memory to sort %llu rows", (unsigned long long)count)
-		 : writer_write(t, f->tables->intern, order, count, f->store->main, e);
+	rc = rc < 0 ? err_set(e, rc, "no memory to sort %llu rows",
+			  (unsigned long long)count)
+		    : store_rows_write(
+			  t, f->tables->intern, order, count, f->store->main, e);
 	f->rows += rc == 0 ? count : 0;
 	return rc;
 }

@@ -371,8 +371,8 @@ compile(struct writer *w, struct database *d, struct database_load **ret, struct
 }
 
 int
-writer_write(const struct table *t, const struct intern *intern, const uint32_t *order,
-    size_t count, struct database *d, struct err *e)
+store_rows_write(const struct table *t, const struct intern *intern,
+    const uint32_t *order, size_t count, struct database *d, struct err *e)
 {
 	struct writer w = {.table = t, .intern = intern};
 	struct database_load *load = NULL;

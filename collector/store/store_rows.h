@@ -8,7 +8,7 @@
 
 /* Writes the entries order[0..count) of t, in that order, into the table that d has for
  * them. */
-int writer_write(const struct table *t, const struct intern *intern,
+int store_rows_write(const struct table *t, const struct intern *intern,
     const uint32_t *order, size_t count, struct database *d, struct err *e);
 
 #endif

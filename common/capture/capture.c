@@ -31,8 +31,8 @@ struct capture {
 	pcap_t *pcap; /* of READER_LIBPCAP */
 	struct capture_classic classic;
 	struct capture_ng ng;
-	struct source source; /* files only */
-	char *filter;         /* what our own readers' packets must pass, or NULL */
+	struct input source; /* files only */
+	char *filter;        /* what our own readers' packets must pass, or NULL */
 	struct filter filters[FILTERS_MAX];
 	unsigned filter_count;
 	struct capture_packet held; /* read when the file was opened */
@@ -162,7 +162,7 @@ static int
 open_with_libpcap(struct capture *c, const struct capture_settings *s, struct err *e)
 {
 	char why[PCAP_ERRBUF_SIZE] = "";
-	FILE *f = source_stream(&c->source);
+	FILE *f = input_stream(&c->source);
 
 	if (f == NULL) {
 		return err_set(e, -ENOMEM, "%s: out of memory", c->name);
@@ -230,11 +230,11 @@ capture_open_file(const char *path, const struct capture_settings *s,
 	if (c == NULL) {
 		return -ENOMEM;
 	}
-	rc = source_open(path, &c->source, e);
+	rc = input_open(path, &c->source, e);
 	if (rc < 0) {
 		goto out;
 	}
-	have = source_fill(&c->source, CAPTURE_CLASSIC_HEADER, e);
+	have = input_fill(&c->source, CAPTURE_CLASSIC_HEADER, e);
 	if (have < 0) {
 		rc = err_prefix(e, (int)have, "%s", c->name);
 		goto out;
@@ -507,7 +507,7 @@ capture_close(struct capture *c)
 		pcap_freecode(&c->filters[i].program);
 	}
 	if (!c->is_live) {
-		source_close(&c->source);
+		input_close(&c->source);
 	}
 	free(c->filter);
 	free(c->name);

@@ -22,7 +22,7 @@ load(const struct capture_classic *c, const uint8_t *p)
  * lengths in another order, and Kuznetzov's magic number another packet header: those
  * few files are libpcap's. */
 bool
-capture_classic_begin(struct source *source, struct capture_classic *ret)
+capture_classic_begin(struct input *source, struct capture_classic *ret)
 {
 	struct capture_classic c = {.source = source};
 	const uint8_t *p = source->at;
@@ -60,7 +60,7 @@ capture_classic_begin(struct source *source, struct capture_classic *ret)
 static int
 refill(struct capture_classic *c, size_t need, struct err *e)
 {
-	ssize_t have = source_fill(c->source, need, e);
+	ssize_t have = input_fill(c->source, need, e);
 
 	if (have < 0) {
 		c->has_ended = true;
@@ -78,7 +78,7 @@ int
 capture_classic_next(
     struct capture_classic *c, struct capture_packet *ret, struct err *e)
 {
-	struct source *s = c->source;
+	struct input *s = c->source;
 	uint32_t captured, wire;
 
 	if (c->has_ended) {
@@ -96,7 +96,7 @@ capture_classic_next(
 		return err_set(e, -EBADMSG,
 		    "the packet at byte %llu claims %u captured bytes, more than %u: "
 		    "the file is damaged from there on",
-		    (unsigned long long)source_offset(s), captured, CAPTURED_MAX);
+		    (unsigned long long)input_offset(s), captured, CAPTURED_MAX);
 	}
 	if ((size_t)(s->end - s->at) < PACKET_HEADER + captured) {
 		int rc = refill(c, PACKET_HEADER + captured, e);

@@ -11,7 +11,7 @@
 #include "common/capture/input.h"
 
 struct capture_classic {
-	struct source *source; /* borrowed */
+	struct input *source; /* borrowed */
 	bool is_swapped;
 	bool has_ended, cut_short; /* in the middle of a packet */
 	uint32_t fraction_ns;      /* what one unit of the second half of a time is */
@@ -22,7 +22,7 @@ struct capture_classic {
 
 /* Looks at the first bytes of the file, which must be in the source as far as they are
  * there at all.  True: this is a file for us, *ret is filled and the header taken. */
-bool capture_classic_begin(struct source *source, struct capture_classic *ret);
+bool capture_classic_begin(struct input *source, struct capture_classic *ret);
 /* As capture_next(). */
 int capture_classic_next(
     struct capture_classic *c, struct capture_packet *ret, struct err *e);

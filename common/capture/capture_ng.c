@@ -75,7 +75,7 @@ want(struct capture_ng *c, size_t need, struct err *e)
 	if ((size_t)(c->source->end - c->source->at) >= need) {
 		return 1;
 	}
-	have = source_fill(c->source, need, e);
+	have = input_fill(c->source, need, e);
 	if (have < 0) {
 		c->has_ended = true;
 		return (int)have;
@@ -145,7 +145,7 @@ take_block(struct capture_ng *c, struct block *ret, struct err *e)
 	int rc;
 
 	for (;;) {
-		c->block_at = source_offset(c->source);
+		c->block_at = input_offset(c->source);
 		rc = want(c, BLOCK_HEADER, e);
 		if (rc <= 0) {
 			return rc;
@@ -309,7 +309,7 @@ read_packet(struct capture_ng *c, const struct block *b, struct capture_packet *
 }
 
 bool
-capture_ng_is(const struct source *source)
+capture_ng_is(const struct input *source)
 {
 	static const uint8_t magic[4] = {0x0a, 0x0d, 0x0d, 0x0a};
 
@@ -317,7 +317,7 @@ capture_ng_is(const struct source *source)
 }
 
 void
-capture_ng_begin(struct source *source, struct capture_ng *ret)
+capture_ng_begin(struct input *source, struct capture_ng *ret)
 {
 	*ret = (struct capture_ng){.source = source};
 }

@@ -14,8 +14,8 @@
 struct capture_ng_interface;
 
 struct capture_ng {
-	struct source *source; /* borrowed */
-	bool is_swapped;       /* this section is in the other byte order */
+	struct input *source; /* borrowed */
+	bool is_swapped;      /* this section is in the other byte order */
 	bool has_ended, cut_short;
 	uint64_t block_at;                       /* offset of the block at hand */
 	struct capture_ng_interface *interfaces; /* of this section */
@@ -25,8 +25,8 @@ struct capture_ng {
 /* Looks at the first bytes, which must be in the source as far as they are there at
  * all.
  */
-bool capture_ng_is(const struct source *source);
-void capture_ng_begin(struct source *source, struct capture_ng *ret);
+bool capture_ng_is(const struct input *source);
+void capture_ng_begin(struct input *source, struct capture_ng *ret);
 /* As capture_next(). */
 int capture_ng_next(struct capture_ng *c, struct capture_packet *ret, struct err *e);
 void capture_ng_end(struct capture_ng *c);

@@ -11,9 +11,9 @@
 #define STREAM_BYTES (256 * 1024)
 
 int
-source_open(const char *path, struct source *ret, struct err *e)
+input_open(const char *path, struct input *ret, struct err *e)
 {
-	struct source s = {0};
+	struct input s = {0};
 	struct stat st;
 	int rc;
 
@@ -33,17 +33,17 @@ source_open(const char *path, struct source *ret, struct err *e)
 }
 
 void
-source_close(struct source *s)
+input_close(struct input *s)
 {
 	compressed_close(&s->file);
 	free(s->buffer);
-	*s = (struct source){.file.fd = -1};
+	*s = (struct input){.file.fd = -1};
 }
 
 /* Up to `most` bytes, at least one before the end of the file.  A pipe may bring
  * packets slowly: no more than `need` bytes are waited for there. */
 static ssize_t
-read_some(struct source *s, uint8_t *out, size_t need, size_t most, struct err *e)
+read_some(struct input *s, uint8_t *out, size_t need, size_t most, struct err *e)
 {
 	const char *why;
 	ssize_t n;
@@ -64,7 +64,7 @@ read_some(struct source *s, uint8_t *out, size_t need, size_t most, struct err *
 }
 
 ssize_t
-source_fill(struct source *s, size_t need, struct err *e)
+input_fill(struct input *s, size_t need, struct err *e)
 {
 	size_t have = (size_t)(s->end - s->at);
 
@@ -92,7 +92,7 @@ source_fill(struct source *s, size_t need, struct err *e)
 }
 
 uint64_t
-source_offset(const struct source *s)
+input_offset(const struct input *s)
 {
 	return s->consumed + (size_t)(s->at - s->buffer);
 }
@@ -100,7 +100,7 @@ source_offset(const struct source *s)
 static ssize_t
 stream_read(void *cookie, char *out, size_t room)
 {
-	struct source *s = cookie;
+	struct input *s = cookie;
 	size_t have = (size_t)(s->end - s->at);
 
 	if (have == 0) {
@@ -115,7 +115,7 @@ stream_read(void *cookie, char *out, size_t room)
 }
 
 FILE *
-source_stream(struct source *s)
+input_stream(struct input *s)
 {
 	FILE *f = fopencookie(s, "r", (cookie_io_functions_t){.read = stream_read});
 

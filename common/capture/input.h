@@ -15,7 +15,7 @@
 
 #define SOURCE_MOST (256 * 1024 + 64) /* bytes one fill can be asked for */
 
-struct source {
+struct input {
 	const uint8_t *at, *end; /* unread bytes */
 	uint64_t consumed;       /* before `at`, of the uncompressed file; see fill */
 	struct compressed file;
@@ -23,15 +23,15 @@ struct source {
 	bool is_regular, has_ended;
 };
 
-int source_open(const char *path, struct source *ret, struct err *e);
-void source_close(struct source *s);
+int input_open(const char *path, struct input *ret, struct err *e);
+void input_close(struct input *s);
 /* Makes at least `need` unread bytes contiguous (they may move).  How many there are:
  * fewer than `need` only at the end of the file; negative with the sentence in e. */
-ssize_t source_fill(struct source *s, size_t need, struct err *e);
+ssize_t input_fill(struct input *s, size_t need, struct err *e);
 /* Where `at` is in the uncompressed file. */
-uint64_t source_offset(const struct source *s);
+uint64_t input_offset(const struct input *s);
 /* A stream over the unread bytes and all that follows, for libpcap; close it before the
  * source, which it borrows.  NULL: no memory. */
-FILE *source_stream(struct source *s);
+FILE *input_stream(struct input *s);
 
 #endif

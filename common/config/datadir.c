@@ -55,7 +55,7 @@ find_beside_program(char ret[static PATH_MAX])
 }
 
 int
-share_directory(const char *given, char ret[static PATH_MAX], struct err *e)
+datadir_find(const char *given, char ret[static PATH_MAX], struct err *e)
 {
 	if (given != NULL) {
 		if (!holds_schemas(given)) {

@@ -11,6 +11,6 @@
  * the source tree that this program was built in and still lies in (build/VARIANT/);
  * else share/flowpair beside the bin/ it lies in; else that of the prefix it was built
  * for.  0 or -ENOENT with the sentence. */
-int share_directory(const char *given, char ret[static PATH_MAX], struct err *e);
+int datadir_find(const char *given, char ret[static PATH_MAX], struct err *e);
 
 #endif

@@ -50,9 +50,9 @@ static char here; /* its address is everybody's, see sctp_wire.h */
 static void
 arrived(const void *packet, size_t n, const struct sockaddr_storage *local)
 {
-	uint8_t refusal[SCTP_PLACE_REFUSAL];
+	uint8_t refusal[SCTP_USER_PLACE_REFUSAL];
 
-	if (sctp_place_refuses(local, packet, n, refusal)) {
+	if (sctp_user_place_refuses(local, packet, n, refusal)) {
 		sctp_wire_send(refusal, sizeof refusal);
 	} else {
 		usrsctp_conninput(&here, packet, n, 0);
@@ -255,7 +255,7 @@ close_socket(struct sctp_socket *s)
 	struct user *u = s->state;
 
 	if (u != NULL) {
-		sctp_place_close(&u->place);
+		sctp_user_place_close(&u->place);
 		usrsctp_set_upcall(u->so, NULL, NULL);
 		usrsctp_close(u->so);
 		sctp_wire_unpin(u->alias);
@@ -330,7 +330,7 @@ listen_socket(struct sctp_socket *s)
 	if (usrsctp_listen(u->so, BACKLOG) < 0) {
 		return -errno;
 	}
-	sctp_place_open(&u->place);
+	sctp_user_place_open(&u->place);
 	return 0;
 }
 

@@ -13,9 +13,9 @@
 struct user {
 	struct socket *so;
 	int bell;
-	uint16_t alias;          /* of the peer, pinned; 0: none yet */
-	struct sctp_place place; /* where it is bound */
-	uint16_t udp_port;       /* of the peer that is dialled */
+	uint16_t alias;               /* of the peer, pinned; 0: none yet */
+	struct sctp_user_place place; /* where it is bound */
+	uint16_t udp_port;            /* of the peer that is dialled */
 };
 
 /* Makes the socket's fd readable. */

@@ -11,19 +11,19 @@
 #define CHUNK_HEADER 4u
 #define CHECKSUM     4u /* bytes */
 
-static struct sctp_place *places;
+static struct sctp_user_place *places;
 
 void
-sctp_place_open(struct sctp_place *p)
+sctp_user_place_open(struct sctp_user_place *p)
 {
 	p->next = places;
 	places = p;
 }
 
 void
-sctp_place_close(struct sctp_place *p)
+sctp_user_place_close(struct sctp_user_place *p)
 {
-	for (struct sctp_place **at = &places; *at != NULL; at = &(*at)->next) {
+	for (struct sctp_user_place **at = &places; *at != NULL; at = &(*at)->next) {
 		if (*at == p) {
 			*at = p->next;
 			return;
@@ -45,7 +45,7 @@ is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 }
 
 static bool
-has(const struct sctp_place *p, const struct sockaddr_storage *host)
+has(const struct sctp_user_place *p, const struct sockaddr_storage *host)
 {
 	bool is_there = p->hosts == 0;
 
@@ -61,7 +61,7 @@ is_elsewhere(uint16_t port, const struct sockaddr_storage *local)
 {
 	bool is_known = false;
 
-	for (const struct sctp_place *p = places; p != NULL; p = p->next) {
+	for (const struct sctp_user_place *p = places; p != NULL; p = p->next) {
 		if (p->port == port && has(p, local)) {
 			return false;
 		}
@@ -71,8 +71,8 @@ is_elsewhere(uint16_t port, const struct sockaddr_storage *local)
 }
 
 bool
-sctp_place_refuses(const struct sockaddr_storage *local, const uint8_t *packet,
-    size_t n, uint8_t ret[static SCTP_PLACE_REFUSAL])
+sctp_user_place_refuses(const struct sockaddr_storage *local, const uint8_t *packet,
+    size_t n, uint8_t ret[static SCTP_USER_PLACE_REFUSAL])
 {
 	struct cursor c = cursor_of(packet, n);
 	uint16_t from = cursor_u16(&c), to = cursor_u16(&c);
@@ -87,7 +87,7 @@ sctp_place_refuses(const struct sockaddr_storage *local, const uint8_t *packet,
 	if (c.failed || !is_elsewhere(to, local)) {
 		return false;
 	}
-	memset(ret, 0, SCTP_PLACE_REFUSAL);
+	memset(ret, 0, SCTP_USER_PLACE_REFUSAL);
 	store_u16(ret, to);
 	store_u16(ret + 2, from);
 	store_u32(ret + 4, tag);

@@ -13,22 +13,22 @@
 
 #include "common/sctp/sctp_stack.h"
 
-#define SCTP_PLACE_REFUSAL 16u /* bytes */
+#define SCTP_USER_PLACE_REFUSAL 16u /* bytes */
 
-struct sctp_place {
+struct sctp_user_place {
 	uint16_t port;  /* of SCTP, in host byte order */
 	unsigned hosts; /* addresses; 0: all of ours */
 	struct sockaddr_storage host[SCTP_ADDRESSES + 1];
-	struct sctp_place *next;
+	struct sctp_user_place *next;
 };
 
-void sctp_place_open(struct sctp_place *p);
-void sctp_place_close(struct sctp_place *p); /* also one that is not open */
+void sctp_user_place_open(struct sctp_user_place *p);
+void sctp_user_place_close(struct sctp_user_place *p); /* also one that is not open */
 
 /* Whether n bytes that came to local begin an association at a port that is listened
  * at, but at other addresses.  Then *ret is the packet that says so to its sender, but
  * for its checksum (RFC 9260 section 8.4, case 3). */
-bool sctp_place_refuses(const struct sockaddr_storage *local, const uint8_t *packet,
-    size_t n, uint8_t ret[static SCTP_PLACE_REFUSAL]);
+bool sctp_user_place_refuses(const struct sockaddr_storage *local,
+    const uint8_t *packet, size_t n, uint8_t ret[static SCTP_USER_PLACE_REFUSAL]);
 
 #endif

@@ -29,7 +29,7 @@
 #define HEADER           12u
 
 struct path { /* to a peer */
-	struct route route;
+	struct pktinfo route;
 	uint16_t port; /* of its SCTP */
 	uint16_t alias;
 	unsigned pins;
@@ -100,7 +100,7 @@ has_checksum(uint8_t *packet, size_t n)
 /* Paths. */
 
 static struct path **
-bucket_of(const struct route *r)
+bucket_of(const struct pktinfo *r)
 {
 	return &wire.by_route[hash_bytes(r->id, sizeof r->id, wire.seed) % BUCKETS];
 }
@@ -138,14 +138,14 @@ forget(struct path *p)
 }
 
 static bool
-is_peer(const struct path *p, const struct route *r, uint16_t port)
+is_peer(const struct path *p, const struct pktinfo *r, uint16_t port)
 {
 	return p->port == port && p->route.peer.ss_family == r->peer.ss_family &&
 	       memcmp(p->route.id, r->id, sizeof r->id) == 0;
 }
 
 static bool
-is_local(const struct route *a, const struct route *b)
+is_local(const struct pktinfo *a, const struct pktinfo *b)
 {
 	return a->local_length == b->local_length &&
 	       memcmp(a->local, b->local, a->local_length) == 0;
@@ -153,7 +153,7 @@ is_local(const struct route *a, const struct route *b)
 
 /* That with both ends the same, else with one end of ours unknown. */
 static struct path *
-find(const struct route *r, uint16_t port)
+find(const struct pktinfo *r, uint16_t port)
 {
 	struct path *found = NULL;
 
@@ -185,7 +185,7 @@ free_alias(void)
 }
 
 static struct path *
-make(const struct route *r, uint16_t port)
+make(const struct pktinfo *r, uint16_t port)
 {
 	struct path *p;
 
@@ -212,7 +212,7 @@ make(const struct route *r, uint16_t port)
 
 /* Made if it is not there; while nobody has pinned it, the newest in line then. */
 static struct path *
-path_by(const struct route *r, uint16_t port)
+path_by(const struct pktinfo *r, uint16_t port)
 {
 	struct path *p = find(r, port);
 
@@ -251,11 +251,11 @@ sctp_wire_pin_to(const struct sockaddr_storage *peer, uint16_t udp_port,
 {
 	struct sockaddr_storage at = *peer;
 	uint16_t port = ntohs(*port_of(&at));
-	struct route r;
+	struct pktinfo r;
 	struct path *p;
 
 	*port_of(&at) = htons(udp_port);
-	route_make(&r, &at, local);
+	pktinfo_make(&r, &at, local);
 	p = path_by(&r, port);
 	if (p == NULL) {
 		return 0;
@@ -302,7 +302,7 @@ sctp_wire_peer(uint16_t alias, struct sockaddr_storage *ret)
 size_t
 sctp_wire_room(uint16_t alias)
 {
-	return route_room(&wire.by_alias[alias]->route);
+	return pktinfo_room(&wire.by_alias[alias]->route);
 }
 
 /* Packets. */
@@ -316,13 +316,13 @@ sctp_wire_send(void *packet, size_t n)
 	if (p != NULL) {
 		put_port(packet, DESTINATION_PORT, p->port);
 		put_checksum(packet, n);
-		route_send(
+		pktinfo_send(
 		    wire.fd[p->route.peer.ss_family == AF_INET6], &p->route, packet, n);
 	}
 }
 
 static void
-take(const struct route *r, uint8_t *packet, size_t n)
+take(const struct pktinfo *r, uint8_t *packet, size_t n)
 {
 	struct sockaddr_storage local;
 	const struct path *p;
@@ -333,7 +333,7 @@ take(const struct route *r, uint8_t *packet, size_t n)
 	p = path_by(r, port_at(packet, SOURCE_PORT));
 	if (p != NULL) {
 		put_port(packet, SOURCE_PORT, p->alias);
-		route_local(r, &local);
+		pktinfo_local(r, &local);
 		wire.events->arrived(packet, n, &local);
 	}
 }
@@ -366,8 +366,8 @@ read_round(int fd)
 	n = recvmmsg(fd, m, ROUND, MSG_DONTWAIT, NULL);
 	sctp_wire_enter();
 	for (int i = 0; i < n; i++) {
-		struct route r;
-		route_read(&r, &m[i].msg_hdr, &overflows);
+		struct pktinfo r;
+		pktinfo_read(&r, &m[i].msg_hdr, &overflows);
 		take(&r, received[i], m[i].msg_len);
 	}
 	sctp_wire_leave();
@@ -429,7 +429,7 @@ open_at(int family, uint16_t *port)
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-	route_prepare(fd);
+	pktinfo_prepare(fd);
 	if (bind(fd, at, n) < 0 || getsockname(fd, at, &n) < 0) {
 		rc = -errno;
 		close(fd);

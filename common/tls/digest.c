@@ -3,14 +3,14 @@
 
 #include "common/tls/tls.h"
 
-struct tls_digest {
+struct digest {
 	EVP_MD_CTX *md;
 };
 
-struct tls_digest *
-tls_digest_new(void)
+struct digest *
+digest_new(void)
 {
-	struct tls_digest *d = calloc(1, sizeof *d);
+	struct digest *d = calloc(1, sizeof *d);
 
 	if (d != NULL) {
 		d->md = EVP_MD_CTX_new();
@@ -25,13 +25,13 @@ tls_digest_new(void)
 }
 
 void
-tls_digest_add(struct tls_digest *d, const void *bytes, size_t n)
+digest_add(struct digest *d, const void *bytes, size_t n)
 {
 	EVP_DigestUpdate(d->md, bytes, n);
 }
 
 void
-tls_digest_end(struct tls_digest *d, uint8_t out[static 32])
+digest_end(struct digest *d, uint8_t out[static 32])
 {
 	EVP_DigestFinal_ex(d->md, out, NULL);
 	EVP_MD_CTX_free(d->md);

@@ -102,12 +102,12 @@ uint64_t tls_timeout(const struct tls *t);
  * they have shown by a cookie that they receive what is sent to where they say they
  * are (RFC 6347 section 4.2.1).  Cookies live a minute or two. */
 #define TLS_SENDER 32 /* bytes at most that tell senders apart */
-struct tls_gate;
-struct tls_gate *tls_gate_new(void); /* NULL: no memory, or no randomness */
-void tls_gate_free(struct tls_gate *g);
+struct tls_cookie;
+struct tls_cookie *tls_cookie_new(void); /* NULL: no memory, or no randomness */
+void tls_cookie_free(struct tls_cookie *g);
 /* The carrier reads one datagram of the sender, and writes the answer if there is one.
  * True: with *ret the handshake goes on, over what tls_carry() says. */
-bool tls_gate_knock(struct tls_gate *g, struct tls_context *c,
+bool tls_cookie_check(struct tls_cookie *g, struct tls_context *c,
     const struct tls_carrier *carrier, const void *sender, size_t sender_length,
     uint64_t now_ns, struct tls **ret);
 
@@ -146,9 +146,9 @@ int tls_expiry_warn(const struct tls_settings *settings, const struct tls_expiry
 void tls_expiry_add(const struct tls_expiry *x, struct metrics *m);
 
 /* SHA-256 of a stream, for the identity of files. */
-struct tls_digest;
-struct tls_digest *tls_digest_new(void);
-void tls_digest_add(struct tls_digest *d, const void *bytes, size_t n);
-void tls_digest_end(struct tls_digest *d, uint8_t out[static 32]); /* frees d */
+struct digest;
+struct digest *digest_new(void);
+void digest_add(struct digest *d, const void *bytes, size_t n);
+void digest_end(struct digest *d, uint8_t out[static 32]); /* frees d */
 
 #endif

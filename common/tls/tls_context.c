@@ -291,7 +291,7 @@ tls_context_new(const struct tls_settings *settings, bool is_server,
 		rc = use_settings(c->datagram, settings, is_server, e);
 	}
 	if (rc == 0) {
-		tls_gate_set(c->datagram);
+		tls_cookie_set(c->datagram);
 		*ret = c;
 		c = NULL;
 	}

@@ -12,23 +12,23 @@
 #define COOKIE_BYTES 32
 #define KEY_NS       (60 * 1000000000ull)
 
-struct tls_gate {
+struct tls_cookie {
 	uint8_t keys[2][KEY_BYTES]; /* today's and yesterday's */
 	uint64_t since_ns;          /* of keys[0] */
 	BIO_ADDR *nobody;           /* DTLSv1_listen wants one; carriers know better */
 	struct tls *spare;          /* of the next client that brings a cookie */
 };
 
-struct tls_gate *
-tls_gate_new(void)
+struct tls_cookie *
+tls_cookie_new(void)
 {
-	struct tls_gate *g = calloc(1, sizeof *g);
+	struct tls_cookie *g = calloc(1, sizeof *g);
 
 	if (g != NULL) {
 		g->nobody = BIO_ADDR_new();
 		if (g->nobody == NULL ||
 		    RAND_bytes(&g->keys[0][0], sizeof g->keys) != 1) {
-			tls_gate_free(g);
+			tls_cookie_free(g);
 			g = NULL;
 		}
 	}
@@ -36,7 +36,7 @@ tls_gate_new(void)
 }
 
 void
-tls_gate_free(struct tls_gate *g)
+tls_cookie_free(struct tls_cookie *g)
 {
 	if (g != NULL) {
 		tls_free(g->spare);
@@ -75,7 +75,7 @@ check(SSL *ssl, const unsigned char *cookie, unsigned n)
 }
 
 void
-tls_gate_set(SSL_CTX *datagram)
+tls_cookie_set(SSL_CTX *datagram)
 {
 	SSL_CTX_set_cookie_generate_cb(datagram, generate);
 	SSL_CTX_set_cookie_verify_cb(datagram, check);
@@ -83,7 +83,7 @@ tls_gate_set(SSL_CTX *datagram)
 
 /* Without randomness yesterday's key serves on. */
 static void
-renew_keys(struct tls_gate *g, uint64_t now_ns)
+renew_keys(struct tls_cookie *g, uint64_t now_ns)
 {
 	uint8_t fresh[KEY_BYTES];
 
@@ -102,7 +102,7 @@ renew_keys(struct tls_gate *g, uint64_t now_ns)
 /* The connection that listens is one of this context: a reload leaves the former's
  * behind. */
 static struct tls *
-spare_of(struct tls_gate *g, struct tls_context *c, const struct tls_carrier *carrier)
+spare_of(struct tls_cookie *g, struct tls_context *c, const struct tls_carrier *carrier)
 {
 	if (g->spare != NULL && SSL_get_SSL_CTX(g->spare->ssl) != c->datagram) {
 		tls_free(g->spare);
@@ -115,7 +115,7 @@ spare_of(struct tls_gate *g, struct tls_context *c, const struct tls_carrier *ca
 }
 
 bool
-tls_gate_knock(struct tls_gate *g, struct tls_context *c,
+tls_cookie_check(struct tls_cookie *g, struct tls_context *c,
     const struct tls_carrier *carrier, const void *sender, size_t sender_length,
     uint64_t now_ns, struct tls **ret)
 {

@@ -1,7 +1,7 @@
 /* What the files behind common/tls/tls.h share: tls_context.c (settings), tls_certificate.c
  * (certificates in words and judged), tls.c (connections), tls_carrier.c (DTLS over
- * whatever carries messages), tls_gate.c (DTLS clients that nothing is known of).
- * tls_digest.c needs none of it. */
+ * whatever carries messages), tls_cookie.c (DTLS clients that nothing is known of).
+ * digest.c needs none of it. */
 #ifndef COMMON_TLS_TLS_PRIVATE_H
 #define COMMON_TLS_TLS_PRIVATE_H
 
@@ -23,7 +23,7 @@ struct tls {
 	struct tls_carrier carrier; /* of DTLS; else without operations */
 	int alert;                  /* the last word of a peer that has gone; 0: none */
 	bool has_key, is_keyed;     /* the carrier: knows it, uses it (RFC 6083) */
-	struct tls_gate *gate;      /* while it judges a cookie, and whose: */
+	struct tls_cookie *gate;    /* while it judges a cookie, and whose: */
 	uint8_t sender[TLS_SENDER];
 	size_t sender_length;
 	int socket_error; /* errno of the last failed system call */
@@ -57,7 +57,7 @@ void tls_certificate_name(const X509 *x, char *out, size_t capacity);
 int tls_certificate_verify(int ok, X509_STORE_CTX *store);
 
 /* The cookies' callbacks. */
-void tls_gate_set(SSL_CTX *datagram);
+void tls_cookie_set(SSL_CTX *datagram);
 
 /* Empties OpenSSL's queue: the system's error where there is one, else the first. */
 const char *tls_openssl_reason(void);

@@ -37,7 +37,7 @@ struct datagram {
 struct dtls_sender {
 	struct dtls_socket *socket;
 	struct dtls_sender *next; /* of its bucket */
-	struct route route;
+	struct pktinfo route;
 	struct datagram *first, *last;
 	size_t bytes;
 	int wake; /* eventfd: signalled while there is something to read */
@@ -52,7 +52,7 @@ struct dtls_socket {
 	struct dtls_sender *buckets[BUCKETS];
 	uint64_t seed;
 	size_t bytes; /* of all queues */
-	struct tls_gate *gate;
+	struct tls_cookie *gate;
 	struct dtls_socket_counts counts;
 	uint32_t overflows; /* as the kernel told last */
 	uint64_t disown_ns; /* of the second in which: */
@@ -67,7 +67,7 @@ set_options(int fd)
 {
 	int bytes = RECEIVE_BUFFER;
 
-	route_prepare(fd);
+	pktinfo_prepare(fd);
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) < 0) {
 		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 	}
@@ -81,7 +81,7 @@ dtls_socket_new(int fd, struct dtls_socket **ret, struct err *e)
 	if (s != NULL) {
 		s->fd = fd;
 		s->seed = hash_seed();
-		s->gate = tls_gate_new();
+		s->gate = tls_cookie_new();
 	}
 	if (s == NULL || s->gate == NULL) {
 		close(fd);
@@ -97,7 +97,7 @@ static void
 free_when_left(struct dtls_socket *s)
 {
 	if (s->is_closed && s->senders == 0) {
-		tls_gate_free(s->gate);
+		tls_cookie_free(s->gate);
 		close(s->fd);
 		free(s);
 	}
@@ -113,7 +113,7 @@ dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *ret)
 
 /* The next datagram: its bytes, in s->received, or a negative errno. */
 static ssize_t
-take_datagram(struct dtls_socket *s, struct route *r)
+take_datagram(struct dtls_socket *s, struct pktinfo *r)
 {
 	_Alignas(struct cmsghdr) uint8_t control[ROUTE_CONTROL];
 	struct iovec part = {.iov_base = s->received, .iov_len = sizeof s->received};
@@ -132,7 +132,7 @@ take_datagram(struct dtls_socket *s, struct route *r)
 	if (n < 0) {
 		return -errno;
 	}
-	route_read(r, &m, &overflows);
+	pktinfo_read(r, &m, &overflows);
 	s->counts.dropped += overflows - s->overflows;
 	s->overflows = overflows;
 	s->counts.datagrams++;
@@ -143,14 +143,14 @@ take_datagram(struct dtls_socket *s, struct route *r)
 /* Senders. */
 
 static struct dtls_sender **
-bucket_of(struct dtls_socket *s, const struct route *r)
+bucket_of(struct dtls_socket *s, const struct pktinfo *r)
 {
 	return &s->buckets[hash_bytes(r->id, sizeof r->id, s->seed) % BUCKETS];
 }
 
 /* The first from x on that comes from there: the latest. */
 static struct dtls_sender *
-find_from(struct dtls_sender *x, const struct route *r)
+find_from(struct dtls_sender *x, const struct pktinfo *r)
 {
 	while (x != NULL && memcmp(x->route.id, r->id, sizeof r->id) != 0) {
 		x = x->next;
@@ -225,7 +225,7 @@ pop(struct dtls_sender *x)
 }
 
 static struct dtls_sender *
-admit(struct dtls_socket *s, const struct route *r)
+admit(struct dtls_socket *s, const struct pktinfo *r)
 {
 	struct dtls_sender *x = calloc(1, sizeof *x);
 
@@ -314,7 +314,7 @@ dtls_sender_write(void *data, const void *bytes, size_t n)
 {
 	struct dtls_sender *x = data;
 
-	route_send(x->socket->fd, &x->route, bytes, n);
+	pktinfo_send(x->socket->fd, &x->route, bytes, n);
 	return (ssize_t)n;
 }
 
@@ -322,7 +322,7 @@ dtls_sender_write(void *data, const void *bytes, size_t n)
 
 struct knock {
 	const struct dtls_socket *socket;
-	const struct route *route;
+	const struct pktinfo *route;
 	const uint8_t *bytes;
 	size_t length; /* 0: read already */
 };
@@ -346,7 +346,7 @@ knock_write(void *data, const void *bytes, size_t n)
 {
 	const struct knock *k = data;
 
-	route_send(k->socket->fd, k->route, bytes, n);
+	pktinfo_send(k->socket->fd, k->route, bytes, n);
 	return (ssize_t)n;
 }
 
@@ -376,7 +376,7 @@ is_client_hello(const uint8_t *bytes, size_t n)
  * shorter than what it answers, and there are few in a second, so that nobody can be
  * flooded by way of us.  Other DTLS implementations pass it over. */
 static void
-disown(struct dtls_socket *s, const struct route *r, const uint8_t *bytes, size_t n)
+disown(struct dtls_socket *s, const struct pktinfo *r, const uint8_t *bytes, size_t n)
 {
 	uint8_t alert[] = {RECORD_ALERT, 0xfe, 0xfd, 0, 0, /* epoch 0 */
 	    0, 0, 0, 0, 0, 0, 0, 2, 2 /* fatal */, 10 /* unexpected message */};
@@ -394,13 +394,13 @@ disown(struct dtls_socket *s, const struct route *r, const uint8_t *bytes, size_
 	if (s->disowned++ < DISOWNED) {
 		s->counts.disowned++;
 		memcpy(alert + RECORD_NUMBER, bytes + DTLS_PROOF, DTLS_PROOF_BYTES);
-		route_send(s->fd, r, alert, sizeof alert);
+		pktinfo_send(s->fd, r, alert, sizeof alert);
 	}
 }
 
 /* 0 when a new sender has shown its cookie. */
 static int
-knock(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t n,
+knock(struct dtls_socket *s, struct tls_context *c, const struct pktinfo *r, size_t n,
     struct dtls_sender **ret, struct tls **ret_tls)
 {
 	struct knock k = {s, r, s->received, n};
@@ -409,7 +409,7 @@ knock(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_
 	struct dtls_sender *x;
 	struct tls *t = NULL;
 
-	if (!tls_gate_knock(
+	if (!tls_cookie_check(
 		s->gate, c, &carrier, r->id, sizeof r->id, clock_monotonic_ns(), &t)) {
 		return -EAGAIN;
 	}
@@ -432,7 +432,8 @@ knock(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_
  * begun who only repeats what he saw, the former one goes on: each passes over what is
  * encrypted for the other. */
 static void
-hand_over(struct dtls_sender *x, const struct route *r, const uint8_t *bytes, size_t n)
+hand_over(
+    struct dtls_sender *x, const struct pktinfo *r, const uint8_t *bytes, size_t n)
 {
 	struct dtls_sender *former = x->is_open ? NULL : find_from(x->next, r);
 
@@ -444,7 +445,7 @@ hand_over(struct dtls_sender *x, const struct route *r, const uint8_t *bytes, si
 
 /* Sorts the next datagram.  1: done; 0: a new sender has shown its cookie. */
 static int
-sort(struct dtls_socket *s, struct tls_context *c, const struct route *r, size_t n,
+sort(struct dtls_socket *s, struct tls_context *c, const struct pktinfo *r, size_t n,
     struct dtls_sender **ret, struct tls **ret_tls)
 {
 	struct dtls_sender *x = find_from(*bucket_of(s, r), r);
@@ -468,7 +469,7 @@ dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
     struct dtls_sender **ret, struct tls **ret_tls, struct err *e)
 {
 	for (unsigned i = 0; i < ROUND; i++) {
-		struct route r;
+		struct pktinfo r;
 		ssize_t n = take_datagram(s, &r);
 		if (n == -EAGAIN || n == -EINTR) {
 			return -EAGAIN;
@@ -487,7 +488,7 @@ dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
 void
 dtls_socket_close(struct dtls_socket *s)
 {
-	struct route r;
+	struct pktinfo r;
 	ssize_t n = 0;
 
 	/* What the kernel holds is for those who are there still. */

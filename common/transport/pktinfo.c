@@ -9,7 +9,7 @@
 #define UDP_LONGEST_V6 65527
 
 void
-route_prepare(int fd)
+pktinfo_prepare(int fd)
 {
 	int one = 1;
 
@@ -20,7 +20,7 @@ route_prepare(int fd)
 }
 
 static void
-identify(struct route *r)
+identify(struct pktinfo *r)
 {
 	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&r->peer;
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&r->peer;
@@ -39,7 +39,7 @@ identify(struct route *r)
 /* Our address as it is given to sendmsg(): without the interface, on which the route
  * decides. */
 static void
-set_local(struct route *r, int level, int type, const void *info, size_t n)
+set_local(struct pktinfo *r, int level, int type, const void *info, size_t n)
 {
 	struct cmsghdr *kept = (struct cmsghdr *)(void *)r->local;
 
@@ -51,7 +51,7 @@ set_local(struct route *r, int level, int type, const void *info, size_t n)
 }
 
 static void
-note_local(struct route *r, const struct cmsghdr *c)
+note_local(struct pktinfo *r, const struct cmsghdr *c)
 {
 	struct in6_pktinfo v6;
 	struct in_pktinfo v4;
@@ -68,7 +68,7 @@ note_local(struct route *r, const struct cmsghdr *c)
 }
 
 void
-route_make(struct route *ret, const struct sockaddr_storage *peer,
+pktinfo_make(struct pktinfo *ret, const struct sockaddr_storage *peer,
     const struct sockaddr_storage *local)
 {
 	memset(ret, 0, sizeof *ret);
@@ -88,7 +88,7 @@ route_make(struct route *ret, const struct sockaddr_storage *peer,
 }
 
 void
-route_read(struct route *ret, struct msghdr *m, uint32_t *overflows)
+pktinfo_read(struct pktinfo *ret, struct msghdr *m, uint32_t *overflows)
 {
 	memset(ret, 0, sizeof *ret);
 	memcpy(&ret->peer, m->msg_name, m->msg_namelen);
@@ -103,7 +103,7 @@ route_read(struct route *ret, struct msghdr *m, uint32_t *overflows)
 }
 
 void
-route_local(const struct route *r, struct sockaddr_storage *ret)
+pktinfo_local(const struct pktinfo *r, struct sockaddr_storage *ret)
 {
 	const struct cmsghdr *c = (const struct cmsghdr *)(const void *)r->local;
 	struct sockaddr_in6 at6 = {.sin6_family = AF_INET6};
@@ -127,7 +127,7 @@ route_local(const struct route *r, struct sockaddr_storage *ret)
 }
 
 void
-route_send(int fd, const struct route *r, const void *bytes, size_t n)
+pktinfo_send(int fd, const struct pktinfo *r, const void *bytes, size_t n)
 {
 	struct iovec part = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = n};
 	struct msghdr m = {
@@ -143,7 +143,7 @@ route_send(int fd, const struct route *r, const void *bytes, size_t n)
 }
 
 size_t
-route_room(const struct route *r)
+pktinfo_room(const struct pktinfo *r)
 {
 	bool is_v6 = r->peer.ss_family == AF_INET6;
 	int fd = socket(r->peer.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0), mtu = 0;

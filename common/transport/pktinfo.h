@@ -13,7 +13,7 @@
 #define ROUTE_ID      22u /* bytes: address, port, scope */
 #define ROUTE_CONTROL 128u
 
-struct route {
+struct pktinfo {
 	struct sockaddr_storage peer;
 	socklen_t peer_length;
 	_Alignas(struct cmsghdr) uint8_t local[CMSG_SPACE(sizeof(struct in6_pktinfo))];
@@ -22,20 +22,20 @@ struct route {
 };
 
 /* Asks for what routes need to be known; for SO_RXQ_OVFL, too. */
-void route_prepare(int fd);
+void pktinfo_prepare(int fd);
 /* A route to peer, from this address of ours (NULL: the system chooses). */
-void route_make(struct route *ret, const struct sockaddr_storage *peer,
+void pktinfo_make(struct pktinfo *ret, const struct sockaddr_storage *peer,
     const struct sockaddr_storage *local);
 /* Reads *ret from what recvmsg() or recvmmsg() has filled in. *overflows is set where
  * the kernel tells how many datagrams this socket has lost up to now (it counts modulo
  * 2^32), and else stays. */
-void route_read(struct route *ret, struct msghdr *m, uint32_t *overflows);
+void pktinfo_read(struct pktinfo *ret, struct msghdr *m, uint32_t *overflows);
 /* Our address, with port 0; family AF_UNSPEC: not known. */
-void route_local(const struct route *r, struct sockaddr_storage *ret);
+void pktinfo_local(const struct pktinfo *r, struct sockaddr_storage *ret);
 /* Does not block. What cannot be sent at once is lost, as it might be on its way. */
-void route_send(int fd, const struct route *r, const void *bytes, size_t n);
+void pktinfo_send(int fd, const struct pktinfo *r, const void *bytes, size_t n);
 /* Bytes of payload that a datagram can carry to there in one piece as far as is known
  * now; 0: unknown. */
-size_t route_room(const struct route *r);
+size_t pktinfo_room(const struct pktinfo *r);
 
 #endif

@@ -9,15 +9,16 @@
 
 struct pipeline;
 
-struct pace {
+struct packet_clock {
 	uint64_t packet_ns;    /* time of the last packet; 0: none yet */
 	uint64_t monotonic_ns; /* when it was read */
 	uint64_t ticked_ns;    /* monotonic */
 };
 
 /* The last packet that was read has this time.  Whether it is another than before. */
-bool pace_packet(struct pace *p, uint64_t packet_ns, uint64_t now_ns);
+bool packet_clock_packet(struct packet_clock *p, uint64_t packet_ns, uint64_t now_ns);
 /* Nothing waits: ticks the pipeline once a second. */
-void pace_tick(struct pace *p, struct pipeline *pipeline, uint64_t now_ns);
+void packet_clock_tick(
+    struct packet_clock *p, struct pipeline *pipeline, uint64_t now_ns);
 
 #endif

@@ -77,7 +77,7 @@ wait_for_signals(void *unused)
 }
 
 void
-renewal_init(void)
+reload_init(void)
 {
 	sigset_t hangup;
 
@@ -86,7 +86,7 @@ renewal_init(void)
 }
 
 int
-renewal_start(const struct tls_settings *tls, struct err *e)
+reload_start(const struct tls_settings *tls, struct err *e)
 {
 	pthread_t thread;
 	int rc;

@@ -1,6 +1,6 @@
 /* SIGHUP: whether the certificate, key, authorities and revocation lists that lie there
  * now are fit for use.  Senders read them anew themselves, before they connect again
- * (sender_renew()); connections that stand stay.  Process-wide; call renewal_init()
+ * (sender_renew()); connections that stand stay.  Process-wide; call reload_init()
  * before threads are started, so that none of them takes the signal. */
 #ifndef EXPORTER_RUN_RELOAD_H
 #define EXPORTER_RUN_RELOAD_H
@@ -8,9 +8,9 @@
 #include "common/base/err.h"
 #include "common/tls/tls.h"
 
-void renewal_init(void);
+void reload_init(void);
 /* A thread that waits for the signal, for good.  tls: NULL where nothing is secured;
  * the strings it names stay valid. */
-int renewal_start(const struct tls_settings *tls, struct err *e);
+int reload_start(const struct tls_settings *tls, struct err *e);
 
 #endif

@@ -45,7 +45,7 @@ run_read_elements(const struct options *o, struct elements **ret, struct err *e)
 		err_set(e, rc, "out of memory");
 		goto out;
 	}
-	rc = share_directory(o->schemas, directory, e);
+	rc = datadir_find(o->schemas, directory, e);
 	if (rc < 0) {
 		goto out;
 	}
@@ -97,7 +97,7 @@ open_export(struct run *r, struct err *e)
 		return rc;
 	}
 	if (s.templates_file == NULL) {
-		rc = share_directory(o->schemas, directory, e);
+		rc = datadir_find(o->schemas, directory, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -321,7 +321,7 @@ run_new(const struct options *o, struct run **ret, struct err *e)
 		goto out;
 	}
 	*ret = r;
-	stop_on_hurry(hurry, r);
+	signals_on_hurry(hurry, r);
 	r = NULL;
 	rc = 0;
 out:
@@ -335,7 +335,7 @@ run_free(struct run *r)
 	if (r == NULL) {
 		return;
 	}
-	stop_on_hurry(NULL, NULL);
+	signals_on_hurry(NULL, NULL);
 	for (unsigned i = 0; i < r->pipeline_count; i++) {
 		if (r->open[i] != NULL) {
 			capture_close(r->open[i]);
@@ -368,7 +368,7 @@ run_packets_read(const struct run *r)
 bool
 run_is_stopped(const struct run *r)
 {
-	return stop_is_asked() || run_is_over(r);
+	return signals_stop_asked() || run_is_over(r);
 }
 
 static void

@@ -50,7 +50,7 @@ open_sender(
 	    .may_wait = !options_is_live(o),
 	    .is_plain = !o->acknowledge,
 	    .only_delivers = o->deliver_only,
-	    .is_stopping = stop_is_asked,
+	    .is_stopping = signals_stop_asked,
 	    .retry_min_ns = RETRY_MIN_NS,
 	    .retry_max_ns = RETRY_MAX_NS,
 	    .give_up_ns = o->give_up_ns,
@@ -197,7 +197,7 @@ int
 run_start_senders(struct run *r, struct err *e)
 {
 	struct tls_settings tls = tls_of(r->o);
-	int rc = renewal_start(is_secured(r->o) ? &tls : NULL, e);
+	int rc = reload_start(is_secured(r->o) ? &tls : NULL, e);
 
 	for (unsigned i = 0; i < r->sender_count && rc == 0; i++) {
 		rc = sender_start(r->senders[i], e);

@@ -89,7 +89,7 @@ tell_unknown(const struct run *r, unsigned i, uint64_t before)
 static void
 tell_cut_short(const struct run *r, unsigned i)
 {
-	if (r->captures[i].counts.cut_short > 0 && !stop_is_asked()) {
+	if (r->captures[i].counts.cut_short > 0 && !signals_stop_asked()) {
 		log_warning("%s: ends in the middle of a packet; what is before it is "
 			    "counted",
 		    r->o->files.items[i]);
@@ -111,7 +111,7 @@ read_file(struct run *r, uint64_t done, uint64_t all)
 		}
 		look_up(r, done, all);
 	}
-	if (rc < 0 && !stop_is_asked()) {
+	if (rc < 0 && !signals_stop_asked()) {
 		log_error("%s", e.text);
 		return rc;
 	}

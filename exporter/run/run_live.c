@@ -18,7 +18,7 @@
 struct live {
 	struct run *r;
 	struct pollfd *polls; /* one per interface, then stop */
-	struct pace *paces;
+	struct packet_clock *paces;
 	unsigned alive;
 };
 
@@ -47,12 +47,13 @@ static bool
 read_interface(struct live *l, unsigned i, uint64_t now_ns)
 {
 	struct run *r = l->r;
-	struct pace *p = &l->paces[i];
+	struct packet_clock *p = &l->paces[i];
 	struct err e;
 	int rc = pipeline_read(r->pipelines[i], CHUNK, &e);
 
-	if (!pace_packet(p, pipeline_time(r->pipelines[i]), now_ns) && rc == 0) {
-		pace_tick(p, r->pipelines[i], now_ns);
+	if (!packet_clock_packet(p, pipeline_time(r->pipelines[i]), now_ns) &&
+	    rc == 0) {
+		packet_clock_tick(p, r->pipelines[i], now_ns);
 	}
 	if (rc < 0) {
 		lose(l, i, &e);
@@ -136,7 +137,7 @@ run_live(struct run *r)
 		l.polls[i] = (struct pollfd){capture_fd(r->open[i]), POLLIN, 0};
 		log_info("capturing on %s", capture_name(r->open[i]));
 	}
-	l.polls[n] = (struct pollfd){stop_fd(), POLLIN, 0};
+	l.polls[n] = (struct pollfd){signals_fd(), POLLIN, 0};
 	loop(&l);
 	drain(&l);
 	for (unsigned i = 0; i < n; i++) {

@@ -27,10 +27,10 @@ idle(struct run *r, uint64_t now_ns)
 		return;
 	}
 	pipeline_catch_up(p);
-	if (pace_packet(&r->pace, pipeline_time(p), now_ns)) {
+	if (packet_clock_packet(&r->pace, pipeline_time(p), now_ns)) {
 		r->is_present = is_present(pipeline_time(p), r->now_ns);
 	} else if (r->is_present) {
-		pace_tick(&r->pace, p, now_ns);
+		packet_clock_tick(&r->pace, p, now_ns);
 	}
 }
 
@@ -38,7 +38,7 @@ int
 run_await(int fd, void *run)
 {
 	struct run *r = run;
-	struct pollfd polls[] = {{fd, POLLIN, 0}, {stop_fd(), POLLIN, 0}};
+	struct pollfd polls[] = {{fd, POLLIN, 0}, {signals_fd(), POLLIN, 0}};
 	int n;
 
 	do {
@@ -47,7 +47,7 @@ run_await(int fd, void *run)
 		if (n < 0 && errno != EINTR) {
 			return -errno;
 		}
-		if (stop_is_asked()) {
+		if (signals_stop_asked()) {
 			return -EINTR;
 		}
 		now_ns = clock_monotonic_ns();

@@ -34,9 +34,9 @@ struct run {
 	struct progress progress;
 	uint64_t now_ns; /* wall clock, as of the last look: export time */
 	uint64_t begin_ns, begin_wall_ns; /* monotonic; wall clock */
-	uint64_t second_ns; /* monotonic: when messages were last flushed */
-	struct pace pace;   /* of a pipe */
-	bool is_present;    /* a pipe's last packet was new when it was read */
+	uint64_t second_ns;       /* monotonic: when messages were last flushed */
+	struct packet_clock pace; /* of a pipe */
+	bool is_present;          /* a pipe's last packet was new when it was read */
 	uint64_t metrics_ns, warned_ns; /* monotonic: when due; when last */
 	bool is_told_metrics;           /* that they cannot be written */
 	bool is_told_twins;             /* that one collector has everything twice */

@@ -41,7 +41,7 @@ run_trace(struct run *r)
 		}
 	}
 	progress_end(&r->progress);
-	if (rc < 0 && !stop_is_asked()) {
+	if (rc < 0 && !signals_stop_asked()) {
 		log_error("%s", e.text);
 		return rc;
 	}

@@ -33,7 +33,7 @@ ask(int signal_number)
 }
 
 void
-stop_on_hurry(void (*hurry)(void *data), void *data)
+signals_on_hurry(void (*hurry)(void *data), void *data)
 {
 	hurry_up = NULL;
 	hurry_data = data;
@@ -44,7 +44,7 @@ stop_on_hurry(void (*hurry)(void *data), void *data)
 }
 
 int
-stop_init(struct err *e)
+signals_init(struct err *e)
 {
 	/* No SA_RESTART: reading from a pipe must end too. */
 	struct sigaction a = {.sa_handler = ask};
@@ -61,13 +61,13 @@ stop_init(struct err *e)
 }
 
 bool
-stop_is_asked(void)
+signals_stop_asked(void)
 {
 	return asked > 0;
 }
 
 int
-stop_fd(void)
+signals_fd(void)
 {
 	return event;
 }

@@ -48,7 +48,7 @@ static const char *const column_names[COLUMNS] = {
 
 struct trace {
 	char *name;
-	struct source source;
+	struct input source;
 	uint64_t duration_ns;
 	uint64_t line;                 /* number of the last line taken */
 	unsigned columns;              /* in the header */
@@ -84,11 +84,11 @@ count_bad(struct trace *t, enum trace_bad b)
 static int
 skip_line(struct trace *t, struct err *e)
 {
-	struct source *s = &t->source;
+	struct input *s = &t->source;
 	const uint8_t *newline;
 
 	for (;;) {
-		ssize_t have = source_fill(s, 1, e);
+		ssize_t have = input_fill(s, 1, e);
 		if (have <= 0) {
 			return (int)have;
 		}
@@ -107,7 +107,7 @@ skip_line(struct trace *t, struct err *e)
 static int
 take_line(struct trace *t, struct csv_field *ret, struct err *e)
 {
-	struct source *s = &t->source;
+	struct input *s = &t->source;
 	size_t searched = 0;
 
 	for (;;) {
@@ -120,7 +120,7 @@ take_line(struct trace *t, struct csv_field *ret, struct err *e)
 		}
 		if (newline == NULL && have < LINE_MAX_BYTES) {
 			searched = have;
-			now = source_fill(s, have + 1, e);
+			now = input_fill(s, have + 1, e);
 			if (now < 0) {
 				return (int)now;
 			}
@@ -381,7 +381,7 @@ trace_open(const char *path, uint64_t duration_ns, struct trace **ret, struct er
 	if (t->name == NULL) {
 		goto out;
 	}
-	rc = source_open(path, &t->source, e);
+	rc = input_open(path, &t->source, e);
 	if (rc < 0) {
 		goto out;
 	}
@@ -441,7 +441,7 @@ void
 trace_close(struct trace *t)
 {
 	if (t != NULL) {
-		source_close(&t->source);
+		input_close(&t->source);
 		free(t->name);
 		free(t);
 	}

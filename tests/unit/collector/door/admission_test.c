@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "collector/door/reception.h"
+#include "collector/door/door_private.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "tests/unit/collector/protocol/support_set.h"

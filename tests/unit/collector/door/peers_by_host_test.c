@@ -12,7 +12,7 @@
 
 #define MEMBERS 8
 
-static struct crowd crowd;
+static struct peers_by_host peers_by_host;
 static struct peer_list inside;
 static struct peer members[MEMBERS];
 static unsigned joined;
@@ -21,7 +21,7 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	crowd_init(&crowd);
+	peers_by_host_init(&peers_by_host);
 	memset(members, 0, sizeof members);
 	joined = 0;
 	return 0;
@@ -36,7 +36,7 @@ join(const char *from, struct peer_list *list)
 	snprintf(p->transport.peer, sizeof p->transport.peer, "%s", from);
 	p->list = list;
 	p->began_ns = 100 + joined;
-	crowd_join(&crowd, p);
+	peers_by_host_add(&peers_by_host, p);
 	return p;
 }
 
@@ -46,7 +46,7 @@ count(const char *from, struct peer **ret_oldest)
 	struct transport t = {0};
 
 	snprintf(t.peer, sizeof t.peer, "%s", from);
-	return crowd_count(&crowd, &t, &inside, ret_oldest);
+	return peers_by_host_count(&peers_by_host, &t, &inside, ret_oldest);
 }
 
 static void
@@ -101,13 +101,13 @@ who_left_is_not_counted_and_may_leave_twice(void **state)
 	(void)state;
 	first = join("192.0.2.1:1", NULL);
 	join("192.0.2.1:2", NULL);
-	crowd_leave(&crowd, first);
-	crowd_leave(&crowd, first);
+	peers_by_host_remove(&peers_by_host, first);
+	peers_by_host_remove(&peers_by_host, first);
 	assert_int_equal(count("192.0.2.1:7", &oldest), 1);
 }
 
 static void
-who_has_no_address_belongs_to_no_crowd(void **state)
+a_peer_without_an_address_is_counted_nowhere(void **state)
 {
 	struct peer *p, *oldest;
 
@@ -115,7 +115,7 @@ who_has_no_address_belongs_to_no_crowd(void **state)
 	p = join("somewhere", &inside);
 	assert_int_equal(count("somewhere", &oldest), 0);
 	assert_null(oldest);
-	crowd_leave(&crowd, p);
+	peers_by_host_remove(&peers_by_host, p);
 }
 
 int
@@ -127,7 +127,7 @@ main(void)
 	    TEST(an_ipv6_host_is_a_64_and_an_ipv4_host_an_address),
 	    TEST(the_oldest_of_a_list_is_told),
 	    TEST(who_left_is_not_counted_and_may_leave_twice),
-	    TEST(who_has_no_address_belongs_to_no_crowd),
+	    TEST(a_peer_without_an_address_is_counted_nowhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

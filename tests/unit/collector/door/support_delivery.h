@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 #include "collector/session/session.h"
 #include "common/ipfix/delivery.h"
 #include "common/transport/transport.h"

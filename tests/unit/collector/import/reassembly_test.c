@@ -13,14 +13,14 @@
 
 #define RAW 101 /* packets begin with their IP header */
 
-static struct datagrams *datagrams;
+static struct reassembly *datagrams;
 static struct datagram got;
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	datagrams = datagrams_new();
+	datagrams = reassembly_new();
 	memset(&got, 0, sizeof got);
 	return datagrams == NULL;
 }
@@ -29,7 +29,7 @@ static int
 tear_down(void **state)
 {
 	(void)state;
-	datagrams_free(datagrams);
+	reassembly_free(datagrams);
 	return 0;
 }
 
@@ -62,7 +62,7 @@ ipv4(uint8_t *out, const uint8_t *payload, size_t n, uint16_t id, uint16_t fragm
 	return 20 + n;
 }
 
-static enum datagram_result
+static enum reassembly_result
 take(const uint8_t *bytes, size_t n)
 {
 	const struct capture_packet p = {.bytes = bytes,
@@ -70,7 +70,7 @@ take(const uint8_t *bytes, size_t n)
 	    .wire = (uint32_t)n,
 	    .link_type = RAW};
 
-	return datagrams_take(datagrams, &p, &got);
+	return reassembly_take(datagrams, &p, &got);
 }
 
 static void
@@ -92,7 +92,7 @@ test_a_datagram_comes_out_with_its_addresses(void **state)
 	size_t n = ipv4(packet, inner, udp(inner, 10), 1, 0);
 
 	(void)state;
-	assert_int_equal(take(packet, n), DATAGRAM_WHOLE);
+	assert_int_equal(take(packet, n), REASSEMBLY_WHOLE);
 	assert_got(10);
 	address_format(&got.source, text);
 	assert_string_equal(text, "192.0.2.1");
@@ -105,7 +105,7 @@ test_padding_of_the_link_is_not_payload(void **state)
 	size_t n = ipv4(packet, inner, udp(inner, 10), 1, 0);
 
 	(void)state;
-	assert_int_equal(take(packet, n + 9), DATAGRAM_WHOLE);
+	assert_int_equal(take(packet, n + 9), REASSEMBLY_WHOLE);
 	assert_got(10);
 }
 
@@ -116,12 +116,12 @@ test_a_cut_datagram_is_cut_and_a_contradiction_malformed(void **state)
 	size_t n = ipv4(packet, inner, udp(inner, 10), 1, 0);
 
 	(void)state;
-	assert_int_equal(take(packet, n - 1), DATAGRAM_CUT);
-	assert_int_equal(take(packet, 22), DATAGRAM_CUT);
+	assert_int_equal(take(packet, n - 1), REASSEMBLY_CUT);
+	assert_int_equal(take(packet, 22), REASSEMBLY_CUT);
 	store_u16(packet + 24, 300);
-	assert_int_equal(take(packet, n), DATAGRAM_MALFORMED);
+	assert_int_equal(take(packet, n), REASSEMBLY_MALFORMED);
 	store_u16(packet + 2, 3);
-	assert_int_equal(take(packet, n), DATAGRAM_MALFORMED);
+	assert_int_equal(take(packet, n), REASSEMBLY_MALFORMED);
 }
 
 static void
@@ -132,7 +132,7 @@ test_other_protocols_are_other(void **state)
 
 	(void)state;
 	packet[9] = 6;
-	assert_int_equal(take(packet, n), DATAGRAM_OTHER);
+	assert_int_equal(take(packet, n), REASSEMBLY_OTHER);
 }
 
 static void
@@ -149,8 +149,8 @@ test_pieces_in_any_order_make_the_datagram(void **state)
 		size_t length =
 		    ipv4(packet, inner + at, n, 77, (uint16_t)(more | at / 8));
 		assert_int_equal(
-		    take(packet, length), i < 2 ? DATAGRAM_PIECE : DATAGRAM_WHOLE);
-		assert_int_equal(datagrams_incomplete(datagrams), i < 2);
+		    take(packet, length), i < 2 ? REASSEMBLY_PIECE : REASSEMBLY_WHOLE);
+		assert_int_equal(reassembly_incomplete(datagrams), i < 2);
 	}
 	assert_got(2700);
 }
@@ -163,10 +163,10 @@ test_a_piece_that_comes_twice_does_no_harm(void **state)
 
 	(void)state;
 	n = ipv4(packet, inner, 1024, 77, 0x2000);
-	assert_int_equal(take(packet, n), DATAGRAM_PIECE);
-	assert_int_equal(take(packet, n), DATAGRAM_PIECE);
+	assert_int_equal(take(packet, n), REASSEMBLY_PIECE);
+	assert_int_equal(take(packet, n), REASSEMBLY_PIECE);
 	n = ipv4(packet, inner + 1024, all - 1024, 77, 128);
-	assert_int_equal(take(packet, n), DATAGRAM_WHOLE);
+	assert_int_equal(take(packet, n), REASSEMBLY_WHOLE);
 	assert_got(2000);
 }
 
@@ -179,9 +179,9 @@ test_pieces_that_never_end_are_bounded_and_counted(void **state)
 	udp(inner, 1100);
 	for (uint16_t id = 0; id < 100; id++) {
 		size_t n = ipv4(packet, inner, 1024, id, 0x2000);
-		assert_int_equal(take(packet, n), DATAGRAM_PIECE);
+		assert_int_equal(take(packet, n), REASSEMBLY_PIECE);
 	}
-	assert_int_equal(datagrams_incomplete(datagrams), 100);
+	assert_int_equal(reassembly_incomplete(datagrams), 100);
 }
 
 static void
@@ -191,7 +191,7 @@ test_a_piece_beyond_64_kib_is_malformed(void **state)
 	size_t n = ipv4(packet, inner, 32, 1, 0x1fff);
 
 	(void)state;
-	assert_int_equal(take(packet, n), DATAGRAM_MALFORMED);
+	assert_int_equal(take(packet, n), REASSEMBLY_MALFORMED);
 }
 
 static void
@@ -208,12 +208,12 @@ test_ipv6_with_an_extension_header(void **state)
 	at[0] = 17;
 	n = udp(at + 8, 12);
 	store_u16(packet + 4, (uint16_t)(8 + n));
-	assert_int_equal(take(packet, 48 + n), DATAGRAM_WHOLE);
+	assert_int_equal(take(packet, 48 + n), REASSEMBLY_WHOLE);
 	assert_got(12);
 	address_format(&got.source, text);
 	assert_string_equal(text, "2000::1");
 	at[1] = 200;
-	assert_int_equal(take(packet, 48 + n), DATAGRAM_MALFORMED);
+	assert_int_equal(take(packet, 48 + n), REASSEMBLY_MALFORMED);
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

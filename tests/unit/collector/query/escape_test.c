@@ -20,7 +20,7 @@ escaped(const char *text)
 	size_t length;
 	FILE *to = open_memstream(&out, &length);
 
-	width = text_write_escaped(to, text);
+	width = escape_text(to, text);
 	fclose(to);
 	return out;
 }
@@ -32,7 +32,7 @@ json(const char *text)
 	size_t length;
 	FILE *to = open_memstream(&out, &length);
 
-	text_write_json(to, text);
+	escape_json(to, text);
 	fclose(to);
 	return out;
 }
@@ -44,7 +44,7 @@ csv(const char *text)
 	size_t length;
 	FILE *to = open_memstream(&out, &length);
 
-	text_write_csv(to, text);
+	escape_csv(to, text);
 	fclose(to);
 	return out;
 }

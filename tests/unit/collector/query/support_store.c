@@ -191,7 +191,7 @@ ask(struct catalog *c, const struct store_request *r, FILE *to, struct err *e)
 	}
 	o = output_new(&settings, columns, q->column_count, to);
 	assert_non_null(o);
-	rc = answer_question(c, q, 0, o, e);
+	rc = execute_question(c, q, 0, o, e);
 	rc = rc == 0 ? output_end(o) : rc;
 	output_free(o);
 	question_free(q);

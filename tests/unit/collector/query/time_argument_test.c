@@ -19,7 +19,7 @@ is(const char *text, uint64_t ns, bool is_day)
 	uint64_t got = 0;
 	bool got_day = !is_day;
 
-	if (moment_parse(text, NOW, &got, &got_day, &e) < 0) {
+	if (time_argument_parse(text, NOW, &got, &got_day, &e) < 0) {
 		fail_msg("%s: %s", text, e.text);
 	}
 	assert_int_equal(got, ns);
@@ -33,7 +33,7 @@ complains(const char *text, const char *sentence)
 	uint64_t ns;
 	bool is_day;
 
-	assert_true(moment_parse(text, NOW, &ns, &is_day, &e) < 0);
+	assert_true(time_argument_parse(text, NOW, &ns, &is_day, &e) < 0);
 	assert_string_equal(e.text, sentence);
 }
 

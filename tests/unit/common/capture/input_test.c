@@ -19,7 +19,7 @@
 
 static uint8_t bytes[LENGTH];
 static char path[64];
-static struct source source;
+static struct input source;
 static struct err err;
 
 /* A file of LENGTH bytes, each its place modulo 251. */
@@ -38,14 +38,14 @@ set_up(void **state)
 	f = fdopen(fd, "w");
 	fwrite(bytes, 1, LENGTH, f);
 	fclose(f);
-	return source_open(path, &source, &err);
+	return input_open(path, &source, &err);
 }
 
 static int
 tear_down(void **state)
 {
 	(void)state;
-	source_close(&source);
+	input_close(&source);
 	return unlink(path);
 }
 
@@ -57,18 +57,18 @@ unread_bytes_stay_in_order_over_many_fills(void **state)
 	(void)state;
 	while (at < LENGTH) {
 		size_t need = 1 + at * 7919 % SOURCE_MOST, take;
-		ssize_t have = source_fill(&source, need, &err);
+		ssize_t have = input_fill(&source, need, &err);
 
 		assert_true(have >= 0);
-		assert_int_equal(source_offset(&source), at);
+		assert_int_equal(input_offset(&source), at);
 		assert_true((size_t)have >= need || at + (size_t)have == LENGTH);
 		take = (size_t)have < need ? (size_t)have : need;
 		assert_memory_equal(source.at, bytes + at, take);
 		source.at += take;
 		at += take;
 	}
-	assert_int_equal(source_fill(&source, 1, &err), 0);
-	assert_int_equal(source_offset(&source), LENGTH);
+	assert_int_equal(input_fill(&source, 1, &err), 0);
+	assert_int_equal(input_offset(&source), LENGTH);
 }
 
 static void
@@ -78,9 +78,9 @@ a_stream_begins_at_the_first_unread_byte(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_true(source_fill(&source, 1000, &err) >= 1000);
+	assert_true(input_fill(&source, 1000, &err) >= 1000);
 	source.at += 10;
-	f = source_stream(&source);
+	f = input_stream(&source);
 	assert_non_null(f);
 	assert_int_equal(fread(got, 1, LENGTH, f), LENGTH - 10);
 	assert_memory_equal(got, bytes + 10, LENGTH - 10);
@@ -93,21 +93,21 @@ compressed_bytes_come_out_plain(void **state)
 	gzFile z;
 
 	(void)state;
-	source_close(&source);
+	input_close(&source);
 	z = gzopen(path, "wb1");
 	assert_int_equal(gzwrite(z, bytes, LENGTH), LENGTH);
 	gzclose(z);
-	assert_int_equal(source_open(path, &source, &err), 0);
+	assert_int_equal(input_open(path, &source, &err), 0);
 	unread_bytes_stay_in_order_over_many_fills(state);
 }
 
 static void
 a_file_that_is_not_there_is_named(void **state)
 {
-	struct source none;
+	struct input none;
 
 	(void)state;
-	assert_true(source_open("/nonexistent/file", &none, &err) < 0);
+	assert_true(input_open("/nonexistent/file", &none, &err) < 0);
 	assert_non_null(strstr(err.text, "/nonexistent/file"));
 }
 
@@ -115,8 +115,8 @@ static void
 closing_twice_is_harmless(void **state)
 {
 	(void)state;
-	source_close(&source);
-	source_close(&source);
+	input_close(&source);
+	input_close(&source);
 }
 
 int

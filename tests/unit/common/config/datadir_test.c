@@ -22,13 +22,13 @@ a_given_directory_is_taken_when_it_holds_schemas(void **unused)
 	FILE *f;
 	(void)unused;
 	assert_non_null(mkdtemp(directory));
-	assert_true(share_directory(directory, found, &e) < 0);
+	assert_true(datadir_find(directory, found, &e) < 0);
 	assert_non_null(strstr(e.text, directory));
 	(void)snprintf(path, sizeof path, "%s/elements.xml", directory);
 	f = fopen(path, "w");
 	assert_non_null(f);
 	assert_int_equal(fclose(f), 0);
-	assert_int_equal(share_directory(directory, found, &e), 0);
+	assert_int_equal(datadir_find(directory, found, &e), 0);
 	assert_string_equal(found, directory);
 	assert_int_equal(unlink(path), 0);
 	assert_int_equal(rmdir(directory), 0);
@@ -40,7 +40,7 @@ what_is_not_found_is_said_to_be_missing(void **unused)
 	char found[PATH_MAX] = "untouched";
 	struct err e;
 	(void)unused;
-	assert_true(share_directory("/nonexistent", found, &e) < 0);
+	assert_true(datadir_find("/nonexistent", found, &e) < 0);
 	assert_string_equal(found, "untouched");
 	assert_non_null(strstr(e.text, "--schemas"));
 }

@@ -38,106 +38,106 @@ static bool
 is_refused_at(const char *local, const uint8_t *packet, size_t n)
 {
 	struct sockaddr_storage at = address(local);
-	uint8_t refusal[SCTP_PLACE_REFUSAL];
+	uint8_t refusal[SCTP_USER_PLACE_REFUSAL];
 
-	return sctp_place_refuses(&at, packet, n, refusal);
+	return sctp_user_place_refuses(&at, packet, n, refusal);
 }
 
 static void
 only_the_addresses_of_a_place_are_listened_at(void **state)
 {
-	struct sctp_place p = {.port = 4739, .hosts = 2};
+	struct sctp_user_place p = {.port = 4739, .hosts = 2};
 
 	(void)state;
 	p.host[0] = address("127.0.0.1");
 	p.host[1] = address("2001:db8::1");
-	sctp_place_open(&p);
+	sctp_user_place_open(&p);
 	assert_false(is_refused_at("127.0.0.1", init, sizeof init));
 	assert_false(is_refused_at("2001:db8::1", init, sizeof init));
 	assert_true(is_refused_at("127.0.0.2", init, sizeof init));
 	assert_true(is_refused_at("::1", init, sizeof init));
-	sctp_place_close(&p);
+	sctp_user_place_close(&p);
 }
 
 static void
 a_place_without_addresses_is_everywhere(void **state)
 {
-	struct sctp_place p = {.port = 4739};
+	struct sctp_user_place p = {.port = 4739};
 
 	(void)state;
-	sctp_place_open(&p);
+	sctp_user_place_open(&p);
 	assert_false(is_refused_at("127.0.0.2", init, sizeof init));
 	assert_false(is_refused_at("::1", init, sizeof init));
-	sctp_place_close(&p);
+	sctp_user_place_close(&p);
 }
 
 static void
 ports_that_nobody_listens_at_are_not_refused_here(void **state)
 {
-	struct sctp_place p = {.port = 4740, .hosts = 1};
+	struct sctp_user_place p = {.port = 4740, .hosts = 1};
 
 	(void)state;
 	p.host[0] = address("127.0.0.1");
 	assert_false(is_refused_at("::1", init, sizeof init));
-	sctp_place_open(&p);
+	sctp_user_place_open(&p);
 	assert_false(is_refused_at("::1", init, sizeof init));
-	sctp_place_close(&p);
+	sctp_user_place_close(&p);
 }
 
 static void
 a_place_that_was_closed_refuses_nobody_and_others_stay(void **state)
 {
-	struct sctp_place one = {.port = 4739, .hosts = 1}, two = one;
+	struct sctp_user_place one = {.port = 4739, .hosts = 1}, two = one;
 
 	(void)state;
 	one.host[0] = address("127.0.0.1");
 	two.host[0] = address("127.0.0.2");
-	sctp_place_open(&one);
-	sctp_place_open(&two);
+	sctp_user_place_open(&one);
+	sctp_user_place_open(&two);
 	assert_false(is_refused_at("127.0.0.1", init, sizeof init));
 	assert_false(is_refused_at("127.0.0.2", init, sizeof init));
-	sctp_place_close(&one);
+	sctp_user_place_close(&one);
 	assert_true(is_refused_at("127.0.0.1", init, sizeof init));
-	sctp_place_close(&one);
-	sctp_place_close(&two);
+	sctp_user_place_close(&one);
+	sctp_user_place_close(&two);
 	assert_false(is_refused_at("127.0.0.1", init, sizeof init));
 }
 
 static void
 the_refusal_is_an_abort_with_the_tag_that_the_sender_chose(void **state)
 {
-	static const uint8_t expected[SCTP_PLACE_REFUSAL] = {
+	static const uint8_t expected[SCTP_USER_PLACE_REFUSAL] = {
 	    0x12, 0x83, 0xc3, 0x50, 0xc0, 0xff, 0xee, 0x01, 0, 0, 0, 0, /* header */
 	    6, 0, 0, 4,                                                 /* chunk */
 	};
-	struct sctp_place p = {.port = 4739, .hosts = 1};
+	struct sctp_user_place p = {.port = 4739, .hosts = 1};
 	struct sockaddr_storage local = address("::1");
-	uint8_t refusal[SCTP_PLACE_REFUSAL];
+	uint8_t refusal[SCTP_USER_PLACE_REFUSAL];
 
 	(void)state;
 	p.host[0] = address("127.0.0.1");
-	sctp_place_open(&p);
-	assert_true(sctp_place_refuses(&local, init, sizeof init, refusal));
+	sctp_user_place_open(&p);
+	assert_true(sctp_user_place_refuses(&local, init, sizeof init, refusal));
 	assert_memory_equal(refusal, expected, sizeof expected);
-	sctp_place_close(&p);
+	sctp_user_place_close(&p);
 }
 
 static void
 what_begins_no_association_and_what_is_cut_off_is_not_refused(void **state)
 {
-	struct sctp_place p = {.port = 4739, .hosts = 1};
+	struct sctp_user_place p = {.port = 4739, .hosts = 1};
 	uint8_t data[sizeof init];
 
 	(void)state;
 	p.host[0] = address("127.0.0.1");
-	sctp_place_open(&p);
+	sctp_user_place_open(&p);
 	for (size_t n = 0; n < 20; n++) {
 		assert_false(is_refused_at("::1", init, n));
 	}
 	memcpy(data, init, sizeof data);
 	data[12] = 0; /* DATA */
 	assert_false(is_refused_at("::1", data, sizeof data));
-	sctp_place_close(&p);
+	sctp_user_place_close(&p);
 }
 
 int

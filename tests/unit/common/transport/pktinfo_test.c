@@ -46,7 +46,7 @@ open_everywhere(const char *any, uint16_t *ret_port)
 	socklen_t n = sizeof at;
 	int fd = socket(at.ss_family, SOCK_DGRAM, 0);
 
-	route_prepare(fd);
+	pktinfo_prepare(fd);
 	assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
 	*ret_port = ntohs(((struct sockaddr_in *)&at)->sin_port);
@@ -54,7 +54,7 @@ open_everywhere(const char *any, uint16_t *ret_port)
 }
 
 static void
-receive(int fd, struct route *ret)
+receive(int fd, struct pktinfo *ret)
 {
 	_Alignas(struct cmsghdr) uint8_t control[ROUTE_CONTROL];
 	struct sockaddr_storage from;
@@ -71,7 +71,7 @@ receive(int fd, struct route *ret)
 	};
 
 	assert_int_equal(recvmsg(fd, &m, 0), 5);
-	route_read(ret, &m, &overflows);
+	pktinfo_read(ret, &m, &overflows);
 	assert_int_equal(overflows, 0);
 }
 
@@ -88,16 +88,16 @@ an_answer_leaves_from_the_address_that_was_asked(void **state)
 		int other = open_everywhere(places[i][0], &other_port);
 		struct sockaddr_storage asked = address(places[i][1], one_port);
 		struct sockaddr_storage asks = address(places[i][2], 0), seen;
-		struct route there, back, again;
-		route_make(&there, &asked, &asks);
-		route_send(other, &there, "hello", 5);
+		struct pktinfo there, back, again;
+		pktinfo_make(&there, &asked, &asks);
+		pktinfo_send(other, &there, "hello", 5);
 		receive(one, &back);
 		asks = address(places[i][2], other_port);
 		assert_true(is_same(&back.peer, &asks));
-		route_local(&back, &seen);
+		pktinfo_local(&back, &seen);
 		asked = address(places[i][1], 0);
 		assert_true(is_same(&seen, &asked));
-		route_send(one, &back, "hello", 5);
+		pktinfo_send(one, &back, "hello", 5);
 		receive(other, &again);
 		assert_memory_equal(again.id, there.id, sizeof there.id);
 		close(one);
@@ -111,11 +111,11 @@ addresses_and_ports_make_the_identity(void **state)
 	struct sockaddr_storage at[] = {address("192.0.2.1", 9),
 	    address("192.0.2.2", 9), address("192.0.2.1", 10),
 	    address("2001:db8::1", 9)};
-	struct route r[4];
+	struct pktinfo r[4];
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
-		route_make(&r[i], &at[i], NULL);
+		pktinfo_make(&r[i], &at[i], NULL);
 		for (unsigned k = 0; k < i; k++) {
 			assert_memory_not_equal(r[i].id, r[k].id, sizeof r[i].id);
 		}
@@ -126,11 +126,11 @@ static void
 a_route_without_an_end_of_ours_says_so(void **state)
 {
 	struct sockaddr_storage peer = address("192.0.2.1", 9), local;
-	struct route r;
+	struct pktinfo r;
 
 	(void)state;
-	route_make(&r, &peer, NULL);
-	route_local(&r, &local);
+	pktinfo_make(&r, &peer, NULL);
+	pktinfo_local(&r, &local);
 	assert_int_equal(local.ss_family, AF_UNSPEC);
 }
 
@@ -138,13 +138,13 @@ static void
 the_room_of_a_route_is_what_one_datagram_carries(void **state)
 {
 	struct sockaddr_storage v4 = address("127.0.0.1", 9), v6 = address("::1", 9);
-	struct route r;
+	struct pktinfo r;
 
 	(void)state;
-	route_make(&r, &v4, NULL);
-	assert_in_range(route_room(&r), 500, 65507);
-	route_make(&r, &v6, NULL);
-	assert_in_range(route_room(&r), 1200, 65527);
+	pktinfo_make(&r, &v4, NULL);
+	assert_in_range(pktinfo_room(&r), 500, 65507);
+	pktinfo_make(&r, &v6, NULL);
+	assert_in_range(pktinfo_room(&r), 1200, 65527);
 }
 
 int

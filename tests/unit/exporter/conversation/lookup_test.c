@@ -69,7 +69,7 @@ growing_keeps_everything(void **unused)
 	lookup_done(&l);
 }
 
-/* Hashes that crowd together and wrap around the end of the table. */
+/* Hashes that peers_by_host together and wrap around the end of the table. */
 static void
 removing_from_crowded_runs_loses_nobody(void **unused)
 {

@@ -16,7 +16,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 {
 	static const int links[] = {101, 1, 113, 0, 276};
-	struct datagrams *d = datagrams_new();
+	struct reassembly *d = reassembly_new();
 	struct cursor c = cursor_of(bytes, length);
 	int link = links[cursor_u8(&c) % 5];
 
@@ -33,13 +33,13 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		memcpy(exact, cursor_take(&c, n), n);
 		p.bytes = exact;
 		p.captured = p.wire = (uint32_t)n;
-		if (datagrams_take(d, &p, &got) == DATAGRAM_WHOLE) {
+		if (reassembly_take(d, &p, &got) == REASSEMBLY_WHOLE) {
 			for (size_t i = 0; i < got.length; i++) {
 				touched ^= got.payload[i];
 			}
 		}
 		free(exact);
 	}
-	datagrams_free(d);
+	reassembly_free(d);
 	return 0;
 }

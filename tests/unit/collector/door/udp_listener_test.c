@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
@@ -150,19 +150,19 @@ bench_start(struct bench *b)
 	b->port = listener_port(b->listener, 0);
 }
 
-static struct udp_door_counts
+static struct udp_listener_counts
 counts(const struct bench *b)
 {
-	struct udp_door_counts c = {0};
+	struct udp_listener_counts c = {0};
 
 	assert_true(listener_udp_counts(b->listener, 0, &c));
 	return c;
 }
 
-static struct udp_door_counts
+static struct udp_listener_counts
 bench_stop(struct bench *b)
 {
-	struct udp_door_counts c;
+	struct udp_listener_counts c;
 
 	listener_stop(b->listener);
 	take_frames(b);
@@ -229,7 +229,7 @@ has_dropped(struct bench *b, unsigned n)
 static bool
 has_accounted(struct bench *b, unsigned n)
 {
-	struct udp_door_counts c = counts(b);
+	struct udp_listener_counts c = counts(b);
 
 	return c.datagrams + c.kernel_drops >= n;
 }
@@ -323,7 +323,7 @@ static void
 anything_else_is_counted_and_makes_no_frame(void **state)
 {
 	static const uint8_t sflow[28] = {0, 0, 0, 5}, dns[12] = {0x12, 0x34};
-	struct udp_door_counts c;
+	struct udp_listener_counts c;
 	struct bench b;
 	int fd;
 
@@ -429,7 +429,7 @@ messages_share_a_frame_unless_one_lies_about_its_length(void **state)
 static void
 one_source_too_many_ends_the_longest_idle(void **state)
 {
-	struct udp_door_counts c;
+	struct udp_listener_counts c;
 	uint32_t second;
 	struct bench b;
 	char text[512];
@@ -517,7 +517,7 @@ static void
 a_slow_processing_thread_lets_the_kernel_drop_and_every_drop_is_counted(void **state)
 {
 	const unsigned burst = 400, most = 100;
-	struct udp_door_counts c;
+	struct udp_listener_counts c;
 	struct bench b;
 	uint64_t cpu_ns;
 	unsigned sent = 0;

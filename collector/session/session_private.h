@@ -1,7 +1,7 @@
-/* Sessions from inside: shared by session.c (messages) and session_state.c (snapshots).
+/* Sessions from inside: shared by session.c (messages) and session_snapshot.c (snapshots).
  */
-#ifndef COLLECTOR_SESSION_SESSION_TABLE_H
-#define COLLECTOR_SESSION_SESSION_TABLE_H
+#ifndef COLLECTOR_SESSION_SESSION_PRIVATE_H
+#define COLLECTOR_SESSION_SESSION_PRIVATE_H
 
 #include "collector/journal/domain_range.h"
 #include "collector/session/sequence.h"
@@ -195,18 +195,18 @@ void orphan_take(struct sessions *s, struct session *session);
 /* Closes the one that became one first; false: there is none. */
 bool orphans_close_oldest(struct sessions *s);
 
-/* session_held.c: data before its template.  False: no room. */
-bool held_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes,
-    size_t length, const struct origin *o);
+/* session_waiting.c: data before its template.  False: no room. */
+bool waiting_add(struct sessions *s, struct domain *d, uint16_t id,
+    const uint8_t *bytes, size_t length, const struct origin *o);
 /* Drops and counts what has waited too long. */
-void held_expire(struct sessions *s);
+void waiting_expire(struct sessions *s);
 /* Drops what a domain holds. */
-void held_drop(struct sessions *s, struct domain *d, bool counts);
+void waiting_drop(struct sessions *s, struct domain *d, bool counts);
 /* Lets go what a domain knows the template of by now, oldest first: so many records at
  * most, for which the tables need room beforehand.  What is left waits for the next
  * message with templates. */
 #define HELD_RELEASE_MOST 65536u
-void held_release(struct sessions *s, const struct session *session, struct domain *d,
-    void (*each)(const struct held *h, void *data), void *data);
+void waiting_release(struct sessions *s, const struct session *session,
+    struct domain *d, void (*each)(const struct held *h, void *data), void *data);
 
 #endif

@@ -1,13 +1,13 @@
 /* What the files of the listener share: doors (listening sockets) and timers are
  * listen.c's, the peers' steps and the journal's syncs are reception.c's. */
-#ifndef COLLECTOR_DOOR_RECEPTION_H
-#define COLLECTOR_DOOR_RECEPTION_H
+#ifndef COLLECTOR_DOOR_DOOR_PRIVATE_H
+#define COLLECTOR_DOOR_DOOR_PRIVATE_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "collector/door/intake.h"
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 #include "collector/door/peer.h"
 #include "collector/door/peers_by_host.h"
 #include "collector/door/roster.h"
@@ -18,8 +18,8 @@
 struct door { /* one URI */
 	struct listener *listener;
 	struct transport_listener place;
-	struct udp_door *udp; /* takes datagrams; NULL: it accepts connections */
-	bool is_shared;       /* by connections over datagrams: has counts of its own */
+	struct udp_listener *udp; /* takes datagrams; NULL: it accepts connections */
+	bool is_shared; /* by connections over datagrams: has counts of its own */
 	struct transport_counts counts; /* as it was closed */
 	/* Of connections that wait. */
 	struct loop_watch watch;
@@ -32,7 +32,7 @@ struct listener {
 	struct intake intake;
 	struct tls_context *tls;
 	struct roster *roster; /* NULL: none was given */
-	struct crowd crowd;
+	struct peers_by_host peers_by_host;
 	struct door *doors;
 	unsigned door_count;
 	/* Every peer is in one of these: half-open, those that have neither a proved
@@ -84,7 +84,7 @@ bool admission_terms(
     const struct listener *l, struct session_identity *who, uint64_t *ret);
 /* Certificates or the roster were read anew: ends the sessions of whom they would not
  * let in any more, or on other terms. */
-void admission_judge_anew(struct listener *l);
+void admission_recheck(struct listener *l);
 #define ADMISSION_OTHER_TERMS "what the peers' file says of it has changed"
 /* Ends the connection of a session that is nothing but mistakes. */
 void admission_cut(struct listener *l, uint32_t session);
@@ -99,19 +99,19 @@ void reception_watch(struct peer *p);
 /* It is gone: closes and frees it. */
 void reception_forget(struct listener *l, struct peer *p);
 
-/* answer.c: what peers hear.
+/* acknowledge.c: what peers are told.
  * Everything up to now is durable (rc 0), or the disk failed: whoever ended in order
  * and waits to hear so is told, or cut off, which says that its last messages may be
  * lost.  is_last: now or never. */
-void answer_ended(struct listener *l, int rc, bool is_last);
+void acknowledge_ended(struct listener *l, int rc, bool is_last);
 /* So are exporters with a spool. */
-void answer_spools(struct listener *l, int rc);
+void acknowledge_spools(struct listener *l, int rc);
 /* An ended one's socket is ready for its last word. */
-void answer_again(struct listener *l, struct peer *p);
+void acknowledge_again(struct listener *l, struct peer *p);
 /* Asks the holder of a spool, which somebody else asked for, whether it is there. */
-void answer_probe(struct listener *l, const struct watermark *m);
+void acknowledge_probe(struct listener *l, const struct watermark *m);
 /* Since when each has not read its words; those who ended go when it is too long. */
-void answer_time_out(struct listener *l, uint64_t now_ns);
+void acknowledge_time_out(struct listener *l, uint64_t now_ns);
 #define ANSWER_MUTE_NS (30 * NS_PER_SECOND) /* too long */
 
 #endif

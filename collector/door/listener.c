@@ -1,4 +1,4 @@
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#include "collector/door/reception.h"
-#include "collector/door/udp_listen.h"
+#include "collector/door/door_private.h"
+#include "collector/door/udp_listener.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
@@ -74,7 +74,8 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 		return rc;
 	}
 	if (uri.ops->accept == NULL) {
-		return udp_door_new(l, d->place.fd, d->place.port, text, &d->udp, e);
+		return udp_listener_new(
+		    l, d->place.fd, d->place.port, text, &d->udp, e);
 	}
 	d->is_shared = uri.ops->counts != NULL;
 	d->watch.fd = d->place.fd;
@@ -98,7 +99,7 @@ close_doors(struct listener *l)
 			d->is_watched = false;
 		}
 		if (d->udp != NULL) {
-			udp_door_stop(d->udp, clock_monotonic_ns() + DRAIN_NS);
+			udp_listener_stop(d->udp, clock_monotonic_ns() + DRAIN_NS);
 		}
 		if (d->is_shared && d->place.ops != NULL) {
 			d->place.ops->counts(&d->place, &d->counts);
@@ -152,7 +153,7 @@ second_expired(struct loop_timer *t, uint64_t now_ns)
 			d->is_watched = loop_add(l->loop, &d->watch) == 0;
 		}
 		if (d->udp != NULL) {
-			udp_door_second(d->udp, now_ns);
+			udp_listener_second(d->udp, now_ns);
 		}
 	}
 	tick(l);
@@ -289,7 +290,7 @@ listener_reload(struct listener *l, struct err *e)
 		roster_free(l->roster);
 		l->roster = roster;
 	}
-	admission_judge_anew(l);
+	admission_recheck(l);
 	return 0;
 }
 
@@ -327,9 +328,9 @@ listener_counts(const struct listener *l, struct listener_counts *ret)
 	add_list(&l->stuck, ret);
 	add_list(&l->ended, ret);
 	for (unsigned i = 0; i < l->door_count; i++) {
-		struct udp_door_counts c;
+		struct udp_listener_counts c;
 		if (l->doors[i].udp != NULL) {
-			udp_door_counts(l->doors[i].udp, &c);
+			udp_listener_counts(l->doors[i].udp, &c);
 			ret->bytes += c.octets;
 			ret->messages += c.messages;
 		}
@@ -338,14 +339,14 @@ listener_counts(const struct listener *l, struct listener_counts *ret)
 
 /* What its sessions make of the datagrams is counted as theirs. */
 static void
-shared_counts(const struct door *d, struct udp_door_counts *ret)
+shared_counts(const struct door *d, struct udp_listener_counts *ret)
 {
 	struct transport_counts c = d->counts;
 
 	if (d->place.ops != NULL) {
 		d->place.ops->counts(&d->place, &c);
 	}
-	*ret = (struct udp_door_counts){
+	*ret = (struct udp_listener_counts){
 	    .datagrams = c.datagrams,
 	    .octets = c.octets,
 	    .not_ipfix = c.foreign,
@@ -355,13 +356,14 @@ shared_counts(const struct door *d, struct udp_door_counts *ret)
 }
 
 bool
-listener_udp_counts(const struct listener *l, unsigned i, struct udp_door_counts *ret)
+listener_udp_counts(
+    const struct listener *l, unsigned i, struct udp_listener_counts *ret)
 {
 	if (i >= l->door_count || (l->doors[i].udp == NULL && !l->doors[i].is_shared)) {
 		return false;
 	}
 	if (l->doors[i].udp != NULL) {
-		udp_door_counts(l->doors[i].udp, ret);
+		udp_listener_counts(l->doors[i].udp, ret);
 	} else {
 		shared_counts(&l->doors[i], ret);
 	}
@@ -375,7 +377,7 @@ listener_free(struct listener *l)
 		return;
 	}
 	for (unsigned i = 0; i < l->door_count; i++) {
-		udp_door_free(l->doors[i].udp);
+		udp_listener_free(l->doors[i].udp);
 		l->doors[i].udp = NULL;
 	}
 	if (l->doors != NULL) {

@@ -3,14 +3,14 @@
  * one peer too many is refused with a counted reason.  Back-pressure: when the journal
  * or the processing thread stop, sockets are not read. Threads: the receiving thread
  * (main). */
-#ifndef COLLECTOR_DOOR_LISTEN_H
-#define COLLECTOR_DOOR_LISTEN_H
+#ifndef COLLECTOR_DOOR_LISTENER_H
+#define COLLECTOR_DOOR_LISTENER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "collector/door/peer.h"
-#include "collector/door/udp_listen.h"
+#include "collector/door/udp_listener.h"
 #include "collector/journal/journal.h"
 #include "common/base/err.h"
 #include "common/base/loop.h"
@@ -29,7 +29,7 @@ struct listener_settings {
 	uint64_t handshake_timeout_ns, idle_timeout_ns;
 	uint64_t message_timeout_ns; /* from a message's first byte to its last */
 	uint64_t sync_interval_ns; /* how often the journal is written and handed on */
-	struct udp_door_settings udp;
+	struct udp_listener_settings udp;
 };
 
 enum listener_end {    /* why a peer was not taken in, or was sent away */
@@ -67,7 +67,7 @@ int listener_new(const struct listener_settings *s, struct loop *loop,
 uint16_t listener_port(const struct listener *l, unsigned i);
 /* What the i-th URI counted; false: it takes no datagrams. */
 bool listener_udp_counts(
-    const struct listener *l, unsigned i, struct udp_door_counts *ret);
+    const struct listener *l, unsigned i, struct udp_listener_counts *ret);
 /* Reads certificates, CAs and revocation lists anew, for peers that connect from now
  * on. Negative with e: what was read before stays. */
 int listener_reload(struct listener *l, struct err *e);

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/door/listen.h"
+#include "collector/door/listener.h"
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"

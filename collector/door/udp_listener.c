@@ -1,4 +1,4 @@
-#include "collector/door/udp_listen.h"
+#include "collector/door/udp_listener.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
-#include "collector/door/reception.h"
+#include "collector/door/door_private.h"
 #include "collector/door/udp_batch.h"
 #include "collector/door/udp_source.h"
 #include "collector/protocol/sflow5.h"
@@ -23,7 +23,7 @@
 #define STUCK_NS   (5 * MS)    /* between two looks for room in the intake */
 #define FRAME_MOST (64u << 10) /* datagrams of one source share a frame */
 
-struct udp_door {
+struct udp_listener {
 	struct listener *listener;
 	struct loop_watch watch;
 	struct loop_timer timer; /* the end of a nap or of a wait for room */
@@ -37,12 +37,12 @@ struct udp_door {
 	struct udp_sources *sources;
 	struct udp_source *last; /* who sent the datagram before */
 	bool is_unjudged;        /* sources, by the roster as it is now */
-	struct udp_door_counts counts;
+	struct udp_listener_counts counts;
 	uint32_t dropped; /* the kernel's count when it was asked last */
 };
 
-static const struct udp_door_settings *
-settings(const struct udp_door *d)
+static const struct udp_listener_settings *
+settings(const struct udp_listener *d)
 {
 	return &d->listener->settings.udp;
 }
@@ -52,7 +52,7 @@ settings(const struct udp_door *d)
 /* The counter that SO_RXQ_OVFL sends along with datagrams; asked for so, it tells also
  * what was dropped after the last one. */
 static void
-count_drops(struct udp_door *d)
+count_drops(struct udp_listener *d)
 {
 	uint32_t info[SK_MEMINFO_VARS] = {0};
 	socklen_t n = sizeof info;
@@ -67,7 +67,7 @@ count_drops(struct udp_door *d)
 /* The kernel counts its own overhead and doubles what it is asked for; it says the
  * double. */
 static void
-size_buffer(struct udp_door *d)
+size_buffer(struct udp_listener *d)
 {
 	uint64_t asked = settings(d)->buffer_bytes;
 	int fd = d->watch.fd, size = (int)asked, got = 0;
@@ -109,7 +109,8 @@ format_source(const struct address *a, uint16_t port, char out[static 128])
 }
 
 static bool
-put_open(struct udp_door *d, uint32_t session, const char *peer, uint64_t *ret_terms)
+put_open(
+    struct udp_listener *d, uint32_t session, const char *peer, uint64_t *ret_terms)
 {
 	struct session_identity identity = {.transport = "udp", .port = d->port};
 	char text[SESSION_IDENTITY_TEXT];
@@ -123,7 +124,7 @@ put_open(struct udp_door *d, uint32_t session, const char *peer, uint64_t *ret_t
 
 /* False: no room in the intake. */
 static bool
-end_session(struct udp_door *d, struct udp_source *x, const char *reason)
+end_session(struct udp_listener *d, struct udp_source *x, const char *reason)
 {
 	if (!intake_put(&d->listener->intake, FRAME_CLOSE, x->session, reason,
 		strlen(reason))) {
@@ -138,7 +139,7 @@ end_session(struct udp_door *d, struct udp_source *x, const char *reason)
 
 /* NULL: no room in the intake. */
 static struct udp_source *
-begin_session(struct udp_door *d, const struct address *a, uint16_t port)
+begin_session(struct udp_listener *d, const struct address *a, uint16_t port)
 {
 	struct listener *l = d->listener;
 	struct udp_source *x;
@@ -168,7 +169,7 @@ begin_session(struct udp_door *d, const struct address *a, uint16_t port)
 }
 
 static bool
-has_same_terms(const struct udp_door *d, const struct udp_source *x)
+has_same_terms(const struct udp_listener *d, const struct udp_source *x)
 {
 	struct session_identity who = {0};
 	uint64_t terms;
@@ -179,7 +180,7 @@ has_same_terms(const struct udp_door *d, const struct udp_source *x)
 
 /* False: no room in the intake. */
 static bool
-judge_sources(struct udp_door *d)
+judge_sources(struct udp_listener *d)
 {
 	struct listener *l = d->listener;
 	struct udp_source *newer;
@@ -206,7 +207,7 @@ judge_sources(struct udp_door *d)
 }
 
 void
-udp_door_judge_anew(struct udp_door *d)
+udp_listener_recheck(struct udp_listener *d)
 {
 	d->is_unjudged = d->listener->roster != NULL;
 	if (!judge_sources(d)) {
@@ -216,7 +217,7 @@ udp_door_judge_anew(struct udp_door *d)
 
 /* Who sent the i-th datagram.  NULL: nobody that has a session. */
 static struct udp_source *
-find_source(struct udp_door *d, unsigned i, struct address *ret, uint16_t *ret_port)
+find_source(struct udp_listener *d, unsigned i, struct address *ret, uint16_t *ret_port)
 {
 	struct udp_source *x = d->last;
 	uint16_t port;
@@ -253,7 +254,8 @@ is_exact(const uint8_t *head, size_t n)
 /* Whether the i-th datagram may follow those of a source in their frame, of which room
  * is left. */
 static bool
-may_follow(struct udp_door *d, unsigned i, const struct udp_source *source, size_t room)
+may_follow(
+    struct udp_listener *d, unsigned i, const struct udp_source *source, size_t room)
 {
 	struct address a;
 	const uint8_t *head;
@@ -265,7 +267,7 @@ may_follow(struct udp_door *d, unsigned i, const struct udp_source *source, size
 
 /* Who has a session is. */
 static bool
-is_permitted(struct udp_door *d, unsigned i)
+is_permitted(struct udp_listener *d, unsigned i)
 {
 	struct address a;
 	uint16_t port;
@@ -277,7 +279,7 @@ is_permitted(struct udp_door *d, unsigned i)
 /* Makes a frame of the datagram at d->at and of those after it that may share it.
  * False: no room in the intake. */
 static bool
-pass_frame(struct udp_door *d)
+pass_frame(struct udp_listener *d)
 {
 	struct intake *intake = &d->listener->intake;
 	struct udp_source *source;
@@ -314,7 +316,7 @@ pass_frame(struct udp_door *d)
 
 /* The rest of the batch.  False: no room in the intake. */
 static bool
-pass_batch(struct udp_door *d)
+pass_batch(struct udp_listener *d)
 {
 	while (d->at < d->received) {
 		const uint8_t *head;
@@ -335,7 +337,7 @@ pass_batch(struct udp_door *d)
 /* Up to *budget datagrams.  0: more are there; -EAGAIN: no more; -EBUSY: no room in the
  * intake. */
 static int
-receive(struct udp_door *d, unsigned *budget)
+receive(struct udp_listener *d, unsigned *budget)
 {
 	size_t room;
 	int n = UDP_BATCH;
@@ -373,7 +375,7 @@ receive(struct udp_door *d, unsigned *budget)
 /* When to look again. */
 
 static void
-look_away(struct udp_door *d, uint64_t due_ns)
+look_away(struct udp_listener *d, uint64_t due_ns)
 {
 	if (d->is_watched) {
 		loop_remove(d->listener->loop, &d->watch);
@@ -383,7 +385,7 @@ look_away(struct udp_door *d, uint64_t due_ns)
 }
 
 static void
-watch(struct udp_door *d)
+watch(struct udp_listener *d)
 {
 	if (!d->is_watched) {
 		d->is_watched = loop_add(d->listener->loop, &d->watch) == 0;
@@ -395,7 +397,7 @@ watch(struct udp_door *d)
 }
 
 static void
-step(struct udp_door *d)
+step(struct udp_listener *d)
 {
 	struct listener *l = d->listener;
 	uint64_t before_ns = d->woken_ns;
@@ -435,7 +437,7 @@ timer_expired(struct loop_timer *t, uint64_t now_ns)
 }
 
 void
-udp_door_second(struct udp_door *d, uint64_t now_ns)
+udp_listener_second(struct udp_listener *d, uint64_t now_ns)
 {
 	uint64_t idle = settings(d)->idle_ns;
 	struct udp_source *x;
@@ -459,10 +461,10 @@ udp_door_second(struct udp_door *d, uint64_t now_ns)
 /* Making and ending. */
 
 int
-udp_door_new(struct listener *l, int fd, uint16_t port, const char *text,
-    struct udp_door **ret, struct err *e)
+udp_listener_new(struct listener *l, int fd, uint16_t port, const char *text,
+    struct udp_listener **ret, struct err *e)
 {
-	struct udp_door *d = calloc(1, sizeof *d);
+	struct udp_listener *d = calloc(1, sizeof *d);
 	int rc = -ENOMEM;
 
 	if (d == NULL) {
@@ -490,13 +492,13 @@ udp_door_new(struct listener *l, int fd, uint16_t port, const char *text,
 	*ret = d;
 	d = NULL;
 out:
-	udp_door_free(d);
+	udp_listener_free(d);
 	return rc;
 }
 
 /* Everything the kernel may hold for us, however small the datagrams. */
 void
-udp_door_stop(struct udp_door *d, uint64_t due_ns)
+udp_listener_stop(struct udp_listener *d, uint64_t due_ns)
 {
 	uint64_t most = d->counts.octets + 2 * d->counts.buffer_bytes;
 	int rc = 0;
@@ -527,13 +529,13 @@ udp_door_stop(struct udp_door *d, uint64_t due_ns)
 }
 
 void
-udp_door_counts(const struct udp_door *d, struct udp_door_counts *ret)
+udp_listener_counts(const struct udp_listener *d, struct udp_listener_counts *ret)
 {
 	*ret = d->counts;
 }
 
 void
-udp_door_free(struct udp_door *d)
+udp_listener_free(struct udp_listener *d)
 {
 	if (d == NULL) {
 		return;
