@@ -154,15 +154,6 @@ read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
 	return c.failed ? -EBADMSG : rc;
 }
 
-static bool
-is_zero(struct cursor c)
-{
-	while (c.at < c.end && *c.at == 0) {
-		c.at++;
-	}
-	return c.at == c.end;
-}
-
 static void
 put(struct sflow5_sample *s, uint64_t v, size_t n)
 {
@@ -222,8 +213,8 @@ sflow5_next(struct cursor *body, struct sflow5_sample *ret)
 	int rc;
 
 	/* Format 0 is none.  The rest is looked at once only. */
-	if (is_zero(head)) {
-		return is_zero(*body) ? 0 : -EPROTO;
+	if (cursor_is_zero(head)) {
+		return cursor_is_zero(*body) ? 0 : -EPROTO;
 	}
 	format = cursor_u32(body);
 	length = cursor_u32(body);

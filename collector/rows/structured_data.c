@@ -194,15 +194,6 @@ write_record(struct walk *w, struct template *t, struct cursor *c)
 	return 0;
 }
 
-static bool
-is_zero(struct cursor c)
-{
-	while (c.at < c.end && *c.at == 0) {
-		c.at++;
-	}
-	return c.at == c.end;
-}
-
 static struct template *
 find_template(const struct walk *w, uint16_t id)
 {
@@ -241,7 +232,7 @@ write_records(struct walk *w, uint16_t id, struct cursor c)
 		}
 		item_end(w, &items);
 	}
-	if (!is_zero(c)) {
+	if (!cursor_is_zero(c)) {
 		return complain(w, "its last record is cut short");
 	}
 	items_end(w, &items);
@@ -330,7 +321,7 @@ write_sub_template_multi_list(struct walk *w, struct cursor c)
 		}
 		item_end(w, &items);
 	}
-	if (!is_zero(c)) {
+	if (!cursor_is_zero(c)) {
 		return complain(w, "its last part is cut short");
 	}
 	items_end(w, &items);

@@ -232,16 +232,6 @@ read_held(const struct held *h, void *data)
 	memcpy(p->dropped, late.dropped, sizeof p->dropped);
 }
 
-/* Zeros up to the end are padding. */
-static bool
-is_zero(struct cursor c)
-{
-	while (c.at < c.end && *c.at == 0) {
-		c.at++;
-	}
-	return c.at == c.end;
-}
-
 static void
 read_sets(struct passage *p, struct cursor body)
 {
@@ -256,7 +246,7 @@ read_sets(struct passage *p, struct cursor body)
 			read_data(p, id, set);
 		} /* others are reserved: ignored (RFC 7011 section 3.3.2) */
 	}
-	if (rc < 0 && !is_zero(before)) {
+	if (rc < 0 && !cursor_is_zero(before)) { /* zeros up to the end are padding */
 		p->dropped[SESSION_BAD_MESSAGE]++;
 		p->is_certain = false;
 	}

@@ -1,6 +1,8 @@
-/* Bounded reading of wire bytes.  A read past the end sets `failed`, returns zero and
- * reads nothing more: callers check once, at the end.  Everything on the wire is
- * big-endian. */
+/* Bounded reading and writing of what is on the wire and on disk, big-endian.
+ *
+ * Reading: a read past the end sets `failed`, returns zero and reads nothing more.
+ * Writing: a write past the end sets `failed` and writes nothing more.
+ * Callers check once, at the end. */
 #ifndef COMMON_BASE_CURSOR_H
 #define COMMON_BASE_CURSOR_H
 
@@ -108,6 +110,15 @@ store_u64(uint8_t *p, uint64_t v)
 	memcpy(p, &v, sizeof v);
 }
 
+static inline bool
+cursor_is_zero(struct cursor c)
+{
+	while (c.at < c.end && *c.at == 0) {
+		c.at++;
+	}
+	return c.at == c.end;
+}
+
 static inline uint8_t
 cursor_u8(struct cursor *c)
 {
@@ -134,6 +145,92 @@ cursor_u64(struct cursor *c)
 {
 	const uint8_t *p = cursor_take(c, 8);
 	return p == NULL ? 0 : load_u64(p);
+}
+
+struct write_cursor {
+	uint8_t *begin, *at, *end;
+	bool failed;
+};
+
+static inline struct write_cursor
+write_cursor_of(void *bytes, size_t length)
+{
+	uint8_t *b = bytes;
+	return (struct write_cursor){.begin = b, .at = b, .end = b + length};
+}
+
+/* How many bytes were written. */
+static inline size_t
+cursor_written(const struct write_cursor *c)
+{
+	return (size_t)(c->at - c->begin);
+}
+
+/* Space for n bytes, which the caller fills; NULL when fewer are left (the cursor fails
+ * and is full). */
+static inline uint8_t *
+cursor_put_space(struct write_cursor *c, size_t n)
+{
+	uint8_t *p = c->at;
+	if ((size_t)(c->end - c->at) < n) {
+		c->failed = true;
+		c->end = c->at;
+		return NULL;
+	}
+	c->at += n;
+	return p;
+}
+
+static inline void
+cursor_put_bytes(struct write_cursor *c, const void *bytes, size_t n)
+{
+	uint8_t *p = cursor_put_space(c, n);
+	if (p != NULL && n > 0) {
+		memcpy(p, bytes, n);
+	}
+}
+
+/* Without its NUL. */
+static inline void
+cursor_put_text(struct write_cursor *c, const char *text)
+{
+	cursor_put_bytes(c, text, strlen(text));
+}
+
+static inline void
+cursor_put_zeros(struct write_cursor *c, size_t n)
+{
+	uint8_t *p = cursor_put_space(c, n);
+	if (p != NULL) {
+		memset(p, 0, n);
+	}
+}
+
+static inline void
+cursor_put_u8(struct write_cursor *c, uint8_t v)
+{
+	cursor_put_bytes(c, &v, 1);
+}
+
+static inline void
+cursor_put_u16(struct write_cursor *c, uint16_t v)
+{
+	v = htobe16(v);
+	cursor_put_bytes(c, &v, sizeof v);
+}
+
+static inline void
+cursor_put_u32(struct write_cursor *c, uint32_t v)
+{
+	v = htobe32(v);
+	cursor_put_bytes(c, &v, sizeof v);
+}
+
+static inline void
+cursor_put_u64(struct write_cursor *c, uint64_t v)
+{
+	v = htobe64(v);
+	cursor_put_bytes(c, &v, sizeof v);
 }
 
 #endif

@@ -386,17 +386,6 @@ read_template(struct templates *s, const struct span *r,
 	define(s, t, elements, counts);
 }
 
-static bool
-is_zero(const struct cursor *c)
-{
-	for (const uint8_t *p = c->at; p < c->end; p++) {
-		if (*p != 0) {
-			return false;
-		}
-	}
-	return true;
-}
-
 /* A malformed record costs only itself while it is certain where it ends.  It is not
  * where its fields reach beyond the set, nor in zeros that something follows. */
 void
@@ -405,7 +394,7 @@ templates_read_set(struct templates *s, const struct elements *elements,
     struct template_counts *counts)
 {
 	struct cursor *c = &body;
-	while (cursor_left(c) >= 4 && !is_zero(c)) {
+	while (cursor_left(c) >= 4 && !cursor_is_zero(*c)) {
 		struct span r = {.record = c->at};
 		r.id = cursor_u16(c);
 		r.count = cursor_u16(c);

@@ -114,6 +114,61 @@ what_is_stored_is_loaded_again(void **state)
 	assert_int_equal(load_u64(to), 0xfedcba9876543210);
 }
 
+static void
+zeros_are_known_and_nothing_is_zero(void **state)
+{
+	static const uint8_t zeros[3], last[] = {0, 0, 1};
+
+	(void)state;
+	assert_true(cursor_is_zero(cursor_of(zeros, sizeof zeros)));
+	assert_true(cursor_is_zero(cursor_of(last, 2)));
+	assert_true(cursor_is_zero(cursor_of(zeros, 0)));
+	assert_false(cursor_is_zero(cursor_of(last, sizeof last)));
+}
+
+static void
+what_is_written_is_read_again(void **state)
+{
+	uint8_t to[23];
+	struct write_cursor out = write_cursor_of(to, sizeof to);
+	struct cursor in = cursor_of(to, sizeof to);
+
+	(void)state;
+	memset(to, 0xee, sizeof to);
+	cursor_put_u8(&out, 1);
+	cursor_put_u16(&out, 0x0203);
+	cursor_put_u32(&out, 0x04050607);
+	cursor_put_u64(&out, 0x08090a0b0c0d0e0f);
+	cursor_put_text(&out, "text");
+	cursor_put_bytes(&out, bytes, 2);
+	assert_int_equal(cursor_written(&out), 21);
+	cursor_put_zeros(&out, 2);
+	assert_false(out.failed);
+	assert_int_equal(cursor_u8(&in), 1);
+	assert_int_equal(cursor_u16(&in), 0x0203);
+	assert_int_equal(cursor_u32(&in), 0x04050607);
+	assert_int_equal(cursor_u64(&in), 0x08090a0b0c0d0e0f);
+	assert_memory_equal(cursor_take(&in, 4), "text", 4);
+	assert_memory_equal(cursor_take(&in, 2), bytes, 2);
+	assert_int_equal(cursor_u16(&in), 0);
+}
+
+static void
+a_write_past_the_end_fails_for_good_and_touches_nothing(void **state)
+{
+	uint8_t to[8] = {0};
+	struct write_cursor out = write_cursor_of(to, 4);
+
+	(void)state;
+	cursor_put_u16(&out, 0xffff);
+	cursor_put_u32(&out, 0xffffffff);
+	assert_true(out.failed);
+	cursor_put_u8(&out, 0xff); /* though there was room for it */
+	assert_null(cursor_put_space(&out, 1));
+	assert_int_equal(cursor_written(&out), 2);
+	assert_int_equal(load_u64(to), 0xffff000000000000);
+}
+
 int
 main(void)
 {
@@ -126,6 +181,9 @@ main(void)
 	    cmocka_unit_test(a_part_beyond_the_end_fails_with_the_whole),
 	    cmocka_unit_test(numbers_of_every_length_are_loaded),
 	    cmocka_unit_test(what_is_stored_is_loaded_again),
+	    cmocka_unit_test(zeros_are_known_and_nothing_is_zero),
+	    cmocka_unit_test(what_is_written_is_read_again),
+	    cmocka_unit_test(a_write_past_the_end_fails_for_good_and_touches_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
