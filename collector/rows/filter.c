@@ -213,14 +213,14 @@ filter_compile(const struct schema_table *t, const struct schema_condition *c,
 
 	*ret = (struct filter){.field = field,
 	    .kind = l->fields[field].kind,
-	    .operator= c->operator,
+	    .operator= c->op,
 	    .operand_count = n };
-	if (c->operator== OPERATOR_PREFIX && ret->kind != KIND_ADDRESS) {
+	if (c->op == OPERATOR_PREFIX && ret->kind != KIND_ADDRESS) {
 		return yaml_complain(t->yaml, o, e,
 		    "'prefix' is for addresses, '%s' is none", l->fields[field].name);
 	}
 	if (ret->kind == KIND_TEXT &&
-	    c->operator!= OPERATOR_EQ && c->operator!= OPERATOR_NE && c->operator!=
+	    c->op != OPERATOR_EQ && c->op != OPERATOR_NE && c->op !=
 	    OPERATOR_IN) {
 		return yaml_complain(t->yaml, o, e,
 		    "a text as '%s' compares with eq, ne and in only",

@@ -1,14 +1,10 @@
-#include "collector/schema/schema_read.h"
+#include "collector/schema/schema_private.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define COUNT(a)    (unsigned)(sizeof(a) / sizeof(a)[0])
-#define NAME_LENGTH 63
-#define LIFETIME_S  (100000ull * 86400) /* a longer time is for ever */
+#define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
 
 static const char *const role_names[] = {
     [ROLE_KEY] = "key",
@@ -29,6 +25,7 @@ static const char *const partition_names[] = {
     [PARTITION_NONE] = "none",
     [PARTITION_DAY] = "day",
 };
+
 const char *
 schema_role_name(enum schema_role role)
 {
@@ -45,95 +42,6 @@ const char *
 schema_partition_name(enum schema_partition p)
 {
 	return partition_names[p];
-}
-
-/* The index of a scalar among names; complains with the nearest one, or all. */
-int
-schema_choose(const struct yaml *y, const struct yaml_node *node, const char *what,
-    const char *const *names, unsigned count, struct err *e)
-{
-	const char *nearest;
-	char all[256] = "";
-
-	if (node->kind != YAML_SCALAR) {
-		return yaml_complain(y, node, e, "%s must be one word", what);
-	}
-	for (unsigned i = 0; i < count; i++) {
-		if (strcmp(node->text, names[i]) == 0) {
-			return (int)i;
-		}
-	}
-	nearest = err_nearest(node->text, names, count);
-	if (nearest != NULL) {
-		return yaml_complain(y, node, e, "unknown %s '%s', did you mean '%s'?",
-		    what, node->text, nearest);
-	}
-	for (unsigned i = 0; i < count; i++) {
-		size_t n = strlen(all);
-		snprintf(all + n, sizeof all - n, "%s%s",
-		    i == 0          ? ""
-		    : i + 1 < count ? ", "
-				    : " or ",
-		    names[i]);
-	}
-	return yaml_complain(
-	    y, node, e, "unknown %s '%s', expected %s", what, node->text, all);
-}
-
-int
-schema_check_name(
-    const struct yaml *y, const struct yaml_node *node, const char *what, struct err *e)
-{
-	const char *p = node->text;
-
-	if (node->kind != YAML_SCALAR || *p < 'a' || *p > 'z') {
-		return yaml_complain(y, node, e,
-		    "the name of a %s begins with a letter from a to z", what);
-	}
-	for (; *p != '\0'; p++) {
-		if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) &&
-		    *p != '_') {
-			return yaml_complain(y, node, e,
-			    "the name of a %s is of a-z, 0-9 and _ only, not '%s'",
-			    what, node->text);
-		}
-	}
-	if (p - node->text > NAME_LENGTH) {
-		return yaml_complain(y, node, e,
-		    "the name of a %s has at most %d characters", what, NAME_LENGTH);
-	}
-	if (strncmp(node->text, "flowpair_", 9) == 0 ||
-	    strncmp(node->text, "sqlite_", 7) == 0) {
-		return yaml_complain(y, node, e,
-		    "names that begin with flowpair_ or sqlite_ are reserved: '%s'",
-		    node->text);
-	}
-	return 0;
-}
-
-int
-schema_duration(
-    const struct yaml *y, const struct yaml_node *node, uint64_t *ret, struct err *e)
-{
-	static const struct {
-		const char *suffix;
-		uint64_t seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}};
-	unsigned long long v;
-	char *end = NULL;
-
-	if (node->kind == YAML_SCALAR && isdigit((unsigned char)node->text[0])) {
-		v = strtoull(node->text, &end, 10);
-		for (unsigned i = 0; i < COUNT(units); i++) {
-			if (strcmp(end, units[i].suffix) == 0 &&
-			    v <= LIFETIME_S / units[i].seconds) {
-				*ret = v * units[i].seconds * 1000000000ULL;
-				return 0;
-			}
-		}
-	}
-	return yaml_complain(y, node, e,
-	    "expected a duration such as 15s, 90min, 2h or 3d, at most 100000d");
 }
 
 static const struct yaml_node *

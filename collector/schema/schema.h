@@ -62,7 +62,7 @@ struct schema_column {
 
 struct schema_condition {
 	const struct yaml_node *field; /* scalar: its name */
-	enum schema_operator operator;
+	enum schema_operator op;
 	const struct yaml_node *operand; /* a list for in and between */
 };
 

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collector/schema/schema_read.h"
+#include "collector/schema/schema_private.h"
 
 #define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
 
@@ -22,16 +22,16 @@ static int
 check_operand(
     const struct schema_table *t, const struct schema_condition *c, struct err *e)
 {
-	bool is_list = c->operator== OPERATOR_IN || c->operator== OPERATOR_BETWEEN;
+	bool is_list = c->op == OPERATOR_IN || c->op == OPERATOR_BETWEEN;
 	const struct yaml_node *o = c->operand;
 
-	if (c->operator== OPERATOR_BETWEEN &&(o->kind != YAML_LIST || o->count != 2)) {
+	if (c->op == OPERATOR_BETWEEN && (o->kind != YAML_LIST || o->count != 2)) {
 		return yaml_complain(
 		    t->yaml, o, e, "'between' wants two values: [LOW, HIGH]");
 	}
 	if (is_list != (o->kind == YAML_LIST) || (is_list && o->count == 0)) {
 		return yaml_complain(t->yaml, o, e, "'%s' wants %s",
-		    operator_names[c->operator], is_list ? "a list of values" : "one value");
+		    operator_names[c->op], is_list ? "a list of values" : "one value");
 	}
 	for (unsigned i = 0; is_list && i < o->count; i++) {
 		if (o->items[i]->kind != YAML_SCALAR) {
@@ -46,7 +46,7 @@ check_operand(
 
 static int
 add_condition(const struct schema_table *t, struct schema_conditions *s,
-    const struct yaml_node *field, int operator, const struct yaml_node * operand,
+    const struct yaml_node *field, int op, const struct yaml_node *operand,
     struct err *e)
 {
 	struct schema_condition *c;
@@ -56,9 +56,8 @@ add_condition(const struct schema_table *t, struct schema_conditions *s,
 		    t->yaml, field, e, "at most %d conditions", SCHEMA_MAX_CONDITIONS);
 	}
 	c = &s->items[s->count++];
-	*c = (struct schema_condition){.field = field,
-	    .operator=(enum schema_operator) operator,
-	    .operand = operand };
+	*c = (struct schema_condition){
+	    .field = field, .op = (enum schema_operator)op, .operand = operand};
 	return check_operand(t, c, e);
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "collector/schema/schema.h"
-#include "collector/schema/schema_read.h"
+#include "collector/schema/schema_private.h"
 
 #define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
 

@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collector/schema/schema_read.h"
+#include "collector/schema/schema_private.h"
 
 #define MAX_WAITING     131072u
 #define MAX_WAITING_TOP 16777216u

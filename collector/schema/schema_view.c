@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/schema/schema_read.h"
+#include "collector/schema/schema_private.h"
 
 #define ONCE "_once" /* as <table>_iso */
 

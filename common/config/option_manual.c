@@ -1,7 +1,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "common/config/option_value.h"
+#include "common/config/option_private.h"
 
 /* Text for man(7): every hyphen as a minus, so that names and options can be copied,
  * and nothing at the beginning of a line is taken for a request. */

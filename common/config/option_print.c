@@ -1,7 +1,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "common/config/option_value.h"
+#include "common/config/option_private.h"
 
 #define WIDTH       80
 #define HELP_COLUMN 28 /* where help texts begin */

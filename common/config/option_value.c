@@ -1,4 +1,4 @@
-#include "common/config/option_value.h"
+#include "common/config/option_private.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-#include "common/config/yaml.h"
+#include "common/config/yaml_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,6 @@
 #define DEPTH_MAX      64
 #define NODES_MAX      100000
 #define CHUNK_BYTES    16384
-#define NAME_KEPT      160 /* of a file name, so that the rest of the sentence has room */
-#define KEY_SHOWN      60 /* of a key or value in a sentence */
 
 struct chunk {
 	struct chunk *next;
@@ -29,13 +27,6 @@ struct anchor {
 	const struct yaml_node *node; /* NULL while the node is still being read */
 	unsigned nodes, height;       /* of the whole tree below it */
 	struct anchor *next;
-};
-
-struct yaml {
-	char *name;
-	const struct yaml_node *root;
-	struct chunk *chunks;
-	struct anchor *anchors;
 };
 
 /* A list or map under construction. */
@@ -584,10 +575,4 @@ const struct yaml_node *
 yaml_root(const struct yaml *y)
 {
 	return y->root;
-}
-
-const char *
-yaml_name(const struct yaml *y)
-{
-	return y->name;
 }

@@ -4,10 +4,13 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/config/yaml.h"
+#include "common/config/yaml_private.h"
 
-#define NAME_KEPT 160 /* of a file name, so that the rest of the sentence has room */
-#define KEY_SHOWN 60  /* of a key or value in a sentence */
+const char *
+yaml_name(const struct yaml *y)
+{
+	return y->name;
+}
 
 const struct yaml_node *
 yaml_get(const struct yaml_node *map, const char *key)

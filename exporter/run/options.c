@@ -440,12 +440,6 @@ static const struct option_program program = {
     .count = sizeof table / sizeof *table,
 };
 
-bool
-options_is_live(const struct options *o)
-{
-	return o->interfaces.count > 0;
-}
-
 static int
 check_timeouts(const struct options *o, struct err *e)
 {

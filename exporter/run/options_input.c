@@ -4,6 +4,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+bool
+options_is_live(const struct options *o)
+{
+	return o->interfaces.count > 0;
+}
+
 static int
 check_kinds(const struct options *o, struct err *e)
 {

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "common/config/option.h"
-#include "common/config/option_value.h"
+#include "common/config/option_private.h"
 
 #define WORDS_MAX 32
 

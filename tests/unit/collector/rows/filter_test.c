@@ -57,7 +57,7 @@ check(enum schema_operator operator, const int64_t * operands, unsigned n)
 	struct batch b = {.layout = &layout, .columns = (uint8_t *)(uintptr_t)values};
 	struct yaml_node nodes[MOST], list = {.kind = YAML_LIST, .count = n};
 	const struct yaml_node *items[MOST];
-	struct schema_condition c = {.operator= operator, .operand = & nodes[0] };
+	struct schema_condition c = {.op = operator, .operand = &nodes[0]};
 	struct filter f;
 	struct err e = {""};
 	char texts[MOST][24];

@@ -1,7 +1,7 @@
 /* Values of options: text to value, value to text, for every kind.  Part of option.h:
  * only the option_*.c files include it. */
-#ifndef COMMON_CONFIG_OPTION_VALUE_H
-#define COMMON_CONFIG_OPTION_VALUE_H
+#ifndef COMMON_CONFIG_OPTION_PRIVATE_H
+#define COMMON_CONFIG_OPTION_PRIVATE_H
 
 #include <stdio.h>
 

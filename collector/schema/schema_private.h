@@ -1,8 +1,8 @@
 /* Parts of reading a table's schema: schema.c reads the table and its columns,
  * schema_emit.c its conditions and emits, schema_stitch.c how one-way flows are
  * stitched, schema_view.c its views. */
-#ifndef COLLECTOR_SCHEMA_SCHEMA_READ_H
-#define COLLECTOR_SCHEMA_SCHEMA_READ_H
+#ifndef COLLECTOR_SCHEMA_SCHEMA_PRIVATE_H
+#define COLLECTOR_SCHEMA_SCHEMA_PRIVATE_H
 
 #include "collector/schema/schema.h"
 
