@@ -1,5 +1,4 @@
-/* Why sessions drop data: for counters, sentences, summaries. */
-#include "collector/session/session.h"
+#include "collector/protocol/drop.h"
 
 static const struct {
 	const char *name, *sentence, *unit;
@@ -34,6 +33,7 @@ static const struct {
 	"lists, of records that are kept"},
     [SESSION_LONG_LIST] = {"long-list", "a list is longer than its column holds",
 	"texts, of records that are kept"},
+    [SESSION_NO_MEMORY] = {"no-memory", "the collector was short of memory", "records"},
 };
 
 const char *

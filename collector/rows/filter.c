@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/tables/reduce.h"
 #include "common/base/clock.h"
 
 #define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
@@ -109,7 +108,7 @@ read_real(const char *text, int64_t *ret)
 	double v = strtod(text, &end);
 
 	memcpy(ret, &v, sizeof v);
-	*ret = reduce_order_real(*ret);
+	*ret = layout_order_real(*ret);
 	return end == text || *end != '\0' ? -EINVAL : 0;
 }
 
@@ -340,7 +339,7 @@ filter_numbers(const struct filter *c, const int64_t *values, uint8_t *rows, uns
 		int64_t v = values[row];
 		rows[kept] = row;
 		kept +=
-		    number_holds(&f, f.kind == KIND_REAL ? reduce_order_real(v) : v);
+		    number_holds(&f, f.kind == KIND_REAL ? layout_order_real(v) : v);
 	}
 	return kept;
 }

@@ -4,12 +4,12 @@
 #ifndef COLLECTOR_ROWS_FILTER_H
 #define COLLECTOR_ROWS_FILTER_H
 
-#include "collector/rows/layout.h"
-#include "collector/rows/normalise.h"
+#include "collector/rows/batch.h"
 #include "collector/schema/schema.h"
 
 struct operand {
-	int64_t number; /* integer, time, mac; real as bits that order (reduce.h) */
+	int64_t
+	    number; /* integer, time, mac; real as bits that order (layout_order_real) */
 	struct address address;
 	unsigned bits; /* of a prefix */
 	const char *text;

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/protocol/drop.h"
 #include "collector/rows/intern.h"
 #include "collector/rows/structured_data.h"
-#include "collector/session/session.h"
 
 #define COUNT(a)       (unsigned)(sizeof(a) / sizeof(a)[0])
 #define MAX_CANDIDATES 512
@@ -16,6 +16,7 @@ static const struct {
 	enum layout_kind kind;
 	unsigned width;
 } exporter_fields[] = {
+#define DROPPED(reason, name) [EXPORTER_DROPPED + (reason)] = {name, KIND_INTEGER, 8}
     [EXPORTER_NAME] = {"exporter", KIND_TEXT, 4},
     [EXPORTER_PEER] = {"peer", KIND_TEXT, 4},
     [EXPORTER_TRANSPORT] = {"transport", KIND_TEXT, 4},
@@ -35,28 +36,23 @@ static const struct {
     [EXPORTER_COUNTER_SAMPLES] = {"counterSamples", KIND_INTEGER, 8},
     [EXPORTER_LOST] = {"lost", KIND_INTEGER, 8},
     [EXPORTER_REORDERED] = {"reordered", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_NO_TEMPLATE] = {"droppedNoTemplate", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_BAD_MESSAGE] = {"droppedBadMessage", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_BAD_TEMPLATE] = {"droppedBadTemplate", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_BAD_RECORD] = {"droppedBadRecord", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED +
-	SESSION_REFUSED_TEMPLATE] = {"droppedRefusedTemplate", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED +
-	SESSION_UNKNOWN_SESSION] = {"droppedUnknownSession", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED +
-	SESSION_REFUSED_DOMAIN] = {"droppedRefusedDomain", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED +
-	SESSION_FORBIDDEN_DOMAIN] = {"droppedForbiddenDomain", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED +
-	SESSION_IGNORED_WITHDRAWAL] = {"ignoredWithdrawals", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_REPEATED] = {"droppedRepeated", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_BAD_SAMPLE] = {"droppedBadSample", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED +
-	SESSION_UNKNOWN_SAMPLE] = {"droppedUnknownSample", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_BAD_LIST] = {"badLists", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED +
-	SESSION_LIST_TEMPLATE] = {"listsWithoutTemplate", KIND_INTEGER, 8},
-    [EXPORTER_DROPPED + SESSION_LONG_LIST] = {"longLists", KIND_INTEGER, 8},
+    DROPPED(SESSION_NO_TEMPLATE, "droppedNoTemplate"),
+    DROPPED(SESSION_BAD_MESSAGE, "droppedBadMessage"),
+    DROPPED(SESSION_BAD_TEMPLATE, "droppedBadTemplate"),
+    DROPPED(SESSION_BAD_RECORD, "droppedBadRecord"),
+    DROPPED(SESSION_REFUSED_TEMPLATE, "droppedRefusedTemplate"),
+    DROPPED(SESSION_UNKNOWN_SESSION, "droppedUnknownSession"),
+    DROPPED(SESSION_REFUSED_DOMAIN, "droppedRefusedDomain"),
+    DROPPED(SESSION_FORBIDDEN_DOMAIN, "droppedForbiddenDomain"),
+    DROPPED(SESSION_IGNORED_WITHDRAWAL, "ignoredWithdrawals"),
+    DROPPED(SESSION_REPEATED, "droppedRepeated"),
+    DROPPED(SESSION_BAD_SAMPLE, "droppedBadSample"),
+    DROPPED(SESSION_UNKNOWN_SAMPLE, "droppedUnknownSample"),
+    DROPPED(SESSION_BAD_LIST, "badLists"),
+    DROPPED(SESSION_LIST_TEMPLATE, "listsWithoutTemplate"),
+    DROPPED(SESSION_LONG_LIST, "longLists"),
+    DROPPED(SESSION_NO_MEMORY, "droppedNoMemory"),
+#undef DROPPED
 };
 _Static_assert(COUNT(exporter_fields) == EXPORTER_DROPPED + SESSION_DROPS,
     "every reason to drop is a field");
@@ -193,6 +189,24 @@ find_element(const struct layout *l, const struct yaml *y, const struct yaml_nod
 		}
 	}
 	return element;
+}
+
+enum layout_relative
+layout_relative(const struct element *element)
+{
+	if (element->pen != 0) {
+		return RELATIVE_NONE;
+	}
+	switch (element->id) {
+	case 21: /* flowEndSysUpTime */
+	case 22:
+		return RELATIVE_UPTIME;
+	case 158: /* flowStartDeltaMicroseconds */
+	case 159:
+		return RELATIVE_EXPORT;
+	default:
+		return RELATIVE_NONE;
+	}
 }
 
 /* Takes one more element into a field; all of its elements are of one kind. */

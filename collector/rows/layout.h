@@ -104,6 +104,13 @@ nulls_set(struct layout_nulls *n, int field)
 	n->words[field / 64] |= (uint64_t)1 << (field % 64);
 }
 
+/* Reals as integers that order the same, and back. */
+static inline int64_t
+layout_order_real(int64_t bits)
+{
+	return bits ^ (int64_t)((uint64_t)(bits >> 63) >> 1);
+}
+
 /* Of a record schema, or of `exporter`, whose fields the program gives (record NULL).
  * Everything is borrowed. */
 int layout_new(const struct schema_record *record, const struct elements *elements,
@@ -136,7 +143,7 @@ enum layout_relative {
 };
 enum layout_relative layout_relative(const struct element *element);
 
-/* Fields of `exporter` rows, in this order (collector/session/session.h). */
+/* Fields of `exporter` rows, in this order (collector/protocol/drop.h). */
 enum layout_exporter {
 	EXPORTER_NAME,
 	EXPORTER_PEER,

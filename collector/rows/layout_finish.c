@@ -232,21 +232,3 @@ layout_bound_text(struct layout *l, int field, size_t most)
 		}
 	}
 }
-
-enum layout_relative
-layout_relative(const struct element *element)
-{
-	if (element->pen != 0) {
-		return RELATIVE_NONE;
-	}
-	switch (element->id) {
-	case 21: /* flowEndSysUpTime */
-	case 22:
-		return RELATIVE_UPTIME;
-	case 158: /* flowStartDeltaMicroseconds */
-	case 159:
-		return RELATIVE_EXPORT;
-	default:
-		return RELATIVE_NONE;
-	}
-}

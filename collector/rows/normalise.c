@@ -9,22 +9,6 @@
 
 #define REVERSE_INITIATOR 2 /* biflowDirection (RFC 5103 section 6.3) */
 
-int
-batch_init(struct batch *b, const struct layout *l, struct intern *intern)
-{
-	*b = (struct batch){
-	    .layout = l, .intern = intern, .lists.elements = l->elements};
-	b->columns = calloc(1, l->bytes + 8);
-	return b->columns == NULL ? -ENOMEM : 0;
-}
-
-void
-batch_done(struct batch *b)
-{
-	free(b->columns);
-	b->columns = NULL;
-}
-
 /* An uptime is known modulo 49 days: the time that is nearest to the export. */
 static inline int64_t
 uptime_ns(const struct envelope_clock *c, uint64_t uptime_ms)

@@ -12,45 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "collector/protocol/envelope.h"
-#include "collector/rows/intern.h"
-#include "collector/rows/layout.h"
-#include "collector/rows/structured_data.h"
+#include "collector/rows/batch.h"
 #include "common/ipfix/template.h"
-
-/* Rows of a layout.  Rows that were swapped may have other NULL fields than the rest,
- * so they are two groups, each a list of row numbers. */
-struct batch {
-	const struct layout *layout;
-	struct intern *intern; /* numbers of texts; borrowed */
-	uint8_t *columns;
-	unsigned count;
-	const struct layout_nulls *nulls[2];
-	uint8_t rows[2][BATCH_ROWS];
-	unsigned row_count[2];
-	uint64_t saturated; /* counters that did not fit; only grows */
-	/* Of the rows to come: set before decoding. */
-	int64_t exporter, domain;
-	struct envelope_clock clock;
-	const struct sampling *sampling; /* may be NULL */
-	struct structured_data lists;    /* what lists refer to */
-	struct structured_data_counts list_counts;
-};
-
-int batch_init(struct batch *b, const struct layout *l, struct intern *intern);
-void batch_done(struct batch *b);
-
-static inline int64_t *
-batch_values(const struct batch *b, int field)
-{
-	return (int64_t *)(void *)(b->columns + b->layout->fields[field].offset);
-}
-
-static inline struct address *
-batch_addresses(const struct batch *b, int field)
-{
-	return (struct address *)(void *)(b->columns + b->layout->fields[field].offset);
-}
 
 struct plan;
 

@@ -17,36 +17,12 @@
 
 #include "collector/journal/frame.h"
 #include "collector/journal/watermark.h"
+#include "collector/protocol/drop.h"
 #include "collector/protocol/envelope.h"
+#include "collector/protocol/origin.h"
 #include "collector/protocol/sampling.h"
-#include "collector/rows/structured_data.h"
 #include "common/ipfix/element.h"
 #include "common/ipfix/template.h"
-
-enum session_drop { /* why data was not stored; counted in records or sets where unknown
-		     */
-	SESSION_NO_TEMPLATE,  /* sets */
-	SESSION_BAD_MESSAGE,  /* messages: header or set lengths impossible */
-	SESSION_BAD_TEMPLATE, /* template records */
-	SESSION_BAD_RECORD,   /* sets whose variable-length record ran over its end */
-	SESSION_REFUSED_TEMPLATE,   /* over the bound */
-	SESSION_UNKNOWN_SESSION,    /* messages of a session that was never opened */
-	SESSION_REFUSED_DOMAIN,     /* messages of one observation domain too many */
-	SESSION_FORBIDDEN_DOMAIN,   /* messages of a domain that the peer may not use */
-	SESSION_IGNORED_WITHDRAWAL, /* of templates, over UDP (RFC 7011 section 8.4) */
-	SESSION_REPEATED, /* messages that a spool sends twice; the other one counts */
-	SESSION_BAD_SAMPLE,     /* samples of sFlow; those around it count */
-	SESSION_UNKNOWN_SAMPLE, /* samples of sFlow, neither of packets nor counters */
-	/* Of records that are stored all the same, where tables ask for structured
-	 * data (RFC 6313): */
-	SESSION_BAD_LIST,      /* lists: malformed */
-	SESSION_LIST_TEMPLATE, /* lists whose template never came */
-	SESSION_LONG_LIST,     /* texts that have not all of a list */
-	SESSION_DROPS,
-};
-const char *session_drop_name(enum session_drop d);     /* "no-template" */
-const char *session_drop_sentence(enum session_drop d); /* "data came without ..." */
-const char *session_drop_unit(enum session_drop d);     /* "sets" */
 
 /* What one domain of one session counted since it was last taken; feeds table
  * `exporters`. */
@@ -70,27 +46,6 @@ struct session_counts {
 			  the next session shows (0 when it shows none) */
 	uint64_t reordered; /* messages that came late */
 	uint64_t dropped[SESSION_DROPS];
-};
-
-/* Where a record came from; strings are valid during the call. */
-struct origin {
-	const char
-	    *exporter; /* identity, else the peer's address without port (of sFlow
-			  "AGENT via ADDRESS" where they differ), else file name
-			  */
-	uint32_t domain;
-	uint64_t arrival_ns;
-	uint64_t position; /* of the message */
-	struct envelope_clock clock;
-	const struct sampling *sampling; /* of the domain; NULL: nothing is known */
-	/* What lists in records refer to: templates of the domain, those that came
-	 * before have expired; and where such lists are counted.  NULL: neither. */
-	const struct templates *templates;
-	uint64_t templates_since_ns;
-	struct structured_data_counts *lists;
-	bool is_live;   /* records far from their arrival are filed under it */
-	bool is_proved; /* by its certificate: it may send records of any age, as an
-			   exporter does that reads captures of long ago */
 };
 
 struct sessions;

@@ -162,7 +162,7 @@ put_key_number(struct rows *r, const struct table_column *c, const struct value 
 	} else if (c->kind == TABLE_REAL) {
 		int64_t bits;
 		memcpy(&bits, &v->real, sizeof bits);
-		n = (uint64_t)reduce_order_real(bits) ^ (uint64_t)INT64_MIN;
+		n = (uint64_t)layout_order_real(bits) ^ (uint64_t)INT64_MIN;
 	} else {
 		n = (uint64_t)v->integer ^ (c->is_signed ? (uint64_t)INT64_MIN : 0);
 	}

@@ -167,7 +167,7 @@ put_value(const struct writer *w, const struct form_column *o, enum form form,
 		break;
 	case FORM_VALUE_ORDERED:
 		memcpy(&n, p, sizeof n);
-		record_real(r, real_of(reduce_order_real(n)));
+		record_real(r, real_of(layout_order_real(n)));
 		break;
 	case FORM_VALUE_MAC:
 		memcpy(&n, p, sizeof n);
@@ -185,7 +185,7 @@ put_value(const struct writer *w, const struct form_column *o, enum form form,
 		break;
 	case FORM_KEY_REAL:
 		n = (int64_t)(load_uint(p, o->width) ^ (uint64_t)INT64_MIN);
-		record_real(r, real_of(reduce_order_real(n)));
+		record_real(r, real_of(layout_order_real(n)));
 		break;
 	case FORM_KEY_MAC:
 		put_mac(load_uint(p, o->width), r);

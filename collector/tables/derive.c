@@ -150,7 +150,7 @@ read_key(const struct table_column *c, const uint8_t *p, size_t stride, unsigned
 	}
 	/* Reals lie in keys as numbers that order the same. */
 	for (unsigned i = 0; is_real && i < n; i++) {
-		values[i] = reduce_order_real(values[i]);
+		values[i] = layout_order_real(values[i]);
 	}
 }
 
@@ -175,7 +175,7 @@ read_column(const struct derive *d, const struct derive_field *f, uint64_t first
 			memcpy(&values[i], p, sizeof values[i]);
 		}
 		for (unsigned i = 0; c->kind == TABLE_REAL && i < n; i++) {
-			values[i] = reduce_order_real(values[i]);
+			values[i] = layout_order_real(values[i]);
 		}
 	}
 }

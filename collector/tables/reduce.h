@@ -93,11 +93,4 @@ reduce_sum(int64_t *to, int64_t from)
 	return true;
 }
 
-/* Reals as integers that order the same, and back. */
-static inline int64_t
-reduce_order_real(int64_t bits)
-{
-	return bits ^ (int64_t)((uint64_t)(bits >> 63) >> 1);
-}
-
 #endif

@@ -96,7 +96,7 @@ static void
 store_reals(const struct selection *s, const int64_t *values, uint8_t *to)
 {
 	for (unsigned i = 0; i < s->n; i++, to += s->stride) {
-		store_u64(to, (uint64_t)reduce_order_real(values[s->rows[i]]) ^
+		store_u64(to, (uint64_t)layout_order_real(values[s->rows[i]]) ^
 				  (uint64_t)INT64_MIN);
 	}
 }
@@ -197,7 +197,7 @@ store_value(const struct selection *s, const struct table_column *c)
 		}
 	} else if (orders) {
 		for (unsigned i = 0; i < s->n; i++, to += s->stride) {
-			v = reduce_order_real(values[s->rows[i]]);
+			v = layout_order_real(values[s->rows[i]]);
 			memcpy(to, &v, sizeof v);
 		}
 	} else {
