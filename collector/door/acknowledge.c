@@ -25,10 +25,10 @@ confirm(struct listener *l, struct peer *p, bool is_last)
 		rc = peer_confirm(p);
 	}
 	if (rc == -EAGAIN && !is_last) {
-		reception_watch(p);
+		peers_watch(p);
 		return;
 	}
-	reception_forget(l, p);
+	peers_forget(l, p);
 }
 
 void
@@ -49,7 +49,7 @@ acknowledge_ended(struct listener *l, int rc, bool is_last)
 			confirm(l, p, is_last);
 		} else {
 			peer_abort(p);
-			reception_forget(l, p);
+			peers_forget(l, p);
 		}
 	}
 }
@@ -60,7 +60,7 @@ acknowledge(struct peer_list *list)
 	for (struct peer *p = list->first; p != NULL; p = p->next) {
 		if (p->mark != NULL && peer_acknowledge(p) == -EAGAIN &&
 		    p->is_watched) {
-			reception_watch(p);
+			peers_watch(p);
 		}
 	}
 }
@@ -70,16 +70,14 @@ acknowledge(struct peer_list *list)
 static void
 cut_off(struct listener *l, struct peer_list *list)
 {
-	struct err e = {0};
 	struct peer *next;
 
 	for (struct peer *p = list->first; p != NULL; p = next) {
 		next = p->next;
 		if (p->mark != NULL && p->state < PEER_ENDING) {
 			peer_abort(p);
-			reception_follow(l, p,
-			    peer_end(p, &l->intake, "the journal could not be synced"),
-			    &e);
+			peers_follow(l, p,
+			    peer_end(p, &l->intake, "the journal could not be synced"));
 		}
 	}
 }
@@ -141,8 +139,8 @@ acknowledge_time_out(struct listener *l, uint64_t now_ns)
 		next = p->next;
 		note_mute(p, now_ns);
 		if (p->mute_ns != 0 && now_ns - p->mute_ns >= ANSWER_MUTE_NS) {
-			l->counts.ended[LISTENER_MUTE]++;
-			reception_forget(l, p);
+			l->counts.ended[PEERS_MUTE]++;
+			peers_forget(l, p);
 		}
 	}
 }

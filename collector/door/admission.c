@@ -21,7 +21,7 @@ make_room(struct listener *l, struct peer *p)
 	err_set(&e, -EBUSY,
 	    "others came while it had proved nothing for %" PRIu64 " ms",
 	    (uint64_t)((clock_monotonic_ns() - p->began_ns) / MS));
-	reception_end(l, p, LISTENER_HALF_OPEN, e.text);
+	peers_end(l, p, PEERS_HALF_OPEN, e.text);
 }
 
 /* Over datagrams nobody hears that a peer is gone: those that crashed, and came back
@@ -50,13 +50,13 @@ replace_silent(struct listener *l, const struct transport *of)
 	if (longest != NULL) {
 		err_set(&e, -EBUSY, "others came while it was silent for %g s",
 		    (double)(now - longest->since_ns) / (double)NS_PER_SECOND);
-		reception_end(l, longest, LISTENER_IDLE, e.text);
+		peers_end(l, longest, PEERS_IDLE, e.text);
 	}
 }
 
 /* 0, or -EBUSY with *ret_why and the sentence. */
 static int
-bound_address(struct listener *l, const struct transport *t, enum listener_end *ret_why,
+bound_address(struct listener *l, const struct transport *t, enum peers_end *ret_why,
     struct err *e)
 {
 	struct peer *oldest;
@@ -75,13 +75,13 @@ bound_address(struct listener *l, const struct transport *t, enum listener_end *
 	if (n < most) {
 		return 0;
 	}
-	*ret_why = LISTENER_ADDRESS_FULL;
+	*ret_why = PEERS_ADDRESS_FULL;
 	return err_set(e, -EBUSY, "%u peers of its address are connected already", n);
 }
 
 int
-admission_check(struct listener *l, const struct transport *t,
-    enum listener_end *ret_why, struct err *e)
+admission_check(struct listener *l, const struct transport *t, enum peers_end *ret_why,
+    struct err *e)
 {
 	int rc = bound_address(l, t, ret_why, e);
 
@@ -98,7 +98,7 @@ admission_check(struct listener *l, const struct transport *t,
 		replace_silent(l, NULL);
 	}
 	if (l->counts.peers >= l->settings.max_peers) {
-		*ret_why = LISTENER_FULL;
+		*ret_why = PEERS_FULL;
 		return err_set(e, -EBUSY, "%" PRIu64 " peers are connected already",
 		    l->counts.peers);
 	}
@@ -159,7 +159,7 @@ judge_list(struct listener *l, struct peer_list *list)
 		next = p->next;
 		is_last = p == last;
 		if (!is_welcome_still(l, p, &e)) {
-			reception_end(l, p, LISTENER_NO_LONGER, e.text);
+			peers_end(l, p, PEERS_NO_LONGER, e.text);
 		}
 	}
 }
@@ -170,11 +170,6 @@ admission_recheck(struct listener *l)
 	judge_list(l, &l->half_open);
 	judge_list(l, &l->peers);
 	judge_list(l, &l->stuck);
-	for (unsigned i = 0; i < l->door_count; i++) {
-		if (l->doors[i].udp != NULL) {
-			udp_listener_recheck(l->doors[i].udp);
-		}
-	}
 }
 
 void
@@ -188,7 +183,7 @@ admission_cut(struct listener *l, uint32_t session)
 			p = p->next;
 		}
 		if (p != NULL) {
-			reception_end(l, p, LISTENER_ERRORS,
+			peers_end(l, p, PEERS_ERRORS,
 			    "too much of what it sent within a minute was wrong");
 			return;
 		}
@@ -212,19 +207,19 @@ time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 	const struct {
 		bool is_meant;
 		uint64_t since, limit;
-		enum listener_end why;
+		enum peers_end why;
 		const char *sentence;
 	} bounds[] = {
 	    {p->state == PEER_SHAKING, p->began_ns, s->handshake_timeout_ns,
-		LISTENER_NO_HANDSHAKE, "no handshake within"},
+		PEERS_NO_HANDSHAKE, "no handshake within"},
 	    {p->state == PEER_GREETING, p->began_ns, s->handshake_timeout_ns,
-		LISTENER_NO_HELLO, "no hello within"},
-	    {p->mute_ns != 0, p->mute_ns, ANSWER_MUTE_NS, LISTENER_MUTE,
+		PEERS_NO_HELLO, "no hello within"},
+	    {p->mute_ns != 0, p->mute_ns, ANSWER_MUTE_NS, PEERS_MUTE,
 		"it read nothing of what was acknowledged for"},
 	    {p->state > PEER_GREETING && p->partial_ns != 0, p->partial_ns,
-		s->message_timeout_ns, LISTENER_SLOW,
+		s->message_timeout_ns, PEERS_SLOW,
 		"a message that it began was not whole within"},
-	    {p->state > PEER_GREETING, p->since_ns, idle_limit(s, p), LISTENER_IDLE,
+	    {p->state > PEER_GREETING, p->since_ns, idle_limit(s, p), PEERS_IDLE,
 		"silent for"},
 	};
 	struct err e = {0};
@@ -236,7 +231,7 @@ time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 		}
 		err_set(&e, -ETIMEDOUT, "%s %g s", bounds[i].sentence,
 		    (double)bounds[i].limit / (double)NS_PER_SECOND);
-		reception_end(l, p, bounds[i].why, e.text);
+		peers_end(l, p, bounds[i].why, e.text);
 		return;
 	}
 }
@@ -247,7 +242,6 @@ admission_time_out(struct listener *l, uint64_t now_ns)
 {
 	struct peer_list *const lists[] = {&l->half_open, &l->peers};
 
-	acknowledge_time_out(l, now_ns);
 	for (unsigned i = 0; i < 2; i++) {
 		struct peer *next;
 		for (struct peer *p = lists[i]->first; p != NULL; p = next) {

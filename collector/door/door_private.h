@@ -1,5 +1,6 @@
 /* What the files of the listener share: doors (listening sockets) and timers are
- * listen.c's, the peers' steps and the journal's syncs are reception.c's. */
+ * listener.c's, the peers' lists are peers.c's, their steps and the journal's syncs are
+ * reception.c's. */
 #ifndef COLLECTOR_DOOR_DOOR_PRIVATE_H
 #define COLLECTOR_DOOR_DOOR_PRIVATE_H
 
@@ -8,7 +9,7 @@
 
 #include "collector/door/intake.h"
 #include "collector/door/listener.h"
-#include "collector/door/peer.h"
+#include "collector/door/peers.h"
 #include "collector/door/peers_by_host.h"
 #include "collector/door/roster.h"
 #include "common/transport/transport.h"
@@ -50,21 +51,9 @@ struct listener {
 	uint64_t bytes, messages; /* of peers that are gone */
 };
 
-/* A log line about peers may be written: whoever may connect may not fill the log. */
-bool reception_may_tell(struct listener *l);
+/* reception.c: steps of peers, syncs of the journal. */
 /* Takes a connection in (it is the reception's from now on), or refuses it. */
 void reception_admit(struct listener *l, struct transport *t);
-/* One that came could not be served for want of memory. */
-void reception_tell_short(struct listener *l, const struct transport *t);
-/* Sends a peer away, for a counted reason; the sentence follows its name. */
-void reception_end(
-    struct listener *l, struct peer *p, enum listener_end why, const char *sentence);
-/* The intake is stuck: it will be asked again soon, on behalf of whoever waits. */
-void reception_wait_for_room(struct listener *l);
-/* Waits, at most until due_ns, until the intake takes frames again. */
-bool reception_wait_unstuck(struct listener *l, uint64_t due_ns);
-/* The journal will be synced in ns at the latest. */
-void reception_sync_within(struct listener *l, uint64_t ns);
 /* Sets up the timers' callbacks. */
 void reception_init(struct listener *l);
 /* Takes what everybody has sent so far, ends all sessions, syncs, closes. */
@@ -75,7 +64,7 @@ void reception_done(struct listener *l);
 /* What admission.c decides.  Whether there is room for one more, which is made where
  * half-open ones have it: 0, or -EBUSY with the reason and the sentence. */
 int admission_check(struct listener *l, const struct transport *t,
-    enum listener_end *ret_why, struct err *e);
+    enum peers_end *ret_why, struct err *e);
 /* A peer's introduce(). */
 bool admission_introduce(struct peer *p, struct session_identity *who);
 /* What the roster says of a peer, to see whether it still does: completes who, and is
@@ -90,14 +79,6 @@ void admission_recheck(struct listener *l);
 void admission_cut(struct listener *l, uint32_t session);
 /* Ends what has been silent or slow for too long. */
 void admission_time_out(struct listener *l, uint64_t now_ns);
-
-/* What the last step of p asks for. */
-void reception_follow(
-    struct listener *l, struct peer *p, enum peer_next next, const struct err *e);
-/* Its next step is when its socket is ready. */
-void reception_watch(struct peer *p);
-/* It is gone: closes and frees it. */
-void reception_forget(struct listener *l, struct peer *p);
 
 /* acknowledge.c: what peers are told.
  * Everything up to now is durable (rc 0), or the disk failed: whoever ended in order

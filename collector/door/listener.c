@@ -30,7 +30,7 @@ door_ready(struct loop_watch *w, uint32_t events)
 		if (rc == 0) {
 			reception_admit(l, &t);
 		} else if (rc == -ECONNABORTED) {
-			reception_tell_short(l, &t);
+			peers_tell_short(l, &t);
 		}
 	}
 	if (rc < 0 && rc != -EAGAIN && rc != -ECONNABORTED) {
@@ -38,7 +38,7 @@ door_ready(struct loop_watch *w, uint32_t events)
 		 * look away for a second. */
 		loop_remove(l->loop, w);
 		d->is_watched = false;
-		if (reception_may_tell(l)) {
+		if (peers_may_tell(l)) {
 			log_error("%s: %s", d->place.text, e.text);
 		}
 	}
@@ -132,7 +132,7 @@ tick(struct listener *l)
 	if (intake_put(&l->intake, FRAME_TICK, 0, "", 0)) {
 		l->told_frames = l->intake.added;
 		l->tick_s = l->quiet_s + 1 + l->quiet_s / 4;
-		reception_sync_within(l, l->settings.sync_interval_ns);
+		peers_sync_within(l, l->settings.sync_interval_ns);
 	}
 }
 
@@ -146,6 +146,7 @@ second_expired(struct loop_timer *t, uint64_t now_ns)
 		log_warning("%" PRIu64 " more peers came or went", l->untold);
 	}
 	l->untold = l->told = l->noted = 0;
+	acknowledge_time_out(l, now_ns);
 	admission_time_out(l, now_ns);
 	for (unsigned i = 0; i < l->door_count; i++) {
 		struct door *d = &l->doors[i];
@@ -160,30 +161,6 @@ second_expired(struct loop_timer *t, uint64_t now_ns)
 }
 
 /* Making and ending. */
-
-const char *
-listener_end_name(enum listener_end e)
-{
-	static const char *const names[LISTENER_ENDS] = {
-	    [LISTENER_FULL] = "full",
-	    [LISTENER_ADDRESS_FULL] = "address-full",
-	    [LISTENER_HALF_OPEN] = "half-open",
-	    [LISTENER_NO_HANDSHAKE] = "no-handshake",
-	    [LISTENER_IDLE] = "idle",
-	    [LISTENER_SLOW] = "slow",
-	    [LISTENER_ERRORS] = "errors",
-	    [LISTENER_NO_IPFIX] = "no-ipfix",
-	    [LISTENER_NO_LONGER] = "no-longer-permitted",
-	    [LISTENER_NO_MEMORY] = "no-memory",
-	    [LISTENER_NO_HELLO] = "no-hello",
-	    [LISTENER_BAD_HELLO] = "bad-hello",
-	    [LISTENER_CLONE] = "clone",
-	    [LISTENER_NO_SPOOL] = "too-many-spools",
-	    [LISTENER_MUTE] = "words-unread",
-	};
-
-	return (unsigned)e < LISTENER_ENDS ? names[e] : "unknown";
-}
 
 static bool
 has_identity(const char *identity, void *data)
@@ -291,6 +268,11 @@ listener_reload(struct listener *l, struct err *e)
 		l->roster = roster;
 	}
 	admission_recheck(l);
+	for (unsigned i = 0; i < l->door_count; i++) {
+		if (l->doors[i].udp != NULL) {
+			udp_listener_recheck(l->doors[i].udp);
+		}
+	}
 	return 0;
 }
 

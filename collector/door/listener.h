@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector/door/peer.h"
+#include "collector/door/peers.h"
 #include "collector/door/udp_listener.h"
 #include "collector/journal/journal.h"
 #include "common/base/err.h"
@@ -32,29 +32,8 @@ struct listener_settings {
 	struct udp_listener_settings udp;
 };
 
-enum listener_end {    /* why a peer was not taken in, or was sent away */
-	LISTENER_FULL, /* too many peers */
-	LISTENER_ADDRESS_FULL,
-	LISTENER_HALF_OPEN,    /* many others came while it had proved nothing */
-	LISTENER_NO_HANDSHAKE, /* in time */
-	LISTENER_IDLE,
-	LISTENER_SLOW,   /* a message begun was not whole in time */
-	LISTENER_ERRORS, /* too many of its messages were wrong */
-	LISTENER_NO_IPFIX,
-	LISTENER_NO_LONGER, /* certificates or the roster were read anew */
-	LISTENER_NO_MEMORY,
-	/* With flowpair/1: */
-	LISTENER_NO_HELLO,  /* in time */
-	LISTENER_BAD_HELLO, /* what it said was none */
-	LISTENER_CLONE,     /* another connection has its spool */
-	LISTENER_NO_SPOOL,  /* as many spools are known as may be */
-	LISTENER_MUTE,      /* it did not read what was acknowledged */
-	LISTENER_ENDS,
-};
-const char *listener_end_name(enum listener_end e); /* "address-full" */
-
 struct listener_counts {
-	uint64_t accepted, refused[TLS_REFUSALS], ended[LISTENER_ENDS];
+	uint64_t accepted, refused[TLS_REFUSALS], ended[PEERS_ENDS];
 	uint64_t bytes, messages;
 	uint64_t peers; /* now */
 };

@@ -160,7 +160,7 @@ begin_session(struct udp_listener *d, const struct address *a, uint16_t port)
 		return NULL;
 	}
 	d->counts.sources++;
-	if (reception_may_tell(l)) {
+	if (peers_may_tell(l)) {
 		log_info("%s sends to %s", peer, d->text);
 	}
 	x = udp_sources_add(d->sources, a, port, session, d->woken_ns);
@@ -196,11 +196,11 @@ judge_sources(struct udp_listener *d)
 		if (!end_session(d, x, ADMISSION_OTHER_TERMS)) {
 			return false;
 		}
-		l->counts.ended[LISTENER_NO_LONGER]++;
-		if (reception_may_tell(l)) {
+		l->counts.ended[PEERS_NO_LONGER]++;
+		if (peers_may_tell(l)) {
 			log_warning("lost %s: " ADMISSION_OTHER_TERMS, peer);
 		}
-		reception_sync_within(l, l->settings.sync_interval_ns);
+		peers_sync_within(l, l->settings.sync_interval_ns);
 	}
 	d->is_unjudged = false;
 	return true;
@@ -211,7 +211,7 @@ udp_listener_recheck(struct udp_listener *d)
 {
 	d->is_unjudged = d->listener->roster != NULL;
 	if (!judge_sources(d)) {
-		reception_wait_for_room(d->listener);
+		peers_wait_for_room(d->listener);
 	}
 }
 
@@ -407,7 +407,7 @@ step(struct udp_listener *d)
 	d->woken_ns = clock_monotonic_ns();
 	rc = receive(d, &budget);
 	if (rc == -EBUSY) {
-		reception_wait_for_room(l);
+		peers_wait_for_room(l);
 		look_away(d, d->woken_ns + STUCK_NS);
 	} else if (rc == 0) {
 		look_away(d, d->woken_ns + 1); /* after the next round of sockets */
@@ -418,7 +418,7 @@ step(struct udp_listener *d)
 		watch(d);
 	}
 	if (l->intake.added != l->synced_frames) {
-		reception_sync_within(l, l->settings.sync_interval_ns);
+		peers_sync_within(l, l->settings.sync_interval_ns);
 	}
 }
 
@@ -453,8 +453,7 @@ udp_listener_second(struct udp_listener *d, uint64_t now_ns)
 			return;
 		}
 		d->counts.idle++;
-		reception_sync_within(
-		    d->listener, d->listener->settings.sync_interval_ns);
+		peers_sync_within(d->listener, d->listener->settings.sync_interval_ns);
 	}
 }
 
@@ -516,7 +515,7 @@ udp_listener_stop(struct udp_listener *d, uint64_t due_ns)
 		d->woken_ns = clock_monotonic_ns();
 		rc = receive(d, &budget);
 		if (d->woken_ns >= due_ns ||
-		    (rc == -EBUSY && !reception_wait_unstuck(d->listener, due_ns))) {
+		    (rc == -EBUSY && !peers_wait_unstuck(d->listener, due_ns))) {
 			break;
 		}
 	}

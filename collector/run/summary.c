@@ -92,9 +92,9 @@ text_live(const struct summary *s, FILE *out)
 		(void)snprintf(label, sizeof label, "  %s", tls_refusal_name(i));
 		line_if(out, label, l->refused[i], "refused");
 	}
-	for (unsigned i = 0; i < LISTENER_ENDS; i++) {
+	for (unsigned i = 0; i < PEERS_ENDS; i++) {
 		char label[64];
-		(void)snprintf(label, sizeof label, "  %s", listener_end_name(i));
+		(void)snprintf(label, sizeof label, "  %s", peers_end_name(i));
 		line_if(out, label, l->ended[i], "refused or ended");
 	}
 	for (unsigned i = 0; i < s->udp_count; i++) {

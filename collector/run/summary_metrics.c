@@ -17,7 +17,7 @@ refusal_name(unsigned i)
 static const char *
 end_name(unsigned i)
 {
-	return listener_end_name(i);
+	return peers_end_name(i);
 }
 
 static const char *
@@ -34,7 +34,7 @@ const struct metrics_row summary_live_rows[] = {
     {"refused", P "refused_total", "Peers that were refused, or sent away, by reason.",
 	METRICS_COUNTER, AT(listener.refused), TLS_REFUSALS, "reason", refusal_name},
     {"refused", P "refused_total", NULL, METRICS_COUNTER, AT(listener.ended),
-	LISTENER_ENDS, "reason", end_name},
+	PEERS_ENDS, "reason", end_name},
     {NULL, P "received_messages_total", "Messages that were received.", METRICS_COUNTER,
 	AT(listener.messages)},
     {NULL, P "received_bytes_total", "Bytes that were received.", METRICS_COUNTER,

@@ -199,7 +199,7 @@ peer_at(unsigned i)
 }
 
 static void
-expect_end_at(uint64_t at_ns, enum listener_end why)
+expect_end_at(uint64_t at_ns, enum peers_end why)
 {
 	uint64_t before = listener->counts.ended[why];
 
@@ -220,7 +220,7 @@ a_silent_peer_goes_when_the_limit_is_reached_and_not_before(void **state)
 	s.idle_timeout_ns = 60 * SECOND;
 	open_listener(&s);
 	send_message(come(TCP), 16);
-	expect_end_at(peer_at(0)->since_ns + 60 * SECOND, LISTENER_IDLE);
+	expect_end_at(peer_at(0)->since_ns + 60 * SECOND, PEERS_IDLE);
 	turn_until(listener->counts.peers == 0);
 }
 
@@ -250,7 +250,7 @@ a_handshake_has_its_time_from_the_beginning_whatever_comes_meanwhile(void **stat
 	began = listener->half_open.first->began_ns;
 	assert_int_equal(send(fd, "\26\3\1\2\0\1\0\1\374\3\3", 11, MSG_NOSIGNAL), 11);
 	turn_until(listener->half_open.first->since_ns > began + 2 * MS);
-	expect_end_at(began + s.handshake_timeout_ns, LISTENER_NO_HANDSHAKE);
+	expect_end_at(began + s.handshake_timeout_ns, PEERS_NO_HANDSHAKE);
 	assert_int_equal(listener->counts.peers, 0);
 }
 
@@ -269,7 +269,7 @@ a_message_has_its_time_from_its_first_byte(void **state)
 	begun = peer_at(0)->partial_ns;
 	send_message(fd, 1); /* of the same message */
 	assert_int_equal(peer_at(0)->partial_ns, begun);
-	expect_end_at(begun + s.message_timeout_ns, LISTENER_SLOW);
+	expect_end_at(begun + s.message_timeout_ns, PEERS_SLOW);
 }
 
 static void
@@ -281,7 +281,7 @@ who_sends_whole_messages_is_not_slow(void **state)
 	open_listener(&s);
 	send_message(come(TCP), 16);
 	admission_time_out(listener, clock_monotonic_ns() + HOUR);
-	assert_int_equal(listener->counts.ended[LISTENER_SLOW], 0);
+	assert_int_equal(listener->counts.ended[PEERS_SLOW], 0);
 }
 
 /* Room. */
@@ -302,7 +302,7 @@ who_has_proved_nothing_makes_room_the_oldest_first(void **state)
 	turn();
 	assert_int_equal(listener->counts.peers, 2);
 	assert_ptr_equal(listener->half_open.first, second);
-	assert_int_equal(listener->counts.ended[LISTENER_HALF_OPEN], 1);
+	assert_int_equal(listener->counts.ended[PEERS_HALF_OPEN], 1);
 }
 
 static void
@@ -315,7 +315,7 @@ who_has_proved_something_stays_and_one_more_is_refused(void **state)
 	open_listener(&s);
 	send_message(come(TCP), 16);
 	come(TCP);
-	assert_int_equal(listener->counts.ended[LISTENER_FULL], 1);
+	assert_int_equal(listener->counts.ended[PEERS_FULL], 1);
 	assert_int_equal(listener->counts.peers, 1);
 }
 
@@ -333,7 +333,7 @@ an_address_that_is_full_makes_room_of_its_own(void **state)
 	come(TLS);
 	turn();
 	assert_int_equal(listener->counts.peers, 3);
-	assert_int_equal(listener->counts.ended[LISTENER_HALF_OPEN], 1);
+	assert_int_equal(listener->counts.ended[PEERS_HALF_OPEN], 1);
 	assert_memory_equal(
 	    listener->half_open.first->transport.peer, "127.0.0.2:", 10);
 }
@@ -348,7 +348,7 @@ an_address_that_is_full_of_the_proved_keeps_out_only_its_own(void **state)
 	open_listener(&s);
 	send_message(come(TCP), 16);
 	come(TCP);
-	assert_int_equal(listener->counts.ended[LISTENER_ADDRESS_FULL], 1);
+	assert_int_equal(listener->counts.ended[PEERS_ADDRESS_FULL], 1);
 	come_from("127.0.0.2", TCP);
 	assert_int_equal(listener->counts.peers, 2);
 }
@@ -374,7 +374,7 @@ of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **s
 	struct listener_settings s = usual_settings();
 	struct tls_context *context = context_of("exporter", false);
 	struct transport mine[2], next = {.peer = "127.0.0.1:7"};
-	enum listener_end why = LISTENER_ENDS;
+	enum peers_end why = PEERS_ENDS;
 	struct err e = {0};
 	struct peer *longest;
 
@@ -384,12 +384,12 @@ of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **s
 	open_session(&mine[0], context);
 	open_session(&mine[1], context);
 	assert_int_equal(admission_check(listener, &next, &why, &e), -EBUSY);
-	assert_int_equal(why, LISTENER_FULL);
+	assert_int_equal(why, PEERS_FULL);
 	longest = peer_at(1);
 	longest->since_ns -= s.handshake_timeout_ns + SECOND;
 	peer_at(0)->since_ns -= s.handshake_timeout_ns;
 	assert_int_equal(admission_check(listener, &next, &why, &e), 0);
-	assert_int_equal(listener->counts.ended[LISTENER_IDLE], 1);
+	assert_int_equal(listener->counts.ended[PEERS_IDLE], 1);
 	assert_int_equal(listener->peers.count, 1);
 	assert_ptr_not_equal(peer_at(0), longest);
 	for (unsigned i = 0; i < 2; i++) {
@@ -409,7 +409,7 @@ silent_connections_over_streams_make_no_room(void **state)
 	send_message(come(TCP), 16);
 	peer_at(0)->since_ns = 1;
 	come(TCP);
-	assert_int_equal(listener->counts.ended[LISTENER_FULL], 1);
+	assert_int_equal(listener->counts.ended[PEERS_FULL], 1);
 	assert_int_equal(listener->counts.peers, 1);
 }
 
@@ -430,9 +430,9 @@ a_cut_ends_the_session_of_that_number_only(void **state)
 	admission_cut(listener, session);
 	turn_until(listener->counts.peers == 1);
 	assert_int_not_equal(peer_at(0)->session, session);
-	assert_int_equal(listener->counts.ended[LISTENER_ERRORS], 1);
+	assert_int_equal(listener->counts.ended[PEERS_ERRORS], 1);
 	admission_cut(listener, session); /* it is gone */
-	assert_int_equal(listener->counts.ended[LISTENER_ERRORS], 1);
+	assert_int_equal(listener->counts.ended[PEERS_ERRORS], 1);
 }
 
 static void
@@ -458,7 +458,7 @@ who_is_listed_as_before_stays_and_the_others_go(void **state)
 	assert_int_equal(listener_reload(listener, &e), 0);
 	turn_until(listener->counts.peers == 1);
 	assert_memory_equal(peer_at(0)->transport.peer, "127.0.0.1:", 10);
-	assert_int_equal(listener->counts.ended[LISTENER_NO_LONGER], 2);
+	assert_int_equal(listener->counts.ended[PEERS_NO_LONGER], 2);
 }
 
 static void

@@ -517,7 +517,7 @@ a_stream_that_is_no_ipfix_is_closed_and_counted(void **state)
 	expect_stream(&b, session_of(&b, 0), 3);
 	find_frame(&b, FRAME_CLOSE, 0, text);
 	expect_text(text, "no IPFIX: a message cannot begin with 4745 5420");
-	assert_int_equal(counts.ended[LISTENER_NO_IPFIX], 1);
+	assert_int_equal(counts.ended[PEERS_NO_IPFIX], 1);
 	free(stream);
 	bench_done(&b);
 }
@@ -692,7 +692,7 @@ half_open_peers_cost_an_honest_one_nothing_and_time_out(void **state)
 		close(fds[i]);
 	}
 	bench_stop(&b, &counts);
-	assert_int_equal(counts.ended[LISTENER_NO_HANDSHAKE], 200);
+	assert_int_equal(counts.ended[PEERS_NO_HANDSHAKE], 200);
 	expect_stream(&b, session_of(&b, 0), 1000);
 	free(stream);
 	bench_done(&b);
@@ -726,7 +726,7 @@ one_peer_too_many_is_turned_away(void **state)
 		close(fds[i]);
 	}
 	bench_stop(&b, &counts);
-	assert_int_equal(counts.ended[LISTENER_FULL], 1);
+	assert_int_equal(counts.ended[PEERS_FULL], 1);
 	find_frame(&b, FRAME_REFUSED, 0, text);
 	expect_text(text, "reason=full");
 	bench_done(&b);
@@ -763,7 +763,7 @@ the_oldest_that_has_proved_nothing_makes_room(void **state)
 	}
 	free(stream);
 	bench_stop(&b, &counts);
-	assert_int_equal(counts.ended[LISTENER_HALF_OPEN], 1);
+	assert_int_equal(counts.ended[PEERS_HALF_OPEN], 1);
 	bench_done(&b);
 }
 
@@ -795,7 +795,7 @@ an_address_has_no_more_than_its_share(void **state)
 	close(fds[1]);
 	close(fds[2]);
 	bench_stop(&b, &counts);
-	assert_int_equal(counts.ended[LISTENER_ADDRESS_FULL], 1);
+	assert_int_equal(counts.ended[PEERS_ADDRESS_FULL], 1);
 	find_frame(&b, FRAME_REFUSED, 0, text);
 	expect_text(text, "reason=address-full");
 	bench_done(&b);
@@ -826,7 +826,7 @@ a_peer_that_drips_a_message_is_closed_after_the_message_timeout(void **state)
 	bench_stop(&b, &counts);
 	find_frame(&b, FRAME_CLOSE, 0, text);
 	assert_string_equal(text, "a message that it began was not whole within 1 s");
-	assert_int_equal(counts.ended[LISTENER_SLOW], 1);
+	assert_int_equal(counts.ended[PEERS_SLOW], 1);
 	bench_done(&b);
 }
 
@@ -982,7 +982,7 @@ a_silent_peer_is_closed_after_the_idle_timeout(void **state)
 	bench_stop(&b, &counts);
 	find_frame(&b, FRAME_CLOSE, 0, text);
 	assert_string_equal(text, "silent for 1 s");
-	assert_int_equal(counts.ended[LISTENER_IDLE], 1);
+	assert_int_equal(counts.ended[PEERS_IDLE], 1);
 	bench_done(&b);
 }
 

@@ -197,7 +197,7 @@ a_second_connection_with_the_spool_is_refused_and_the_first_goes_on(void **state
 	assert_true(client_await(&c, 20));
 	client_close(&c);
 	station_stop(s);
-	assert_int_equal(s->counts.ended[LISTENER_CLONE], 1);
+	assert_int_equal(s->counts.ended[PEERS_CLONE], 1);
 	expect_once(s, 0, 20);
 }
 
@@ -217,7 +217,7 @@ one_spool_too_many_is_turned_away(void **state)
 	}
 	assert_int_equal(c.word.status, DELIVERY_FULL);
 	station_stop(s);
-	assert_int_equal(s->counts.ended[LISTENER_NO_SPOOL], 1);
+	assert_int_equal(s->counts.ended[PEERS_NO_SPOOL], 1);
 }
 
 static void
@@ -246,7 +246,7 @@ what_is_no_hello_is_refused_and_counted(void **state)
 	assert_int_not_equal(client_read(&c), 1);
 	client_close(&c);
 	station_stop(s);
-	assert_int_equal(s->counts.ended[LISTENER_BAD_HELLO], 3);
+	assert_int_equal(s->counts.ended[PEERS_BAD_HELLO], 3);
 }
 
 static void
@@ -262,7 +262,7 @@ who_says_no_hello_is_not_waited_for(void **state)
 	assert_int_not_equal(client_read(&c), 1);
 	client_close(&c);
 	station_stop(s);
-	assert_int_equal(s->counts.ended[LISTENER_NO_HELLO], 1);
+	assert_int_equal(s->counts.ended[PEERS_NO_HELLO], 1);
 }
 
 static void
