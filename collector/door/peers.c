@@ -10,10 +10,10 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
-#define RETRY_NS       (5 * MS) /* while the processing thread is behind */
-#define CONFIRM_NS (10 * MS) /* so long a peer's end waits for others' */
-#define TOLD_A_SECOND  10       /* log lines about peers */
-#define NOTED_A_SECOND 100      /* FRAME_REFUSED */
+#define RETRY_NS       (5 * MS)  /* while the processing thread is behind */
+#define CONFIRM_NS     (10 * MS) /* so long a peer's end waits for others' */
+#define TOLD_A_SECOND  10        /* log lines about peers */
+#define NOTED_A_SECOND 100       /* FRAME_REFUSED */
 
 bool
 peers_may_tell(struct listener *l)
@@ -253,8 +253,7 @@ peers_follow(struct listener *l, struct peer *p, enum peer_next next)
 }
 
 void
-peers_end(
-    struct listener *l, struct peer *p, enum peers_end why, const char *sentence)
+peers_end(struct listener *l, struct peer *p, enum peers_end why, const char *sentence)
 {
 	struct err e = {0};
 
@@ -268,4 +267,3 @@ peers_end(
 	}
 	peers_follow(l, p, peer_end(p, &l->intake, sentence));
 }
-
