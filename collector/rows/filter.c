@@ -1,11 +1,10 @@
 #include "collector/rows/filter.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/clock.h"
+#include "collector/schema/schema_operand.h"
 
 #define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
 #define NUMBERS  256u /* that a filter's set can have */
@@ -65,78 +64,55 @@ read_protocol(const struct schema_table *t, const struct yaml_node *node, int64_
 	    node->text, nearest != NULL ? nearest : "tcp");
 }
 
+/* The numbers that a field can have. */
+static struct schema_range
+range_of(const struct layout_field *f)
+{
+	return (struct schema_range){
+	    .min = f->is_signed ? INT64_MIN : 0,
+	    .max = f->is_signed || f->width >= 8 ? INT64_MAX
+						 : ((int64_t)1 << 8 * f->width) - 1,
+	};
+}
+
 static int
 read_number(const struct schema_table *t, const struct yaml_node *node,
     const struct layout *l, int field, int64_t *ret, struct err *e)
 {
-	const char *text = node->text;
-	char *end = NULL;
+	const struct schema_range range = range_of(&l->fields[field]);
+	char first = node->text[0];
 
-	if (is_protocol(l, field) && (*text < '0' || *text > '9')) {
+	if (is_protocol(l, field) && (first < '0' || first > '9')) {
 		return read_protocol(t, node, ret, e);
 	}
-	errno = 0;
-	*ret = strtoll(text, &end, 0);
-	if (errno != 0 || end == text || *end != '\0') {
-		return yaml_complain(t->yaml, node, e, "'%s' is a number, '%s' is none",
-		    l->fields[field].name, text);
-	}
-	return 0;
+	return schema_operand_integer(t->yaml, node, &range, ret, e);
 }
 
 static int
-read_mac(const char *text, int64_t *ret)
+read_real(const struct schema_table *t, const struct yaml_node *node, int64_t *ret,
+    struct err *e)
 {
-	unsigned b[6];
-	char rest;
-
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2], &b[3], &b[4],
-		&b[5], &rest) != 6) {
-		return -EINVAL;
-	}
-	*ret = 0;
-	for (unsigned i = 0; i < 6; i++) {
-		*ret = *ret << 8 | b[i];
-	}
-	return 0;
-}
-
-static int
-read_real(const char *text, int64_t *ret)
-{
-	char *end = NULL;
-	double v = strtod(text, &end);
+	double v = 0;
+	int rc = schema_operand_real(t->yaml, node, &v, e);
 
 	memcpy(ret, &v, sizeof v);
 	*ret = layout_order_real(*ret);
-	return end == text || *end != '\0' ? -EINVAL : 0;
+	return rc;
 }
 
 static int
 read_operand(const struct schema_table *t, const struct yaml_node *node,
     const struct layout *l, struct filter *c, struct operand *ret, struct err *e)
 {
-	uint64_t ns = 0;
-
 	switch (c->kind) {
 	case KIND_INTEGER:
 		return read_number(t, node, l, c->field, &ret->number, e);
 	case KIND_TIME:
-		if (clock_parse_iso(node->text, &ns) < 0) {
-			return yaml_complain(t->yaml, node, e,
-			    "expected a time such as 2017-04-26T11:11:17Z");
-		}
-		ret->number = (int64_t)ns;
-		return 0;
+		return schema_operand_time(t->yaml, node, &ret->number, e);
 	case KIND_REAL:
-		return read_real(node->text, &ret->number) == 0
-			   ? 0
-			   : yaml_complain(t->yaml, node, e, "expected a number");
+		return read_real(t, node, &ret->number, e);
 	case KIND_MAC:
-		return read_mac(node->text, &ret->number) == 0
-			   ? 0
-			   : yaml_complain(t->yaml, node, e,
-				 "expected an address such as 00:11:22:33:44:55");
+		return schema_operand_mac(t->yaml, node, &ret->number, e);
 	case KIND_ADDRESS:
 		if (c->operator== OPERATOR_PREFIX) {
 			return address_parse_prefix(

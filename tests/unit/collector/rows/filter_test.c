@@ -51,7 +51,8 @@ means(enum schema_operator operator, int64_t v, const int64_t *o, unsigned n)
 static void
 check(enum schema_operator operator, const int64_t * operands, unsigned n)
 {
-	struct layout_field field = {.name = "number", .kind = KIND_INTEGER};
+	struct layout_field field = {.name = "number", .kind = KIND_INTEGER, .is_signed = true};
+	struct schema_table table = {0};
 	struct layout layout = {.count = 1};
 	struct layout_nulls nulls = {{0}};
 	struct batch b = {.layout = &layout, .columns = (uint8_t *)(uintptr_t)values};
@@ -76,7 +77,7 @@ check(enum schema_operator operator, const int64_t * operands, unsigned n)
 	for (unsigned i = 0; i < VALUES; i++) {
 		rows[i] = (uint8_t)i;
 	}
-	assert_int_equal(filter_compile(NULL, &c, &layout, 0, &f, &e), 0);
+	assert_int_equal(filter_compile(&table, &c, &layout, 0, &f, &e), 0);
 	kept = filter_rows(&f, &b, &nulls, rows, VALUES);
 	for (unsigned i = 0; i < VALUES; i++) {
 		if (means(operator, values[i], operands, n)) {

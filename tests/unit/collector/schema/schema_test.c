@@ -196,7 +196,25 @@ operands_are_checked_for_their_field(void **state)
 	check(HEAD_DAY KEY VALUES "where: { sourceTransportPort: { between: [5] } }\n",
 	    "t.yaml:7", "[LOW, HIGH]");
 	check(HEAD_DAY KEY VALUES "where: { sourceTransportPort: http }\n",
-	    "t.yaml:7:31", "is a number");
+	    "t.yaml:7:31", "invalid number 'http'");
+}
+
+static void
+operands_that_the_field_cannot_have_are_refused(void **state)
+{
+	(void)state;
+	check(HEAD_DAY KEY VALUES "where: { flowStart: { below: 2300-01-01 } }\n",
+	    "t.yaml:7:30", "2300-01-01 is too late");
+	check(HEAD_DAY KEY VALUES "where: { sourceTransportPort: 010 }\n",
+	    "t.yaml:7:31", "ambiguous number '010'");
+	check(HEAD_DAY KEY VALUES
+	    "where: { sourceTransportPort: { in: [80, 70000] } }\n",
+	    "t.yaml:7:42", "70000 is out of range (expected 0 to 65535)");
+	check(HEAD_DAY KEY VALUES "where: { protocolIdentifier: 256 }\n", "t.yaml:7:30",
+	    "256 is out of range (expected 0 to 255)");
+	check(HEAD_DAY KEY VALUES
+	    "where: { interarrivalMicrosecondSumOfSquares: { above: nan } }\n",
+	    "t.yaml:7:56", "invalid number 'nan'");
 }
 
 static void
@@ -265,6 +283,7 @@ main(void)
 	    cmocka_unit_test(side_needs_an_emit_with_a_side),
 	    cmocka_unit_test(computed_columns_name_columns_of_the_table),
 	    cmocka_unit_test(operands_are_checked_for_their_field),
+	    cmocka_unit_test(operands_that_the_field_cannot_have_are_refused),
 	    cmocka_unit_test(names_are_sql_names_and_not_reserved),
 	    cmocka_unit_test(wrong_names_of_tables_name_the_nearest),
 	    cmocka_unit_test(explain_shows_layout_and_ddl),
