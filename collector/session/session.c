@@ -554,3 +554,13 @@ sessions_most_records(
 	}
 	return n;
 }
+
+void
+sessions_skip_message(struct sessions *s, uint32_t session)
+{
+	struct session *found = sessions_find(s, session);
+
+	if (found != NULL) {
+		(void)session_number_message(s, found);
+	}
+}

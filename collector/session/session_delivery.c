@@ -91,16 +91,6 @@ session_number_message(struct sessions *s, struct session *session)
 }
 
 void
-sessions_skip_message(struct sessions *s, uint32_t session)
-{
-	struct session *found = sessions_find(s, session);
-
-	if (found != NULL) {
-		(void)session_number_message(s, found);
-	}
-}
-
-void
 sessions_break_off(struct sessions *s)
 {
 	for (unsigned i = 0; i <= s->bucket_mask; i++) {

@@ -179,3 +179,16 @@ session_domain(
 	know_built_in(s, d);
 	return d;
 }
+
+void
+domain_settle(struct sessions *s, struct domain *d)
+{
+	uint64_t lost = domain_end_sequences(s, d);
+
+	if (lost > 0 && s->is_counting) {
+		if (d->counts.messages == 0) {
+			d->counts.first_ns = d->counts.last_ns = s->now_ns;
+		}
+		d->counts.lost += lost;
+	}
+}

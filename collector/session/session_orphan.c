@@ -35,6 +35,20 @@ orphans_find(const struct sessions *s, const struct session_identity *id)
 }
 
 void
+orphan_add(struct sessions *s, struct session *session)
+{
+	struct session **at = orphan_bucket(s, &session->identity);
+
+	session->is_orphan = true;
+	session->next_orphan = *at;
+	*at = session;
+	session->older_orphan = s->newest_orphan;
+	*(s->newest_orphan != NULL ? &s->newest_orphan->newer_orphan
+				   : &s->oldest_orphan) = session;
+	s->newest_orphan = session;
+}
+
+void
 orphan_take(struct sessions *s, struct session *session)
 {
 	struct session **at = orphan_bucket(s, &session->identity);
@@ -48,35 +62,4 @@ orphan_take(struct sessions *s, struct session *session)
 	*(newer != NULL ? &newer->older_orphan : &s->newest_orphan) = older;
 	session->next_orphan = session->older_orphan = session->newer_orphan = NULL;
 	session->is_orphan = false;
-}
-
-void
-session_orphan(struct sessions *s, struct session *session)
-{
-	struct session **at = orphan_bucket(s, &session->identity);
-	struct session *other = orphans_find(s, &session->identity);
-
-	if (other != NULL) { /* it sent to two ports of ours: the later one stays */
-		session_close(s, other);
-	}
-	for (unsigned i = 0; i < session->domain_count; i++) {
-		domain_settle(s, session->domains[i]);
-	}
-	session->is_orphan = true;
-	session->next_orphan = *at;
-	*at = session;
-	session->older_orphan = s->newest_orphan;
-	*(s->newest_orphan != NULL ? &s->newest_orphan->newer_orphan
-				   : &s->oldest_orphan) = session;
-	s->newest_orphan = session;
-}
-
-bool
-orphans_close_oldest(struct sessions *s)
-{
-	if (s->oldest_orphan == NULL) {
-		return false;
-	}
-	session_close(s, s->oldest_orphan);
-	return true;
 }

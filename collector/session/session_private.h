@@ -178,22 +178,21 @@ void domain_learn(struct sessions *s, struct domain *d);
 void domain_settle(struct sessions *s, struct domain *d);
 /* Templates go at once; counters stay until they are taken. */
 void session_close(struct sessions *s, struct session *session);
+/* Keeps what it knows for the next session of the same peer. */
+void session_orphan(struct sessions *s, struct session *session);
 
 /* session_agent.c: an agent's own address beside that of who sends for it.  NULL in
  * *ret_via: there is nothing to tell.  -ENOMEM. */
 int session_agent_via(
     const struct session_identity *sender, const struct address *agent, char **ret_via);
 
-/* session_orphan.c: what datagrams left behind; the next session of the same peer takes
- * it over. */
-void session_orphan(struct sessions *s, struct session *session);
-/* The orphan of this peer; NULL: there is none. */
+/* session_orphan.c: what sessions of datagrams left behind. */
+void orphan_add(struct sessions *s, struct session *session);
+/* The caller closes it or goes on with it. */
+void orphan_take(struct sessions *s, struct session *session);
+/* The orphan of this peer, or NULL. */
 struct session *orphans_find(
     const struct sessions *s, const struct session_identity *id);
-/* It is one no longer. */
-void orphan_take(struct sessions *s, struct session *session);
-/* Closes the one that became one first; false: there is none. */
-bool orphans_close_oldest(struct sessions *s);
 
 /* session_waiting.c: data before its template.  False: no room. */
 bool waiting_add(struct sessions *s, struct domain *d, uint16_t id,

@@ -224,19 +224,6 @@ unlink_session(struct sessions *s, struct session *session)
 	}
 }
 
-void
-domain_settle(struct sessions *s, struct domain *d)
-{
-	uint64_t lost = domain_end_sequences(s, d);
-
-	if (lost > 0 && s->is_counting) {
-		if (d->counts.messages == 0) {
-			d->counts.first_ns = d->counts.last_ns = s->now_ns;
-		}
-		d->counts.lost += lost;
-	}
-}
-
 /* No message came with which it could be counted. */
 static void
 count_lost_in_spool(struct sessions *s, struct session *session)
@@ -285,6 +272,30 @@ session_close(struct sessions *s, struct session *session)
 	session_free(s, session);
 }
 
+static bool
+close_oldest_orphan(struct sessions *s)
+{
+	if (s->oldest_orphan == NULL) {
+		return false;
+	}
+	session_close(s, s->oldest_orphan);
+	return true;
+}
+
+void
+session_orphan(struct sessions *s, struct session *session)
+{
+	struct session *other = orphans_find(s, &session->identity);
+
+	if (other != NULL) { /* it sent to two ports of ours: the later one stays */
+		session_close(s, other);
+	}
+	for (unsigned i = 0; i < session->domain_count; i++) {
+		domain_settle(s, session->domains[i]);
+	}
+	orphan_add(s, session);
+}
+
 static void
 close_idle_longest(struct sessions *s)
 {
@@ -320,7 +331,7 @@ sessions_add(
 {
 	struct session *session;
 
-	if (s->open >= s->settings.max_sessions && !orphans_close_oldest(s)) {
+	if (s->open >= s->settings.max_sessions && !close_oldest_orphan(s)) {
 		close_idle_longest(s);
 	}
 	session = session_new(s, number, identity);
