@@ -166,9 +166,8 @@ write_semantic(struct walk *w, uint8_t semantic)
 }
 
 static int
-write_record(struct walk *w, struct template *t, struct cursor *c)
+write_record(struct walk *w, const struct template *t, struct cursor *c)
 {
-	const uint16_t *repeats = template_repeats(t);
 	bool is_first = true;
 
 	json_raw(&w->text, "{");
@@ -185,8 +184,8 @@ write_record(struct walk *w, struct template *t, struct cursor *c)
 		}
 		json_raw(&w->text, is_first ? "" : ",");
 		is_first = false;
-		write_name(
-		    w, f->element, f->pen, f->id, repeats == NULL ? 0 : repeats[i]);
+		write_name(w, f->element, f->pen, f->id,
+		    t->repeats == NULL ? 0 : t->repeats[i]);
 		json_raw(&w->text, ":");
 		write_value(w, f->element, value);
 	}
@@ -194,10 +193,10 @@ write_record(struct walk *w, struct template *t, struct cursor *c)
 	return 0;
 }
 
-static struct template *
+static const struct template *
 find_template(const struct walk *w, uint16_t id)
 {
-	struct template *t =
+	const struct template *t =
 	    w->s->templates == NULL ? NULL : templates_find(w->s->templates, id);
 
 	return t == NULL || t->seen_ns < w->s->oldest_ns ? NULL : t;
@@ -208,7 +207,7 @@ find_template(const struct walk *w, uint16_t id)
 static int
 write_records(struct walk *w, uint16_t id, struct cursor c)
 {
-	struct template *t = find_template(w, id);
+	const struct template *t = find_template(w, id);
 	struct items items;
 	int rc = 0;
 

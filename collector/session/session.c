@@ -7,6 +7,7 @@
 #include "collector/protocol/netflow9.h"
 #include "collector/protocol/nsel.h"
 #include "collector/protocol/packet_section.h"
+#include "collector/protocol/reader.h"
 #include "collector/protocol/record_span.h"
 #include "collector/protocol/sflow5.h"
 #include "collector/protocol/type_record.h"
@@ -135,24 +136,6 @@ may_come_late(const struct passage *p)
 	return p->session->can_reorder || p->domain->key.version != MESSAGE_VERSION;
 }
 
-enum kind { /* struct template's */
-	KIND_FLOWS = 1,
-	KIND_PACKETS,
-	KIND_EVENTS,
-};
-
-/* Asked once for a template, not for each of its sets: those may be many and empty. */
-static enum kind
-kind_of(struct template *t)
-{
-	if (t->kind == 0) {
-		t->kind = packet_section_is(t) ? KIND_PACKETS
-			  : nsel_is(t)         ? KIND_EVENTS
-					       : KIND_FLOWS;
-	}
-	return (enum kind)t->kind;
-}
-
 static void
 read_data(struct passage *p, uint16_t id, struct cursor set)
 {
@@ -173,11 +156,11 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 		read_options(p, t, set);
 		return;
 	}
-	if (kind_of(t) == KIND_PACKETS) {
+	if (reader_kind(t) == READER_PACKETS) {
 		read_packets(p, t, set);
 		return;
 	}
-	if (kind_of(t) == KIND_EVENTS) {
+	if (reader_kind(t) == READER_EVENTS) {
 		read_events(p, t, set);
 	}
 	if (p->is_new) {

@@ -3,6 +3,7 @@
  * needed again: nothing is lost but the time that it takes. */
 #include <stdlib.h>
 
+#include "collector/protocol/reader.h"
 #include "collector/tables/tables_private.h"
 
 #define PLAN_BYTES ((size_t)256 << 20)
@@ -48,13 +49,12 @@ drop_oldest(struct tables *t)
 {
 	struct plans *s = t->oldest_plans;
 
-	s->template->plan = NULL;
-	s->template->plan_free = NULL;
+	s->reader->plans = NULL;
 	plans_drop(s);
 }
 
 static struct plans *
-plans_new(struct tables *t, struct template *template)
+plans_new(struct tables *t, const struct template *template)
 {
 	struct plans *s = calloc(1, sizeof *s);
 
@@ -62,7 +62,6 @@ plans_new(struct tables *t, struct template *template)
 		return NULL;
 	}
 	s->tables = t;
-	s->template = template;
 	s->bytes = sizeof *s;
 	for (unsigned i = 0; i < t->source_count; i++) {
 		if (t->sources[i].record == NULL || t->sources[i].layout == NULL) {
@@ -83,7 +82,8 @@ struct plans *
 tables_plans(struct tables *t, struct template *template)
 {
 	size_t most = t->settings.plan_bytes > 0 ? t->settings.plan_bytes : PLAN_BYTES;
-	struct plans *s = template->plan;
+	struct reader *reader = reader_of(template);
+	struct plans *s = reader != NULL ? reader->plans : NULL;
 
 	if (s != NULL) {
 		/* With much room left, their order is not worth the memory that it
@@ -94,12 +94,13 @@ tables_plans(struct tables *t, struct template *template)
 		}
 		return s;
 	}
-	s = plans_new(t, template);
+	s = reader != NULL ? plans_new(t, template) : NULL;
 	if (s == NULL) {
 		return NULL;
 	}
-	template->plan = s;
-	template->plan_free = plans_drop;
+	s->reader = reader;
+	reader->plans = s;
+	reader->plans_free = plans_drop;
 	put_first(t, s);
 	t->plan_bytes += s->bytes;
 	while (t->plan_bytes > most && t->oldest_plans != s) {

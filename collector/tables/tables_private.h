@@ -42,7 +42,7 @@ struct tables_source {
 /* Plans of one template, one for each source. */
 struct plans {
 	struct tables *tables;
-	struct template *template; /* which the session owns */
+	struct reader *reader; /* of their template, which the session owns */
 	struct plans *newer, *older;
 	size_t bytes;
 	unsigned count;

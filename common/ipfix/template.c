@@ -44,25 +44,27 @@ templates_new(unsigned max_templates, unsigned max_fields)
 static size_t
 size_of(const struct template *t)
 {
-	return sizeof *t + t->field_count * sizeof t->fields[0] + t->raw_length;
+	size_t repeats = t->repeats == NULL ? 0 : t->field_count * sizeof *t->repeats;
+
+	return sizeof *t + t->field_count * sizeof t->fields[0] + t->raw_length +
+	       repeats;
 }
 
 static void
-plan_drop(struct template *t)
+reader_drop(struct template *t)
 {
-	if (t->plan_free != NULL) {
-		t->plan_free(t->plan);
+	if (t->reader != NULL) {
+		t->reader_free(t->reader);
 	}
-	t->plan = NULL;
-	t->plan_free = NULL;
+	t->reader = NULL;
 }
 
 static void
 template_free(struct template *t)
 {
 	if (t != NULL) {
-		plan_drop(t);
-		free(t->repeats);
+		reader_drop(t);
+		free((void *)t->repeats);
 		free(t);
 	}
 }
@@ -237,7 +239,7 @@ learn_fields(struct template *t, const struct elements *elements)
 		}
 	}
 	if (is_new) {
-		plan_drop(t);
+		reader_drop(t);
 	}
 }
 
@@ -354,6 +356,45 @@ is_sound(const struct span *r)
 	       r->length > 0 && r->length <= MESSAGE_MAX_RECORD;
 }
 
+static int
+compare_keys(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Fields in the order of their elements, those of one element in theirs: equal
+ * neighbours are repeats.  0 or -ENOMEM. */
+static int
+number_repeats(struct template *t)
+{
+	uint64_t *keys = malloc(t->field_count * sizeof *keys);
+	uint16_t *repeats = NULL;
+	int rc = keys == NULL ? -ENOMEM : 0;
+
+	for (unsigned i = 0; rc == 0 && i < t->field_count; i++) {
+		const struct template_field *f = &t->fields[i];
+		keys[i] = (uint64_t)f->pen << 31 | (uint64_t)f->id << 16 | i;
+	}
+	if (rc == 0) {
+		qsort(keys, t->field_count, sizeof *keys, compare_keys);
+	}
+	for (unsigned i = 1, n = 0; rc == 0 && i < t->field_count; i++) {
+		n = keys[i] >> 16 == keys[i - 1] >> 16 ? n + 1 : 0;
+		if (n > 0 && repeats == NULL) {
+			repeats = calloc(t->field_count, sizeof *repeats);
+			rc = repeats == NULL ? -ENOMEM : 0;
+		}
+		if (n > 0 && rc == 0) {
+			repeats[keys[i] & 0xffff] = (uint16_t)n;
+		}
+	}
+	free(keys);
+	t->repeats = repeats;
+	return rc;
+}
+
 static void
 read_template(struct templates *s, const struct span *r,
     const struct elements *elements, struct template_counts *counts)
@@ -382,6 +423,11 @@ read_template(struct templates *s, const struct span *r,
 		struct template_field f = read_field(&fields);
 		f.element = elements_find(elements, f.pen, f.id);
 		t->fields[i] = f;
+	}
+	if (number_repeats(t) < 0) {
+		counts->refused++;
+		template_free(t);
+		return;
 	}
 	define(s, t, elements, counts);
 }
@@ -440,51 +486,6 @@ templates_each(const struct templates *s,
 			each(templates_find(s, (uint16_t)(word * 64 + bit)), data);
 		}
 	}
-}
-
-static int
-compare_keys(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-/* Fields in the order of their elements, those of one element in theirs: equal
- * neighbours are repeats. */
-const uint16_t *
-template_repeats(struct template *t)
-{
-	uint64_t *keys = NULL;
-
-	if (t->is_numbered) {
-		return t->repeats;
-	}
-	keys = malloc(t->field_count * sizeof *keys);
-	if (keys == NULL) {
-		return NULL;
-	}
-	for (unsigned i = 0; i < t->field_count; i++) {
-		const struct template_field *f = &t->fields[i];
-		keys[i] = (uint64_t)f->pen << 31 | (uint64_t)f->id << 16 | i;
-	}
-	qsort(keys, t->field_count, sizeof *keys, compare_keys);
-	t->is_numbered = true;
-	for (unsigned i = 1, n = 0; i < t->field_count; i++) {
-		n = keys[i] >> 16 == keys[i - 1] >> 16 ? n + 1 : 0;
-		if (n > 0 && t->repeats == NULL) {
-			t->repeats = calloc(t->field_count, sizeof *t->repeats);
-			if (t->repeats == NULL) {
-				t->is_numbered = false;
-				break;
-			}
-		}
-		if (n > 0) {
-			t->repeats[keys[i] & 0xffff] = (uint16_t)n;
-		}
-	}
-	free(keys);
-	return t->repeats;
 }
 
 int

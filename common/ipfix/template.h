@@ -36,13 +36,11 @@ struct template
 				   have */
 	bool is_variable;
 	uint64_t seen_ns; /* when it came last, see templates_set_time() */
-	void *plan;       /* the decoder's compiled plan; plan_free releases it with the
-			     template */
-	void (*plan_free)(void *plan);
-	uint8_t kind; /* what records are to whoever reads them; 0: not asked yet */
-	/* template_repeats(): asked already; its answer */
-	bool is_numbered;
-	uint16_t *repeats;
+	/* Of each field, how many fields of the same element come before it; NULL where
+	 * all are 0. */
+	const uint16_t *repeats;
+	void *reader; /* what the reader keeps with it; reader_free() releases it */
+	void (*reader_free)(void *reader);
 	size_t raw_length; /* the template record as received, for snapshots */
 	uint8_t *raw;
 	struct template_field fields[];
@@ -65,7 +63,7 @@ struct template_counts { /* what a template set brought */
 struct templates *templates_new(unsigned max_templates, unsigned max_fields);
 void templates_free(struct templates *s);
 unsigned templates_count(const struct templates *s);
-/* Memory that the templates take, without their plans. */
+/* Memory that the templates take, without what their reader keeps. */
 size_t templates_bytes(const struct templates *s);
 /* Templates that are read from now on came at this time. */
 void templates_set_time(struct templates *s, uint64_t now_ns);
@@ -84,15 +82,12 @@ void templates_read_set(struct templates *s, const struct elements *elements,
     uint16_t set_id, struct cursor body, bool allow_withdrawal,
     struct template_counts *counts);
 
-/* The registry knows more elements than when templates were read: theirs, too.  Plans
- * that were compiled without them go. */
+/* Finds elements that the registry has learned since templates were read.  What readers
+ * kept without them goes. */
 void templates_learn(struct templates *s, const struct elements *elements);
 
 /* NULL: unknown.  Constant time. */
 struct template *templates_find(const struct templates *s, uint16_t id);
-/* Of each field, how many fields of the same element come before it; NULL where all are
- * 0. Worked out when it is asked for first. */
-const uint16_t *template_repeats(struct template *t);
 /* The first field of this element; -1: none. */
 int template_find_field(const struct template *t, uint32_t pen, uint16_t id);
 /* Calls each(t, data) for every template, in ascending id order. */

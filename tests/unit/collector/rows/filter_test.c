@@ -19,14 +19,14 @@ static const int64_t values[] = {INT64_MIN, INT64_MIN + 1, -256, -1, 0, 1, 5, 6,
 
 /* What an operator means, said once more and slowly. */
 static bool
-means(enum schema_operator operator, int64_t v, const int64_t *o, unsigned n)
+means(enum schema_operator op, int64_t v, const int64_t *o, unsigned n)
 {
 	bool listed = false;
 
 	for (unsigned i = 0; i < n; i++) {
 		listed |= v == o[i];
 	}
-	switch (operator) {
+	switch (op) {
 	case OPERATOR_EQ:
 	case OPERATOR_IN:
 		return listed;
@@ -49,7 +49,7 @@ means(enum schema_operator operator, int64_t v, const int64_t *o, unsigned n)
 }
 
 static void
-check(enum schema_operator operator, const int64_t * operands, unsigned n)
+check(enum schema_operator op, const int64_t *operands, unsigned n)
 {
 	struct layout_field field = {.name = "number", .kind = KIND_INTEGER, .is_signed = true};
 	struct schema_table table = {0};
@@ -58,7 +58,7 @@ check(enum schema_operator operator, const int64_t * operands, unsigned n)
 	struct batch b = {.layout = &layout, .columns = (uint8_t *)(uintptr_t)values};
 	struct yaml_node nodes[MOST], list = {.kind = YAML_LIST, .count = n};
 	const struct yaml_node *items[MOST];
-	struct schema_condition c = {.op = operator, .operand = &nodes[0]};
+	struct schema_condition c = {.op = op, .operand = &nodes[0]};
 	struct filter f;
 	struct err e = {""};
 	char texts[MOST][24];
@@ -71,8 +71,7 @@ check(enum schema_operator operator, const int64_t * operands, unsigned n)
 		items[i] = &nodes[i];
 	}
 	list.items = items;
-	c.operand = operator== OPERATOR_IN || operator== OPERATOR_BETWEEN ? &list
-									  : & nodes[0];
+	c.operand = op == OPERATOR_IN || op == OPERATOR_BETWEEN ? &list : &nodes[0];
 	layout.fields[0] = field;
 	for (unsigned i = 0; i < VALUES; i++) {
 		rows[i] = (uint8_t)i;
@@ -80,7 +79,7 @@ check(enum schema_operator operator, const int64_t * operands, unsigned n)
 	assert_int_equal(filter_compile(&table, &c, &layout, 0, &f, &e), 0);
 	kept = filter_rows(&f, &b, &nulls, rows, VALUES);
 	for (unsigned i = 0; i < VALUES; i++) {
-		if (means(operator, values[i], operands, n)) {
+		if (means(op, values[i], operands, n)) {
 			assert_true(next < kept);
 			assert_int_equal(rows[next++], i);
 		}
@@ -95,10 +94,9 @@ static void
 comparisons_hold_at_the_ends_of_the_range(void **state)
 {
 	(void)state;
-	for (enum schema_operator operator= OPERATOR_EQ; operator<= OPERATOR_AT_MOST;
-	     operator++) {
+	for (enum schema_operator op = OPERATOR_EQ; op <= OPERATOR_AT_MOST; op++) {
 		for (unsigned i = 0; i < VALUES; i++) {
-			check(operator, & values[i], 1);
+			check(op, &values[i], 1);
 		}
 	}
 	for (unsigned i = 0; i < VALUES; i++) {

@@ -120,14 +120,13 @@ fields_of_one_element_are_numbered_where_there_are_several(void **state)
 {
 	(void)state;
 	read_set(2, TEMPLATE_256);
-	assert_null(template_repeats(templates_find(set, 256)));
+	assert_null(templates_find(set, 256)->repeats);
 	/* 4, 7, 4, and 7 of an enterprise, twice, around another 7 */
 	read_set(2, 1, 1, 0, 6, 0, 4, 0, 1, 0, 7, 0, 2, 0, 4, 0, 1, 0x80, 7, 0, 1, 0, 0,
 	    0, 9, 0, 7, 0, 2, 0x80, 7, 0, 1, 0, 0, 0, 9);
-	const uint16_t *repeats = template_repeats(templates_find(set, 257));
 	const uint16_t expected[] = {0, 0, 1, 0, 1, 1};
-	assert_memory_equal(repeats, expected, sizeof expected);
-	assert_ptr_equal(template_repeats(templates_find(set, 257)), repeats);
+	assert_memory_equal(
+	    templates_find(set, 257)->repeats, expected, sizeof expected);
 }
 
 static void
@@ -183,25 +182,25 @@ a_different_template_replaces_the_old_one(void **state)
 	assert_int_equal(templates_find(set, 256)->record_length, 4);
 }
 
-static unsigned plans_freed;
+static unsigned kept_freed;
 
 static void
-free_plan(void *plan)
+free_kept(void *kept)
 {
-	assert_ptr_equal(plan, &plans_freed);
-	plans_freed++;
+	assert_ptr_equal(kept, &kept_freed);
+	kept_freed++;
 }
 
 static void
-a_plan_goes_with_its_template(void **state)
+what_its_reader_keeps_goes_with_a_template(void **state)
 {
 	(void)state;
-	plans_freed = 0;
+	kept_freed = 0;
 	for (unsigned i = 0; i < 3; i++) {
 		read_set(2, TEMPLATE_256);
-		templates_find(set, 256)->plan = &plans_freed;
-		templates_find(set, 256)->plan_free = free_plan;
-		assert_int_equal(plans_freed, i);
+		templates_find(set, 256)->reader = &kept_freed;
+		templates_find(set, 256)->reader_free = free_kept;
+		assert_int_equal(kept_freed, i);
 		if (i == 0) {
 			read_set(2, 1, 0, 0, 1, 0, 2, 0, 4);
 		} else if (i == 1) {
@@ -210,7 +209,7 @@ a_plan_goes_with_its_template(void **state)
 	}
 	templates_free(set);
 	set = NULL;
-	assert_int_equal(plans_freed, 3);
+	assert_int_equal(kept_freed, 3);
 }
 
 static void
@@ -348,26 +347,26 @@ the_memory_of_all_is_known_whatever_comes_and_goes(void **state)
 }
 
 static void
-what_is_learned_later_reaches_templates_and_ends_their_plans(void **state)
+what_is_learned_later_reaches_templates_and_ends_what_readers_kept(void **state)
 {
 	const struct element e = {
 	    .name = "colour", .pen = 9998, .id = 5, .type = ELEMENT_U16, .length = 2};
 
 	(void)state;
-	plans_freed = 0;
+	kept_freed = 0;
 	read_set(2, TEMPLATE_256, 1, 1, 0, 1, 0x80, 5, 0, 2, 0, 0, 0x27, 0x0e);
 	for (unsigned i = 0; i < 2; i++) {
 		struct template *t = templates_find(set, (uint16_t)(256 + i));
-		t->plan = &plans_freed;
-		t->plan_free = free_plan;
+		t->reader = &kept_freed;
+		t->reader_free = free_kept;
 	}
 	templates_learn(set, registry);
-	assert_int_equal(plans_freed, 0);
+	assert_int_equal(kept_freed, 0);
 	assert_int_equal(elements_add(registry, &e), 0);
 	templates_learn(set, registry);
-	assert_int_equal(plans_freed, 1);
-	assert_non_null(templates_find(set, 256)->plan);
-	assert_null(templates_find(set, 257)->plan);
+	assert_int_equal(kept_freed, 1);
+	assert_non_null(templates_find(set, 256)->reader);
+	assert_null(templates_find(set, 257)->reader);
 	assert_string_equal(
 	    templates_find(set, 257)->fields[0].element->name, "colour");
 }
@@ -569,10 +568,10 @@ main(void)
 	    test(padding_at_the_end_is_passed_over),
 	    test(an_equal_template_again_is_repeated_and_stays),
 	    test(a_different_template_replaces_the_old_one),
-	    test(a_plan_goes_with_its_template),
+	    test(what_its_reader_keeps_goes_with_a_template),
 	    test(fields_without_bytes_are_bounded),
 	    test(the_memory_of_all_is_known_whatever_comes_and_goes),
-	    test(what_is_learned_later_reaches_templates_and_ends_their_plans),
+	    test(what_is_learned_later_reaches_templates_and_ends_what_readers_kept),
 	    test(a_repeated_template_takes_in_what_was_learned_meanwhile),
 	    test(those_not_seen_for_long_can_be_forgotten),
 	    test(a_withdrawal_removes_one),
