@@ -2,15 +2,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/privileges.h"
 #include "common/config/datadir.h"
 #include "exporter/run/run_private.h"
@@ -201,29 +198,6 @@ open_live(struct run *r, struct err *e)
 	}
 	return 0;
 }
-
-int
-run_open_file(struct run *r, unsigned i, struct err *e)
-{
-	struct capture_settings s = {.filter = r->o->filter};
-	int rc = capture_open_file(r->o->files.items[i], &s, &r->open[0], e);
-
-	if (rc == 0) {
-		pipeline_set_capture(r->pipelines[0], r->open[0]);
-	}
-	return rc;
-}
-
-void
-run_close_file(struct run *r, unsigned i)
-{
-	if (r->open[0] != NULL) {
-		capture_counts(r->open[0], &r->captures[i].counts);
-		capture_close(r->open[0]);
-		r->open[0] = NULL;
-	}
-}
-
 /* Every file must be there before anything is sent; the first is opened. */
 static int
 open_files(struct run *r, struct err *e)
@@ -351,73 +325,6 @@ run_free(struct run *r)
 	elements_free(r->elements);
 	free(r);
 }
-
-uint64_t
-run_packets_read(const struct run *r)
-{
-	uint64_t sum = 0;
-
-	for (unsigned i = 0; i < r->pipeline_count; i++) {
-		struct pipeline_counts c;
-		pipeline_counts(r->pipelines[i], &c);
-		sum += c.read;
-	}
-	return sum;
-}
-
-bool
-run_is_stopped(const struct run *r)
-{
-	return signals_stop_asked() || run_is_over(r);
-}
-
-static void
-send_statistics(struct run *r)
-{
-	struct summary s;
-	struct export_statistics x = {.first_ns = r->begin_wall_ns};
-
-	run_summary(r, &s);
-	x.packets = s.packets_read;
-	x.octets = s.conversations.octets;
-	for (unsigned i = 0; i < s.delivery_count; i++) {
-		x.not_sent_records += s.deliveries[i].counts.dropped_records;
-	}
-	x.dropped_packets = s.dropped[PACKET_TABLE_FULL];
-	for (unsigned i = 0; i < s.capture_count; i++) {
-		x.dropped_packets += s.captures[i].counts.kernel_dropped +
-				     s.captures[i].counts.interface_dropped;
-	}
-	for (unsigned i = PACKET_KEPT + 1; i < PACKET_DROPS; i++) {
-		x.ignored_packets += i == PACKET_TABLE_FULL ? 0 : s.dropped[i];
-	}
-	export_statistics(r->export, &x, r->now_ns);
-}
-
-void
-run_statistics(struct run *r, uint64_t input_ns)
-{
-	if (r->o->statistics_ns == 0 || input_ns < r->statistics_ns) {
-		return;
-	}
-	if (r->statistics_ns != 0) {
-		send_statistics(r);
-	}
-	r->statistics_ns = input_ns + r->o->statistics_ns;
-}
-
-void
-run_each_second(struct run *r, uint64_t now_ns, uint64_t input_ns)
-{
-	if (now_ns - r->second_ns < NS_PER_SECOND) {
-		return;
-	}
-	r->second_ns = now_ns;
-	run_statistics(r, input_ns);
-	run_metrics(r);
-	export_flush(r->export, r->now_ns);
-}
-
 int
 run_input(struct run *r)
 {
@@ -443,61 +350,8 @@ run_finish(struct run *r, struct err *e)
 {
 	r->now_ns = clock_realtime_ns();
 	if (r->export != NULL) {
-		send_statistics(r);
+		run_send_statistics(r);
 		export_flush(r->export, r->now_ns);
 	}
 	return run_finish_senders(r, e);
-}
-
-static void
-add_conversations(
-    struct conversations_counts *sum, const struct conversations_counts *c)
-{
-	sum->packets += c->packets;
-	sum->octets += c->octets;
-	sum->created += c->created;
-	sum->live += c->live;
-	sum->peak += c->peak;
-	sum->refused += c->refused;
-	for (unsigned i = FLOW_END_IDLE; i <= FLOW_END_RESOURCES; i++) {
-		sum->ended[i] += c->ended[i];
-	}
-}
-
-void
-run_summary(struct run *r, struct summary *ret)
-{
-	struct rusage usage;
-
-	*ret = (struct summary){
-	    .is_trace = r->trace != NULL,
-	    .captures = r->captures,
-	    .capture_count = r->capture_count,
-	    .is_delivery = r->o->deliver_only,
-	    .records = r->export == NULL ? 0 : export_records(r->export),
-	    .deliveries = r->deliveries,
-	    .delivery_count = r->sender_count,
-	    .expiry = r->expiry,
-	    .cpu_ns = clock_cpu_ns(),
-	    .wall_ns = clock_monotonic_ns() - r->begin_ns,
-	};
-	for (unsigned i = 0; i < r->pipeline_count; i++) {
-		struct pipeline_counts c;
-		pipeline_counts(r->pipelines[i], &c);
-		ret->packets_read += c.read;
-		add_conversations(&ret->conversations, &c.conversations);
-		for (unsigned j = 0; j < PACKET_DROPS; j++) {
-			ret->dropped[j] += c.dropped[j];
-		}
-		if (options_is_live(r->o) && r->open[i] != NULL) {
-			capture_counts(r->open[i], &r->captures[i].counts);
-		}
-	}
-	if (r->trace != NULL) {
-		trace_counts(r->trace, &ret->trace);
-	}
-	run_count_senders(r);
-	if (getrusage(RUSAGE_SELF, &usage) == 0) {
-		ret->memory_bytes = (uint64_t)usage.ru_maxrss * 1024;
-	}
 }

@@ -178,26 +178,11 @@ run_open_senders(struct run *r, const struct export_preamble *preamble, struct e
 	return rc;
 }
 
-static bool
-is_secured(const struct options *o)
-{
-	struct transport_uri uri;
-	struct err e;
-
-	for (unsigned i = 0; i < o->to.count; i++) {
-		if (transport_parse_uri(o->to.items[i], &uri, &e) == 0 &&
-		    uri.ops->is_secure) {
-			return true;
-		}
-	}
-	return false;
-}
-
 int
 run_start_senders(struct run *r, struct err *e)
 {
 	struct tls_settings tls = tls_of(r->o);
-	int rc = reload_start(is_secured(r->o) ? &tls : NULL, e);
+	int rc = reload_start(options_is_secured(r->o) ? &tls : NULL, e);
 
 	for (unsigned i = 0; i < r->sender_count && rc == 0; i++) {
 		rc = sender_start(r->senders[i], e);

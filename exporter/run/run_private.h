@@ -1,7 +1,7 @@
-/* What the files of a run share: run.c opens, finishes and counts, run_files.c and
- * run_live.c and run_trace.c
- * are the loops, run_pipe.c waits for what comes by a pipe, run_delivery.c has the
- * senders. */
+/* What the files of a run share: run.c opens and finishes; run_files.c, run_live.c and
+ * run_trace.c are the loops; run_pipe.c waits for a pipe; run_step.c is what loops do
+ * between two chunks; run_metrics.c counts and reports; run_delivery.c has the senders.
+ * Each calls only those named after it. */
 #ifndef EXPORTER_RUN_RUN_PRIVATE_H
 #define EXPORTER_RUN_RUN_PRIVATE_H
 
@@ -56,6 +56,7 @@ void run_close_file(struct run *r, unsigned i);
 /* A stop was asked, or the sender can deliver no more. */
 bool run_is_stopped(const struct run *r);
 uint64_t run_packets_read(const struct run *r);
+void run_send_statistics(struct run *r);
 /* Sends statistics when their interval of input time has passed. */
 void run_statistics(struct run *r, uint64_t input_ns);
 

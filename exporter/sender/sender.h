@@ -75,8 +75,6 @@ struct sender;
 
 /* Opens files, spools and keys, and complains; connects only after sender_start().  The
  * preamble is copied; its messages are numbered from 0 already. */
-/* A collector, for spool_target(): whichever way it is reached. */
-uint64_t sender_target_key(const struct transport_uri *uri);
 int sender_new(const struct sender_settings *s, const struct export_preamble *preamble,
     struct sender **ret, struct err *e);
 int sender_start(struct sender *s, struct err *e);
@@ -99,5 +97,8 @@ void sender_hurry(struct sender *s);
 bool sender_is_over(struct sender *s);
 void sender_counts(struct sender *s, struct sender_counts *ret);
 void sender_free(struct sender *s);
+
+/* A collector, for spool_target(): whichever way it is reached. */
+uint64_t sender_target_key(const struct transport_uri *uri);
 
 #endif

@@ -369,3 +369,13 @@ sender_say_goodbye(struct sender *s, struct err *e)
 	}
 	return rc < 0 || t->ops->is_file ? rc : await_end(s, due, e);
 }
+
+void
+sender_hang_up(struct sender *s)
+{
+	if (s->is_dialled) {
+		s->transport.ops->close(&s->transport);
+		s->is_dialled = false;
+	}
+	s->has_unheard = false; /* the next handshake has nothing of this */
+}

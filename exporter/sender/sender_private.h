@@ -1,5 +1,6 @@
-/* What sender.c (the interface), sender_thread.c (the export thread), sender_delivery.c
- * (what is said on one connection) and sender_wait.c (sleeping) share. */
+/* What the files of a sender share: sender.c (the interface), sender_thread.c (the export
+ * thread), sender_delivery.c (what is said on one connection), sender_wait.c (sleeping),
+ * sender_target.c (the collectors).  Each calls only those named after it. */
 #ifndef EXPORTER_SENDER_SENDER_PRIVATE_H
 #define EXPORTER_SENDER_SENDER_PRIVATE_H
 
@@ -93,16 +94,21 @@ sender_uri(const struct sender *s)
 
 /* The export thread's body: connects and delivers until sender_finish(). */
 void *sender_run(void *sender);
-/* Before another attempt: reads certificate, key, authorities and lists of the present
- * target anew, for they may have been renewed; what was read before stays otherwise. */
-void sender_renew(struct sender *s);
-/* Ends the connection, if there is one. */
-void sender_hang_up(struct sender *s);
 
-/* Shows the account to whoever asks sender_counts(). */
-void sender_publish(struct sender *s);
+/* Targets. */
+
+/* From settings.uris: parsed, with their keys; a file is opened. */
+int sender_open_targets(struct sender *s, struct err *e);
+/* Finds the target that the held messages were sent to. */
+void sender_find_target(struct sender *s);
+/* Reads certificate, key, authorities and revocation lists of the present target again,
+ * in case they were renewed.  When that fails, those read before stay in use. */
+void sender_renew(struct sender *s);
 
 /* Waiting. */
+
+/* Updates what sender_counts() shows of the spool. */
+void sender_publish(struct sender *s);
 
 /* When the thread must have given up; QUEUE_NEVER while there is no hurry. */
 uint64_t sender_deadline(struct sender *s);
@@ -127,5 +133,7 @@ int sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e);
 int sender_hear(struct sender *s, struct err *e);
 /* Ends the stream and waits for the peer to end its own, hearing its last words. */
 int sender_say_goodbye(struct sender *s, struct err *e);
+/* Closes the connection, if there is one. */
+void sender_hang_up(struct sender *s);
 
 #endif

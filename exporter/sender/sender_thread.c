@@ -15,15 +15,6 @@
 #define RETRY_LEAST_NS (10 * SENDER_MS)
 #define LASTING_NS     (5 * NS_PER_SECOND)
 #define WORDS_EVERY    16u /* writes; a collector that is slow to be read waits for us */
-
-void
-sender_publish(struct sender *s)
-{
-	pthread_mutex_lock(&s->lock);
-	spool_counts(s->spool, &s->counts);
-	pthread_mutex_unlock(&s->lock);
-}
-
 /* One connection. */
 
 static int
@@ -426,17 +417,6 @@ say_given_up(const struct sender *s, struct err *e)
 	return err_set(e, -ETIMEDOUT, "gave up delivering to %s: %.300s", uri,
 	    is_named ? last.text + n + 2 : last.text);
 }
-
-void
-sender_hang_up(struct sender *s)
-{
-	if (s->is_dialled) {
-		s->transport.ops->close(&s->transport);
-		s->is_dialled = false;
-	}
-	s->has_unheard = false; /* the next handshake has nothing of this */
-}
-
 /* Nothing more will come, and all is delivered. */
 static bool
 has_everything_gone(struct sender *s)

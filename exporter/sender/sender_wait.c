@@ -17,6 +17,14 @@ minds_path(const struct sender *s)
 	return s->is_dialled && s->is_acknowledged;
 }
 
+void
+sender_publish(struct sender *s)
+{
+	pthread_mutex_lock(&s->lock);
+	spool_counts(s->spool, &s->counts);
+	pthread_mutex_unlock(&s->lock);
+}
+
 uint64_t
 sender_deadline(struct sender *s)
 {

@@ -105,44 +105,6 @@ spool_make(const struct spool_settings *settings)
 	}
 	return s;
 }
-
-int
-spool_open(const struct spool_settings *settings, struct spool **ret, struct err *e)
-{
-	struct spool *s = spool_make(settings);
-	int rc = 0;
-
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory for the spool");
-	}
-	if (s->directory != NULL) {
-		rc = spool_open_directory(s, e);
-		if (rc == 0) {
-			rc = spool_recover(s, false, e);
-		}
-	}
-	if (rc == 0 && s->directory != NULL) {
-		s->ledger.is_running = true;
-		rc = spool_save(s);
-		if (rc < 0) {
-			err_set(e, rc, "%s/ledger cannot be written: %s", s->directory,
-			    strerror(-rc));
-		}
-	}
-	if (rc < 0) {
-		spool_close(s, false);
-		return rc;
-	}
-	s->opened_next = s->next;
-	for (unsigned i = 0; i < s->count && s->ledger.has_sent; i++) {
-		if (s->parts[i].name <= s->ledger.sent) {
-			s->sent_next = s->parts[i].next;
-		}
-	}
-	*ret = s;
-	return 0;
-}
-
 static void
 close_fd(int fd)
 {

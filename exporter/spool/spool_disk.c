@@ -277,3 +277,43 @@ spool_write(struct spool *s, const struct queue_message *m, unsigned n)
 	s->bytes += length;
 	return 0;
 }
+
+void
+spool_remove_part(struct spool *s, unsigned i)
+{
+	struct spool_part *p = &s->parts[i];
+
+	if (spool_is_written(s, i)) {
+		spool_end_segment(s);
+	}
+	if (p->bytes > 0) {
+		spool_unlink(s, p->name);
+	}
+	s->held_messages -= p->next - p->first;
+	s->held_records -= p->total_next - p->total_first;
+	s->bytes -= p->bytes;
+	free(p->marks);
+	memmove(p, p + 1, (s->count - i - 1) * sizeof *p);
+	s->count--;
+}
+
+void
+spool_cut(struct spool *s, struct spool_part *p, uint64_t number, uint64_t total)
+{
+	unsigned i = (unsigned)(p - s->parts);
+
+	log_warning("%s: segment %016" PRIx64 " is damaged: %" PRIu64
+		    " messages behind number %" PRIu64 " are lost",
+	    s->directory, p->name, p->next - number, number);
+	if (spool_is_written(s, i)) {
+		spool_end_segment(s);
+	}
+	s->held_messages -= p->next - number;
+	s->held_records -= p->total_next - total;
+	p->next = number;
+	p->total_next = total;
+	(void)spool_save(s); /* first: no number of it is given again */
+	if (p->first == p->next) {
+		spool_remove_part(s, i);
+	}
+}

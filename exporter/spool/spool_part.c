@@ -1,10 +1,7 @@
 /* The parts that a spool holds messages in: in memory, or a segment on disk. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "common/base/log.h"
 #include "exporter/spool/spool_private.h"
 
 int
@@ -32,26 +29,6 @@ spool_is_written(const struct spool *s, unsigned i)
 {
 	return s->write_fd >= 0 && i + 1 == s->count;
 }
-
-void
-spool_remove_part(struct spool *s, unsigned i)
-{
-	struct spool_part *p = &s->parts[i];
-
-	if (spool_is_written(s, i)) {
-		spool_end_segment(s);
-	}
-	if (p->bytes > 0) {
-		spool_unlink(s, p->name);
-	}
-	s->held_messages -= p->next - p->first;
-	s->held_records -= p->total_next - p->total_first;
-	s->bytes -= p->bytes;
-	free(p->marks);
-	memmove(p, p + 1, (s->count - i - 1) * sizeof *p);
-	s->count--;
-}
-
 struct spool_part *
 spool_find(const struct spool *s, uint64_t number)
 {
@@ -62,28 +39,6 @@ spool_find(const struct spool *s, uint64_t number)
 	}
 	return NULL;
 }
-
-void
-spool_cut(struct spool *s, struct spool_part *p, uint64_t number, uint64_t total)
-{
-	unsigned i = (unsigned)(p - s->parts);
-
-	log_warning("%s: segment %016" PRIx64 " is damaged: %" PRIu64
-		    " messages behind number %" PRIu64 " are lost",
-	    s->directory, p->name, p->next - number, number);
-	if (spool_is_written(s, i)) {
-		spool_end_segment(s);
-	}
-	s->held_messages -= p->next - number;
-	s->held_records -= p->total_next - total;
-	p->next = number;
-	p->total_next = total;
-	(void)spool_save(s); /* first: no number of it is given again */
-	if (p->first == p->next) {
-		spool_remove_part(s, i);
-	}
-}
-
 void
 spool_mark(struct spool_part *p, uint64_t number, uint64_t total, uint64_t offset)
 {

@@ -1,6 +1,6 @@
-/* What the files of the spool share: spool.c (account), spool_part.c (parts),
- * spool_disk.c (directory, ledger, segments), spool_recover.c (opening), spool_read.c
- * (reading back). */
+/* What the files of the spool share: spool_recover.c (opening), spool_read.c (reading
+ * back), spool.c (account), spool_disk.c (directory, ledger, segments), spool_part.c
+ * (parts).  Each calls only those named after it. */
 #ifndef EXPORTER_SPOOL_SPOOL_PRIVATE_H
 #define EXPORTER_SPOOL_SPOOL_PRIVATE_H
 
@@ -83,8 +83,5 @@ int spool_save(struct spool *s);
 int spool_write(struct spool *s, const struct queue_message *m, unsigned n);
 void spool_end_segment(struct spool *s);
 void spool_unlink(struct spool *s, uint64_t name);
-
-/* Opening. */
-int spool_recover(struct spool *s, bool is_status, struct err *e);
 
 #endif

@@ -421,8 +421,8 @@ settle_account(struct spool *s, bool is_new, const uint8_t id[16], bool has_id)
 	}
 }
 
-int
-spool_recover(struct spool *s, bool is_status, struct err *e)
+static int
+recover(struct spool *s, bool is_status, struct err *e)
 {
 	uint64_t *names = NULL;
 	uint8_t id[16] = {0};
@@ -456,6 +456,43 @@ spool_recover(struct spool *s, bool is_status, struct err *e)
 	return 0;
 }
 
+int
+spool_open(const struct spool_settings *settings, struct spool **ret, struct err *e)
+{
+	struct spool *s = spool_make(settings);
+	int rc = 0;
+
+	if (s == NULL) {
+		return err_set(e, -ENOMEM, "no memory for the spool");
+	}
+	if (s->directory != NULL) {
+		rc = spool_open_directory(s, e);
+		if (rc == 0) {
+			rc = recover(s, false, e);
+		}
+	}
+	if (rc == 0 && s->directory != NULL) {
+		s->ledger.is_running = true;
+		rc = spool_save(s);
+		if (rc < 0) {
+			err_set(e, rc, "%s/ledger cannot be written: %s", s->directory,
+			    strerror(-rc));
+		}
+	}
+	if (rc < 0) {
+		spool_close(s, false);
+		return rc;
+	}
+	s->opened_next = s->next;
+	for (unsigned i = 0; i < s->count && s->ledger.has_sent; i++) {
+		if (s->parts[i].name <= s->ledger.sent) {
+			s->sent_next = s->parts[i].next;
+		}
+	}
+	*ret = s;
+	return 0;
+}
+
 bool
 spool_is_there(const char *directory)
 {
@@ -482,7 +519,7 @@ try_status(
 	}
 	rc = spool_read_directory(s, e);
 	if (rc == 0) {
-		rc = spool_recover(s, true, e);
+		rc = recover(s, true, e);
 	}
 	if (rc == 0) {
 		spool_counts(s, ret);
