@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "collector/door/roster.h"
+#include "common/base/endpoint.h"
 #include "common/base/hash.h"
 
 static unsigned
@@ -16,10 +16,12 @@ bucket_of(const struct peers_by_host *c, const struct address *a)
 int
 peers_by_host_address(const char *peer, struct address *ret)
 {
-	int rc = roster_address(peer, ret);
+	struct endpoint at;
+	int rc = endpoint_parse(peer, &at);
 
-	if (rc == 0 && !address_is_ipv4(ret)) {
-		memset(ret->bytes + 8, 0, 8);
+	if (rc == 0) {
+		*ret = at.address;
+		address_mask(ret, 32, 64);
 	}
 	return rc;
 }

@@ -15,7 +15,7 @@ struct peers_by_host {
 };
 
 void peers_by_host_init(struct peers_by_host *c);
-/* The host of a peer's text (roster_address()), as in p->address.  0 or -EINVAL. */
+/* The host of a peer's text, as in p->address.  0 or -EINVAL. */
 int peers_by_host_address(const char *peer, struct address *ret);
 /* Sets p->address, the host.  A peer whose address is unknown belongs to no peers_by_host. */
 void peers_by_host_add(struct peers_by_host *c, struct peer *p);

@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #include "collector/journal/domain_range.h"
+#include "common/base/endpoint.h"
 #include "common/config/yaml.h"
 
 #define SHOWN 100 /* of a text in a sentence */
@@ -113,35 +114,11 @@ roster_has_address(const struct roster *r, const struct address *a)
 	return r == NULL || find_address(r, a) != NULL;
 }
 
-int
-roster_address(const char *peer, struct address *ret)
-{
-	char host[128];
-	size_t n;
-
-	if (peer[0] == '[') {
-		peer++;
-		n = strcspn(peer, "]%");
-	} else {
-		/* One colon begins a port, more are an IPv6 address. */
-		const char *colon = strchr(peer, ':');
-		n = colon != NULL && strchr(colon + 1, ':') == NULL
-			? (size_t)(colon - peer)
-			: strcspn(peer, "%");
-	}
-	if (n >= sizeof host) {
-		return -EINVAL;
-	}
-	memcpy(host, peer, n);
-	host[n] = '\0';
-	return address_parse(host, ret);
-}
-
 bool
 roster_introduce(const struct roster *r, struct session_identity *who)
 {
 	const struct entry *x = NULL;
-	struct address a;
+	struct endpoint at;
 
 	who->name[0] = who->domains[0] = '\0';
 	if (r == NULL) {
@@ -149,8 +126,8 @@ roster_introduce(const struct roster *r, struct session_identity *who)
 	}
 	if (who->identity[0] != '\0') {
 		x = find_identity(r, who->identity);
-	} else if (roster_address(who->peer, &a) == 0) {
-		x = find_address(r, &a);
+	} else if (endpoint_parse(who->peer, &at) == 0) {
+		x = find_address(r, &at.address);
 	}
 	if (x == NULL) {
 		return false;

@@ -26,8 +26,5 @@ bool roster_has_address(const struct roster *r, const struct address *a);
  * domains.  False: it is not on the roster.  Without a roster (NULL) everybody may
  * come as they are. */
 bool roster_introduce(const struct roster *r, struct session_identity *who);
-/* "192.0.2.1:5000", "[2001:db8::1]:5000", or without a port: its address.  0 or
- * -EINVAL. */
-int roster_address(const char *peer, struct address *ret);
 
 #endif

@@ -83,20 +83,7 @@ udp_batch_copy(const struct udp_batch *b, unsigned i, uint8_t *out)
 }
 
 void
-udp_batch_source(
-    const struct udp_batch *b, unsigned i, struct address *ret, uint16_t *ret_port)
+udp_batch_source(const struct udp_batch *b, unsigned i, struct endpoint *ret)
 {
-	const struct sockaddr_in6 *v6 = &b->from[i];
-	struct sockaddr_in v4;
-
-	if (v6->sin6_family == AF_INET6) {
-		memcpy(ret->bytes, &v6->sin6_addr, sizeof ret->bytes);
-		*ret_port = ntohs(v6->sin6_port);
-	} else {
-		uint8_t bytes[4];
-		memcpy(&v4, v6, sizeof v4);
-		memcpy(bytes, &v4.sin_addr, sizeof bytes);
-		address_from_ipv4(ret, bytes);
-		*ret_port = ntohs(v4.sin_port);
-	}
+	endpoint_from_sockaddr(&b->from[i], ret);
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/base/address.h"
+#include "common/base/endpoint.h"
 
 #define UDP_BATCH 64
 
@@ -25,7 +25,6 @@ size_t udp_batch_length(
 /* Copies all of it. */
 void udp_batch_copy(const struct udp_batch *b, unsigned i, uint8_t *out);
 /* Who sent it. */
-void udp_batch_source(
-    const struct udp_batch *b, unsigned i, struct address *ret, uint16_t *ret_port);
+void udp_batch_source(const struct udp_batch *b, unsigned i, struct endpoint *ret);
 
 #endif

@@ -92,22 +92,6 @@ size_buffer(struct udp_listener *d)
 
 /* Sources and their sessions. */
 
-/* As a session's peer: "192.0.2.1:5000", "[2001:db8::1]:5000"; without a port where
- * all of them are one. */
-static void
-format_source(const struct address *a, uint16_t port, char out[static 128])
-{
-	char text[ADDRESS_TEXT];
-
-	address_format(a, text);
-	if (port == 0) {
-		snprintf(out, 128, address_is_ipv4(a) ? "%s" : "[%s]", text);
-	} else {
-		snprintf(out, 128, address_is_ipv4(a) ? "%s:%u" : "[%s]:%u", text,
-		    (unsigned)port);
-	}
-}
-
 static bool
 put_open(
     struct udp_listener *d, uint32_t session, const char *peer, uint64_t *ret_terms)
@@ -139,23 +123,23 @@ end_session(struct udp_listener *d, struct udp_source *x, const char *reason)
 
 /* NULL: no room in the intake. */
 static struct udp_source *
-begin_session(struct udp_listener *d, const struct address *a, uint16_t port)
+begin_session(struct udp_listener *d, const struct endpoint *from)
 {
 	struct listener *l = d->listener;
 	struct udp_source *x;
 	uint64_t terms = 0;
-	char peer[128];
+	char peer[ENDPOINT_TEXT];
 	uint32_t session;
 
 	if (udp_sources_count(d->sources) >= settings(d)->max_sources) {
-		if (!end_session(d, udp_sources_spare(d->sources, a),
+		if (!end_session(d, udp_sources_spare(d->sources, &from->address),
 			"too many sources: the longest idle made room")) {
 			return NULL;
 		}
 		d->counts.evicted++;
 	}
 	session = journal_new_session(l->intake.journal);
-	format_source(a, port, peer);
+	endpoint_format(from, peer);
 	if (!put_open(d, session, peer, &terms)) {
 		return NULL;
 	}
@@ -163,7 +147,7 @@ begin_session(struct udp_listener *d, const struct address *a, uint16_t port)
 	if (peers_may_tell(l)) {
 		log_info("%s sends to %s", peer, d->text);
 	}
-	x = udp_sources_add(d->sources, a, port, session, d->woken_ns);
+	x = udp_sources_add(d->sources, from, session, d->woken_ns);
 	x->terms = terms;
 	return x;
 }
@@ -174,7 +158,7 @@ has_same_terms(const struct udp_listener *d, const struct udp_source *x)
 	struct session_identity who = {0};
 	uint64_t terms;
 
-	format_source(&x->address, x->port, who.peer);
+	endpoint_format(&x->from, who.peer);
 	return admission_terms(d->listener, &who, &terms) && terms == x->terms;
 }
 
@@ -184,7 +168,7 @@ judge_sources(struct udp_listener *d)
 {
 	struct listener *l = d->listener;
 	struct udp_source *newer;
-	char peer[128];
+	char peer[ENDPOINT_TEXT];
 
 	for (struct udp_source *x = udp_sources_oldest(d->sources);
 	     d->is_unjudged && x != NULL; x = newer) {
@@ -192,7 +176,7 @@ judge_sources(struct udp_listener *d)
 		if (has_same_terms(d, x)) {
 			continue;
 		}
-		format_source(&x->address, x->port, peer);
+		endpoint_format(&x->from, peer);
 		if (!end_session(d, x, ADMISSION_OTHER_TERMS)) {
 			return false;
 		}
@@ -217,19 +201,13 @@ udp_listener_recheck(struct udp_listener *d)
 
 /* Who sent the i-th datagram.  NULL: nobody that has a session. */
 static struct udp_source *
-find_source(struct udp_listener *d, unsigned i, struct address *ret, uint16_t *ret_port)
+find_source(struct udp_listener *d, unsigned i, struct endpoint *ret)
 {
-	struct udp_source *x = d->last;
-	uint16_t port;
-
-	udp_batch_source(d->batch, i, ret, &port);
-	port = settings(d)->is_by_address ? 0 : port;
-	*ret_port = port;
-	if (x == NULL || x->port != port ||
-	    memcmp(&x->address, ret, sizeof *ret) != 0) {
-		x = udp_sources_find(d->sources, ret, port);
-	}
-	return x;
+	udp_batch_source(d->batch, i, ret);
+	ret->port = settings(d)->is_by_address ? 0 : ret->port;
+	return d->last != NULL && endpoint_is_same(&d->last->from, ret)
+		   ? d->last
+		   : udp_sources_find(d->sources, ret);
 }
 
 /* Datagrams. */
@@ -257,23 +235,21 @@ static bool
 may_follow(
     struct udp_listener *d, unsigned i, const struct udp_source *source, size_t room)
 {
-	struct address a;
+	struct endpoint from;
 	const uint8_t *head;
-	uint16_t port;
 	size_t n = udp_batch_length(d->batch, i, &head);
 
-	return is_exact(head, n) && n <= room && find_source(d, i, &a, &port) == source;
+	return is_exact(head, n) && n <= room && find_source(d, i, &from) == source;
 }
 
 /* Who has a session is. */
 static bool
 is_permitted(struct udp_listener *d, unsigned i)
 {
-	struct address a;
-	uint16_t port;
+	struct endpoint from;
 
-	return d->listener->roster == NULL || find_source(d, i, &a, &port) != NULL ||
-	       roster_has_address(d->listener->roster, &a);
+	return d->listener->roster == NULL || find_source(d, i, &from) != NULL ||
+	       roster_has_address(d->listener->roster, &from.address);
 }
 
 /* Makes a frame of the datagram at d->at and of those after it that may share it.
@@ -284,14 +260,13 @@ pass_frame(struct udp_listener *d)
 	struct intake *intake = &d->listener->intake;
 	struct udp_source *source;
 	const uint8_t *head;
-	struct address a;
+	struct endpoint from;
 	size_t room_n = 0, used = 0;
 	uint8_t *room = NULL;
-	uint16_t port;
 	bool may_share;
 
-	source = find_source(d, d->at, &a, &port);
-	source = source != NULL ? source : begin_session(d, &a, port);
+	source = find_source(d, d->at, &from);
+	source = source != NULL ? source : begin_session(d, &from);
 	if (source != NULL) {
 		d->last = source;
 		room = intake_room(intake, &room_n);

@@ -79,20 +79,17 @@ udp_sources_count(const struct udp_sources *s)
 }
 
 static struct udp_source **
-bucket_of(const struct udp_sources *s, const struct address *a, uint16_t port)
+bucket_of(const struct udp_sources *s, const struct endpoint *from)
 {
-	uint64_t hash = hash_bytes(a->bytes, sizeof a->bytes, s->seed + port);
-
-	return &s->buckets[hash & s->mask];
+	return &s->buckets[hash_bytes(from, sizeof *from, s->seed) & s->mask];
 }
 
 struct udp_source *
-udp_sources_find(const struct udp_sources *s, const struct address *a, uint16_t port)
+udp_sources_find(const struct udp_sources *s, const struct endpoint *from)
 {
-	struct udp_source *x = *bucket_of(s, a, port);
+	struct udp_source *x = *bucket_of(s, from);
 
-	while (
-	    x != NULL && (x->port != port || memcmp(&x->address, a, sizeof *a) != 0)) {
+	while (x != NULL && !endpoint_is_same(&x->from, from)) {
 		x = x->next;
 	}
 	return x;
@@ -162,21 +159,20 @@ put_first(struct order *o, struct udp_source *x, int of)
 }
 
 struct udp_source *
-udp_sources_add(struct udp_sources *s, const struct address *a, uint16_t port,
-    uint32_t session, uint64_t now_ns)
+udp_sources_add(struct udp_sources *s, const struct endpoint *from, uint32_t session,
+    uint64_t now_ns)
 {
-	struct udp_source **bucket = bucket_of(s, a, port), *x = s->free;
+	struct udp_source **bucket = bucket_of(s, from), *x = s->free;
 
 	if (x == NULL) {
 		return NULL;
 	}
 	s->free = x->next;
 	*x = (struct udp_source){
-	    .address = *a,
-	    .port = port,
+	    .from = *from,
 	    .session = session,
 	    .seen_ns = now_ns,
-	    .host = host_take(s, a),
+	    .host = host_take(s, &from->address),
 	    .next = *bucket,
 	};
 	*bucket = x;
@@ -223,7 +219,7 @@ udp_sources_spare(const struct udp_sources *s, const struct address *a)
 void
 udp_sources_remove(struct udp_sources *s, struct udp_source *source)
 {
-	struct udp_source **at = bucket_of(s, &source->address, source->port);
+	struct udp_source **at = bucket_of(s, &source->from);
 
 	while (*at != source) {
 		at = &(*at)->next;

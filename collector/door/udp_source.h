@@ -8,11 +8,10 @@
 
 #include <stdint.h>
 
-#include "common/base/address.h"
+#include "common/base/endpoint.h"
 
 struct udp_source {
-	struct address address;
-	uint16_t port; /* 0: whatever its port is */
+	struct endpoint from; /* port 0: all ports of its address */
 	uint32_t session;
 	uint64_t seen_ns; /* monotonic */
 	uint64_t terms;   /* on which it was let in */
@@ -34,10 +33,10 @@ void udp_sources_free(struct udp_sources *s);
 unsigned udp_sources_count(const struct udp_sources *s);
 /* NULL: not there. */
 struct udp_source *udp_sources_find(
-    const struct udp_sources *s, const struct address *a, uint16_t port);
+    const struct udp_sources *s, const struct endpoint *from);
 /* One that is not there yet.  NULL: full. */
-struct udp_source *udp_sources_add(struct udp_sources *s, const struct address *a,
-    uint16_t port, uint32_t session, uint64_t now_ns);
+struct udp_source *udp_sources_add(struct udp_sources *s, const struct endpoint *from,
+    uint32_t session, uint64_t now_ns);
 /* It was heard. */
 void udp_sources_touch(
     struct udp_sources *s, struct udp_source *source, uint64_t now_ns);

@@ -40,7 +40,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	static const char *const identities[] = {
 	    "", "a.example", "x.b.example", "deep.x.b.example", "*.b.example"};
 	static const char *const peers[] = {
-	    "192.0.2.1:4739", "10.1.2.3:1", "[2001:db8::1]:9", "[fe80::1%eth0]:9", "?"};
+	    "192.0.2.1:4739", "10.1.2.3:1", "[2001:db8::1]:9", "[fe80::1]:9", "?"};
 	struct roster *r = NULL;
 	struct err e = {""};
 

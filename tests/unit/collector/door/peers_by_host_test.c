@@ -73,10 +73,10 @@ an_ipv6_host_is_a_64_and_an_ipv4_host_an_address(void **state)
 	join("[2001:db8:0:1::1]:1000", NULL);
 	join("[2001:db8:0:1:ffff::2]:1000", NULL);
 	join("[2001:db8:0:2::1]:1000", NULL);
-	join("[fe80::1%eth0]:1000", NULL);
+	join("[2001:db8::1]:1000", NULL);
 	assert_int_equal(count("[2001:db8:0:1::3]:7", &oldest), 2);
 	assert_int_equal(count("[2001:db8:0:2::3]:7", &oldest), 1);
-	assert_int_equal(count("[fe80::9%eth1]:7", &oldest), 1);
+	assert_int_equal(count("[2001:db8::9]:7", &oldest), 1);
 	assert_int_equal(count("[::ffff:192.0.2.1]:7", &oldest), 0);
 }
 
