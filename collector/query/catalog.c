@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/query/catalog_file.h"
 #include "collector/query/sql.h"
 
 #define COUNT "records" /* the column that counts rows of a group */
@@ -196,19 +197,18 @@ out:
 static int
 load_columns(struct catalog *c, struct table *t, struct err *e)
 {
-	struct catalog_file *files = NULL;
+	struct catalog_files files = {0};
 	struct database *d = NULL;
-	unsigned count = 0;
 	int rc = read_columns(c->database, t, e);
 
 	if (rc == 0 && t->count == 0 && !t->by_day) {
 		rc = read_view_columns(c->database, t, e);
 	}
 	if (rc == 0 && t->count == 0 && t->by_day) {
-		rc = catalog_files(c, t, INT64_MIN, INT64_MAX, &files, &count, e);
+		rc = catalog_files(c->directory, t, CATALOG_EVERY_DAY, &files, e);
 	}
-	while (rc == 0 && t->count == 0 && count > 0) {
-		int has = database_open(files[count - 1].path, DATABASE_READ, &d, e);
+	for (unsigned i = files.count; rc == 0 && t->count == 0 && i > 0; i--) {
+		int has = database_open(files.items[i - 1].path, DATABASE_READ, &d, e);
 		has = has == 0 ? catalog_file_has(d, t->name, e) : has;
 		rc = has < 0 && has != -ENOENT ? has : 0;
 		rc = has > 0 ? read_columns(d, t, e) : rc;
@@ -217,9 +217,8 @@ load_columns(struct catalog *c, struct table *t, struct err *e)
 		}
 		database_close(d);
 		d = NULL;
-		free(files[--count].path);
 	}
-	catalog_files_free(files, count);
+	catalog_files_free(&files);
 	if (rc == 0 && t->storage == TABLE_APPEND && !t->is_view && t->count > 0 &&
 	    table_column(t, COUNT) < 0) {
 		rc = table_add(t, COUNT, COLUMN_INTEGER, COLUMN_VALUE, NULL);
@@ -450,20 +449,4 @@ table_require(const struct table *t, const char *name, struct err *e)
 	}
 	return err_set(e, -EINVAL, "table %s has no column \"%s\"; it has %s", t->name,
 	    name, list_names(names, n, list, sizeof list));
-}
-
-int
-catalog_file_has(struct database *d, const char *name, struct err *e)
-{
-	struct statement *s = NULL;
-	int rc = statement_new(d, "SELECT 1 FROM sqlite_schema WHERE name = ?", &s, e);
-
-	if (rc == 0) {
-		rc = statement_bind_text(s, 1, name);
-	}
-	if (rc == 0) {
-		rc = statement_step(s, e);
-	}
-	statement_free(s);
-	return rc;
 }

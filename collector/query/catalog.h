@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
-#include "common/sqlite/database.h"
 
 #define CATALOG_MAIN_FILE "flowpair.sqlite"
 
@@ -84,23 +83,5 @@ int catalog_find(
 int table_column(const struct table *t, const char *name);
 /* As table_column(), with a complaint that names the nearest column. */
 int table_require(const struct table *t, const char *name, struct err *e);
-
-struct catalog_file {
-	char *path;
-	int64_t day; /* since 1970; -1: not of one day */
-};
-
-/* The files that hold rows of t with days in [first_day, last_day], oldest first. */
-int catalog_files(const struct catalog *c, const struct table *t, int64_t first_day,
-    int64_t last_day, struct catalog_file **ret, unsigned *ret_count, struct err *e);
-void catalog_files_free(struct catalog_file *files, unsigned count);
-
-/* Opens one of them.  Columns that an older file lacks are told in ret_missing (one per
- * column of t).  1: *ret is open; 0: the file holds no such table (or is gone by now).
- */
-int catalog_file_open(const struct catalog_file *f, const struct table *t,
-    uint64_t deadline_ns, struct database **ret, bool *ret_missing, struct err *e);
-/* Whether an open file has a table or view called this. */
-int catalog_file_has(struct database *d, const char *name, struct err *e);
 
 #endif

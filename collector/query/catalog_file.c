@@ -1,10 +1,11 @@
+#include "collector/query/catalog_file.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/query/catalog.h"
 #include "collector/query/sql.h"
 #include "common/base/clock.h"
 
@@ -48,40 +49,35 @@ file_order(const void *a, const void *b)
 }
 
 static int
-add_file(struct catalog_file **files, unsigned *count, const char *directory,
-    const char *name, int64_t day)
+add_file(
+    struct catalog_files *files, const char *directory, const char *name, int64_t day)
 {
-	struct catalog_file *more = reallocarray(*files, *count + 1, sizeof *more);
+	struct catalog_file *more =
+	    reallocarray(files->items, files->count + 1, sizeof *more);
 
 	if (more == NULL) {
 		return -ENOMEM;
 	}
-	*files = more;
-	if (asprintf(&more[*count].path, "%s/%s", directory, name) < 0) {
+	files->items = more;
+	more += files->count;
+	if (asprintf(&more->path, "%s/%s", directory, name) < 0) {
 		return -ENOMEM;
 	}
-	more[*count].day = day;
-	(*count)++;
+	more->day = day;
+	files->count++;
 	return 0;
 }
 
-int
-catalog_files(const struct catalog *c, const struct table *t, int64_t first_day,
-    int64_t last_day, struct catalog_file **ret, unsigned *ret_count, struct err *e)
+/* The files that are one day's each. */
+static int
+add_day_files(struct catalog_files *files, const char *directory, const struct table *t,
+    struct catalog_days days)
 {
-	const char *directory = catalog_directory(c);
-	struct catalog_file *files = NULL;
-	unsigned count = 0;
-	DIR *dir = NULL;
-	int rc = 0;
+	DIR *dir = opendir(directory);
+	struct dirent *entry = NULL;
+	int rc = dir == NULL ? -errno : 0;
 
-	if (!t->by_day) {
-		rc = add_file(&files, &count, directory, CATALOG_MAIN_FILE, -1);
-	} else if ((dir = opendir(directory)) == NULL) {
-		rc = -errno;
-	}
-	while (rc == 0 && dir != NULL) {
-		struct dirent *entry;
+	while (rc == 0) {
 		int64_t day;
 		errno = 0;
 		entry = readdir(dir);
@@ -91,58 +87,85 @@ catalog_files(const struct catalog *c, const struct table *t, int64_t first_day,
 		}
 		/* A view lies in the files of the table that it reads. */
 		if (file_day(entry->d_name, t->is_view ? NULL : t->name, &day) &&
-		    day >= first_day && day <= last_day) {
-			rc = add_file(&files, &count, directory, entry->d_name, day);
+		    day >= days.first && day <= days.last) {
+			rc = add_file(files, directory, entry->d_name, day);
 		}
 	}
 	if (dir != NULL) {
 		closedir(dir);
 	}
+	return rc;
+}
+
+int
+catalog_files(const char *directory, const struct table *t, struct catalog_days days,
+    struct catalog_files *ret, struct err *e)
+{
+	struct catalog_files files = {0};
+	int rc = t->by_day ? add_day_files(&files, directory, t, days)
+			   : add_file(&files, directory, CATALOG_MAIN_FILE, -1);
+
 	if (rc < 0) {
-		catalog_files_free(files, count);
+		catalog_files_free(&files);
 		return err_set(e, rc, "%s: %s", directory, strerror(-rc));
 	}
-	if (count > 1) {
-		qsort(files, count, sizeof *files, file_order);
+	if (files.count > 1) {
+		qsort(files.items, files.count, sizeof *files.items, file_order);
 	}
 	*ret = files;
-	*ret_count = count;
 	return 0;
 }
 
 void
-catalog_files_free(struct catalog_file *files, unsigned count)
+catalog_files_free(struct catalog_files *files)
 {
-	for (unsigned i = 0; i < count; i++) {
-		free(files[i].path);
+	for (unsigned i = 0; i < files->count; i++) {
+		free(files->items[i].path);
 	}
-	free(files);
+	free(files->items);
+}
+
+int
+catalog_file_has(struct database *d, const char *name, struct err *e)
+{
+	struct statement *s = NULL;
+	int rc = statement_new(d, "SELECT 1 FROM sqlite_schema WHERE name = ?", &s, e);
+
+	if (rc == 0) {
+		rc = statement_bind_text(s, 1, name);
+	}
+	if (rc == 0) {
+		rc = statement_step(s, e);
+	}
+	statement_free(s);
+	return rc;
 }
 
 /* Which of t's columns this file lacks, by what a query of it would give. */
 static int
-find_missing(
-    struct database *d, const struct table *t, bool *ret_missing, struct err *e)
+find_missing(struct catalog_scan *scan, const struct table *t, struct err *e)
 {
 	struct statement *s = NULL;
 	struct sql *sql = sql_new();
-	int rc = sql == NULL ? -ENOMEM : 0;
+	int rc = -ENOMEM;
 
-	if (rc == 0) {
-		sql_add(sql, "SELECT * FROM ");
-		sql_name(sql, t->name);
-		sql_add(sql, " LIMIT 0");
-		rc = sql_prepare(sql, d, &s, e);
+	scan->missing = calloc(t->count + 1, sizeof *scan->missing);
+	if (sql == NULL || scan->missing == NULL) {
+		err_set(e, rc, "no memory to read %s", scan->file->path);
+		goto out;
 	}
+	sql_add(sql, "SELECT * FROM ");
+	sql_name(sql, t->name);
+	sql_add(sql, " LIMIT 0");
+	rc = sql_prepare(sql, scan->database, &s, e);
 	for (unsigned i = 0; rc == 0 && i < t->count; i++) {
-		ret_missing[i] = true;
-		for (int k = 0; k < statement_columns(s); k++) {
-			if (strcmp(statement_column_name(s, k), t->columns[i].name) ==
-			    0) {
-				ret_missing[i] = false;
-			}
+		scan->missing[i] = true;
+		for (int k = 0; scan->missing[i] && k < statement_columns(s); k++) {
+			scan->missing[i] = strcmp(statement_column_name(s, k),
+					       t->columns[i].name) != 0;
 		}
 	}
+out:
 	statement_free(s);
 	sql_free(sql);
 	return rc;
@@ -150,32 +173,39 @@ find_missing(
 
 int
 catalog_file_open(const struct catalog_file *f, const struct table *t,
-    uint64_t deadline_ns, struct database **ret, bool *ret_missing, struct err *e)
+    uint64_t deadline_ns, struct catalog_scan *ret, struct err *e)
 {
-	struct database *d = NULL;
-	int rc = database_open(f->path, DATABASE_READ, &d, e);
+	struct catalog_scan scan = {.file = f};
+	int rc = database_open(f->path, DATABASE_READ, &scan.database, e);
 
 	if (rc == -ENOENT) { /* its day has been removed since the folder was read */
 		return 0;
 	}
 	if (rc == 0) {
-		database_deadline(d, deadline_ns);
-		rc = database_add_address_functions(d, e);
+		database_deadline(scan.database, deadline_ns);
+		rc = database_add_functions(scan.database, e);
 	}
 	if (rc == 0) { /* all that is asked of the file sees the same rows */
-		rc = database_exec_text(d, "BEGIN", e);
+		rc = database_exec_text(scan.database, "BEGIN", e);
 	}
 	if (rc == 0) {
-		rc = catalog_file_has(d, t->name, e);
+		rc = catalog_file_has(scan.database, t->name, e);
 	}
 	if (rc > 0) {
-		rc = find_missing(d, t, ret_missing, e);
+		rc = find_missing(&scan, t, e);
 		rc = rc == 0 ? 1 : rc;
 	}
 	if (rc <= 0) {
-		database_close(d);
+		catalog_file_close(&scan);
 		return rc;
 	}
-	*ret = d;
+	*ret = scan;
 	return 1;
+}
+
+void
+catalog_file_close(struct catalog_scan *scan)
+{
+	database_close(scan->database);
+	free(scan->missing);
 }

@@ -93,11 +93,11 @@ count_less_sum(
     const struct table *t, const struct count_less *l, bool is_part, struct sql *s)
 {
 	if (is_part) {
-		sql_add(s, "sum(max(");
+		sql_add(s, "sum_clipped(max(");
 		sql_name(s, t->columns[l->column].name);
 		sql_add(s, " - %lu, 0))", l->number);
 	} else {
-		sql_add(s, "sum(");
+		sql_add(s, "sum_clipped(");
 		count_less_name(t, l, s);
 		sql_add(s, ")");
 	}

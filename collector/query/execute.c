@@ -8,9 +8,6 @@
 #include "collector/query/runs.h"
 #include "collector/query/selection.h"
 
-/* Sums of one part from each of this many files do not overflow below GREAT. */
-#define FILES_MAX     (1 << 16)
-#define GREAT         (INT64_MAX / FILES_MAX)
 #define SCRATCH_PAGES 524288 /* of 4096 bytes: what one question may hold in memory */
 
 struct answer {
@@ -20,9 +17,7 @@ struct answer {
 	struct database *scratch; /* parts of the answer, one table `scratch` */
 	bool *kept;               /* per column of the table: is in the scratch table */
 	struct count_less_list less; /* behind them in the scratch table */
-	bool saturates;              /* a sum overflowed: add rows with care */
-	bool has_great; /* parts that many files' sums of could overflow: the same */
-	bool *missing;  /* per column: not in the file at hand */
+	struct catalog_scan scan;    /* the file at hand */
 	struct sql_value *row;
 	unsigned parts; /* files that had the table */
 	uint64_t left;  /* rows that may still come out */
@@ -71,17 +66,16 @@ give_rows(struct answer *a, struct sql *s, struct database *d, struct err *e)
 
 /* Rows as they are stored, one file after the other. */
 static int
-give_file(
-    struct answer *a, const struct catalog_file *f, struct database *d, struct err *e)
+give_file(struct answer *a, struct err *e)
 {
 	const struct question *q = a->question;
 	struct sql *s = NULL;
 	struct runs runs;
 	enum runs_use use;
 	bool is_first = true;
-	int rc = runs_find(q, f, a->missing, false, d, &use, e);
+	int rc = runs_find(q, &a->scan, false, &use, e);
 
-	rc = rc == 0 ? runs_first(q, f, a->missing, d, &runs, e) : rc;
+	rc = rc == 0 ? runs_first(q, &a->scan, &runs, e) : rc;
 	if (rc < 0) {
 		return rc;
 	}
@@ -96,14 +90,15 @@ give_file(
 	}
 	sql_add(s, " FROM ");
 	if (runs.count > 0) {
-		runs_add_first(q, f, &runs, s);
+		runs_add_first(q, &a->scan, &runs, s);
 	} else {
-		selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
-		selection_where(q, f, s);
+		selection_source(
+		    q, a->scan.missing, use == RUNS_NONE ? "" : "_runs", s);
+		selection_where(q, a->scan.file, s);
 	}
 	selection_order(q, use == RUNS_ONE, s);
 	selection_limit(a->left, s);
-	rc = give_rows(a, s, d, e);
+	rc = give_rows(a, s, a->scan.database, e);
 	sql_free(s);
 	return rc;
 }
@@ -124,8 +119,7 @@ add_kept(const struct answer *a, bool is_part, struct sql *s)
 		if (q->by_count == 0 || selection_is_by(q, i)) {
 			sql_name(s, c->name);
 		} else {
-			selection_grouped(
-			    c, is_part, is_part ? a->saturates : a->has_great, s);
+			selection_grouped(c, is_part, s);
 		}
 	}
 	for (unsigned i = 0; i < a->less.count; i++) {
@@ -175,7 +169,7 @@ make_scratch(struct answer *a, struct err *e)
 	}
 	if (rc == 0) {
 		database_deadline(a->scratch, a->deadline_ns);
-		rc = database_add_address_functions(a->scratch, e);
+		rc = database_add_functions(a->scratch, e);
 	}
 	if (rc == 0) {
 		rc = database_exec(
@@ -234,27 +228,16 @@ insert_row(struct statement *to, const struct sql_value *row, unsigned n, struct
 	return rc;
 }
 
-static void
-note_great(struct answer *a, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (a->row[i].type == DATABASE_INTEGER &&
-		    (a->row[i].integer > GREAT || a->row[i].integer < -GREAT)) {
-			a->has_great = true;
-		}
-	}
-}
-
 /* Copies what `from` gives into the scratch table. */
 static int
-copy_rows(struct answer *a, struct sql *from, struct database *d, struct err *e)
+copy_rows(struct answer *a, struct sql *from, struct err *e)
 {
 	struct statement *source = NULL, *to = NULL;
 	struct sql *s = sql_new();
 	unsigned n = 0;
 	int rc = s == NULL ? err_set(e, -ENOMEM, "no memory for the answer") : 0;
 
-	rc = rc == 0 ? sql_prepare(from, d, &source, e) : rc;
+	rc = rc == 0 ? sql_prepare(from, a->scan.database, &source, e) : rc;
 	if (rc == 0) {
 		n = (unsigned)statement_columns(source);
 		sql_add(s, "INSERT INTO scratch VALUES (?");
@@ -266,7 +249,6 @@ copy_rows(struct answer *a, struct sql *from, struct database *d, struct err *e)
 	}
 	while (rc >= 0 && (rc = statement_step(source, e)) > 0) {
 		take_row(source, a->row, n);
-		note_great(a, n);
 		rc = insert_row(to, a->row, n, e);
 	}
 	statement_free(source);
@@ -275,15 +257,19 @@ copy_rows(struct answer *a, struct sql *from, struct database *d, struct err *e)
 	return rc;
 }
 
+/* What one file has to say, into the scratch table. */
 static int
-copy_part(struct answer *a, const struct catalog_file *f, struct database *d,
-    enum runs_use use, struct err *e)
+collect_file(struct answer *a, struct err *e)
 {
 	const struct question *q = a->question;
+	enum runs_use use;
 	int64_t bound = 0;
 	struct sql *s = NULL;
-	int rc = use == RUNS_NONE ? runs_bound(q, f, a->missing, d, &bound, e) : 0;
+	int rc = runs_find(q, &a->scan, a->less.count > 0, &use, e);
 
+	if (rc == 0 && use == RUNS_NONE) {
+		rc = runs_bound(q, &a->scan, &bound, e);
+	}
 	if (rc < 0) {
 		return rc;
 	}
@@ -295,41 +281,20 @@ copy_part(struct answer *a, const struct catalog_file *f, struct database *d,
 	add_kept(a, true, s);
 	sql_add(s, " FROM ");
 	if (bound > 0) {
-		runs_add_bounded(q, f, bound, s);
+		runs_add_bounded(q, &a->scan, bound, s);
 	} else {
-		selection_source(q, a->missing, use == RUNS_NONE ? "" : "_runs", s);
-		selection_where(q, f, s);
+		selection_source(
+		    q, a->scan.missing, use == RUNS_NONE ? "" : "_runs", s);
+		selection_where(q, a->scan.file, s);
 	}
 	selection_group_by(q, s);
 	if (q->by_count == 0 && q->limit != UINT64_MAX) {
 		selection_order(q, use == RUNS_ONE, s);
 		selection_limit(q->limit, s);
 	}
-	rc = copy_rows(a, s, d, e);
+	rc = copy_rows(a, s, e);
 	sql_free(s);
 	return rc;
-}
-
-/* What one file has to say, into the scratch table: once more and with care where a sum
- * turned out to be too great. */
-static int
-collect_file(
-    struct answer *a, const struct catalog_file *f, struct database *d, struct err *e)
-{
-	enum runs_use use;
-	int rc = runs_find(a->question, f, a->missing, a->less.count > 0, d, &use, e);
-
-	if (rc < 0) {
-		return rc;
-	}
-	rc = database_exec_text(a->scratch, "SAVEPOINT part", e);
-	rc = rc == 0 ? copy_part(a, f, d, use, e) : rc;
-	if (rc < 0 && !a->saturates && strstr(e->text, "integer overflow") != NULL) {
-		a->saturates = true;
-		rc = database_exec_text(a->scratch, "ROLLBACK TO part", e);
-		rc = rc == 0 ? copy_part(a, f, d, use, e) : rc;
-	}
-	return rc == 0 ? database_exec_text(a->scratch, "RELEASE part", e) : rc;
 }
 
 static void
@@ -385,8 +350,7 @@ give_scratch(struct answer *a, struct err *e)
 }
 
 static int
-ask_files(
-    struct answer *a, const struct catalog_file *files, unsigned count, struct err *e)
+ask_files(struct answer *a, const struct catalog_files *files, struct err *e)
 {
 	const struct question *q = a->question;
 	bool has_scratch = q->by_count > 0 || q->sort >= 0;
@@ -396,15 +360,13 @@ ask_files(
 		choose_kept(a);
 		rc = make_scratch(a, e);
 	}
-	for (unsigned i = 0; rc == 0 && i < count && a->left > 0; i++) {
-		struct database *d = NULL;
+	for (unsigned i = 0; rc == 0 && i < files->count && a->left > 0; i++) {
 		rc = catalog_file_open(
-		    &files[i], q->table, a->deadline_ns, &d, a->missing, e);
+		    &files->items[i], q->table, a->deadline_ns, &a->scan, e);
 		if (rc > 0) {
-			rc = has_scratch ? collect_file(a, &files[i], d, e)
-					 : give_file(a, &files[i], d, e);
+			rc = has_scratch ? collect_file(a, e) : give_file(a, e);
 			a->parts++;
-			database_close(d);
+			catalog_file_close(&a->scan);
 		}
 	}
 	return rc == 0 && has_scratch ? give_scratch(a, e) : rc;
@@ -416,28 +378,24 @@ execute_question(const struct catalog *c, const struct question *q,
 {
 	struct answer a = {
 	    .question = q, .output = out, .deadline_ns = deadline_ns, .left = q->limit};
-	struct catalog_file *files = NULL;
-	unsigned count = 0;
-	int64_t first, last;
+	struct catalog_files files = {0};
 	int rc = -ENOMEM;
 
 	a.kept = calloc(q->table->count + 1, sizeof *a.kept);
-	a.missing = calloc(q->table->count + 1, sizeof *a.missing);
 	a.row = calloc(q->table->count + LESS_MAX, sizeof *a.row);
-	if (a.kept == NULL || a.missing == NULL || a.row == NULL) {
+	if (a.kept == NULL || a.row == NULL) {
 		err_set(e, rc, "no memory to put the question together");
 		goto out;
 	}
-	selection_days(q, &first, &last);
-	rc = catalog_files(c, q->table, first, last, &files, &count, e);
+	rc =
+	    catalog_files(catalog_directory(c), q->table, selection_days(q), &files, e);
 	if (rc == 0) {
-		rc = ask_files(&a, files, count, e);
+		rc = ask_files(&a, &files, e);
 	}
 out:
-	catalog_files_free(files, count);
+	catalog_files_free(&files);
 	database_close(a.scratch);
 	free(a.kept);
-	free(a.missing);
 	free(a.row);
 	return rc;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/query/catalog_file.h"
 #include "common/base/clock.h"
 
 const struct output_column listing_columns[LISTING_COLUMNS] = {
@@ -65,27 +66,23 @@ write_table(const struct catalog *c, const struct table *t, uint64_t deadline_ns
     struct output *out, struct err *e)
 {
 	struct sql_value row[LISTING_COLUMNS] = {{.type = DATABASE_NULL}};
-	bool *missing = calloc(t->count + 1, sizeof *missing);
-	struct catalog_file *files = NULL;
+	struct catalog_files files = {0};
+	struct catalog_scan scan;
 	char first[11], last[11];
-	unsigned count = 0;
 	int64_t rows = 0, days = 0;
-	int rc = missing == NULL
-		     ? err_set(e, -ENOMEM, "no memory to list %s", t->name)
-		     : catalog_files(c, t, INT64_MIN, INT64_MAX, &files, &count, e);
+	int rc = catalog_files(catalog_directory(c), t, CATALOG_EVERY_DAY, &files, e);
 
-	for (unsigned i = 0; rc == 0 && i < count; i++) {
-		struct database *d = NULL;
-		rc = catalog_file_open(&files[i], t, deadline_ns, &d, missing, e);
+	for (unsigned i = 0; rc == 0 && i < files.count; i++) {
+		rc = catalog_file_open(&files.items[i], t, deadline_ns, &scan, e);
 		if (rc > 0) {
 			if (t->by_day) {
-				set_day(&row[4], last, files[i].day);
+				set_day(&row[4], last, files.items[i].day);
 			}
 			if (t->by_day && days++ == 0) {
-				set_day(&row[3], first, files[i].day);
+				set_day(&row[3], first, files.items[i].day);
 			}
-			rc = t->is_view ? 0 : count_rows(d, t, &rows, e);
-			database_close(d);
+			rc = t->is_view ? 0 : count_rows(scan.database, t, &rows, e);
+			catalog_file_close(&scan);
 		}
 	}
 	row[0] = (struct sql_value){.type = DATABASE_TEXT, .text = t->name};
@@ -103,8 +100,7 @@ write_table(const struct catalog *c, const struct table *t, uint64_t deadline_ns
 			err_set(e, rc, "the rows cannot be written: %s", strerror(-rc));
 		}
 	}
-	catalog_files_free(files, count);
-	free(missing);
+	catalog_files_free(&files);
 	return rc;
 }
 

@@ -37,10 +37,9 @@ has_key_conditions_only(const struct question *q)
  * ones.  Conditions on anything but the key, and spans within the day, look at whole
  * rows. */
 static bool
-may_take_parts(
-    const struct question *q, const struct catalog_file *f, const bool *missing)
+may_take_parts(const struct question *q, const struct catalog_scan *scan)
 {
-	if (q->by_count == 0 || !selection_is_inside(q, f) ||
+	if (q->by_count == 0 || !selection_is_inside(q, scan->file) ||
 	    !has_key_conditions_only(q)) {
 		return false;
 	}
@@ -50,7 +49,7 @@ may_take_parts(
 		}
 	}
 	for (unsigned i = 0; i < q->table->count; i++) {
-		if (missing[i]) {
+		if (scan->missing[i]) {
 			return false;
 		}
 	}
@@ -86,8 +85,8 @@ out:
 }
 
 int
-runs_find(const struct question *q, const struct catalog_file *f, const bool *missing,
-    bool needs_rows, struct database *d, enum runs_use *ret, struct err *e)
+runs_find(const struct question *q, const struct catalog_scan *scan, bool needs_rows,
+    enum runs_use *ret, struct err *e)
 {
 	int64_t runs = 0;
 	int rc = 0;
@@ -96,26 +95,26 @@ runs_find(const struct question *q, const struct catalog_file *f, const bool *mi
 	if (q->table->storage != TABLE_RUNS || q->table->is_view) {
 		return 0;
 	}
-	if (!needs_rows && may_take_parts(q, f, missing)) {
+	if (!needs_rows && may_take_parts(q, scan)) {
 		*ret = RUNS_ANY;
-	} else if (is_plain(q->table, missing)) {
-		rc = count_runs(q->table, d, &runs, e);
+	} else if (is_plain(q->table, scan->missing)) {
+		rc = count_runs(q->table, scan->database, &runs, e);
 		*ret = runs == 1 ? RUNS_ONE : RUNS_NONE;
 	}
 	return rc;
 }
 
 static bool
-is_top_of_sums(
-    const struct question *q, const struct catalog_file *f, const bool *missing)
+is_top_of_sums(const struct question *q, const struct catalog_scan *scan)
 {
 	const struct table *t = q->table;
 
 	return t->storage == TABLE_RUNS && !t->is_view && q->by_count == 0 &&
 	       q->sort >= 0 && q->is_descending && q->limit <= BOUND_ROWS &&
 	       t->columns[q->sort].role == COLUMN_SUM &&
-	       t->columns[q->sort].kind == COLUMN_INTEGER && is_plain(t, missing) &&
-	       has_key_conditions_only(q) && selection_is_inside(q, f);
+	       t->columns[q->sort].kind == COLUMN_INTEGER &&
+	       is_plain(t, scan->missing) && has_key_conditions_only(q) &&
+	       selection_is_inside(q, scan->file);
 }
 
 static void
@@ -144,14 +143,14 @@ add_keys(const struct table *t, struct sql *s)
 
 /* FROM the runs, rows that may matter: conditions, and the value above the bound. */
 static void
-add_candidates(const struct question *q, const struct catalog_file *f, int64_t bound,
+add_candidates(const struct question *q, const struct catalog_scan *scan, int64_t bound,
     struct sql *s)
 {
 	struct sql_value v = {.type = DATABASE_INTEGER, .integer = bound};
 
 	sql_add(s, " FROM ");
 	add_runs_name(q->table, s);
-	selection_where(q, f, s);
+	selection_where(q, scan->file, s);
 	sql_add(s, q->condition_count > 0 ? " AND " : " WHERE ");
 	sql_name(s, q->table->columns[q->sort].name);
 	sql_add(s, " >= ");
@@ -190,8 +189,8 @@ add_null_keys(const struct table *t, const char *word, struct sql *s)
 
 /* Whether a candidate has no value in some column of its key: IN would not find it. */
 static int
-has_null_key(const struct question *q, const struct catalog_file *f, int64_t bound,
-    struct database *d, int64_t *ret, struct err *e)
+has_null_key(const struct question *q, const struct catalog_scan *scan, int64_t bound,
+    int64_t *ret, struct err *e)
 {
 	struct sql *s = sql_new();
 	int rc;
@@ -200,27 +199,27 @@ has_null_key(const struct question *q, const struct catalog_file *f, int64_t bou
 		return err_set(e, -ENOMEM, "no memory to put the question together");
 	}
 	sql_add(s, "SELECT 1");
-	add_candidates(q, f, bound, s);
+	add_candidates(q, scan, bound, s);
 	add_null_keys(q->table, " AND (", s);
 	sql_add(s, ") LIMIT 1");
-	rc = take_integer(s, d, ret, e);
+	rc = take_integer(s, scan->database, ret, e);
 	sql_free(s);
 	return rc;
 }
 
 int
-runs_bound(const struct question *q, const struct catalog_file *f, const bool *missing,
-    struct database *d, int64_t *ret_bound, struct err *e)
+runs_bound(const struct question *q, const struct catalog_scan *scan,
+    int64_t *ret_bound, struct err *e)
 {
 	int64_t runs = 0, value = 0, has_null = 0;
 	struct sql *s = NULL;
 	int rc = 0;
 
 	*ret_bound = 0;
-	if (!is_top_of_sums(q, f, missing)) {
+	if (!is_top_of_sums(q, scan)) {
 		return 0;
 	}
-	rc = count_runs(q->table, d, &runs, e);
+	rc = count_runs(q->table, scan->database, &runs, e);
 	if (rc < 0 || runs < 2 || runs > BOUND_ROWS) {
 		return rc;
 	}
@@ -230,12 +229,12 @@ runs_bound(const struct question *q, const struct catalog_file *f, const bool *m
 	}
 	sql_add(s, "SELECT ");
 	sql_name(s, q->table->columns[q->sort].name);
-	add_candidates(q, f, 1, s);
+	add_candidates(q, scan, 1, s);
 	sql_add(s, " ORDER BY 1 DESC LIMIT 1 OFFSET %lld",
 	    (long long)q->limit * (long long)runs - 1);
-	rc = take_integer(s, d, &value, e);
+	rc = take_integer(s, scan->database, &value, e);
 	if (rc == 0 && value / runs > 0) {
-		rc = has_null_key(q, f, value / runs, d, &has_null, e);
+		rc = has_null_key(q, scan, value / runs, &has_null, e);
 		*ret_bound = has_null != 0 ? 0 : value / runs;
 	}
 	sql_free(s);
@@ -251,7 +250,7 @@ begin_whole_rows(const struct table *t, struct sql *s)
 	for (unsigned i = 0; i < t->count; i++) {
 		if (t->columns[i].role != COLUMN_KEY) {
 			sql_add(s, ", ");
-			selection_grouped(&t->columns[i], true, true, s);
+			selection_grouped(&t->columns[i], true, s);
 		}
 	}
 	sql_add(s, " FROM ");
@@ -270,19 +269,19 @@ end_whole_rows(const struct table *t, struct sql *s)
 }
 
 void
-runs_add_bounded(const struct question *q, const struct catalog_file *f, int64_t bound,
-    struct sql *s)
+runs_add_bounded(const struct question *q, const struct catalog_scan *scan,
+    int64_t bound, struct sql *s)
 {
 	begin_whole_rows(q->table, s);
 	sql_add(s, "SELECT ");
 	add_keys(q->table, s);
-	add_candidates(q, f, bound, s);
+	add_candidates(q, scan, bound, s);
 	end_whole_rows(q->table, s);
 }
 
 /* The keys of the first rows of every run. */
 static void
-add_first_keys(const struct question *q, const struct catalog_file *f,
+add_first_keys(const struct question *q, const struct catalog_scan *scan,
     const struct runs *runs, struct sql *s)
 {
 	for (unsigned i = 0; i < runs->count; i++) {
@@ -290,7 +289,7 @@ add_first_keys(const struct question *q, const struct catalog_file *f,
 		add_keys(q->table, s);
 		sql_add(s, " FROM ");
 		add_runs_name(q->table, s);
-		selection_where(q, f, s);
+		selection_where(q, scan->file, s);
 		sql_add(s, "%s rowid BETWEEN %lld AND %lld ORDER BY rowid LIMIT %llu)",
 		    q->condition_count > 0 ? " AND" : " WHERE",
 		    (long long)runs->first[i], (long long)runs->last[i],
@@ -327,8 +326,8 @@ out:
 
 /* Whether one of the first rows has no value in its key: IN would not find it. */
 static int
-has_null_first(const struct question *q, const struct catalog_file *f,
-    const struct runs *runs, struct database *d, int64_t *ret, struct err *e)
+has_null_first(const struct question *q, const struct catalog_scan *scan,
+    const struct runs *runs, int64_t *ret, struct err *e)
 {
 	struct sql *s = sql_new();
 	int rc;
@@ -337,17 +336,17 @@ has_null_first(const struct question *q, const struct catalog_file *f,
 		return err_set(e, -ENOMEM, "no memory to put the question together");
 	}
 	sql_add(s, "SELECT 1 FROM (");
-	add_first_keys(q, f, runs, s);
+	add_first_keys(q, scan, runs, s);
 	add_null_keys(q->table, ") WHERE ", s);
 	sql_add(s, " LIMIT 1");
-	rc = take_integer(s, d, ret, e);
+	rc = take_integer(s, scan->database, ret, e);
 	sql_free(s);
 	return rc;
 }
 
 int
-runs_first(const struct question *q, const struct catalog_file *f, const bool *missing,
-    struct database *d, struct runs *ret, struct err *e)
+runs_first(const struct question *q, const struct catalog_scan *scan, struct runs *ret,
+    struct err *e)
 {
 	const struct table *t = q->table;
 	int64_t has_null = 0, count = 0;
@@ -355,16 +354,16 @@ runs_first(const struct question *q, const struct catalog_file *f, const bool *m
 
 	ret->count = 0;
 	if (t->storage != TABLE_RUNS || t->is_view || q->by_count > 0 || q->sort >= 0 ||
-	    q->limit > BOUND_ROWS || !is_plain(t, missing) ||
-	    !has_key_conditions_only(q) || !selection_is_inside(q, f)) {
+	    q->limit > BOUND_ROWS || !is_plain(t, scan->missing) ||
+	    !has_key_conditions_only(q) || !selection_is_inside(q, scan->file)) {
 		return 0;
 	}
-	rc = count_runs(t, d, &count, e);
+	rc = count_runs(t, scan->database, &count, e);
 	if (rc < 0 || count < 2 || count > RUNS_MAX) {
 		return rc;
 	}
-	rc = read_extents(t, d, ret, e);
-	rc = rc == 0 ? has_null_first(q, f, ret, d, &has_null, e) : rc;
+	rc = read_extents(t, scan->database, ret, e);
+	rc = rc == 0 ? has_null_first(q, scan, ret, &has_null, e) : rc;
 	if (has_null != 0) {
 		ret->count = 0;
 	}
@@ -372,10 +371,10 @@ runs_first(const struct question *q, const struct catalog_file *f, const bool *m
 }
 
 void
-runs_add_first(const struct question *q, const struct catalog_file *f,
+runs_add_first(const struct question *q, const struct catalog_scan *scan,
     const struct runs *runs, struct sql *s)
 {
 	begin_whole_rows(q->table, s);
-	add_first_keys(q, f, runs, s);
+	add_first_keys(q, scan, runs, s);
 	end_whole_rows(q->table, s);
 }

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 
+#include "collector/query/catalog_file.h"
 #include "collector/query/question.h"
 
 enum runs_use {
@@ -14,22 +15,20 @@ enum runs_use {
 		    */
 };
 
-/* missing: columns that the file lacks; needs_rows: what is asked for cannot be told
- * from parts of rows.  The database must be in a transaction, so that no run is added
- * between this and the question. */
-int runs_find(const struct question *q, const struct catalog_file *f,
-    const bool *missing, bool needs_rows, struct database *d, enum runs_use *ret,
-    struct err *e);
+/* needs_rows: what is asked for cannot be told from parts of rows.  The file's
+ * transaction keeps runs from being added between this and the question. */
+int runs_find(const struct question *q, const struct catalog_scan *scan,
+    bool needs_rows, enum runs_use *ret, struct err *e);
 
 /* The top N of a table in several runs, without putting all rows together.  Of R runs
  * with values that are never negative: the (N x R)-th greatest value of any run is at
  * most what the N-th row sums up to, T; and a row that sums up to T has at least T / R
  * in some run.  So only keys with such a value matter.  *ret_bound is that value; 0:
  * the question is not of this kind, or the bound would leave out nothing. */
-int runs_bound(const struct question *q, const struct catalog_file *f,
-    const bool *missing, struct database *d, int64_t *ret_bound, struct err *e);
+int runs_bound(const struct question *q, const struct catalog_scan *scan,
+    int64_t *ret_bound, struct err *e);
 /* Adds the rows of those keys, whole, as what to select from. */
-void runs_add_bounded(const struct question *q, const struct catalog_file *f,
+void runs_add_bounded(const struct question *q, const struct catalog_scan *scan,
     int64_t bound, struct sql *s);
 
 #define RUNS_MAX 64
@@ -42,10 +41,10 @@ struct runs {
 /* The first N rows of a table in several runs: each run is in the order of the key, so
  * they are among the first N of every run.  ret->count is 0 where the question is not
  * of this kind. */
-int runs_first(const struct question *q, const struct catalog_file *f,
-    const bool *missing, struct database *d, struct runs *ret, struct err *e);
+int runs_first(const struct question *q, const struct catalog_scan *scan,
+    struct runs *ret, struct err *e);
 /* Adds the rows of those keys, whole, as what to select from. */
-void runs_add_first(const struct question *q, const struct catalog_file *f,
+void runs_add_first(const struct question *q, const struct catalog_scan *scan,
     const struct runs *runs, struct sql *s);
 
 #endif

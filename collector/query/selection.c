@@ -144,12 +144,12 @@ date_column(const struct table *t)
 	return -1;
 }
 
-void
-selection_days(const struct question *q, int64_t *first, int64_t *last)
+struct catalog_days
+selection_days(const struct question *q)
 {
-	*first = (int64_t)(q->from_ns / NS_PER_DAY);
-	*last =
-	    q->to_ns == UINT64_MAX ? INT64_MAX : (int64_t)((q->to_ns - 1) / NS_PER_DAY);
+	return (struct catalog_days){(int64_t)(q->from_ns / NS_PER_DAY),
+	    q->to_ns == UINT64_MAX ? INT64_MAX
+				   : (int64_t)((q->to_ns - 1) / NS_PER_DAY)};
 }
 
 bool
@@ -179,16 +179,15 @@ add_span(const struct question *q, struct sql *s)
 	const struct table *t = q->table;
 	int date = date_column(t), start = time_column(t, false),
 	    end = time_column(t, true);
-	int64_t first, last;
+	struct catalog_days days = selection_days(q);
 	char day[11];
 
 	if (date >= 0) {
-		selection_days(q, &first, &last);
-		clock_format_day(first, day);
+		clock_format_day(days.first, day);
 		sql_name(s, t->columns[date].name);
 		sql_add(s, " >= '%s'", day);
-		if (last != INT64_MAX) {
-			clock_format_day(last, day);
+		if (days.last != INT64_MAX) {
+			clock_format_day(days.last, day);
 			sql_add(s, " AND ");
 			sql_name(s, t->columns[date].name);
 			sql_add(s, " <= '%s'", day);
@@ -227,24 +226,8 @@ selection_where(const struct question *q, const struct catalog_file *f, struct s
 	}
 }
 
-/* sum() of integers fails where it overflows; halves do not, and tell whether the whole
- * does. */
-static void
-add_saturating_sum(const char *name, struct sql *s)
-{
-	sql_add(s, "CASE WHEN total(");
-	sql_name(s, name);
-	sql_add(s, ") < 9.2e18 THEN (sum(");
-	sql_name(s, name);
-	sql_add(s, " >> 32) << 32) + sum(");
-	sql_name(s, name);
-	sql_add(s, " & 4294967295) WHEN count(");
-	sql_name(s, name);
-	sql_add(s, ") > 0 THEN 9223372036854775807 END");
-}
-
 void
-selection_grouped(const struct column *c, bool is_part, bool saturates, struct sql *s)
+selection_grouped(const struct column *c, bool is_part, struct sql *s)
 {
 	static const char *const functions[] = {[GROUP_SUM] = "sum(",
 	    [GROUP_MINIMIZE] = "min(",
@@ -253,10 +236,11 @@ selection_grouped(const struct column *c, bool is_part, bool saturates, struct s
 
 	if (c->group == GROUP_COUNT && is_part) {
 		sql_add(s, "count(*)");
-	} else if (c->group == GROUP_SUM && saturates && c->kind == COLUMN_INTEGER) {
-		add_saturating_sum(c->name, s);
 	} else {
-		sql_add(s, "%s", functions[c->group]);
+		sql_add(s, "%s",
+		    c->group == GROUP_SUM && c->kind == COLUMN_INTEGER
+			? "sum_clipped("
+			: functions[c->group]);
 		sql_name(s, c->name);
 		sql_add(s, ")");
 	}

@@ -2,6 +2,7 @@
 #ifndef COLLECTOR_QUERY_SELECTION_H
 #define COLLECTOR_QUERY_SELECTION_H
 
+#include "collector/query/catalog_file.h"
 #include "collector/query/question.h"
 #include "collector/query/sql.h"
 
@@ -16,10 +17,9 @@ void selection_where(
     const struct question *q, const struct catalog_file *f, struct sql *s);
 bool selection_is_by(const struct question *q, unsigned column);
 /* sum(x) AS x, by the column's meaning; is_part: over rows of the table, else over
- * parts that were put together before.  saturates: an integer sum that is too great is
- * the greatest integer, at some cost; else it ends the statement. */
-void selection_grouped(
-    const struct column *c, bool is_part, bool saturates, struct sql *s);
+ * parts that were put together before.  An integer sum that is too great is the
+ * greatest integer. */
+void selection_grouped(const struct column *c, bool is_part, struct sql *s);
 void selection_group_by(const struct question *q, struct sql *s);
 /* Whether this column takes part in the order that rows have when nobody asks for
  * another: a reduced table's by its key, a table of records by time, groups by their
@@ -29,8 +29,8 @@ bool selection_orders_by(const struct question *q, unsigned column);
 void selection_order(const struct question *q, bool is_sorted, struct sql *s);
 void selection_limit(uint64_t limit, struct sql *s);
 
-/* Days that the span touches, both included. */
-void selection_days(const struct question *q, int64_t *ret_first, int64_t *ret_last);
+/* Days that the span touches. */
+struct catalog_days selection_days(const struct question *q);
 /* Whether everything in the file lies in the span. */
 bool selection_is_inside(const struct question *q, const struct catalog_file *f);
 

@@ -494,8 +494,50 @@ ip_order(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_blob(context, order, sizeof order, SQLITE_TRANSIENT);
 }
 
+struct clipped_sum {
+	__int128 integers;
+	double reals;
+	bool has_any, has_real;
+};
+
+static void
+sum_clipped_step(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	struct clipped_sum *s = sqlite3_aggregate_context(context, sizeof *s);
+	int type = sqlite3_value_numeric_type(argv[0]);
+
+	(void)argc;
+	if (s == NULL || type == SQLITE_NULL) {
+		return;
+	}
+	s->has_any = true;
+	if (type == SQLITE_INTEGER) {
+		s->integers += sqlite3_value_int64(argv[0]);
+	} else {
+		s->has_real = true;
+		s->reals += sqlite3_value_double(argv[0]);
+	}
+}
+
+static void
+sum_clipped_final(sqlite3_context *context)
+{
+	const struct clipped_sum *s = sqlite3_aggregate_context(context, 0);
+
+	if (s == NULL || !s->has_any) {
+		sqlite3_result_null(context);
+	} else if (s->has_real) {
+		sqlite3_result_double(context, s->reals + (double)s->integers);
+	} else {
+		sqlite3_result_int64(context, s->integers > INT64_MAX ? INT64_MAX
+					      : s->integers < INT64_MIN
+						  ? INT64_MIN
+						  : (int64_t)s->integers);
+	}
+}
+
 int
-database_add_address_functions(struct database *d, struct err *e)
+database_add_functions(struct database *d, struct err *e)
 {
 	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
 	int rc = sqlite3_create_function_v2(
@@ -504,6 +546,10 @@ database_add_address_functions(struct database *d, struct err *e)
 	if (rc == SQLITE_OK) {
 		rc = sqlite3_create_function_v2(
 		    d->handle, "ip_order", 1, flags, NULL, ip_order, NULL, NULL, NULL);
+	}
+	if (rc == SQLITE_OK) {
+		rc = sqlite3_create_function_v2(d->handle, "sum_clipped", 1, flags,
+		    NULL, NULL, sum_clipped_step, sum_clipped_final, NULL);
 	}
 	return rc == SQLITE_OK ? 0 : failed(d, rc, e);
 }

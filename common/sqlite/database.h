@@ -56,11 +56,11 @@ const uint8_t *statement_blob(
     const struct statement *s, int i); /* NULL for none; until step */
 size_t statement_length(const struct statement *s, int i); /* bytes of either */
 
-/* SQL functions for addresses in queries: registers ip_in_prefix(text, prefix) -> 0/1
- * and ip_order(text) -> blob that sorts as the address does (NULL for non-addresses).
- * text may itself be a prefix, as in services: it lies in prefix when all of it does.
- */
-int database_add_address_functions(struct database *d, struct err *e);
+/* SQL functions for questions: ip_in_prefix(text, prefix) -> 0/1, ip_order(text) -> blob
+ * that sorts as the address does (NULL for non-addresses), and sum_clipped(x), a sum()
+ * whose integers end at the greatest or least one where sum() fails.  text may itself be
+ * a prefix, as in services: it lies in prefix when all of it does. */
+int database_add_functions(struct database *d, struct err *e);
 /* A statement may run until this monotonic time (0: for ever), then fails with
  * -ETIMEDOUT. */
 void database_deadline(struct database *d, uint64_t monotonic_ns);

@@ -455,7 +455,7 @@ address_functions_order_and_match_addresses(void **state)
 	struct err e = {""};
 
 	(void)state;
-	assert_int_equal(database_add_address_functions(d, &e), 0);
+	assert_int_equal(database_add_functions(d, &e), 0);
 	assert_int_equal(
 	    one_i64(d, "SELECT ip_order('9.0.0.1') < ip_order('10.0.0.1') AND "
 		       "ip_order('10.0.0.1') < ip_order('2001:db8::1')"),
@@ -469,6 +469,35 @@ address_functions_order_and_match_addresses(void **state)
 	    one_i64(d, "SELECT ip_in_prefix('10.1.2.0/24', '10.0.0.0/8')"), 1);
 	assert_int_equal(
 	    one_i64(d, "SELECT ip_in_prefix('10.0.0.0/8', '10.0.0.0/24')"), 0);
+	database_close(d);
+}
+
+static void
+sums_end_at_the_greatest_and_least_integer(void **state)
+{
+	static const struct {
+		const char *rows;
+		int64_t sum;
+	} cases[] = {{"(1),(2),(NULL)", 3}, {"(9223372036854775807),(1)", INT64_MAX},
+	    {"(-9223372036854775808),(-1)", INT64_MIN},
+	    {"(9223372036854775807),(5),(-6)", INT64_MAX - 1},
+	    {"(9223372036854775806),(1)", INT64_MAX}};
+	struct database *d = open_memory();
+	struct err e = {""};
+	char sql[160];
+
+	(void)state;
+	assert_int_equal(database_add_functions(d, &e), 0);
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		snprintf(sql, sizeof sql,
+		    "SELECT sum_clipped(column1) FROM (VALUES %s)", cases[i].rows);
+		assert_int_equal(one_i64(d, sql), cases[i].sum);
+	}
+	assert_int_equal(
+	    one_i64(d, "SELECT sum_clipped(column1) IS NULL FROM (VALUES (NULL))"), 1);
+	assert_int_equal(
+	    one_i64(d, "SELECT sum_clipped(column1) = 3.5 FROM (VALUES (1), (2.5))"),
+	    1);
 	database_close(d);
 }
 
@@ -491,6 +520,7 @@ main(void)
 	    cmocka_unit_test(a_writer_does_not_follow_a_link),
 	    cmocka_unit_test(a_query_over_its_deadline_stops),
 	    cmocka_unit_test(address_functions_order_and_match_addresses),
+	    cmocka_unit_test(sums_end_at_the_greatest_and_least_integer),
 	};
 	return cmocka_run_group_tests(tests, make_directory, remove_directory);
 }
