@@ -82,7 +82,7 @@ help:
 	@echo 'make fuzz [SECONDS=60] [T=x]  run each fuzzer (clang, ASan, UBSan)'
 	@echo 'make bench                    compare with peers and floors (tests/bench/run)'
 	@echo 'make golden                   rewrite the golden files from what the programs say now'
-	@echo 'make layers                   check who includes whom'
+	@echo 'make layers                   check which room uses which'
 	@echo 'make fmt, make fmt-check      clang-format every source; only say what it would change'
 	@echo 'make man                      write the manual pages into build/man'
 	@echo 'make install [DESTDIR= PREFIX=/usr/local]   (make uninstall takes it away again)'
@@ -149,8 +149,8 @@ $(BENCH_BIN): %: %.o $(A_EXPORTER) $(A_COLLECTOR) $(A_QUERY) $(A_COMMON)
 golden: all
 	tests/golden/run --update
 
-layers:
-	@tests/layers
+layers: objects
+	@tests/layers $(B)
 
 fmt:
 	git ls-files '*.c' '*.h' | xargs clang-format -i
