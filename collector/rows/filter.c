@@ -5,129 +5,140 @@
 #include <string.h>
 
 #include "collector/schema/schema_operand.h"
+#include "common/base/protocol_names.h"
 
-#define COUNT(a) (unsigned)(sizeof(a) / sizeof(a)[0])
-#define NUMBERS  256u /* that a filter's set can have */
+#define NUMBERS 256u /* that a filter's set can have */
 
-/* Protocols by the names that people use (IANA protocol numbers). */
-static const struct {
-	const char *name;
-	uint8_t number;
-} protocols[] = {
-    {"icmp", 1},
-    {"igmp", 2},
-    {"ipip", 4},
-    {"tcp", 6},
-    {"egp", 8},
-    {"udp", 17},
-    {"dccp", 33},
-    {"ipv6", 41},
-    {"rsvp", 46},
-    {"gre", 47},
-    {"esp", 50},
-    {"ah", 51},
-    {"icmp6", 58},
-    {"icmpv6", 58},
-    {"eigrp", 88},
-    {"ospf", 89},
-    {"pim", 103},
-    {"vrrp", 112},
-    {"l2tp", 115},
-    {"sctp", 132},
-    {"udplite", 136},
+/* Of one condition: what its operands are read with. */
+struct reading {
+	const struct yaml *yaml;
+	const struct layout_field *field;
+	enum schema_operator op;
+	struct err *e;
 };
 
 static bool
-is_protocol(const struct layout *l, int field)
+is_protocol(const struct layout_field *f)
 {
-	return l->fields[field].from_count > 0 &&
-	       strcmp(l->fields[field].from[0]->name, "protocolIdentifier") == 0;
+	return f->from_count > 0 && strcmp(f->from[0]->name, "protocolIdentifier") == 0;
 }
 
 static int
-read_protocol(const struct schema_table *t, const struct yaml_node *node, int64_t *ret,
-    struct err *e)
+read_protocol(const struct reading *r, const struct yaml_node *node, int64_t *ret)
 {
-	const char *names[COUNT(protocols)], *nearest;
+	const char *nearest;
+	int number = protocol_names_find(node->text);
 
-	for (unsigned i = 0; i < COUNT(protocols); i++) {
-		names[i] = protocols[i].name;
-		if (strcmp(node->text, names[i]) == 0) {
-			*ret = protocols[i].number;
-			return 0;
-		}
+	if (number >= 0) {
+		*ret = number;
+		return 0;
 	}
-	nearest = err_nearest(node->text, names, COUNT(protocols));
-	return yaml_complain(t->yaml, node, e,
-	    "unknown protocol '%s', did you mean '%s'? A number from 0 to 255 will do, "
-	    "too",
+	nearest = protocol_names_nearest(node->text);
+	return yaml_complain(r->yaml, node, r->e,
+	    "unknown protocol '%.60s'; did you mean '%s'? (or a number from 0 to 255)",
 	    node->text, nearest != NULL ? nearest : "tcp");
 }
 
-/* The numbers that a field can have. */
-static struct schema_range
-range_of(const struct layout_field *f)
+static int
+read_number(const struct reading *r, const struct yaml_node *node, int64_t *ret)
 {
-	return (struct schema_range){
+	const struct layout_field *f = r->field;
+	const struct schema_range range = {
 	    .min = f->is_signed ? INT64_MIN : 0,
 	    .max = f->is_signed || f->width >= 8 ? INT64_MAX
 						 : ((int64_t)1 << 8 * f->width) - 1,
 	};
-}
 
-static int
-read_number(const struct schema_table *t, const struct yaml_node *node,
-    const struct layout *l, int field, int64_t *ret, struct err *e)
-{
-	const struct schema_range range = range_of(&l->fields[field]);
-	char first = node->text[0];
-
-	if (is_protocol(l, field) && (first < '0' || first > '9')) {
-		return read_protocol(t, node, ret, e);
+	if (is_protocol(f) && (node->text[0] < '0' || node->text[0] > '9')) {
+		return read_protocol(r, node, ret);
 	}
-	return schema_operand_integer(t->yaml, node, &range, ret, e);
+	return schema_operand_integer(r->yaml, node, &range, ret, r->e);
 }
 
 static int
-read_real(const struct schema_table *t, const struct yaml_node *node, int64_t *ret,
-    struct err *e)
+read_real(const struct reading *r, const struct yaml_node *node, int64_t *ret)
 {
 	double v = 0;
-	int rc = schema_operand_real(t->yaml, node, &v, e);
+	int rc = schema_operand_real(r->yaml, node, &v, r->e);
 
 	memcpy(ret, &v, sizeof v);
 	*ret = layout_order_real(*ret);
 	return rc;
 }
 
-static int
-read_operand(const struct schema_table *t, const struct yaml_node *node,
-    const struct layout *l, struct filter *c, struct operand *ret, struct err *e)
+/* Whether a field can have addresses of this network: not where all of its elements are
+ * IPv4 and the network is IPv6. */
+static bool
+address_fits(const struct layout_field *f, const struct operand *o)
 {
-	switch (c->kind) {
+	static const uint8_t zeros[4];
+	struct address ipv4;
+	bool is_ipv4 = f->from_count > 0;
+
+	for (unsigned i = 0; i < f->from_count; i++) {
+		is_ipv4 = is_ipv4 && f->from[i]->type == ELEMENT_IPV4;
+	}
+	address_from_ipv4(&ipv4, zeros);
+	return !is_ipv4 || address_is_ipv4(&o->address) ||
+	       address_in_prefix(&ipv4, &o->address, o->bits);
+}
+
+static int
+read_address(const struct reading *r, const struct yaml_node *node, struct operand *ret)
+{
+	bool is_prefix = r->op == OPERATOR_PREFIX;
+
+	ret->bits = 128;
+	if ((is_prefix ? address_parse_prefix(node->text, &ret->address, &ret->bits)
+		       : address_parse(node->text, &ret->address)) < 0) {
+		return yaml_complain(r->yaml, node, r->e,
+		    is_prefix ? "invalid prefix '%.60s' (expected one such as "
+				"10.0.0.0/8 or 2001:db8::/32, with no bits set beyond "
+				"its length)"
+			      : "invalid IP address '%.60s' (expected one such as "
+				"10.0.0.1 or 2001:db8::1)",
+		    node->text);
+	}
+	if (!address_fits(r->field, ret)) {
+		return yaml_complain(r->yaml, node, r->e,
+		    "'%s' has IPv4 addresses only, never '%s'", r->field->name,
+		    node->text);
+	}
+	return 0;
+}
+
+/* Longer texts are cut before they are compared. */
+static int
+read_text(const struct reading *r, const struct yaml_node *node, const char **ret)
+{
+	size_t most = r->field->is_list ? r->field->text_bytes : INTERN_MAX;
+
+	if (strlen(node->text) > most) {
+		return yaml_complain(r->yaml, node, r->e,
+		    "this text is too long to compare (at most %zu bytes of '%s' are "
+		    "kept)",
+		    most, r->field->name);
+	}
+	*ret = node->text;
+	return 0;
+}
+
+static int
+read_operand(const struct reading *r, const struct yaml_node *node, struct operand *ret)
+{
+	switch (r->field->kind) {
 	case KIND_INTEGER:
-		return read_number(t, node, l, c->field, &ret->number, e);
+		return read_number(r, node, &ret->number);
 	case KIND_TIME:
-		return schema_operand_time(t->yaml, node, &ret->number, e);
+		return schema_operand_time(r->yaml, node, &ret->number, r->e);
 	case KIND_REAL:
-		return read_real(t, node, &ret->number, e);
+		return read_real(r, node, &ret->number);
 	case KIND_MAC:
-		return schema_operand_mac(t->yaml, node, &ret->number, e);
+		return schema_operand_mac(r->yaml, node, &ret->number, r->e);
 	case KIND_ADDRESS:
-		if (c->operator== OPERATOR_PREFIX) {
-			return address_parse_prefix(
-				   node->text, &ret->address, &ret->bits) == 0
-				   ? 0
-				   : yaml_complain(t->yaml, node, e,
-					 "expected a prefix such as 10.0.0.0/8 or "
-					 "2001:db8::/32, no bits set behind it");
-		}
-		return address_parse(node->text, &ret->address) == 0
-			   ? 0
-			   : yaml_complain(t->yaml, node, e, "expected an IP address");
+		return read_address(r, node, ret);
 	case KIND_TEXT:
-		ret->text = node->text;
-		return 0;
+		return read_text(r, node, &ret->text);
 	}
 	return -EINVAL;
 }
@@ -140,7 +151,7 @@ compile_numbers(struct filter *c)
 
 	c->low = INT64_MIN;
 	c->high = INT64_MAX;
-	switch (c->operator) {
+	switch (c->op) {
 	case OPERATOR_NE:
 		c->is_outside = true;
 		/* fallthrough */
@@ -178,39 +189,70 @@ compile_numbers(struct filter *c)
 	}
 }
 
-int
-filter_compile(const struct schema_table *t, const struct schema_condition *c,
-    const struct layout *l, int field, struct filter *ret, struct err *e)
+/* Whether the field's kind has this operator. */
+static int
+check_operator(const struct reading *r, const struct yaml_node *operand)
 {
+	bool is_text = r->field->kind == KIND_TEXT;
+
+	if (r->op == OPERATOR_PREFIX && r->field->kind != KIND_ADDRESS) {
+		return yaml_complain(r->yaml, operand, r->e,
+		    "'prefix' compares addresses, and '%s' is not an address",
+		    r->field->name);
+	}
+	if (is_text && r->op != OPERATOR_EQ && r->op != OPERATOR_NE &&
+	    r->op != OPERATOR_IN) {
+		return yaml_complain(r->yaml, operand, r->e,
+		    "a text such as '%s' compares with eq, ne and in only",
+		    r->field->name);
+	}
+	return 0;
+}
+
+static int
+check_bounds(
+    const struct reading *r, const struct yaml_node *node, const struct operand *o)
+{
+	bool is_swapped =
+	    r->field->kind == KIND_ADDRESS
+		? memcmp(&o[0].address, &o[1].address, sizeof o[0].address) > 0
+		: o[0].number > o[1].number;
+
+	return is_swapped ? yaml_complain(r->yaml, node, r->e,
+				"'between' needs the lower value first: [LOW, HIGH]")
+			  : 0;
+}
+
+int
+filter_compile(struct filter *f, const struct schema_condition *c,
+    const struct layout *l, const struct yaml *y, struct err *e)
+{
+	const struct reading r = {
+	    .yaml = y, .field = &l->fields[f->field], .op = c->op, .e = e};
 	const struct yaml_node *o = c->operand;
 	unsigned n = o->kind == YAML_LIST ? o->count : 1;
-	int rc = 0;
+	int rc = check_operator(&r, o);
 
-	*ret = (struct filter){.field = field,
-	    .kind = l->fields[field].kind,
-	    .operator= c->op,
-	    .operand_count = n };
-	if (c->op == OPERATOR_PREFIX && ret->kind != KIND_ADDRESS) {
-		return yaml_complain(t->yaml, o, e,
-		    "'prefix' is for addresses, '%s' is none", l->fields[field].name);
+	if (rc < 0) {
+		return rc;
 	}
-	if (ret->kind == KIND_TEXT &&
-	    c->op != OPERATOR_EQ && c->op != OPERATOR_NE && c->op !=
-	    OPERATOR_IN) {
-		return yaml_complain(t->yaml, o, e,
-		    "a text as '%s' compares with eq, ne and in only",
-		    l->fields[field].name);
-	}
-	ret->operands = calloc(n, sizeof *ret->operands);
-	if (ret->operands == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+	*f = (struct filter){.field = f->field,
+	    .kind = r.field->kind,
+	    .op = c->op,
+	    .operand_count = n,
+	    .operands = calloc(n, sizeof *f->operands)};
+	if (f->operands == NULL) {
+		return err_set(e, -ENOMEM, "no memory for the conditions of a table");
 	}
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
-		rc = read_operand(t, o->kind == YAML_LIST ? o->items[i] : o, l, ret,
-		    &ret->operands[i], e);
+		rc = read_operand(
+		    &r, o->kind == YAML_LIST ? o->items[i] : o, &f->operands[i]);
+	}
+	if (rc == 0 && c->op == OPERATOR_BETWEEN) {
+		rc = check_bounds(&r, o, f->operands);
 	}
 	if (rc == 0) {
-		compile_numbers(ret);
+		compile_numbers(f);
 	}
 	return rc;
 }
@@ -225,9 +267,9 @@ filter_done(struct filter *c)
 /* Whether an order (as memcmp's) against the operands fulfils the operator; of IN each
  * operand is asked alone. */
 static inline bool
-holds(enum schema_operator operator, int order, int order_high)
+holds(enum schema_operator op, int order, int order_high)
 {
-	switch (operator) {
+	switch (op) {
 	case OPERATOR_EQ:
 	case OPERATOR_IN:
 		return order == 0;
@@ -254,31 +296,31 @@ address_holds(const struct filter *c, const struct address *a)
 {
 	const struct operand *o = c->operands;
 
-	if (c->operator== OPERATOR_PREFIX) {
+	if (c->op == OPERATOR_PREFIX) {
 		return address_in_prefix(a, &o->address, o->bits);
 	}
-	for (unsigned i = 0; c->operator== OPERATOR_IN && i<c->operand_count; i++) {
+	for (unsigned i = 0; c->op == OPERATOR_IN && i < c->operand_count; i++) {
 		if (memcmp(a, &o[i].address, sizeof *a) == 0) {
 			return true;
 		}
 	}
-	if (c->operator== OPERATOR_IN) {
+	if (c->op == OPERATOR_IN) {
 		return false;
 	}
-	return holds(c->operator, memcmp(a, &o[0].address, sizeof *a),
-	    c->operator== OPERATOR_BETWEEN ? memcmp(a, &o[1].address, sizeof *a) : 0);
+	return holds(c->op, memcmp(a, &o[0].address, sizeof *a),
+	    c->op == OPERATOR_BETWEEN ? memcmp(a, &o[1].address, sizeof *a) : 0);
 }
 
 static bool
 text_holds(const struct filter *c, const char *text)
 {
-	for (unsigned i = 0; c->operator== OPERATOR_IN && i<c->operand_count; i++) {
+	for (unsigned i = 0; c->op == OPERATOR_IN && i < c->operand_count; i++) {
 		if (strcmp(text, c->operands[i].text) == 0) {
 			return true;
 		}
 	}
-	return c->operator!= OPERATOR_IN &&
-	    holds(c->operator, strcmp(text, c->operands[0].text), 0);
+	return c->op != OPERATOR_IN &&
+	       holds(c->op, strcmp(text, c->operands[0].text), 0);
 }
 
 static bool
@@ -295,7 +337,7 @@ number_listed(const struct filter *c, int64_t v)
 static inline bool
 number_holds(const struct filter *c, int64_t v)
 {
-	if (c->operator!= OPERATOR_IN) {
+	if (c->op != OPERATOR_IN) {
 		return ((v >= c->low) & (v <= c->high)) != c->is_outside;
 	}
 	if (c->is_set) {

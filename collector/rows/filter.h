@@ -8,8 +8,7 @@
 #include "collector/schema/schema.h"
 
 struct operand {
-	int64_t
-	    number; /* integer, time, mac; real as bits that order (layout_order_real) */
+	int64_t number; /* integer, time, mac; real: as layout_order_real() has it */
 	struct address address;
 	unsigned bits; /* of a prefix */
 	const char *text;
@@ -18,7 +17,7 @@ struct operand {
 struct filter {
 	int field;
 	enum layout_kind kind;
-	enum schema_operator operator;
+	enum schema_operator op;
 	struct operand *operands;
 	unsigned operand_count;
 	/* Of numbers: what the conditions come to. */
@@ -28,9 +27,10 @@ struct filter {
 	uint64_t numbers[4]; /* a bit each, from 0 to 255 */
 };
 
-/* field is what c->field means in l. */
-int filter_compile(const struct schema_table *t, const struct schema_condition *c,
-    const struct layout *l, int field, struct filter *ret, struct err *e);
+/* f->field is what c->field means in l.  An operand that the field cannot have is
+ * refused at its place in y; filter_done() also then. */
+int filter_compile(struct filter *f, const struct schema_condition *c,
+    const struct layout *l, const struct yaml *y, struct err *e);
 void filter_done(struct filter *c);
 /* Keeps the rows that fulfil c; returns how many. */
 unsigned filter_rows(const struct filter *c, const struct batch *b,

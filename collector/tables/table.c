@@ -136,8 +136,11 @@ compile_conditions(struct table *t, struct layout *l, unsigned emit, struct err 
 		for (unsigned i = 0; rc == 0 && i < lists[k]->count; i++) {
 			rc = resolve(t, l, lists[k]->items[i].field, emit, &field, e);
 			if (rc == 0) {
-				rc = filter_compile(t->schema, &lists[k]->items[i], l,
-				    field, &t->where[emit][t->where_count[emit]++], e);
+				struct filter *f =
+				    &t->where[emit][t->where_count[emit]++];
+				f->field = field;
+				rc = filter_compile(
+				    f, &lists[k]->items[i], l, t->schema->yaml, e);
 			}
 		}
 	}
