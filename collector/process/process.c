@@ -150,8 +150,7 @@ commit(struct process *p, bool finished, struct err *e)
 		rc = save_resume(p, e);
 	}
 	if (rc == 0) {
-		rc = tables_flush(
-		    p->tables, p->store, &p->source, p->position, finished, e);
+		rc = store_flush(p->store, &p->source, p->position, finished, e);
 	}
 	return rc;
 }

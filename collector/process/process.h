@@ -16,7 +16,7 @@
 #include "collector/journal/frame.h"
 #include "collector/journal/journal.h"
 #include "collector/session/session.h"
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 
 struct process;
 

@@ -14,8 +14,7 @@ process_resume(struct process *p, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	rc =
-	    tables_resume(p->tables, p->store, &p->source, p->pending > p->complete, e);
+	rc = store_resume(p->store, &p->source, p->pending > p->complete, e);
 	if (rc < 0) {
 		return rc;
 	}

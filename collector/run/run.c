@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "collector/door/roster.h"
+#include "collector/run/run_explain.h"
 #include "collector/run/run_private.h"
+#include "collector/store/store.h"
 #include "common/base/clock.h"
 #include "common/base/privileges.h"
 #include "common/config/datadir.h"
@@ -163,7 +165,7 @@ run_check(struct run *r, struct err *e)
 void
 run_explain(const struct run *r)
 {
-	tables_explain(r->tables, stdout);
+	run_explain_tables(r->tables, stdout);
 }
 
 const char *

@@ -1,3 +1,5 @@
+#include "collector/run/run_explain.h"
+
 #include "collector/store/ddl.h"
 #include "collector/tables/tables_private.h"
 #include "common/base/clock.h"
@@ -88,7 +90,7 @@ explain_table(const struct table *t, const struct derive *d, FILE *out)
 }
 
 void
-tables_explain(const struct tables *t, FILE *out)
+run_explain_tables(const struct tables *t, FILE *out)
 {
 	for (unsigned i = 0; i < t->source_count; i++) {
 		const struct tables_source *s = &t->sources[i];

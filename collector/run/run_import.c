@@ -109,7 +109,7 @@ run_import(struct run *r, struct err *e)
 	sigaction(SIGTERM, &action, NULL);
 	result = open_store(r, e);
 	if (result == 0 && o->compact == COMPACT_AUTO) {
-		result = compact_new(r->tables, r->store, true, &compact, e);
+		result = compact_new(r->store, true, &compact, e);
 	}
 	if (result < 0) {
 		return result;

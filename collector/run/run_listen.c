@@ -229,7 +229,7 @@ open_store(struct service *s, struct err *e)
 
 	rc = store_open(o->store, s->run->tables, &s->run->store, e);
 	if (rc == 0 && o->compact == COMPACT_AUTO) {
-		rc = compact_new(s->run->tables, s->run->store, false, &s->compact, e);
+		rc = compact_new(s->run->store, false, &s->compact, e);
 	}
 	if (rc < 0) {
 		return rc;

@@ -24,7 +24,6 @@ struct seen {
 };
 
 struct compact {
-	const struct tables *tables;
 	struct store *store;
 	struct seen *seen;
 	size_t seen_count, seen_capacity;
@@ -105,8 +104,8 @@ table_of_file(const struct compact *c, const char *file, int64_t *ret_day)
 		return NULL;
 	}
 	*ret_day = (int64_t)(ns / NS_PER_DAY);
-	for (unsigned i = 0; i < c->tables->table_count; i++) {
-		const struct table *t = c->tables->tables[i];
+	for (unsigned i = 0; i < c->store->tables->table_count; i++) {
+		const struct table *t = c->store->tables->tables[i];
 		if (t->schema->storage == STORAGE_RUNS) {
 			store_partition_file(t, *ret_day, name);
 			if (strcmp(name, file) == 0) {
@@ -121,8 +120,9 @@ static bool
 is_closed(const struct compact *c, const struct table *t, int64_t day, uint64_t now_ns)
 {
 	uint64_t end = ((uint64_t)day + 1) * NS_PER_DAY;
-	uint64_t lateness =
-	    t->has_own_lateness ? t->lateness_ns : c->tables->settings.lateness_ns;
+	uint64_t lateness = t->has_own_lateness
+				? t->lateness_ns
+				: c->store->tables->settings.lateness_ns;
 
 	return now_ns == COMPACT_ALL || (now_ns > end && now_ns - end > lateness);
 }
@@ -139,8 +139,7 @@ list_files(struct compact *c, struct statement **ret, struct err *e)
 }
 
 int
-compact_new(const struct tables *t, struct store *s, bool touched, struct compact **ret,
-    struct err *e)
+compact_new(struct store *s, bool touched, struct compact **ret, struct err *e)
 {
 	struct compact *c = calloc(1, sizeof *c);
 	struct statement *q = NULL;
@@ -149,7 +148,6 @@ compact_new(const struct tables *t, struct store *s, bool touched, struct compac
 	if (c == NULL) {
 		return err_set(e, -ENOMEM, "no memory");
 	}
-	c->tables = t;
 	c->store = s;
 	if (touched) {
 		rc = list_files(c, &q, e);

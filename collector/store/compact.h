@@ -16,16 +16,15 @@
 #ifndef COLLECTOR_STORE_COMPACT_H
 #define COLLECTOR_STORE_COMPACT_H
 
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "common/base/clock.h"
 #include "common/base/err.h"
 
 struct compact;
 
 /* touched: only files that are written from now on; else every file of the store is
- * looked at once, too.  Both are borrowed. */
-int compact_new(const struct tables *t, struct store *s, bool touched,
-    struct compact **ret, struct err *e);
+ * looked at once, too.  The store is borrowed. */
+int compact_new(struct store *s, bool touched, struct compact **ret, struct err *e);
 void compact_free(struct compact *c);
 /* Compacts one day that ended more than the table's lateness before now_ns, and that
  * nobody wrote to for COMPACT_QUIET of such times.  1: done, and there may be more; 0:

@@ -59,10 +59,10 @@ static void
 write_state_value(const struct table_column *c, const char *state, FILE *out)
 {
 	if (strcmp(sql_type(c), "TEXT") == 0) {
-		fprintf(out, "substr(%s, %d)", state, DDL_STATE_PREFIX + 1);
+		fprintf(out, "substr(%s, %d)", state, TABLE_STATE_PREFIX + 1);
 	} else {
-		fprintf(out, "CAST(substr(%s, %d) AS %s)", state, DDL_STATE_PREFIX + 1,
-		    sql_type(c));
+		fprintf(out, "CAST(substr(%s, %d) AS %s)", state,
+		    TABLE_STATE_PREFIX + 1, sql_type(c));
 	}
 }
 

@@ -39,6 +39,4 @@ ddl_is_state(const struct table_column *c)
 	return c->role == ROLE_FIRST || c->role == ROLE_LAST;
 }
 
-#define DDL_STATE_PREFIX 32 /* hex digits of start and place before the value */
-
 #endif

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 #include "collector/store/store_private.h"
-#include "collector/tables/tables.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
@@ -18,8 +18,8 @@ void
 store_path(const struct store *s, const char *file, char out[static 4096])
 {
 	if (snprintf(out, 4096, "%s/%s", s->directory, file) >= 4096) {
-		out[0] =
-		    '\0'; /* cannot be opened; store_open refuses such directories */
+		/* Cannot be opened; store_open() refuses such directories. */
+		out[0] = '\0';
 	}
 }
 
@@ -226,8 +226,7 @@ make_directory(const char *path, struct err *e)
 }
 
 int
-store_open(
-    const char *target, const struct tables *t, struct store **ret, struct err *e)
+store_open(const char *target, struct tables *t, struct store **ret, struct err *e)
 {
 	struct store *s = calloc(1, sizeof *s);
 	char path[4096];

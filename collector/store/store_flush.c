@@ -1,11 +1,11 @@
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collector/store/store_private.h"
 #include "collector/store/store_rows.h"
 #include "collector/store/store_waiting.h"
-#include "collector/tables/tables.h"
 
 /* The rowids of the run that was just appended. */
 static int
@@ -235,8 +235,8 @@ flush_main(struct flush *f, bool finished, struct err *e)
 		}
 	}
 	if (rc == 0 && tables_stitches(t)) {
-		rc = finished ? store_waiting_forget(d, f->source, e)
-			      : store_waiting_write(d, t, f->source, e);
+		rc = finished ? store_waiting_forget(f->store, f->source, e)
+			      : store_waiting_write(f->store, f->source, e);
 	}
 	if (rc == 0) {
 		rc = write_catalog(f, finished, e);
@@ -288,9 +288,10 @@ clear_tables(struct tables *t, uint32_t *marks)
 }
 
 int
-tables_flush(struct tables *t, struct store *s, const struct source_id *source,
-    uint64_t position, bool finished, struct err *e)
+store_flush(struct store *s, const struct source_id *source, uint64_t position,
+    bool finished, struct err *e)
 {
+	struct tables *t = s->tables;
 	struct flush f = {
 	    .tables = t, .store = s, .source = source, .position = position};
 	uint32_t *marks = NULL;

@@ -1,7 +1,9 @@
 /* What struct store is, for the files that make it up: store.c opens it and keeps its
- * catalog, store_schema.c brings files up to the schema, flush.c writes rows. */
+ * catalog, store_schema.c brings files up to the schema, store_flush.c writes rows. */
 #ifndef COLLECTOR_STORE_STORE_PRIVATE_H
 #define COLLECTOR_STORE_STORE_PRIVATE_H
+
+#include <stdio.h>
 
 #include "collector/store/store.h"
 #include "collector/tables/table.h"
@@ -21,7 +23,7 @@ struct store {
 	char *directory;
 	int lock_fd;
 	struct database *main;
-	const struct tables *tables;
+	struct tables *tables;
 	struct store_partition open[STORE_OPEN_MAX];
 	uint64_t uses;
 };

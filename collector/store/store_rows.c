@@ -121,7 +121,7 @@ static void
 put_state(const struct writer *w, const struct table_column *c, const uint8_t *p,
     struct database_record *r)
 {
-	char text[DDL_STATE_PREFIX + INTERN_LONG_MAX + 64];
+	char text[TABLE_STATE_PREFIX + INTERN_LONG_MAX + 64];
 	struct reduce_timed timed;
 	struct address a;
 	const char *interned;

@@ -39,9 +39,9 @@ forget(struct database *d, const struct source_id *source, const char *condition
 }
 
 int
-store_waiting_forget(struct database *d, const struct source_id *source, struct err *e)
+store_waiting_forget(struct store *s, const struct source_id *source, struct err *e)
 {
-	return forget(d, source, "", e);
+	return forget(s->main, source, "", e);
 }
 
 /* A pool in which nothing waits has a row all the same: it says how tables stitch. */
@@ -78,9 +78,10 @@ write_pool(struct statement *s, const struct tables *t, const struct tables_stit
 }
 
 int
-store_waiting_write(struct database *d, const struct tables *t,
-    const struct source_id *source, struct err *e)
+store_waiting_write(struct store *store, const struct source_id *source, struct err *e)
 {
+	const struct tables *t = store->tables;
+	struct database *d = store->main;
 	struct statement *s = NULL;
 	int rc = forget(d, source, "", e);
 
@@ -153,9 +154,9 @@ has_settings(const struct tables_stitch *x, const struct statement *q)
 
 /* One chunk. */
 static int
-take_chunk(
-    struct tables *t, const struct store *s, const struct statement *q, struct err *e)
+take_chunk(const struct store *s, const struct statement *q, struct err *e)
 {
+	struct tables *t = s->tables;
 	const char *words = statement_text(q, 0);
 	const struct tables_stitch *x = find_pool(t, words);
 	int64_t waiting = statement_i64(q, 3);
@@ -178,9 +179,10 @@ take_chunk(
 
 /* Pools of tables whose settings are stored; *ret_same: they are those of now. */
 static int
-compare_settings(struct tables *t, struct store *s, const struct source_id *source,
-    bool *ret_same, struct err *e)
+compare_settings(
+    struct store *s, const struct source_id *source, bool *ret_same, struct err *e)
 {
+	struct tables *t = s->tables;
 	struct statement *q = NULL;
 	unsigned same = 0, other = 0;
 	int rc = statement_new(s->main,
@@ -231,9 +233,10 @@ write_settings(struct database *d, const struct tables_stitch *x,
 }
 
 static int
-write_all_settings(struct database *d, const struct tables *t,
-    const struct source_id *source, struct err *e)
+write_all_settings(struct store *s, const struct source_id *source, struct err *e)
 {
+	const struct tables *t = s->tables;
+	struct database *d = s->main;
 	int rc = database_exec_text(d, "BEGIN IMMEDIATE", e);
 
 	if (rc < 0) {
@@ -268,8 +271,7 @@ forget_others(struct tables *t)
 }
 
 static int
-read_all(
-    struct tables *t, struct store *s, const struct source_id *source, struct err *e)
+read_all(struct store *s, const struct source_id *source, struct err *e)
 {
 	struct statement *q = NULL;
 	int rc = statement_new(s->main,
@@ -280,7 +282,7 @@ read_all(
 	if (rc == 0) {
 		statement_bind_text(q, 1, source->text);
 		while ((rc = statement_step(q, e)) > 0) {
-			rc = take_chunk(t, s, q, e);
+			rc = take_chunk(s, q, e);
 			if (rc < 0) {
 				break;
 			}
@@ -291,19 +293,19 @@ read_all(
 }
 
 int
-tables_resume(struct tables *t, struct store *s, const struct source_id *source,
-    bool is_pending, struct err *e)
+store_resume(
+    struct store *s, const struct source_id *source, bool is_pending, struct err *e)
 {
 	bool is_same = false;
 	int rc;
 
-	forget_others(t);
-	rc = compare_settings(t, s, source, &is_same, e);
+	forget_others(s->tables);
+	rc = compare_settings(s, source, &is_same, e);
 	if (rc == 0 && is_pending && !is_same) {
 		return refuse_pending(s, e);
 	}
 	if (rc == 0) {
-		rc = read_all(t, s, source, e);
+		rc = read_all(s, source, e);
 	}
-	return rc == 0 && !is_same ? write_all_settings(s->main, t, source, e) : rc;
+	return rc == 0 && !is_same ? write_all_settings(s, source, e) : rc;
 }

@@ -9,10 +9,9 @@
 
 /* Makes the table where it is missing. */
 int store_waiting_prepare(struct database *d, struct err *e);
-/* Inside the transaction of d.  forget: the source has ended. */
-int store_waiting_write(struct database *d, const struct tables *t,
-    const struct source_id *source, struct err *e);
+/* Inside the transaction of the main file.  forget: the source has ended. */
+int store_waiting_write(struct store *s, const struct source_id *source, struct err *e);
 int store_waiting_forget(
-    struct database *d, const struct source_id *source, struct err *e);
+    struct store *s, const struct source_id *source, struct err *e);
 
 #endif

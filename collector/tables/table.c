@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/store/ddl.h"
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/sqlite/database_image.h"
@@ -303,7 +302,7 @@ bound_lists(struct table *t)
 		if (c->role == ROLE_COMPUTED) {
 			continue;
 		}
-		others += HEADER_BYTES + DDL_STATE_PREFIX;
+		others += HEADER_BYTES + TABLE_STATE_PREFIX;
 		if (t->layout->fields[c->fields[0]].is_list) {
 			lists++;
 		} else {

@@ -11,6 +11,10 @@
 #include "collector/tables/reduce.h"
 #include "common/base/cursor.h"
 
+/* In what the store keeps of firstWriteWins and lastWriteWins: hex digits of start and
+ * place before the value. */
+#define TABLE_STATE_PREFIX 32
+
 enum table_kind { /* as flowpair_columns has them */
 	TABLE_ADDRESS,
 	TABLE_PREFIX,

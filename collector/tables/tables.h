@@ -1,10 +1,9 @@
-/* The tables: rows in, reduced by key, flushed as sorted runs to the store.
+/* The tables: rows in, reduced by key, until the store writes them as sorted runs.
  * Declared in schemas/tables/ and schemas/records/ and nowhere else.
  *   schema.h     the YAML of tables and records, checked
  *   layout.h     the row: the union of what loaded tables name, fixed at start-up
  *   normalise.h  a template compiled to "these bytes to those columns"
  *   reduce.h     hash by key, bounded
- *   store.h      where flushes go
  * Threads: the processing thread.  Memory: bounded by max_keys of each table. */
 #ifndef COLLECTOR_TABLES_TABLES_H
 #define COLLECTOR_TABLES_TABLES_H
@@ -12,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "collector/session/session.h"
 #include "collector/tables/stitch.h"
@@ -21,7 +19,6 @@
 #include "common/ipfix/template.h"
 
 struct tables;
-struct store;
 
 struct tables_settings {
 	const char *schema_directory; /* holds records/ and tables/ */
@@ -51,8 +48,6 @@ struct tables_counts {
 int tables_new(const struct tables_settings *s, const struct elements *elements,
     struct tables **ret, struct err *e);
 void tables_free(struct tables *t);
-/* Human-readable: row layout, keys, reductions and the DDL of each table. */
-void tables_explain(const struct tables *t, FILE *out);
 
 /* A session_new() set callback; data is the struct tables. */
 int tables_add_set(const struct template *t, const uint8_t *bytes, size_t length,
@@ -72,35 +67,5 @@ bool tables_are_empty(const struct tables *t);
 /* Memory that templates' plans take now. */
 size_t tables_plan_bytes(const struct tables *t);
 void tables_counts(const struct tables *t, struct tables_counts *ret);
-
-/* Whether SQLite understands every table and view, those of day files too: what a store
- * would not take is told before there is one, and not at midnight.  Negative with the
- * schema's file in e. */
-int store_check(const struct tables *t, struct err *e);
-/* Opens (or makes) the store in a directory for these tables; one writer per store
- * (lock). sqlite:DIR or a plain directory. */
-int store_open(
-    const char *target, const struct tables *t, struct store **ret, struct err *e);
-void store_close(struct store *s);
-/* Position up to which this source is completely stored; 0: never seen.  *ret_pending
- * is the position that some partitions have beyond it, after a crash in mid flush (else
- * equal): replay up to exactly there, then call tables_flush with it: partitions that
- * have it are skipped. */
-int store_progress(struct store *s, const struct source_id *source,
-    uint64_t *ret_complete, uint64_t *ret_pending, struct err *e);
-/* Marks a file source as wholly imported / asks. */
-bool store_is_finished(struct store *s, const struct source_id *source);
-
-/* What waited for its other direction at the complete position of this source waits
- * again; nothing of another source does.  is_pending: parts of the store have more.
- * -EINVAL: tables do not stitch as they did when it began to wait. */
-int tables_resume(struct tables *t, struct store *s, const struct source_id *source,
-    bool is_pending, struct err *e);
-/* Writes every table's rows as sorted runs, each partition in one transaction with
- * (source, position), what waits for its other direction and the catalog last; then
- * clears memory of all but what waits.  On failure memory stays as it is: call again
- * with the same position.  finished: this source ends here, after tables_release(). */
-int tables_flush(struct tables *t, struct store *s, const struct source_id *source,
-    uint64_t position, bool finished, struct err *e);
 
 #endif

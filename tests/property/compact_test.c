@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "collector/store/compact.h"
+#include "collector/store/store.h"
 #include "common/base/log.h"
 #include "common/sqlite/database.h"
 #include "tests/unit/collector/protocol/support_set.h"
@@ -78,7 +79,7 @@ open_world(struct world *w)
 
 	if (tables_new(&s, support_elements(), &w->tables, &e) < 0 ||
 	    store_open(w->data, w->tables, &w->store, &e) < 0 ||
-	    compact_new(w->tables, w->store, false, &w->compact, &e) < 0) {
+	    compact_new(w->store, false, &w->compact, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	w->whole = support_template(256,
@@ -193,7 +194,7 @@ add_run(struct world *w, unsigned records)
 	for (unsigned i = 0; i < records; i++) {
 		add_record(w);
 	}
-	if (tables_flush(w->tables, w->store, &source, ++w->position, false, &e) < 0) {
+	if (store_flush(w->store, &source, ++w->position, false, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }

@@ -7,10 +7,11 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "common/base/clock.h"
 #include "tests/unit/collector/protocol/support_set.h"
 
@@ -158,12 +159,12 @@ new_tables(const char *dir)
 }
 
 static void
-flush(struct tables *t, struct store *store, uint64_t *position)
+flush(struct store *store, uint64_t *position)
 {
 	struct err e = {""};
 
 	*position += 1000000;
-	if (tables_flush(t, store, &source, *position, false, &e) < 0) {
+	if (store_flush(store, &source, *position, false, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }
@@ -236,10 +237,10 @@ run(const char *dir, unsigned round, bool shuffled, unsigned flush_one_in)
 		    tables_add_set(templates[r->template], s.bytes, s.length, &o, t),
 		    n);
 		if (pick(flush_one_in) == 0) {
-			flush(t, store, &position);
+			flush(store, &position);
 		}
 	}
-	flush(t, store, &position);
+	flush(store, &position);
 	support_templates_free();
 	tables_free(t);
 	store_close(store);

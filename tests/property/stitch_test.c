@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "common/base/clock.h"
 #include "tests/unit/collector/protocol/support_set.h"
 
@@ -129,8 +129,7 @@ run(const char *dir, const char *stitch, unsigned round, unsigned flush_one_in,
 			tables_release(t);
 		}
 		if ((is_last || pick(flush_one_in) == 0) &&
-		    tables_flush(t, store, &source, position += 1000000, is_last, &e) <
-			0) {
+		    store_flush(store, &source, position += 1000000, is_last, &e) < 0) {
 			fail_msg("%s", e.text);
 		}
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/run/run_explain.h"
 #include "collector/tables/tables.h"
 #include "common/base/clock.h"
 #include "tests/unit/collector/protocol/support_set.h"
@@ -255,7 +256,7 @@ explain_shows_layout_and_ddl(void **state)
 	FILE *out = open_memstream(&text, &length);
 
 	(void)state;
-	tables_explain(t, out);
+	run_explain_tables(t, out);
 	fclose(out);
 	assert_non_null(strstr(text, "sourceIPv4Address, sourceIPv6Address"));
 	assert_non_null(strstr(text, "CREATE TABLE \"pairs_runs\""));

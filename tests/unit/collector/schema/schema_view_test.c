@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "tests/unit/collector/protocol/support_set.h"
 
 #define START 1493205077u /* 2017-04-26T11:11:17Z */
@@ -81,8 +81,7 @@ tell(const char *schema, const struct report *reports, const unsigned *order,
 		support_put(&s, r->packets, 8);
 		assert_int_equal(tables_add_set(template, s.bytes, s.length, &o, t), 1);
 		if (((i + 1) % every == 0 || i + 1 == n) &&
-		    tables_flush(t, store, &source, o.position + 50, i + 1 == n, &e) <
-			0) {
+		    store_flush(store, &source, o.position + 50, i + 1 == n, &e) < 0) {
 			fail_msg("%s", e.text);
 		}
 	}

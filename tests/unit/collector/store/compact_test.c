@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "collector/store/compact.h"
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/sqlite/database.h"
@@ -72,7 +72,7 @@ open_all(struct fixture *f, bool touched)
 					    "flowStartSeconds");
 	if (tables_new(&s, support_elements(), &f->tables, &e) < 0 ||
 	    store_open(f->data, f->tables, &f->store, &e) < 0 ||
-	    compact_new(f->tables, f->store, touched, &f->compact, &e) < 0) {
+	    compact_new(f->store, touched, &f->compact, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }
@@ -137,7 +137,7 @@ flush(struct fixture *f)
 {
 	struct err e = {""};
 
-	if (tables_flush(f->tables, f->store, &source, ++f->position, false, &e) < 0) {
+	if (store_flush(f->store, &source, ++f->position, false, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }

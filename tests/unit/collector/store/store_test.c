@@ -7,13 +7,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "common/base/clock.h"
 #include "common/sqlite/database.h"
 #include "tests/unit/collector/protocol/support_set.h"
@@ -135,7 +136,7 @@ flush(struct fixture *f, const struct source_id *id, uint64_t position)
 {
 	struct err e = {""};
 
-	if (tables_flush(f->tables, f->store, id, position, false, &e) < 0) {
+	if (store_flush(f->store, id, position, false, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }
@@ -228,7 +229,7 @@ progress_is_kept_for_each_source(void **state)
 	check_progress(f, &source, 10, 10);
 	check_progress(f, &other, 77, 77);
 	assert_false(store_is_finished(f->store, &source));
-	assert_int_equal(tables_flush(f->tables, f->store, &source, 10, true, &e), 0);
+	assert_int_equal(store_flush(f->store, &source, 10, true, &e), 0);
 	assert_true(store_is_finished(f->store, &source));
 	assert_false(store_is_finished(f->store, &other));
 }
@@ -483,7 +484,7 @@ a_full_disk_keeps_memory_and_a_retry_writes_once(void **state)
 		int rc;
 		low.rlim_cur = size;
 		setrlimit(RLIMIT_FSIZE, &low);
-		rc = tables_flush(f->tables, f->store, &source, 1000, false, &e);
+		rc = store_flush(f->store, &source, 1000, false, &e);
 		setrlimit(RLIMIT_FSIZE, &limit);
 		if (rc == 0) {
 			break;

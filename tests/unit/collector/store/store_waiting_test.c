@@ -279,12 +279,11 @@ another_source_does_not_get_what_waits(void **state)
 	world_open(&w, "stitch: 30s");
 	world_add_flow(&w, &flow_there);
 	world_flush(&w);
-	assert_int_equal(tables_resume(w.tables, w.store, &other, false, &e), 0);
+	assert_int_equal(store_resume(w.store, &other, false, &e), 0);
 	assert_true(tables_are_empty(w.tables));
 	world_add_flow(&w, &flow_back);
 	tables_release(w.tables);
-	assert_int_equal(
-	    tables_flush(w.tables, w.store, &other, w.position += 100, true, &e), 0);
+	assert_int_equal(store_flush(w.store, &other, w.position += 100, true, &e), 0);
 	restart(&w, "stitch: 30s");
 	world_expect(&w, TOTALS, "2|2|17|10000");
 }

@@ -12,7 +12,7 @@
 
 #include "collector/session/session.h"
 #include "collector/store/compact.h"
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "common/base/clock.h"
 #include "common/ipfix/message.h"
 #include "tests/unit/collector/protocol/support_set.h"
@@ -167,7 +167,7 @@ flush(struct fixture *f)
 {
 	struct err e = {""};
 
-	if (tables_flush(f->tables, f->store, &source, ++f->position, false, &e) < 0) {
+	if (store_flush(f->store, &source, ++f->position, false, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	sessions_take_counts(f->sessions, take, f);
@@ -321,7 +321,7 @@ rows_with_long_lists_fit_their_pages_and_are_compacted(void **state)
 	}
 	assert_int_equal(f->counts.dropped[SESSION_LONG_LIST], ROWS);
 	assert_int_equal(f->counts.dropped[SESSION_BAD_LIST], 0);
-	assert_int_equal(compact_new(f->tables, f->store, false, &compact, &e), 0);
+	assert_int_equal(compact_new(f->store, false, &compact, &e), 0);
 	assert_int_equal(compact_next(compact, COMPACT_ALL, &e), 1);
 	compact_free(compact);
 	assert_string_equal(

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/run/run_explain.h"
 #include "collector/tables/tables.h"
 #include "tests/unit/collector/tables/support_stitch.h"
 
@@ -381,7 +382,7 @@ explain_says_what_is_stitched(void **state)
 
 	(void)state;
 	world_open(&w, "stitch: 30s");
-	tables_explain(w.tables, out);
+	run_explain_tables(w.tables, out);
 	fclose(out);
 	assert_non_null(strstr(text, "start within 30 s are one record"));
 	free(text);

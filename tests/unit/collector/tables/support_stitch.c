@@ -55,7 +55,7 @@ start(struct world *w, const char *words, struct err *e)
 	    store_progress(w->store, &source, &w->complete, &w->pending, e) < 0) {
 		fail_msg("%s", e->text);
 	}
-	return tables_resume(w->tables, w->store, &source, w->pending > w->complete, e);
+	return store_resume(w->store, &source, w->pending > w->complete, e);
 }
 
 void
@@ -144,8 +144,7 @@ world_flush(struct world *w)
 {
 	struct err e = {""};
 
-	if (tables_flush(w->tables, w->store, &source, w->position += 100, false, &e) <
-	    0) {
+	if (store_flush(w->store, &source, w->position += 100, false, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }

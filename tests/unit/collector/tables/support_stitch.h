@@ -2,6 +2,7 @@
 #ifndef TESTS_COLLECTOR_TABLES_SUPPORT_STITCH_H
 #define TESTS_COLLECTOR_TABLES_SUPPORT_STITCH_H
 
+#include "collector/store/store.h"
 #include "tests/unit/collector/protocol/support_set.h"
 
 #define WORLD_START 1493205077u /* 2017-04-26T11:11:17Z */

@@ -5,11 +5,12 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "collector/protocol/reader.h"
-#include "collector/tables/tables.h"
+#include "collector/store/store.h"
 #include "tests/unit/collector/protocol/support_set.h"
 
 #define NTP_OFFSET 2208988800u
@@ -88,8 +89,8 @@ store_rows(const struct row *rows, unsigned n, unsigned flush_every)
 		put_row(&s, &rows[i]);
 		assert_int_equal(tables_add_set(template, s.bytes, s.length, &o, t), 1);
 		if ((i + 1) % flush_every == 0 || i + 1 == n) {
-			if (tables_flush(t, store, &source, o.position + 100,
-				i + 1 == n, &e) < 0) {
+			if (store_flush(
+				store, &source, o.position + 100, i + 1 == n, &e) < 0) {
 				fail_msg("%s", e.text);
 			}
 			assert_true(tables_are_empty(t));
