@@ -1,6 +1,5 @@
 #include "collector/query/condition.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +7,8 @@
 
 #include "common/base/address.h"
 #include "common/base/clock.h"
+#include "common/base/digits.h"
+#include "common/base/protocol_names.h"
 
 #define IPV4_BITS   96 /* that an IPv4 prefix length gains in the 128-bit form */
 #define NS_DIGITS   12 /* a number with fewer digits is hardly nanoseconds since 1970 */
@@ -28,24 +29,6 @@ static const unsigned operators_of_kind[COLUMN_KINDS] = {
     [COLUMN_INTEGER] = NUMERIC_OPS,
     [COLUMN_REAL] = NUMERIC_OPS,
     [COLUMN_TEXT] = TEXT_OPS,
-};
-
-static const struct {
-	const char *name;
-	int number;
-} protocols[] = {
-    {"icmp", 1},
-    {"igmp", 2},
-    {"tcp", 6},
-    {"udp", 17},
-    {"dccp", 33},
-    {"gre", 47},
-    {"esp", 50},
-    {"ah", 51},
-    {"icmpv6", 58},
-    {"ospf", 89},
-    {"sctp", 132},
-    {"udplite", 136},
 };
 
 static int
@@ -73,8 +56,8 @@ refuse_sign(const char *text, struct err *e)
 		size_t n = strlen(signs[i].sign);
 		if (strncmp(text + at, signs[i].sign, n) == 0) {
 			return err_set(e, -EINVAL,
-			    "\"%s\": operators are words, as the shell takes < and > "
-			    "for itself; write %.*s_%s=%s",
+			    "\"%s\": operators are words, because the shell takes < "
+			    "and > for itself; write %.*s_%s=%s",
 			    text, (int)at, text, signs[i].name, text + at + n);
 		}
 	}
@@ -113,34 +96,33 @@ parse_field(
 	}
 	nearest = err_nearest(underscore + 1, operator_names, CONDITION_OPERATORS);
 	return err_set(e, -EINVAL,
-	    "\"%s\" in %s is no operator%s%s%s; there are eq ne lt le gt ge in prefix "
-	    "like",
-	    underscore + 1, field, nearest != NULL ? " (the nearest is \"" : "",
-	    nearest != NULL ? nearest : "", nearest != NULL ? "\")" : "");
+	    "unknown operator \"%s\" in %s%s%s%s (operators: eq ne lt le gt ge in prefix "
+	    "like)",
+	    underscore + 1, field, nearest != NULL ? "; did you mean \"" : "",
+	    nearest != NULL ? nearest : "", nearest != NULL ? "\"?" : "");
 }
 
 int
-condition_parse_time(const char *text, uint64_t *ret_ns, struct err *e)
+condition_parse_time(
+    const char *text, const char *expected, uint64_t *ret_ns, struct err *e)
 {
 	size_t digits = strspn(text, "0123456789");
 	uint64_t ns;
-	char *end;
 
 	if (digits >= NS_DIGITS && text[digits] == '\0') {
 		errno = 0;
-		ns = strtoull(text, &end, 10);
-		if (errno == 0 && ns <= INT64_MAX) {
-			*ret_ns = ns;
-			return 0;
-		}
-	} else if (clock_parse_iso(text, &ns) == 0 && ns <= INT64_MAX) {
-		*ret_ns = ns;
-		return 0;
+		ns = strtoull(text, NULL, 10);
+		ns = errno != 0 ? UINT64_MAX : ns;
+	} else if (clock_parse_iso(text, &ns) < 0) {
+		return err_set(
+		    e, -EINVAL, "invalid time \"%s\" (expected %s)", text, expected);
 	}
-	return err_set(e, -EINVAL,
-	    "\"%s\" is no time; write 2017-04-26, 2017-04-26T11:11:17Z, @seconds or "
-	    "nanoseconds since 1970",
-	    text);
+	if (ns > INT64_MAX) {
+		return err_set(e, -EINVAL,
+		    "%s is too late (times end at 2262-04-11T23:47:16Z)", text);
+	}
+	*ret_ns = ns;
+	return 0;
 }
 
 static int
@@ -167,8 +149,9 @@ parse_address(
 		    text, c->column->name, text);
 	}
 	return err_set(e, -EINVAL,
-	    "\"%s\" is no IP address; %s has them as 10.0.0.1 or 2001:db8::1", text,
-	    c->column->name);
+	    "invalid address \"%s\" for %s (expected one such as 10.0.0.1 or "
+	    "2001:db8::1)",
+	    text, c->column->name);
 }
 
 /* A network in the form the store has it; an address stays an address. */
@@ -182,8 +165,8 @@ parse_prefix(const char *text, struct sql_value *v, struct err *e)
 
 	if (address_parse_prefix(text, &a, &bits) < 0) {
 		return err_set(e, -EINVAL,
-		    "\"%s\" is no network; write 10.0.0.0/8 or 2001:db8::/32, with no "
-		    "bits set beyond the length",
+		    "invalid network \"%s\" (expected one such as 10.0.0.0/8 or "
+		    "2001:db8::/32, with no bits set beyond its length)",
 		    text);
 	}
 	n = address_format(&a, canonical);
@@ -195,63 +178,67 @@ parse_prefix(const char *text, struct sql_value *v, struct err *e)
 }
 
 static int
-parse_integer(
-    const struct condition *c, const char *text, struct sql_value *v, struct err *e)
+parse_protocol(const char *text, struct sql_value *v, struct err *e)
 {
-	bool is_protocol = strcmp(c->column->name, "protocol") == 0;
-	char *end;
+	const char *nearest;
+	int number = protocol_names_find(text);
 
-	v->type = DATABASE_INTEGER;
-	if (is_protocol) {
-		for (unsigned i = 0; i < sizeof protocols / sizeof protocols[0]; i++) {
-			if (strcasecmp(text, protocols[i].name) == 0) {
-				v->integer = protocols[i].number;
-				return 0;
-			}
-		}
+	if (number < 0) {
+		nearest = protocol_names_nearest(text);
+		return err_set(e, -EINVAL,
+		    "unknown protocol \"%s\"; did you mean \"%s\"? (or a number from "
+		    "0 to 255)",
+		    text, nearest != NULL ? nearest : "tcp");
 	}
-	errno = 0;
-	v->integer = strtoll(text, &end, 10);
-	if (*text == '\0' || isspace((unsigned char)*text) || *end != '\0' ||
-	    errno != 0) {
-		return is_protocol
-			   ? err_set(e, -EINVAL,
-				 "\"%s\" is no protocol; write tcp, udp, icmp, "
-				 "icmpv6, sctp or another's number",
-				 text)
-			   : err_set(e, -EINVAL,
-				 "\"%s\" is no whole number, which %s is compared with",
-				 text, c->column->name);
-	}
+	v->integer = number;
 	return 0;
 }
 
+/* The greatest number that a column can have is not stored; of these it is known. */
+static int64_t
+greatest_of(const char *column)
+{
+	size_t n = strlen(column);
+
+	if (strcmp(column, "protocol") == 0) {
+		return UINT8_MAX;
+	}
+	return n >= 5 && strcmp(column + n - 5, "_port") == 0 ? UINT16_MAX : INT64_MAX;
+}
+
 static int
-parse_real(
+parse_integer(
     const struct condition *c, const char *text, struct sql_value *v, struct err *e)
 {
-	char *end;
+	int64_t most = greatest_of(c->column->name);
 
-	v->type = DATABASE_REAL;
-	v->real = strtod(text, &end);
-	if (*text == '\0' || isspace((unsigned char)*text) || *end != '\0') {
-		return err_set(e, -EINVAL,
-		    "\"%s\" is no number, which %s is compared with", text,
-		    c->column->name);
+	v->type = DATABASE_INTEGER;
+	if (most == UINT8_MAX && (*text < '0' || *text > '9')) {
+		return parse_protocol(text, v, e);
 	}
-	return 0;
+	return digits_parse(
+	    text, most == INT64_MAX ? INT64_MIN : 0, most, &v->integer, e);
+}
+
+static int
+parse_real(const char *text, struct sql_value *v, struct err *e)
+{
+	v->type = DATABASE_REAL;
+	return digits_parse_real(text, &v->real, e);
 }
 
 static int
 parse_date(const char *text, struct sql_value *v, struct err *e)
 {
 	uint64_t ns;
+	int rc;
 
-	if (strlen(text) != 10 || clock_parse_iso(text, &ns) < 0) {
-		return err_set(
-		    e, -EINVAL, "\"%s\" is no day; write it as 2017-04-26", text);
+	if (strlen(text) != strlen("2017-04-26")) {
+		return err_set(e, -EINVAL,
+		    "invalid day \"%s\" (expected one such as 2017-04-26)", text);
 	}
-	return set_text(v, text);
+	rc = condition_parse_time(text, "a day such as 2017-04-26", &ns, e);
+	return rc < 0 ? rc : set_text(v, text);
 }
 
 static int
@@ -271,7 +258,7 @@ parse_value(
 	case COLUMN_PREFIX:
 		return parse_prefix(text, v, e);
 	case COLUMN_TIME_NS:
-		rc = condition_parse_time(text, &ns, e);
+		rc = condition_parse_time(text, CONDITION_TIMES, &ns, e);
 		if (rc == 0) {
 			*v = (struct sql_value){
 			    .type = DATABASE_INTEGER, .integer = (int64_t)ns};
@@ -283,7 +270,7 @@ parse_value(
 	case COLUMN_INTEGER:
 		return parse_integer(c, text, v, e);
 	case COLUMN_REAL:
-		return parse_real(c, text, v, e);
+		return parse_real(text, v, e);
 	default:
 		return set_text(v, text);
 	}
@@ -329,9 +316,8 @@ condition_parse(
 	}
 	if (equals == NULL || equals == text) {
 		return err_set(e, -EINVAL,
-		    "\"%s\" is no condition; write field=value or field_op=value, as "
-		    "in "
-		    "dst_port_lt=1024",
+		    "invalid condition \"%s\" (expected FIELD=VALUE or FIELD_OP=VALUE, "
+		    "such as dst_port_lt=1024)",
 		    text);
 	}
 	field = strndup(text, (size_t)(equals - text));
@@ -344,15 +330,13 @@ condition_parse(
 	if ((operators_of_kind[c.column->kind] & 1u << c.op) == 0) {
 		return err_set(e, -EINVAL,
 		    "operator %s compares addresses and text, and %s is a %s; use eq "
-		    "ne lt "
-		    "le gt ge in",
+		    "ne lt le gt ge in",
 		    operator_names[c.op], c.column->name,
 		    c.column->kind == COLUMN_TIME_NS ? "time" : "number");
 	}
 	if (c.column->group == GROUP_COUNT) {
 		return err_set(e, -EINVAL,
-		    "%s counts rows and is there for --by and --columns only",
-		    c.column->name);
+		    "%s counts rows, for --by and --columns only", c.column->name);
 	}
 	err_set(e, -ENOMEM, "no memory for a condition");
 	rc = parse_values(&c, equals + 1, e);

@@ -35,7 +35,11 @@ void condition_done(struct condition *c);
 /* Adds the condition as an SQL expression in parentheses. */
 void condition_add(const struct condition *c, struct sql *s);
 
-/* A time as operators write it: ISO 8601, @seconds, or nanoseconds since 1970. */
-int condition_parse_time(const char *text, uint64_t *ret_ns, struct err *e);
+/* A time as operators write it: CONDITION_TIMES, up to 64 bits of nanoseconds.  expected:
+ * what to write instead of an invalid one.  0 or -EINVAL. */
+#define CONDITION_TIMES                                                                \
+	"2017-04-26, 2017-04-26T11:11:17Z, @seconds or nanoseconds since 1970"
+int condition_parse_time(
+    const char *text, const char *expected, uint64_t *ret_ns, struct err *e);
 
 #endif

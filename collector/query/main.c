@@ -248,9 +248,8 @@ read_words(const struct option_list *words, const struct option_list *where,
 	}
 	if (*ret_table == NULL && r->where_count > 0) {
 		return err_set(e, -EINVAL,
-		    "\"%s\" needs a table to apply to; name one (without a table the "
-		    "ones "
-		    "there are are listed)",
+		    "\"%s\" needs a table to apply to; name one (without arguments, "
+		    "flowpair-query lists the tables)",
 		    all[0]);
 	}
 	return 0;

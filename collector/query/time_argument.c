@@ -14,7 +14,8 @@ parse_age(const char *text, uint64_t now_ns, uint64_t *ret_ns, struct err *e)
 
 	if (option_parse_duration(text + 1, &age) < 0 || age > now_ns) {
 		return err_set(e, -EINVAL,
-		    "\"%s\" is no time before now; write -90s, -30min, -2h or -7d",
+		    "invalid time \"%s\" (expected -90s, -30min, -2h or -7d for a time "
+		    "before now)",
 		    text);
 	}
 	*ret_ns = now_ns - age;
@@ -40,14 +41,7 @@ time_argument_parse(const char *text, uint64_t now_ns, uint64_t *ret_ns,
 	} else if (*text == '-') {
 		rc = parse_age(text, now_ns, &ns, e);
 	} else {
-		rc = condition_parse_time(text, &ns, NULL);
-		if (rc < 0) {
-			return err_set(e, rc,
-			    "\"%s\" is no time; write 2017-04-26, "
-			    "2017-04-26T11:11:17Z, -2h, today, @seconds or "
-			    "nanoseconds since 1970",
-			    text);
-		}
+		rc = condition_parse_time(text, "-2h, today, " CONDITION_TIMES, &ns, e);
 		is_day = strlen(text) == strlen("2017-04-26") && text[4] == '-';
 	}
 	if (rc == 0) {

@@ -1,7 +1,14 @@
 #include "common/base/digits.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN 60 /* of a mistaken number in a sentence */
 
 const char *
 digits_grouped(char out[static 32], uint64_t n)
@@ -17,4 +24,56 @@ digits_grouped(char out[static 32], uint64_t n)
 	}
 	out[at] = '\0';
 	return out;
+}
+
+static bool
+is_made_of(const char *text, const char *digits)
+{
+	return text[0] != '\0' && text[strspn(text, digits)] == '\0';
+}
+
+int
+digits_parse(const char *text, int64_t low, int64_t high, int64_t *ret, struct err *e)
+{
+	const char *digits = text + (text[0] == '-');
+	bool is_hex = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X');
+	int64_t v;
+
+	if (!(is_hex ? is_made_of(digits + 2, "0123456789abcdefABCDEF")
+		     : is_made_of(digits, "0123456789"))) {
+		return err_set(e, -EINVAL,
+		    "invalid number '%.*s' (expected a whole number such as 443)",
+		    SHOWN, text);
+	}
+	if (!is_hex && digits[0] == '0' && digits[1] != '\0') {
+		return err_set(e, -EINVAL,
+		    "ambiguous number '%.*s': write it in decimal without a leading "
+		    "zero, or in hexadecimal with 0x",
+		    SHOWN, text);
+	}
+	errno = 0;
+	v = strtoll(text, NULL, is_hex ? 16 : 10);
+	if (errno != 0 || v < low || v > high) {
+		return err_set(e, -EINVAL,
+		    "%.*s is out of range (expected %" PRId64 " to %" PRId64 ")", SHOWN,
+		    text, low, high);
+	}
+	*ret = v;
+	return 0;
+}
+
+int
+digits_parse_real(const char *text, double *ret, struct err *e)
+{
+	char *end = NULL;
+	double v = strtod(text, &end);
+
+	if (!is_made_of(text, "0123456789+-.eE") || *end != '\0' || !isfinite(v)) {
+		return err_set(e, -EINVAL,
+		    "invalid number '%.*s' (expected a finite decimal number such as "
+		    "0.25)",
+		    SHOWN, text);
+	}
+	*ret = v;
+	return 0;
 }

@@ -1,10 +1,19 @@
-/* Numbers for people. */
+/* Numbers as people write and read them.  Threads: any. */
 #ifndef COMMON_BASE_DIGITS_H
 #define COMMON_BASE_DIGITS_H
 
 #include <stdint.h>
 
+#include "common/base/err.h"
+
 /* 4838065 as "4 838 065"; returns out. */
 const char *digits_grouped(char out[static 32], uint64_t n);
+
+/* A whole number from low to high, decimal or hexadecimal with 0x.  A leading zero is
+ * refused: it could mean octal.  0, or -EINVAL with a sentence. */
+int digits_parse(
+    const char *text, int64_t low, int64_t high, int64_t *ret, struct err *e);
+/* A decimal number that is finite. */
+int digits_parse_real(const char *text, double *ret, struct err *e);
 
 #endif

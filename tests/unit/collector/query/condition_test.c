@@ -15,6 +15,7 @@ static struct column columns[] = {
     {.name = "start_ns", .shown = "start", .kind = COLUMN_TIME_NS},
     {.name = "date", .shown = "date", .kind = COLUMN_DATE},
     {.name = "protocol", .shown = "protocol", .kind = COLUMN_INTEGER},
+    {.name = "dst_port", .shown = "dst_port", .kind = COLUMN_INTEGER},
     {.name = "packets", .shown = "packets", .kind = COLUMN_INTEGER},
     {.name = "mean", .shown = "mean", .kind = COLUMN_REAL},
     {.name = "note_eq", .shown = "note_eq", .kind = COLUMN_TEXT},
@@ -108,7 +109,9 @@ protocols_have_names(void **state)
 {
 	(void)state;
 	says_number("protocol=UDP", CONDITION_EQ, 17);
-	complains("mean=tcp", "\"tcp\" is no number, which mean is compared with");
+	says_number("protocol=icmp6", CONDITION_EQ, 58);
+	complains("mean=tcp",
+	    "invalid number 'tcp' (expected a finite decimal number such as 0.25)");
 }
 
 static void
@@ -131,39 +134,72 @@ a_value_may_hold_equals_signs_and_commas(void **state)
 }
 
 static void
-what_is_no_condition_is_explained(void **state)
+what_is_not_a_condition_is_explained(void **state)
 {
 	(void)state;
-	complains("protocol",
-	    "\"protocol\" is no condition; write field=value or field_op=value, as in "
-	    "dst_port_lt=1024");
+	complains("protocol", "invalid condition \"protocol\" (expected FIELD=VALUE or "
+			      "FIELD_OP=VALUE, such as dst_port_lt=1024)");
 	complains("=6",
-	    "\"=6\" is no condition; write field=value or field_op=value, as in "
-	    "dst_port_lt=1024");
+	    "invalid condition \"=6\" (expected FIELD=VALUE or FIELD_OP=VALUE, "
+	    "such as dst_port_lt=1024)");
+	complains("protocol_xx=1",
+	    "unknown operator \"xx\" in protocol_xx (operators: eq ne lt le gt ge in "
+	    "prefix like)");
+	complains("protocol_lts=1",
+	    "unknown operator \"lts\" in protocol_lts; did you mean \"lt\"? (operators: "
+	    "eq ne lt le gt ge in prefix like)");
 	complains("protocol_in=6,",
-	    "\"\" is no protocol; write tcp, udp, icmp, icmpv6, sctp or another's "
-	    "number");
-	complains("protocol=tpc",
-	    "\"tpc\" is no protocol; write tcp, udp, icmp, icmpv6, sctp or another's "
-	    "number");
-	complains("packets=99999999999999999999",
-	    "\"99999999999999999999\" is no whole number, which packets is compared "
-	    "with");
-	complains(
-	    "date=2017-02-30", "\"2017-02-30\" is no day; write it as 2017-04-26");
+	    "unknown protocol \"\"; did you mean \"tcp\"? (or a "
+	    "number from 0 to 255)");
+	complains("protocol=udq",
+	    "unknown protocol \"udq\"; did you mean \"udp\"? (or a "
+	    "number from 0 to 255)");
 	complains("start_prefix=2017", "operator prefix compares addresses and text, "
 				       "and start_ns is a time; use eq "
 				       "ne lt le gt ge in");
+	complains("src_ip=10.0.0.0/8", "\"10.0.0.0/8\" is a network; write "
+				       "src_ip_prefix=10.0.0.0/8");
+	complains("src_ip=host",
+	    "invalid address \"host\" for src_ip (expected one such "
+	    "as 10.0.0.1 or 2001:db8::1)");
 	complains("service_ip=10.0.0.1/24",
-	    "\"10.0.0.1/24\" is no network; write 10.0.0.0/8 or 2001:db8::/32, with no "
-	    "bits set beyond the length");
+	    "invalid network \"10.0.0.1/24\" (expected one such as 10.0.0.0/8 or "
+	    "2001:db8::/32, with no bits set beyond its length)");
+}
+
+static void
+an_operand_that_does_not_fit_is_refused(void **state)
+{
+	(void)state;
+	complains("packets=99999999999999999999",
+	    "99999999999999999999 is out of range (expected -9223372036854775808 to "
+	    "9223372036854775807)");
+	complains("protocol=256", "256 is out of range (expected 0 to 255)");
+	complains("dst_port_lt=65536", "65536 is out of range (expected 0 to 65535)");
+	complains("packets=010",
+	    "ambiguous number '010': write it in decimal without a leading zero, or in "
+	    "hexadecimal with 0x");
+	complains("mean=nan",
+	    "invalid number 'nan' (expected a finite decimal number such as 0.25)");
+	complains("mean_lt=1e999",
+	    "invalid number '1e999' (expected a finite decimal number such as 0.25)");
+	complains("start_lt=2300-01-01",
+	    "2300-01-01 is too late (times end at 2262-04-11T23:47:16Z)");
+	complains("start_lt=9223372036854775808",
+	    "9223372036854775808 is too late (times end at 2262-04-11T23:47:16Z)");
+	complains("date=2300-01-01",
+	    "2300-01-01 is too late (times end at 2262-04-11T23:47:16Z)");
+	complains("date=2017-02-30",
+	    "invalid time \"2017-02-30\" (expected a day such as 2017-04-26)");
+	complains("date=@5", "invalid day \"@5\" (expected one such as 2017-04-26)");
 }
 
 static void
 a_sign_in_place_of_an_operator_is_put_into_words(void **state)
 {
 	static const char why[] =
-	    ": operators are words, as the shell takes < and > for itself; write ";
+	    ": operators are words, because the shell takes < and > for itself; "
+	    "write ";
 	static const struct {
 		const char *text, *right;
 	} signs[] = {
@@ -194,7 +230,8 @@ main(void)
 	    cmocka_unit_test(protocols_have_names),
 	    cmocka_unit_test(in_takes_values_between_commas),
 	    cmocka_unit_test(a_value_may_hold_equals_signs_and_commas),
-	    cmocka_unit_test(what_is_no_condition_is_explained),
+	    cmocka_unit_test(what_is_not_a_condition_is_explained),
+	    cmocka_unit_test(an_operand_that_does_not_fit_is_refused),
 	    cmocka_unit_test(a_sign_in_place_of_an_operator_is_put_into_words),
 	};
 

@@ -282,9 +282,8 @@ an_unknown_table_column_or_operator_names_the_nearest(void **state)
 	    .table = "pairs", .where = {"scr_ip_prefix=10.0.0.0/8"});
 	ASK("table pairs has no column \"dst_prot\"; the nearest is \"dst_port\"",
 	    .table = "pairs", .columns = "dst_prot");
-	ASK("\"perfix\" in src_ip_perfix is no operator (the nearest is \"prefix\"); "
-	    "there "
-	    "are eq ne lt le gt ge in prefix like",
+	ASK("unknown operator \"perfix\" in src_ip_perfix; did you mean \"prefix\"? "
+	    "(operators: eq ne lt le gt ge in prefix like)",
 	    .table = "pairs", .where = {"src_ip_perfix=10.0.0.0/8"});
 }
 

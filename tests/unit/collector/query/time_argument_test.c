@@ -66,18 +66,22 @@ times_of_conditions_are_taken_too(void **state)
 }
 
 static void
-what_is_no_time_is_explained(void **state)
+what_is_not_a_time_is_explained(void **state)
 {
 	static const char sentence[] =
-	    "\"tomorrow\" is no time; write 2017-04-26, 2017-04-26T11:11:17Z, -2h, "
-	    "today, @seconds or nanoseconds since 1970";
+	    "invalid time \"tomorrow\" (expected -2h, today, 2017-04-26, "
+	    "2017-04-26T11:11:17Z, @seconds or nanoseconds since 1970)";
 
 	(void)state;
 	complains("tomorrow", sentence);
 	complains("-2weeks",
-	    "\"-2weeks\" is no time before now; write -90s, -30min, -2h or -7d");
+	    "invalid time \"-2weeks\" (expected -90s, -30min, -2h or -7d for a time before "
+	    "now)");
 	complains("-99999d",
-	    "\"-99999d\" is no time before now; write -90s, -30min, -2h or -7d");
+	    "invalid time \"-99999d\" (expected -90s, -30min, -2h or -7d for a time before "
+	    "now)");
+	complains(
+	    "2300-01-01", "2300-01-01 is too late (times end at 2262-04-11T23:47:16Z)");
 }
 
 int
@@ -87,7 +91,7 @@ main(void)
 	    cmocka_unit_test(times_count_from_now),
 	    cmocka_unit_test(today_and_yesterday_are_whole_days),
 	    cmocka_unit_test(times_of_conditions_are_taken_too),
-	    cmocka_unit_test(what_is_no_time_is_explained),
+	    cmocka_unit_test(what_is_not_a_time_is_explained),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
