@@ -12,6 +12,7 @@
 #include "collector/door/door_private.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
+#include "common/transport/scheme.h"
 
 static void
 make_room(struct listener *l, struct peer *p)
@@ -40,7 +41,7 @@ replace_silent(struct listener *l, const struct transport *of)
 		return;
 	}
 	for (struct peer *p = l->peers.first; p != NULL; p = p->next) {
-		if (p->transport.ops->is_unreliable &&
+		if (p->transport.scheme->is_unreliable &&
 		    now - p->since_ns >= l->settings.handshake_timeout_ns &&
 		    (of == NULL || memcmp(&p->address, &a, sizeof a) == 0) &&
 		    (longest == NULL || p->since_ns < longest->since_ns)) {
@@ -195,7 +196,7 @@ admission_cut(struct listener *l, uint32_t session)
 static uint64_t
 idle_limit(const struct listener_settings *s, const struct peer *p)
 {
-	return s->idle_timeout_ns == 0 && p->transport.ops->is_unreliable
+	return s->idle_timeout_ns == 0 && p->transport.scheme->is_unreliable
 		   ? s->udp.idle_ns
 		   : s->idle_timeout_ns;
 }

@@ -12,7 +12,7 @@
 #include "collector/door/peers.h"
 #include "collector/door/peers_by_host.h"
 #include "collector/door/roster.h"
-#include "common/transport/transport.h"
+#include "common/transport/transport_listener.h"
 
 #define MS 1000000ULL
 

@@ -10,6 +10,7 @@
 #include "collector/door/udp_listener.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/schemes/schemes.h"
 
 #define ACCEPT_BURST 64
 #define QUIET_MOST   4096                /* seconds of silence after which ticks end */
@@ -25,7 +26,7 @@ door_ready(struct loop_watch *w, uint32_t events)
 
 	(void)events;
 	for (int i = 0; i < ACCEPT_BURST && (rc == 0 || rc == -ECONNABORTED); i++) {
-		struct transport t = {.ops = d->place.ops};
+		struct transport t;
 		rc = transport_accept(&d->place, &t, l->tls, &e);
 		if (rc == 0) {
 			reception_admit(l, &t);
@@ -53,17 +54,17 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 	d->listener = l;
 	d->watch = (struct loop_watch){
 	    .fd = -1, .events = EPOLLIN, .ready = door_ready, .data = d};
-	rc = transport_parse_uri(text, &uri, e);
+	rc = schemes_parse_uri(text, &uri, e);
 	if (rc < 0) {
 		return rc;
 	}
-	if (uri.ops->is_file) {
+	if (uri.scheme->is_file) {
 		return err_set(e, -EINVAL,
 		    "cannot listen at \"%s\": listen at tcp://, tls:// or udp://, or "
 		    "read a file with -r",
 		    text);
 	}
-	if (uri.ops->is_secure && l->tls == NULL) {
+	if (uri.scheme->is_secure && l->tls == NULL) {
 		rc = tls_context_new(&l->settings.tls, true, &l->tls, e);
 		if (rc < 0) {
 			return err_prefix(e, rc, "cannot listen at %s", text);
@@ -73,11 +74,11 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	if (uri.ops->accept == NULL) {
+	if (uri.scheme->listener->accept == NULL) {
 		return udp_listener_new(
 		    l, d->place.fd, d->place.port, text, &d->udp, e);
 	}
-	d->is_shared = uri.ops->counts != NULL;
+	d->is_shared = uri.scheme->listener->counts != NULL;
 	d->watch.fd = d->place.fd;
 	rc = loop_add(l->loop, &d->watch);
 	if (rc < 0) {
@@ -101,8 +102,8 @@ close_doors(struct listener *l)
 		if (d->udp != NULL) {
 			udp_listener_stop(d->udp, clock_monotonic_ns() + DRAIN_NS);
 		}
-		if (d->is_shared && d->place.ops != NULL) {
-			d->place.ops->counts(&d->place, &d->counts);
+		if (d->is_shared && d->place.scheme != NULL) {
+			d->place.scheme->listener->counts(&d->place, &d->counts);
 		}
 		port = d->place.port;
 		transport_unlisten(&d->place);
@@ -325,8 +326,8 @@ shared_counts(const struct door *d, struct udp_listener_counts *ret)
 {
 	struct transport_counts c = d->counts;
 
-	if (d->place.ops != NULL) {
-		d->place.ops->counts(&d->place, &c);
+	if (d->place.scheme != NULL) {
+		d->place.scheme->listener->counts(&d->place, &c);
 	}
 	*ret = (struct udp_listener_counts){
 	    .datagrams = c.datagrams,

@@ -8,6 +8,7 @@
 
 #include "common/base/clock.h"
 #include "common/ipfix/message.h"
+#include "common/transport/scheme.h"
 
 struct peer *
 peer_new(const struct transport *t)
@@ -281,7 +282,7 @@ put_open(struct peer *p, struct intake *intake, struct err *e)
 	size_t n;
 
 	snprintf(identity.transport, sizeof identity.transport, "%s",
-	    p->transport.ops->scheme);
+	    p->transport.scheme->name);
 	memcpy(identity.peer, p->transport.peer, sizeof identity.peer);
 	memcpy(identity.identity, p->transport.identity, sizeof identity.identity);
 	identity.delivery = p->delivery;
@@ -320,9 +321,9 @@ step_open(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 {
 	int rc;
 
-	while (
-	    (rc = p->transport.ops->is_message ? receive_messages(p, intake, &budget, e)
-					       : receive(p, intake, &budget, e)) > 0) {
+	while ((rc = p->transport.scheme->is_message
+			 ? receive_messages(p, intake, &budget, e)
+			 : receive(p, intake, &budget, e)) > 0) {
 		if (budget == 0) {
 			return PEER_AGAIN;
 		}

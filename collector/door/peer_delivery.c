@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "collector/door/peer.h"
+#include "common/transport/scheme.h"
 
 /* A connection whose other end is gone without a word ends after this, so that the
  * exporter can come back with its spool. */
@@ -43,7 +44,7 @@ receive_hello(struct peer *p, struct intake *intake, struct err *e)
 	size_t room;
 	int n;
 
-	if (p->transport.ops->is_message) {
+	if (p->transport.scheme->is_message) {
 		at = intake_room(intake, &room);
 		n = at == NULL ? -EBUSY : read_hello(p, at, room, e);
 		if (n < 0) {

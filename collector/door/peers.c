@@ -9,6 +9,7 @@
 #include "collector/door/door_private.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/transport/scheme.h"
 
 #define RETRY_NS       (5 * MS)  /* while the processing thread is behind */
 #define CONFIRM_NS     (10 * MS) /* so long a peer's end waits for others' */
@@ -193,7 +194,7 @@ peers_tell_short(struct listener *l, const struct transport *t)
 
 	err_set(&e, -ENOMEM, "%s: no memory for one more peer", t->peer);
 	l->counts.ended[PEERS_NO_MEMORY]++;
-	peers_tell_refused(l, t->ops->scheme, t->peer, "no-memory", e.text);
+	peers_tell_refused(l, t->scheme->name, t->peer, "no-memory", e.text);
 }
 
 static void
@@ -243,7 +244,7 @@ peers_follow(struct listener *l, struct peer *p, enum peer_next next)
 		break;
 	case PEER_GONE:
 		tell_gone(l, p);
-		if (p->transport.ops->is_unreliable) {
+		if (p->transport.scheme->is_unreliable) {
 			/* Or it would go on sending to nobody. */
 			(void)p->transport.ops->finish(&p->transport, NULL);
 		}
@@ -260,7 +261,7 @@ peers_end(struct listener *l, struct peer *p, enum peers_end why, const char *se
 	l->counts.ended[why]++;
 	if (p->state < PEER_OPEN) {
 		err_set(&e, -ECONNABORTED, "%s: %s", p->transport.peer, sentence);
-		peers_tell_refused(l, p->transport.ops->scheme, p->transport.peer,
+		peers_tell_refused(l, p->transport.scheme->name, p->transport.peer,
 		    peers_end_name(why), e.text);
 		peers_forget(l, p);
 		return;

@@ -6,6 +6,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/transport/scheme.h"
 
 #define ROUND_BYTES (256u << 10) /* of one peer before the others' turn */
 #define STOP_BYTES  (16u << 20)  /* read of each peer at the end */
@@ -48,7 +49,7 @@ tell_open(struct listener *l, const struct peer *p)
 		log_info("%s%s%s%s connected by %s", p->transport.peer,
 		    p->transport.identity[0] != '\0' ? " (" : "", p->transport.identity,
 		    p->transport.identity[0] != '\0' ? ")" : "",
-		    p->transport.ops->scheme);
+		    p->transport.scheme->name);
 	}
 	if (p->lost_records > 0 && peers_may_tell(l)) {
 		log_warning("%s dropped %" PRIu64
@@ -79,7 +80,7 @@ tell_turned(struct listener *l, struct peer *p, const struct err *e)
 		name = peers_end_name(turns[p->turn]);
 	}
 	peers_tell_refused(
-	    l, p->transport.ops->scheme, p->transport.peer, name, e->text);
+	    l, p->transport.scheme->name, p->transport.peer, name, e->text);
 	if (p->turn == PEER_CLONE) {
 		acknowledge_probe(l, p->rival);
 	}
@@ -207,7 +208,7 @@ reception_admit(struct listener *l, struct transport *t)
 		l->counts.ended[why]++;
 		err_set(&full, -EBUSY, "%s: %.400s", t->peer, e.text);
 		peers_tell_refused(
-		    l, t->ops->scheme, t->peer, peers_end_name(why), full.text);
+		    l, t->scheme->name, t->peer, peers_end_name(why), full.text);
 		t->ops->close(t);
 		return;
 	}

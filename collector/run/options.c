@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "common/ipfix/element.h"
+#include "common/schemes/schemes.h"
 #include "common/sctp/sctp_manual.h"
-#include "common/transport/transport.h"
 
 static const char *const summaries[] = {"text", "json", "none", NULL};
 static const char *const compacts[] = {"auto", "never", NULL};
@@ -468,8 +468,8 @@ options_is_secured(const struct options *o)
 	struct transport_uri uri;
 
 	for (unsigned i = 0; i < o->listen.count; i++) {
-		if (transport_parse_uri(o->listen.items[i], &uri, NULL) == 0 &&
-		    uri.ops->is_secure) {
+		if (schemes_parse_uri(o->listen.items[i], &uri, NULL) == 0 &&
+		    uri.scheme->is_secure) {
 			return true;
 		}
 	}
@@ -481,16 +481,17 @@ check_peers(const struct options *o, struct err *e)
 {
 	for (unsigned i = 0; i < o->listen.count; i++) {
 		struct transport_uri uri;
-		int rc = transport_parse_uri(o->listen.items[i], &uri, e);
+		int rc = schemes_parse_uri(o->listen.items[i], &uri, e);
 		if (rc < 0) {
 			return rc;
 		}
-		if (uri.ops->is_secure && (o->certificate == NULL || o->key == NULL)) {
+		if (uri.scheme->is_secure &&
+		    (o->certificate == NULL || o->key == NULL)) {
 			return err_set(e, -EINVAL,
 			    "--listen %s needs --certificate and --key",
 			    o->listen.items[i]);
 		}
-		if (uri.ops->is_secure && o->ca == NULL &&
+		if (uri.scheme->is_secure && o->ca == NULL &&
 		    !o->insecure_no_client_auth) {
 			return err_set(e, -EINVAL,
 			    "--listen %s needs --ca, the authorities that exporters' "

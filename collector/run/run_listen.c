@@ -22,7 +22,7 @@
 #include "common/base/loop.h"
 #include "common/base/privileges.h"
 #include "common/base/ring.h"
-#include "common/transport/transport.h"
+#include "common/schemes/schemes.h"
 
 /* Of the journal, where every sender can wait. */
 #define RELIABLE_BUFFERS 16u
@@ -205,8 +205,8 @@ journal_buffers(const struct options *o)
 	struct transport_uri uri;
 
 	for (unsigned i = 0; i < o->listen.count; i++) {
-		if (transport_parse_uri(o->listen.items[i], &uri, NULL) < 0 ||
-		    uri.ops->is_unreliable) {
+		if (schemes_parse_uri(o->listen.items[i], &uri, NULL) < 0 ||
+		    uri.scheme->is_unreliable) {
 			return JOURNAL_BUFFERS;
 		}
 	}
@@ -391,11 +391,11 @@ format_uri(const struct service *s, unsigned i, char *out, size_t capacity)
 	const char *host;
 
 	out[0] = '\0';
-	if (transport_parse_uri(s->run->o->listen.items[i], &uri, NULL) == 0) {
+	if (schemes_parse_uri(s->run->o->listen.items[i], &uri, NULL) == 0) {
 		host = uri.host[0] == '\0' ? "*" : uri.host;
 		snprintf(out, capacity,
 		    strchr(host, ':') == NULL ? "%s://%s:%u" : "%s://[%s]:%u",
-		    uri.ops->scheme, host, (unsigned)listener_port(s->listener, i));
+		    uri.scheme->name, host, (unsigned)listener_port(s->listener, i));
 	}
 }
 

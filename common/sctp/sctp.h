@@ -13,7 +13,7 @@
 
 #include <stdint.h>
 
-#include "common/transport/transport.h"
+#include "common/transport/scheme.h"
 
 #define SCTP_CARRIED 18445u /* RFC 6083 section 3.2: 2^14 + 2048 + 13 */
 
@@ -38,5 +38,7 @@ int sctp_drop_key(struct transport *t, uint16_t id, struct err *e);
 /* Whether the peer's SCTP has acknowledged everything that was written: 0, -EAGAIN (the
  * fd becomes readable by and by, and a read may have to come first), or negative. */
 int sctp_drained(struct transport *t, struct err *e);
+
+extern const struct transport_scheme transport_sctp, transport_dtls_sctp;
 
 #endif

@@ -6,7 +6,7 @@
 #include <netdb.h>
 
 #include "common/sctp/sctp_stack.h"
-#include "common/transport/transport.h"
+#include "common/transport/scheme.h"
 
 #define SCTP_PPID_PLAIN 0  /* IANA has no payload protocol identifier for IPFIX */
 #define SCTP_PPID_DTLS  47 /* RFC 6083 section 4.1 */

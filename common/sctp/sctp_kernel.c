@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/sctp/sctp_stack.h"
+#include "common/transport/socket.h"
 
 #ifdef FLOWPAIR_USRSCTP
 #define OTHERWISE ", or carry SCTP in UDP packets (%s://HOST?encapsulation=udp)"
@@ -41,7 +42,7 @@ kernel_check(const struct sctp_settings *settings, const struct transport_uri *u
 	if (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) {
 		return err_set(e, -EINVAL,
 		    "%s: this kernel has no SCTP; load it (modprobe sctp)" OTHERWISE,
-		    uri->text, uri->ops->scheme);
+		    uri->text, uri->scheme->name);
 	}
 	return err_set(e, -errno, "%s: no SCTP socket: %s", uri->text, strerror(errno));
 }
@@ -177,9 +178,7 @@ kernel_port(struct sctp_socket *s, uint16_t *ret)
 	if (getsockname(s->fd, (struct sockaddr *)&at, &n) < 0) {
 		return -errno;
 	}
-	*ret = ntohs(at.ss_family == AF_INET6
-			 ? ((const struct sockaddr_in6 *)&at)->sin6_port
-			 : ((const struct sockaddr_in *)&at)->sin_port);
+	*ret = transport_port(&at);
 	return 0;
 }
 
@@ -212,19 +211,6 @@ kernel_connect(struct sctp_socket *s, const struct sockaddr_storage *list, unsig
 	return -errno;
 }
 
-/* A dial to a local port nobody listens at can meet itself, when the kernel picks the
- * same port for our end. */
-static bool
-is_self(int fd)
-{
-	struct sockaddr_storage ours = {0}, theirs = {0};
-	socklen_t n = sizeof ours, m = sizeof theirs;
-
-	return getsockname(fd, (struct sockaddr *)&ours, &n) == 0 &&
-	       getpeername(fd, (struct sockaddr *)&theirs, &m) == 0 && n == m &&
-	       memcmp(&ours, &theirs, n) == 0;
-}
-
 static int
 error_of(int fd, int otherwise)
 {
@@ -247,7 +233,7 @@ kernel_connected(struct sctp_socket *s)
 		return -EAGAIN;
 	}
 	rc = error_of(s->fd, 0);
-	if (rc == 0 && ((p.revents & POLLOUT) == 0 || is_self(s->fd))) {
+	if (rc == 0 && ((p.revents & POLLOUT) == 0 || transport_is_self(s->fd))) {
 		rc = -ECONNREFUSED;
 	}
 	return rc;

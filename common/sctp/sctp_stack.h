@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 
 #include "common/base/err.h"
-#include "common/transport/transport.h"
+#include "common/transport/scheme.h"
 
 #define SCTP_ADDRESSES    8    /* of one end, at most */
 #define SCTP_STREAMS_MOST 64   /* that one URI may ask for */

@@ -152,13 +152,14 @@ secured_dial(struct transport *t, const struct transport_uri *uri,
 	struct secured *s = calloc(1, sizeof *s);
 	int rc;
 
-	*t = (struct transport){.ops = uri->ops, .fd = -1};
 	if (s == NULL) {
 		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
 	}
 	s->context = tls;
 	memcpy(s->host, uri->host, sizeof s->host);
 	memcpy(s->text, uri->text, sizeof s->text);
+	s->sctp = (struct transport){
+	    .scheme = uri->scheme, .ops = transport_sctp.connection, .fd = -1};
 	rc = sctp_dial_carrier(&s->sctp, uri, e);
 	t->state = s;
 	follow(t);
@@ -173,14 +174,15 @@ secured_accept(struct transport_listener *l, struct transport *t,
     struct tls_context *tls, struct err *e)
 {
 	struct secured *s = calloc(1, sizeof *s);
-	struct transport sctp = {.fd = -1};
-	int rc = transport_sctp.accept(l, &sctp, tls, e);
+	struct transport sctp = {
+	    .scheme = l->scheme, .ops = transport_sctp.connection, .fd = -1};
+	int rc = transport_sctp.listener->accept(l, &sctp, tls, e);
 
 	if (rc < 0) {
 		free(s);
 		return rc;
 	}
-	*t = (struct transport){.ops = l->ops, .fd = sctp.fd};
+	t->fd = sctp.fd;
 	memcpy(t->peer, sctp.peer, sizeof t->peer);
 	if (s == NULL) {
 		sctp.ops->close(&sctp);
@@ -305,29 +307,38 @@ secured_timeout(const struct transport *t)
 static void
 secured_unlisten(struct transport_listener *l)
 {
-	transport_sctp.unlisten(l);
+	transport_sctp.listener->unlisten(l);
 }
 
-const struct transport_ops transport_dtls_sctp = {
-    .scheme = "dtls+sctp",
+const struct transport_scheme transport_dtls_sctp = {
+    .name = "dtls+sctp",
     .port = TRANSPORT_PORT_SECURE,
     .is_secure = true,
     .is_message = true,
     .message_max = TLS_MESSAGE,
     .options = sctp_secure_option_names,
-    .check = sctp_check_target,
-    .dial = secured_dial,
-    .listen = sctp_listen_carrier,
-    .accept = secured_accept,
-    .unlisten = secured_unlisten,
-    .proceed = secured_proceed,
-    .timeout = secured_timeout,
-    .read = secured_read,
-    .write = secured_write,
-    .finish = secured_finish,
-    .want = secured_want,
-    .pending = secured_pending,
-    .refusal = secured_refusal,
-    .judge_anew = secured_judge_anew,
-    .close = secured_close,
+    .dialer =
+	&(const struct transport_dialer_ops){
+	    .check = sctp_check_target,
+	    .dial = secured_dial,
+	},
+    .listener =
+	&(const struct transport_listener_ops){
+	    .listen = sctp_listen_carrier,
+	    .accept = secured_accept,
+	    .unlisten = secured_unlisten,
+	},
+    .connection =
+	&(const struct transport_ops){
+	    .proceed = secured_proceed,
+	    .timeout = secured_timeout,
+	    .read = secured_read,
+	    .write = secured_write,
+	    .finish = secured_finish,
+	    .want = secured_want,
+	    .pending = secured_pending,
+	    .refusal = secured_refusal,
+	    .judge_anew = secured_judge_anew,
+	    .close = secured_close,
+	},
 };

@@ -11,6 +11,7 @@
 
 #include "common/sctp/sctp.h"
 #include "common/sctp/sctp_association.h"
+#include "common/transport/socket.h"
 
 #define IDLE_TURNS 64 /* pieces that one read may find useless */
 
@@ -47,7 +48,7 @@ sctp_check_target(const struct transport_uri *uri, struct err *e)
 	struct sctp_settings settings;
 
 	return association_settings(uri,
-	    uri->ops->is_secure ? SCTP_PPID_DTLS : SCTP_PPID_PLAIN, false, &settings,
+	    uri->scheme->is_secure ? SCTP_PPID_DTLS : SCTP_PPID_PLAIN, false, &settings,
 	    e);
 }
 
@@ -146,40 +147,12 @@ try_next(struct transport *t, int code, struct err *e)
 }
 
 static int
-find_host(struct association *a, const struct transport_uri *uri, struct err *e)
-{
-	struct addrinfo hints = {
-	    .ai_family = AF_UNSPEC,
-	    .ai_socktype = SOCK_STREAM,
-	    .ai_flags = AI_NUMERICSERV,
-	};
-	char port[8];
-	int rc;
-
-	snprintf(port, sizeof port, "%u", uri->port);
-	rc = getaddrinfo(uri->host, port, &hints, &a->list);
-	if (rc != 0) {
-		a->list = NULL;
-		return err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
-		    uri->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-	}
-	a->next = a->list;
-	return 0;
-}
-
-static int
 dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
     struct err *e)
 {
-	struct association *a;
+	struct association *a = calloc(1, sizeof *a);
 	int rc;
 
-	*t = (struct transport){.ops = &transport_sctp, .fd = -1};
-	rc = transport_check_target(uri, e);
-	if (rc < 0) {
-		return rc;
-	}
-	a = calloc(1, sizeof *a);
 	if (a == NULL) {
 		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
 	}
@@ -190,9 +163,10 @@ dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
 	rc = association_settings(uri, protocol, false, &a->settings, e);
 	a->stack = rc == 0 ? a->settings.stack : &sctp_kernel;
 	if (rc == 0) {
-		rc = find_host(a, uri, e);
+		rc = transport_find_host(uri, SOCK_STREAM, &a->list, e);
 	}
 	if (rc == 0) {
+		a->next = a->list;
 		rc = try_next(t, -EADDRNOTAVAIL, e);
 	}
 	if (rc < 0) {
@@ -370,7 +344,7 @@ sctp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 	if (n > (is_carrier(a) ? SCTP_CARRIED : transport_sctp.message_max)) {
 		return err_set(e, -EMSGSIZE,
 		    "a message of %zu bytes is longer than %s:// carries", n,
-		    t->ops->scheme);
+		    t->scheme->name);
 	}
 	if (t->stream > 0) {
 		how.reliability = a->settings.reliability;
@@ -405,13 +379,6 @@ sctp_want(const struct transport *t)
 
 	return t->is_open ? a->stack->wants(&a->socket, true, a->write_waits)
 			  : a->stack->wants(&a->socket, false, true);
-}
-
-static bool
-sctp_pending(const struct transport *t)
-{
-	(void)t;
-	return false;
 }
 
 /* For DTLS. */
@@ -460,22 +427,30 @@ sctp_drained(struct transport *t, struct err *e)
 	return rc == 0 || rc == -EAGAIN ? rc : say_broken(t, rc, e);
 }
 
-const struct transport_ops transport_sctp = {
-    .scheme = "sctp",
+const struct transport_scheme transport_sctp = {
+    .name = "sctp",
     .port = TRANSPORT_PORT,
     .is_message = true,
     .message_max = 65535,
     .options = sctp_option_names,
-    .check = sctp_check_target,
-    .dial = sctp_dial,
-    .listen = association_listen,
-    .accept = association_accept,
-    .unlisten = association_unlisten,
-    .proceed = sctp_proceed,
-    .read = sctp_read,
-    .write = sctp_write,
-    .finish = sctp_finish,
-    .want = sctp_want,
-    .pending = sctp_pending,
-    .close = association_close,
+    .dialer =
+	&(const struct transport_dialer_ops){
+	    .check = sctp_check_target,
+	    .dial = sctp_dial,
+	},
+    .listener =
+	&(const struct transport_listener_ops){
+	    .listen = association_listen,
+	    .accept = association_accept,
+	    .unlisten = association_unlisten,
+	},
+    .connection =
+	&(const struct transport_ops){
+	    .proceed = sctp_proceed,
+	    .read = sctp_read,
+	    .write = sctp_write,
+	    .finish = sctp_finish,
+	    .want = sctp_want,
+	    .close = association_close,
+	},
 };

@@ -8,6 +8,7 @@
 
 #include "common/sctp/sctp.h"
 #include "common/sctp/sctp_association.h"
+#include "common/transport/socket.h"
 
 struct place { /* of a listener */
 	struct sctp_socket socket;
@@ -83,7 +84,6 @@ static int
 listen_for(struct transport_listener *l, const struct transport_uri *uri,
     uint32_t protocol, struct err *e)
 {
-	bool is_everywhere = uri->host[0] == '\0' || strcmp(uri->host, "*") == 0;
 	struct place *p = calloc(1, sizeof *p);
 	struct err why = {0};
 	int rc;
@@ -96,8 +96,8 @@ listen_for(struct transport_listener *l, const struct transport_uri *uri,
 	if (rc < 0) {
 		goto out;
 	}
-	rc = is_everywhere ? listen_everywhere(p, uri->port)
-			   : listen_at_host(p, uri, &why);
+	rc = transport_is_everywhere(uri) ? listen_everywhere(p, uri->port)
+					  : listen_at_host(p, uri, &why);
 	if (rc == 0) {
 		rc = p->settings.stack->port(&p->socket, &l->port);
 	}
@@ -145,14 +145,10 @@ association_accept(struct transport_listener *l, struct transport *t,
 	int rc = p->settings.stack->accept(&p->socket, &s, &from);
 
 	(void)tls;
-	if (rc == -EMFILE || rc == -ENFILE || rc == -ENOBUFS || rc == -ENOMEM ||
-	    rc == -EBADF || rc == -EINVAL) {
-		return err_set(e, rc, "cannot accept connections: %s", strerror(-rc));
+	if (rc < 0) {
+		return transport_accept_failed(rc, e);
 	}
-	if (rc < 0) { /* also of one that died in the queue */
-		return -EAGAIN;
-	}
-	*t = (struct transport){.ops = &transport_sctp, .fd = s.fd};
+	t->fd = s.fd;
 	transport_format_peer(&from, t->peer);
 	a = calloc(1, sizeof *a);
 	if (a == NULL) {

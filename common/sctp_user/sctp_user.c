@@ -16,6 +16,7 @@
 
 #include "common/sctp_user/sctp_user.h"
 #include "common/sctp_user/sctp_wire.h"
+#include "common/transport/socket.h"
 
 #define CHUNK_DATA        0   /* RFC 9260 section 3.2 */
 #define CHUNK_FORWARD_TSN 192 /* RFC 3758 section 3.2 */
@@ -268,14 +269,6 @@ close_socket(struct sctp_socket *s)
 
 /* Addresses. */
 
-static uint16_t
-port_in(const struct sockaddr_storage *at)
-{
-	return ntohs(at->ss_family == AF_INET6
-			 ? ((const struct sockaddr_in6 *)at)->sin6_port
-			 : ((const struct sockaddr_in *)at)->sin_port);
-}
-
 static bool
 is_any(const struct sockaddr_storage *at)
 {
@@ -312,7 +305,7 @@ bind_anywhere(struct user *u)
 static int
 bind_socket(struct sctp_socket *s, const struct sockaddr_storage *list, unsigned n)
 {
-	uint16_t port = port_in(list);
+	uint16_t port = transport_port(list);
 	struct user *u = s->state;
 
 	if (!is_any(list)) {

@@ -11,7 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/transport/pktinfo.h"
-#include "common/transport/transport.h"
+#include "common/transport/socket.h"
 
 #define BUCKETS        4096u
 #define ROUND          256u /* datagrams before others have their turn */

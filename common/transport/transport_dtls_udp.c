@@ -13,7 +13,10 @@
 #include "common/base/clock.h"
 #include "common/tls/tls.h"
 #include "common/transport/dtls_socket.h"
+#include "common/transport/scheme.h"
+#include "common/transport/socket.h"
 #include "common/transport/transport_secured.h"
+#include "common/transport/transport_udp.h"
 
 #define PATIENCE_NS (5 * NS_PER_SECOND) /* with an address while others are left */
 #define GLANCE      64u                 /* writes between two looks at what came */
@@ -161,22 +164,14 @@ try_next(struct transport *t, int code, struct err *e)
 
 	while (s->next != NULL) {
 		const struct addrinfo *a = s->next;
-		struct sockaddr_storage to = {0};
 		s->next = a->ai_next;
 		end_attempt(t);
-		t->fd =
-		    socket(a->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-		if (t->fd < 0) {
-			code = -errno;
+		code = transport_connect(
+		    a, SOCK_DGRAM, transport_forbid_fragments, t->peer);
+		if (code < 0) {
 			continue;
 		}
-		memcpy(&to, a->ai_addr, a->ai_addrlen);
-		transport_format_peer(&to, t->peer);
-		transport_forbid_fragments(t->fd);
-		if (connect(t->fd, a->ai_addr, a->ai_addrlen) < 0) {
-			code = -errno;
-			continue;
-		}
+		t->fd = code;
 		s->began_ns = clock_monotonic_ns();
 		s->has_heard = false;
 		return tls_new_over(s->context, &carrier, s->host, &s->tls, e);
@@ -189,21 +184,9 @@ static int
 secured_dial(struct transport *t, const struct transport_uri *uri,
     struct tls_context *tls, struct err *e)
 {
-	struct addrinfo hints = {
-	    .ai_family = AF_UNSPEC,
-	    .ai_socktype = SOCK_DGRAM,
-	    .ai_flags = AI_NUMERICSERV,
-	};
-	struct secured *s;
-	char port[8];
+	struct secured *s = calloc(1, sizeof *s);
 	int rc;
 
-	*t = (struct transport){.ops = uri->ops, .fd = -1};
-	rc = transport_check_target(uri, e);
-	if (rc < 0) {
-		return rc;
-	}
-	s = calloc(1, sizeof *s);
 	if (s == NULL) {
 		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
 	}
@@ -211,13 +194,8 @@ secured_dial(struct transport *t, const struct transport_uri *uri,
 	s->context = tls;
 	memcpy(s->host, uri->host, sizeof s->host);
 	memcpy(s->text, uri->text, sizeof s->text);
-	snprintf(port, sizeof port, "%u", uri->port);
-	rc = getaddrinfo(uri->host, port, &hints, &s->list);
-	if (rc != 0) {
-		s->list = NULL;
-		rc = err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
-		    uri->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-	} else {
+	rc = transport_find_host(uri, SOCK_DGRAM, &s->list, e);
+	if (rc == 0) {
 		s->next = s->list;
 		rc = try_next(t, -EADDRNOTAVAIL, e);
 	}
@@ -309,7 +287,7 @@ secured_accept(struct transport_listener *l, struct transport *t,
 	if (rc < 0) {
 		return rc;
 	}
-	*t = (struct transport){.ops = l->ops, .fd = dtls_sender_fd(sender)};
+	t->fd = dtls_sender_fd(sender);
 	dtls_sender_name(sender, t->peer);
 	s = calloc(1, sizeof *s);
 	if (s == NULL) {
@@ -439,30 +417,39 @@ secured_want(const struct transport *t)
 static uint32_t
 secured_message_size(const struct transport_uri *uri, uint32_t most)
 {
-	return transport_udp.message_size(uri, most + OVERHEAD) - OVERHEAD;
+	return transport_udp.dialer->message_size(uri, most + OVERHEAD) - OVERHEAD;
 }
 
-const struct transport_ops transport_dtls_udp = {
-    .scheme = "dtls+udp",
+const struct transport_scheme transport_dtls_udp = {
+    .name = "dtls+udp",
     .port = TRANSPORT_PORT_SECURE,
     .is_secure = true,
     .is_message = true,
     .is_unreliable = true,
     .message_max = TLS_MESSAGE,
-    .message_size = secured_message_size,
-    .listen = secured_listen,
-    .accept = secured_accept,
-    .unlisten = secured_unlisten,
-    .counts = secured_counts,
-    .dial = secured_dial,
-    .proceed = secured_proceed,
-    .timeout = secured_timeout,
-    .read = secured_read,
-    .write = secured_write,
-    .finish = secured_finish,
-    .want = secured_want,
-    .pending = secured_pending,
-    .refusal = secured_refusal,
-    .judge_anew = secured_judge_anew,
-    .close = secured_close,
+    .dialer =
+	&(const struct transport_dialer_ops){
+	    .message_size = secured_message_size,
+	    .dial = secured_dial,
+	},
+    .listener =
+	&(const struct transport_listener_ops){
+	    .listen = secured_listen,
+	    .accept = secured_accept,
+	    .unlisten = secured_unlisten,
+	    .counts = secured_counts,
+	},
+    .connection =
+	&(const struct transport_ops){
+	    .proceed = secured_proceed,
+	    .timeout = secured_timeout,
+	    .read = secured_read,
+	    .write = secured_write,
+	    .finish = secured_finish,
+	    .want = secured_want,
+	    .pending = secured_pending,
+	    .refusal = secured_refusal,
+	    .judge_anew = secured_judge_anew,
+	    .close = secured_close,
+	},
 };

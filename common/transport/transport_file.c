@@ -5,11 +5,11 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/transport/transport.h"
+#include "common/transport/scheme.h"
+#include "common/transport/socket.h"
 
 static int
 file_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
@@ -18,7 +18,6 @@ file_dial(struct transport *t, const struct transport_uri *uri, struct tls_conte
 	int code;
 
 	(void)tls;
-	*t = (struct transport){.ops = &transport_file, .fd = -1};
 	snprintf(t->peer, sizeof t->peer, "%.127s", uri->host);
 	if (strcmp(uri->host, "-") == 0) {
 		t->fd = STDOUT_FILENO;
@@ -48,11 +47,11 @@ file_read(struct transport *t, void *bytes, size_t n, struct err *e)
 {
 	(void)bytes;
 	(void)n;
-	return err_set(e, -ENOTSUP, "%s is written only", t->peer);
+	return err_set(e, -ENOTSUP, "%s can only be written", t->peer);
 }
 
-/* Whoever gave us standard output may have made it non-blocking: it is waited for here,
- * since nobody else waits for files. */
+/* Standard output may have been made non-blocking by the program that gave it to us: it
+ * is waited for here, since callers do not wait for files. */
 static ssize_t
 file_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 {
@@ -88,20 +87,6 @@ file_finish(struct transport *t, struct err *e)
 	return err_set(e, -code, "cannot sync %s: %s", t->peer, strerror(code));
 }
 
-static uint32_t
-file_want(const struct transport *t)
-{
-	(void)t;
-	return EPOLLOUT;
-}
-
-static bool
-file_pending(const struct transport *t)
-{
-	(void)t;
-	return false;
-}
-
 static void
 file_close(struct transport *t)
 {
@@ -112,16 +97,18 @@ file_close(struct transport *t)
 	t->is_open = false;
 }
 
-const struct transport_ops transport_file = {
-    .scheme = "file",
+const struct transport_scheme transport_file = {
+    .name = "file",
     .is_file = true,
     .message_max = 65535,
-    .dial = file_dial,
-    .proceed = file_proceed,
-    .read = file_read,
-    .write = file_write,
-    .finish = file_finish,
-    .want = file_want,
-    .pending = file_pending,
-    .close = file_close,
+    .dialer = &(const struct transport_dialer_ops){.dial = file_dial},
+    .connection =
+	&(const struct transport_ops){
+	    .proceed = file_proceed,
+	    .read = file_read,
+	    .write = file_write,
+	    .finish = file_finish,
+	    .want = transport_want_socket,
+	    .close = file_close,
+	},
 };

@@ -7,7 +7,10 @@
 #include <unistd.h>
 
 #include "common/tls/tls.h"
+#include "common/transport/scheme.h"
+#include "common/transport/socket.h"
 #include "common/transport/transport_secured.h"
+#include "common/transport/transport_tcp.h"
 
 /* TLS over a TCP transport of its own; t->fd and t->peer follow that one's. */
 struct secured {
@@ -25,7 +28,7 @@ secured_close(struct transport *t)
 
 	if (s != NULL) {
 		tls_free(s->tls);
-		transport_tcp.close(&s->tcp);
+		transport_tcp.connection->close(&s->tcp);
 		free(s);
 	}
 	t->state = NULL;
@@ -49,14 +52,15 @@ secured_dial(struct transport *t, const struct transport_uri *uri,
 	struct secured *s = calloc(1, sizeof *s);
 	int rc;
 
-	*t = (struct transport){.ops = &transport_tls, .fd = -1};
 	if (s == NULL) {
 		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
 	}
 	s->context = tls;
 	memcpy(s->host, uri->host, sizeof s->host);
 	memcpy(s->text, uri->text, sizeof s->text);
-	rc = transport_tcp.dial(&s->tcp, uri, NULL, e);
+	s->tcp = (struct transport){
+	    .scheme = uri->scheme, .ops = transport_tcp.connection, .fd = -1};
+	rc = transport_tcp.dialer->dial(&s->tcp, uri, NULL, e);
 	t->state = s;
 	follow(t);
 	if (rc < 0) {
@@ -65,13 +69,14 @@ secured_dial(struct transport *t, const struct transport_uri *uri,
 	return rc;
 }
 
-static int
-secured_accepted(struct transport *t, int fd, struct tls_context *tls, struct err *e)
+int
+transport_tls_take(struct transport *t, int fd, struct tls_context *tls, struct err *e)
 {
 	struct secured *s = calloc(1, sizeof *s);
 	int rc;
 
-	t->ops = &transport_tls;
+	t->scheme = &transport_tls;
+	t->ops = transport_tls.connection;
 	t->fd = -1;
 	t->is_open = false;
 	t->state = s;
@@ -81,7 +86,7 @@ secured_accepted(struct transport *t, int fd, struct tls_context *tls, struct er
 	}
 	memcpy(s->tcp.peer, t->peer, sizeof t->peer);
 	snprintf(s->text, sizeof s->text, "%s", t->peer);
-	transport_tcp.accepted(&s->tcp, fd, NULL, e);
+	transport_tcp_take(&s->tcp, fd);
 	t->fd = fd;
 	rc = tls_new(tls, fd, NULL, &s->tls, e);
 	if (rc < 0) {
@@ -100,7 +105,7 @@ secured_proceed(struct transport *t, struct err *e)
 		return 0;
 	}
 	if (s->tls == NULL) {
-		rc = transport_tcp.proceed(&s->tcp, e);
+		rc = transport_tcp.connection->proceed(&s->tcp, e);
 		follow(t);
 		if (rc == 0) {
 			rc = tls_new(s->context, t->fd, s->host, &s->tls, e);
@@ -164,24 +169,41 @@ secured_listen(
 	return transport_listen_socket(l, uri, IPPROTO_TCP, e);
 }
 
-const struct transport_ops transport_tls = {
-    .scheme = "tls",
+static int
+secured_accept(struct transport_listener *l, struct transport *t,
+    struct tls_context *tls, struct err *e)
+{
+	int fd = transport_accept_socket(l, t->peer, e);
+
+	if (fd < 0) {
+		return fd;
+	}
+	return transport_tls_take(t, fd, tls, e) < 0 ? -ECONNABORTED : 0;
+}
+
+const struct transport_scheme transport_tls = {
+    .name = "tls",
     .port = TRANSPORT_PORT_SECURE,
     .is_secure = true,
     .is_welcoming = true,
     .message_max = 65535,
-    .listen = secured_listen,
-    .accept = transport_accept_socket,
-    .unlisten = transport_close_listener,
-    .dial = secured_dial,
-    .accepted = secured_accepted,
-    .proceed = secured_proceed,
-    .read = secured_read,
-    .write = secured_write,
-    .finish = secured_finish,
-    .want = secured_want,
-    .pending = secured_pending,
-    .refusal = secured_refusal,
-    .judge_anew = secured_judge_anew,
-    .close = secured_close,
+    .dialer = &(const struct transport_dialer_ops){.dial = secured_dial},
+    .listener =
+	&(const struct transport_listener_ops){
+	    .listen = secured_listen,
+	    .accept = secured_accept,
+	    .unlisten = transport_close_listener,
+	},
+    .connection =
+	&(const struct transport_ops){
+	    .proceed = secured_proceed,
+	    .read = secured_read,
+	    .write = secured_write,
+	    .finish = secured_finish,
+	    .want = secured_want,
+	    .pending = secured_pending,
+	    .refusal = secured_refusal,
+	    .judge_anew = secured_judge_anew,
+	    .close = secured_close,
+	},
 };

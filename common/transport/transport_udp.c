@@ -5,12 +5,12 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <unistd.h>
 
-#include "common/transport/transport.h"
+#include "common/transport/scheme.h"
+#include "common/transport/socket.h"
+#include "common/transport/transport_udp.h"
 
 #define ATTEMPTS 4 /* each may meet an error about a datagram before */
 
@@ -51,27 +51,6 @@ transport_forbid_fragments(int fd)
 	(void)set_fragments(fd, family_of(fd), false);
 }
 
-/* A connected socket, or negative errno. */
-static int
-connect_to(const struct addrinfo *a, char peer[static 128])
-{
-	int fd = socket(a->ai_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
-	struct sockaddr_storage to = {0};
-
-	if (fd < 0) {
-		return -errno;
-	}
-	memcpy(&to, a->ai_addr, a->ai_addrlen);
-	transport_format_peer(&to, peer);
-	transport_forbid_fragments(fd);
-	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0) {
-		return fd;
-	}
-	rc = -errno;
-	close(fd);
-	return rc;
-}
-
 static unsigned
 count_addresses(const struct addrinfo *list)
 {
@@ -95,32 +74,9 @@ connect_to_any(const struct addrinfo *list, unsigned turn, char peer[static 128]
 		for (unsigned skip = (turn + i) % n; skip > 0; skip--) {
 			a = a->ai_next;
 		}
-		rc = connect_to(a, peer);
+		rc = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments, peer);
 	}
 	return rc;
-}
-
-static int
-look_up(const struct transport_uri *uri, struct addrinfo **ret, struct err *e)
-{
-	struct addrinfo hints = {
-	    .ai_family = AF_UNSPEC,
-	    .ai_socktype = SOCK_DGRAM,
-	    .ai_flags = AI_NUMERICSERV,
-	};
-	char port[8];
-	int rc = transport_check_target(uri, e);
-
-	if (rc < 0) {
-		return rc;
-	}
-	snprintf(port, sizeof port, "%u", uri->port);
-	rc = getaddrinfo(uri->host, port, &hints, ret);
-	if (rc != 0) {
-		return err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
-		    uri->text, rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
-	}
-	return 0;
 }
 
 static int
@@ -131,8 +87,7 @@ udp_dial(struct transport *t, const struct transport_uri *uri, struct tls_contex
 	int rc;
 
 	(void)tls;
-	*t = (struct transport){.ops = uri->ops, .fd = -1};
-	rc = look_up(uri, &list, e);
+	rc = transport_find_host(uri, SOCK_DGRAM, &list, e);
 	if (rc < 0) {
 		return rc;
 	}
@@ -156,8 +111,9 @@ room_towards(const struct addrinfo *a)
 	bool is_v6 = a->ai_family == AF_INET6;
 	uint32_t headers = UDP_HEADER + (is_v6 ? IPV6_HEADER : IPV4_HEADER), room = 0;
 	char peer[128];
-	int fd = connect_to(a, peer), mtu = 0, rc;
-	socklen_t n = sizeof mtu;
+	int fd = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments, peer);
+	socklen_t n = sizeof(int);
+	int mtu = 0, rc;
 
 	if (fd >= 0) {
 		rc = is_v6 ? getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &n)
@@ -176,7 +132,8 @@ udp_message_size(const struct transport_uri *uri, uint32_t most)
 	struct addrinfo *list = NULL;
 	uint32_t fits = 0;
 
-	if (look_up(uri, &list, NULL) == 0) {
+	if (transport_check_target(uri, NULL) == 0 &&
+	    transport_find_host(uri, SOCK_DGRAM, &list, NULL) == 0) {
 		for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
 			uint32_t room = room_towards(a);
 			fits = room != 0 && (fits == 0 || room < fits) ? room : fits;
@@ -269,16 +226,11 @@ transport_send_fragmented(struct transport *t, const void *message, size_t n)
 }
 
 static ssize_t
-udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
+send_message(struct transport *t, const void *bytes, size_t n, struct err *e)
 {
 	uint64_t refusals = 0;
 	int code = 0;
 
-	if (n > t->ops->message_max) {
-		return err_set(e, -EMSGSIZE,
-		    "a message of %zu bytes is longer than a datagram to %s can be", n,
-		    t->peer);
-	}
 	for (unsigned i = 0; i < ATTEMPTS; i++) {
 		bool is_longer = code == EMSGSIZE; /* the second time it is this one */
 		ssize_t put = is_longer ? transport_send_fragmented(t, bytes, n)
@@ -308,7 +260,22 @@ udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 	    e, -code, "cannot send to %s any more: %s", t->peer, strerror(code));
 }
 
-/* Nobody would hear an end. */
+static ssize_t
+udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
+{
+	ssize_t put;
+
+	if (n > t->scheme->message_max) {
+		return err_set(e, -EMSGSIZE,
+		    "a message of %zu bytes is longer than a datagram to %s can be", n,
+		    t->peer);
+	}
+	put = send_message(t, bytes, n, e);
+	t->write_waits = put == -EAGAIN;
+	return put;
+}
+
+/* There is nobody to tell about an end. */
 static int
 udp_finish(struct transport *t, struct err *e)
 {
@@ -317,52 +284,35 @@ udp_finish(struct transport *t, struct err *e)
 	return 0;
 }
 
-/* A slow link fills the socket: then a write waits for room. */
-static uint32_t
-udp_want(const struct transport *t)
-{
-	(void)t;
-	return EPOLLOUT;
-}
-
-static bool
-udp_pending(const struct transport *t)
-{
-	(void)t;
-	return false;
-}
-
-static void
-udp_close(struct transport *t)
-{
-	if (t->fd >= 0) {
-		close(t->fd);
-	}
-	t->fd = -1;
-	t->is_open = false;
-}
-
 static int
 udp_listen(struct transport_listener *l, const struct transport_uri *uri, struct err *e)
 {
 	return transport_listen_socket(l, uri, IPPROTO_UDP, e);
 }
 
-const struct transport_ops transport_udp = {
-    .scheme = "udp",
+const struct transport_scheme transport_udp = {
+    .name = "udp",
     .port = TRANSPORT_PORT,
     .is_message = true,
     .is_unreliable = true,
     .message_max = 65507,
-    .message_size = udp_message_size,
-    .listen = udp_listen,
-    .unlisten = transport_close_listener,
-    .dial = udp_dial,
-    .proceed = udp_proceed,
-    .read = udp_read,
-    .write = udp_write,
-    .finish = udp_finish,
-    .want = udp_want,
-    .pending = udp_pending,
-    .close = udp_close,
+    .dialer =
+	&(const struct transport_dialer_ops){
+	    .message_size = udp_message_size,
+	    .dial = udp_dial,
+	},
+    .listener =
+	&(const struct transport_listener_ops){
+	    .listen = udp_listen,
+	    .unlisten = transport_close_listener,
+	},
+    .connection =
+	&(const struct transport_ops){
+	    .proceed = udp_proceed,
+	    .read = udp_read,
+	    .write = udp_write,
+	    .finish = udp_finish,
+	    .want = transport_want_socket,
+	    .close = transport_close_socket,
+	},
 };

@@ -8,8 +8,8 @@
 #include "common/base/clock.h"
 #include "common/ipfix/element.h"
 #include "common/ipfix/message.h"
+#include "common/schemes/schemes.h"
 #include "common/sctp/sctp_manual.h"
-#include "common/transport/transport.h"
 #include "exporter/conversation/conversation.h"
 #include "exporter/run/options_input.h"
 #include "exporter/spool/spool.h"
@@ -474,14 +474,14 @@ static int
 check_target(const struct options *o, const char *text, struct err *e)
 {
 	struct transport_uri to;
-	int rc = transport_parse_uri(text, &to, e);
+	int rc = schemes_parse_uri(text, &to, e);
 
-	if (rc == 0 && o->message_size > to.ops->message_max) {
+	if (rc == 0 && o->message_size > to.scheme->message_max) {
 		rc = err_set(e, -EINVAL,
 		    "--message-size %" PRIu64
 		    " is too long for %s://, whose messages have at most %" PRIu32
 		    " bytes",
-		    o->message_size, to.ops->scheme, to.ops->message_max);
+		    o->message_size, to.scheme->name, to.scheme->message_max);
 	}
 	return rc;
 }
@@ -493,12 +493,12 @@ check_twins(const struct options *o, unsigned i, struct err *e)
 	struct transport_uri to, other;
 
 	if (o->delivery != DELIVERY_DUPLICATE ||
-	    transport_parse_uri(o->to.items[i], &to, NULL) < 0 || to.ops->is_file) {
+	    schemes_parse_uri(o->to.items[i], &to, NULL) < 0 || to.scheme->is_file) {
 		return 0;
 	}
 	for (unsigned j = 0; j < i; j++) {
-		if (transport_parse_uri(o->to.items[j], &other, NULL) == 0 &&
-		    other.ops == to.ops && other.port == to.port &&
+		if (schemes_parse_uri(o->to.items[j], &other, NULL) == 0 &&
+		    other.scheme == to.scheme && other.port == to.port &&
 		    strcasecmp(other.host, to.host) == 0) {
 			return err_set(e, -EINVAL,
 			    "--to %s and --to %s are one collector: with --delivery "
@@ -540,8 +540,8 @@ options_is_secured(const struct options *o)
 	struct transport_uri uri;
 
 	for (unsigned i = 0; i < o->to.count; i++) {
-		if (transport_parse_uri(o->to.items[i], &uri, NULL) == 0 &&
-		    uri.ops->is_secure) {
+		if (schemes_parse_uri(o->to.items[i], &uri, NULL) == 0 &&
+		    uri.scheme->is_secure) {
 			return true;
 		}
 	}

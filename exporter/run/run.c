@@ -10,6 +10,7 @@
 #include "common/base/clock.h"
 #include "common/base/privileges.h"
 #include "common/config/datadir.h"
+#include "common/schemes/schemes.h"
 #include "exporter/run/run_private.h"
 #include "exporter/run/signals.h"
 
@@ -69,7 +70,7 @@ fit_message_size(const struct options *o, uint32_t *size, struct err *e)
 	*size = (uint32_t)o->message_size;
 	for (unsigned i = 0; i < o->to.count; i++) {
 		struct transport_uri to;
-		int rc = transport_parse_uri(o->to.items[i], &to, e);
+		int rc = schemes_parse_uri(o->to.items[i], &to, e);
 		if (rc < 0) {
 			return rc;
 		}

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/privileges.h"
+#include "common/schemes/schemes.h"
 #include "exporter/run/reload.h"
 #include "exporter/run/run_private.h"
 #include "exporter/run/signals.h"
@@ -96,7 +97,7 @@ check_order(const struct options *o, struct err *e)
 		if (snprintf(inner, sizeof inner, "%s/%u", o->spool, i + 1) >=
 			(int)sizeof inner ||
 		    !spool_is_there(inner) || spool_status(inner, &c, e) < 0 ||
-		    transport_parse_uri(to, &uri, e) < 0) {
+		    schemes_parse_uri(to, &uri, e) < 0) {
 			continue; /* told, or made, when it is opened */
 		}
 		if (c.held_messages > 0 && c.target != 0 &&

@@ -19,7 +19,7 @@
 
 #include "common/base/err.h"
 #include "common/tls/tls.h"
-#include "common/transport/transport.h"
+#include "common/transport/scheme.h"
 #include "exporter/export/export.h"
 #include "exporter/spool/spool.h"
 

@@ -7,6 +7,7 @@
 #include "common/base/cursor.h"
 #include "common/base/log.h"
 #include "common/ipfix/message.h"
+#include "common/transport/scheme.h"
 #include "exporter/sender/sender_private.h"
 
 #define ANSWER_NS   (30 * NS_PER_SECOND)
@@ -30,7 +31,7 @@ write_all(
 	t->stream = 0;
 	while (done < length) {
 		size_t size = length - done;
-		if (t->ops->is_message) {
+		if (t->scheme->is_message) {
 			size = each != 0 ? each : load_u16(bytes + done + 2);
 		}
 		n = t->ops->write(t, bytes + done, size, e);
@@ -62,7 +63,7 @@ sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e)
 		uint8_t *message = p->bytes + i;
 		uint32_t own = load_u32(message + SEQUENCE_AT) - p->sequence;
 		message_set_sequence(message, sequence + own);
-		if (!sender_uri(s)->ops->is_file) {
+		if (!sender_uri(s)->scheme->is_file) {
 			message_set_export_time(
 			    message, (uint32_t)(now_ns / NS_PER_SECOND));
 		}
@@ -278,7 +279,8 @@ await_ticket(struct sender *s, struct err *e)
 	uint64_t due = clock_monotonic_ns() + WELCOME_NS;
 	struct transport *t = &s->transport;
 
-	while (!t->ops->pending(t) && (sender_sleep(s, EPOLLIN, due) & EPOLLIN) == 0) {
+	while (
+	    !transport_pending(t) && (sender_sleep(s, EPOLLIN, due) & EPOLLIN) == 0) {
 		if (sender_check(s, due, "", NULL) < 0) {
 			return 0;
 		}
@@ -301,7 +303,7 @@ sender_greet(struct sender *s, struct err *e)
 	outbox_begin(
 	    s->outbox, first, s->preamble, s->preamble->records, s->transport.streams);
 	note_target(s);
-	return sender_uri(s)->ops->is_welcoming ? await_ticket(s, e) : 0;
+	return sender_uri(s)->scheme->is_welcoming ? await_ticket(s, e) : 0;
 }
 
 /* Goodbye. */
@@ -367,7 +369,7 @@ sender_say_goodbye(struct sender *s, struct err *e)
 			return rc;
 		}
 	}
-	return rc < 0 || t->ops->is_file ? rc : await_end(s, due, e);
+	return rc < 0 || t->scheme->is_file ? rc : await_end(s, due, e);
 }
 
 void

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/ipfix/delivery.h"
+#include "common/transport/scheme.h"
 #include "exporter/sender/sender.h"
 #include "exporter/spool/outbox.h"
 

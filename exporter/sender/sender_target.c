@@ -5,6 +5,7 @@
 
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/schemes/schemes.h"
 #include "exporter/sender/sender_private.h"
 
 static int
@@ -39,24 +40,24 @@ sender_renew(struct sender *s)
 static int
 open_target(struct sender *s, struct sender_target *t, const char *uri, struct err *e)
 {
-	int rc = transport_parse_uri(uri, &t->uri, e);
+	int rc = schemes_parse_uri(uri, &t->uri, e);
 
 	if (rc == 0) {
 		rc = transport_check_target(&t->uri, e);
 	}
-	if (rc == 0 && t->uri.ops->is_secure) {
+	if (rc == 0 && t->uri.scheme->is_secure) {
 		rc = make_context(s, &t->tls, e);
 	}
-	if (rc == 0 && t->uri.ops->is_file && s->target_count > 1) {
+	if (rc == 0 && t->uri.scheme->is_file && s->target_count > 1) {
 		rc = err_set(e, -EINVAL, "%s: a file cannot stand in for a collector",
 		    t->uri.text);
 	}
-	if (rc == 0 && t->uri.ops->is_file && s->settings.spool_directory != NULL) {
+	if (rc == 0 && t->uri.scheme->is_file && s->settings.spool_directory != NULL) {
 		rc = err_set(e, -EINVAL,
 		    "%s: a spool is for collectors; a file needs none", t->uri.text);
 	}
-	if (rc == 0 && t->uri.ops->is_file) {
-		rc = t->uri.ops->dial(&s->transport, &t->uri, NULL, e);
+	if (rc == 0 && t->uri.scheme->is_file) {
+		rc = transport_dial(&s->transport, &t->uri, NULL, e);
 		s->is_dialled = rc == 0;
 	}
 	return rc;

@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
+#include "common/transport/scheme.h"
 #include "exporter/sender/sender_private.h"
 
 #define ATTEMPT_NS     (30 * NS_PER_SECOND) /* connect and handshake */
@@ -28,7 +29,7 @@ connect_to_peer(struct sender *s, struct err *e)
 	if (atomic_load(&s->connects) + atomic_load(&s->failures) > 0) {
 		sender_renew(s);
 	}
-	rc = target->uri.ops->dial(t, &target->uri, target->tls, e);
+	rc = transport_dial(t, &target->uri, target->tls, e);
 	s->is_dialled = rc == 0;
 	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {
 		uint64_t again = transport_timeout(t);
@@ -45,7 +46,7 @@ connect_to_peer(struct sender *s, struct err *e)
 static size_t
 portion(const struct sender *s, const uint8_t *bytes, size_t length)
 {
-	return s->transport.ops->is_message ? load_u16(bytes + 2) : length;
+	return s->transport.scheme->is_message ? load_u16(bytes + 2) : length;
 }
 
 /* The first n bytes of the gather are with the transport; where nobody acknowledges,
@@ -66,7 +67,7 @@ take(struct sender *s, size_t n)
 		spool_counts(s->spool, &before);
 		(void)outbox_acknowledge(s->outbox, outbox_position(s->outbox));
 		spool_counts(s->spool, &after);
-		if (sender_uri(s)->ops != &transport_file) {
+		if (!sender_uri(s)->scheme->is_file) {
 			sender_bump(&s->unconfirmed_records,
 			    after.delivered_records - before.delivered_records);
 		}
@@ -136,7 +137,7 @@ refresh_due(const struct sender *s)
 {
 	const struct sender_settings *x = &s->settings;
 
-	if (!s->transport.ops->is_unreliable) {
+	if (!s->transport.scheme->is_unreliable) {
 		return QUEUE_NEVER;
 	}
 	if (x->refresh_messages != 0 && s->refreshed_messages >= x->refresh_messages) {
@@ -226,7 +227,7 @@ deliver(struct sender *s, struct err *e)
 		}
 		note_troubles(s);
 		/* Who always takes, or says, something still has no more time. */
-		if (rc == 0 && is_finishing && !sender_uri(s)->ops->is_file) {
+		if (rc == 0 && is_finishing && !sender_uri(s)->scheme->is_file) {
 			rc = sender_check(s, QUEUE_NEVER, "has not taken all", e);
 		}
 	}
@@ -252,8 +253,8 @@ probation(struct sender *s, struct err *e)
 static bool
 is_on_probation(const struct transport *t)
 {
-	return t->ops->is_unreliable ? t->addresses > 1
-				     : !t->ops->is_secure && !t->ops->is_file;
+	return t->scheme->is_unreliable ? t->addresses > 1
+					: !t->scheme->is_secure && !t->scheme->is_file;
 }
 
 /* Connects and makes sure, as far as can be, that somebody is there who takes messages:
@@ -261,8 +262,8 @@ is_on_probation(const struct transport *t)
 static int
 open_connection(struct sender *s, struct err *e)
 {
-	const struct transport_ops *ops = sender_uri(s)->ops;
-	int rc = ops->is_file ? 0 : connect_to_peer(s, e);
+	const struct transport_scheme *scheme = sender_uri(s)->scheme;
+	int rc = scheme->is_file ? 0 : connect_to_peer(s, e);
 
 	if (rc == 0) {
 		rc = sender_greet(s, e);
@@ -273,7 +274,7 @@ open_connection(struct sender *s, struct err *e)
 	if (rc == 0 && is_on_probation(&s->transport)) {
 		rc = probation(s, e);
 	}
-	if (rc == 0 && !ops->is_file) {
+	if (rc == 0 && !scheme->is_file) {
 		pthread_mutex_lock(&s->lock);
 		memcpy(s->peer, s->transport.peer, sizeof s->peer);
 		pthread_mutex_unlock(&s->lock);
@@ -320,7 +321,7 @@ report(struct sender *s, const struct err *e)
 	(void)snprintf(s->last_error, sizeof s->last_error, "%.*s",
 	    (int)sizeof s->last_error - 1, e->text);
 	pthread_mutex_unlock(&s->lock);
-	if (is_news && !sender_uri(s)->ops->is_file) {
+	if (is_news && !sender_uri(s)->scheme->is_file) {
 		log_warning("%s; going on trying", e->text);
 		s->is_told = true;
 	}
@@ -451,7 +452,7 @@ deliver_all(struct sender *s, struct err *e)
 			    e, -ECONNRESET, "%s takes nothing", sender_uri(s)->text);
 		}
 		report(s, e);
-		if (sender_uri(s)->ops->is_file) {
+		if (sender_uri(s)->scheme->is_file) {
 			return rc;
 		}
 		consider_failover(s);

@@ -3,6 +3,7 @@
 #include <sys/epoll.h>
 
 #include "common/base/clock.h"
+#include "common/transport/scheme.h"
 #include "exporter/sender/sender_private.h"
 
 #define HURRY_NS (2 * NS_PER_SECOND)
@@ -103,7 +104,7 @@ next_tending(struct sender *s, uint64_t *ret_pushed)
 uint32_t
 sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns)
 {
-	bool looks = events != 0 && s->is_dialled && !sender_uri(s)->ops->is_file;
+	bool looks = events != 0 && s->is_dialled && !sender_uri(s)->scheme->is_file;
 	struct pollfd p[2] = {
 	    {.fd = queue_fd(s->queue), .events = POLLIN},
 	    {.fd = looks ? s->transport.fd : -1},
@@ -147,5 +148,5 @@ sender_write_events(const struct sender *s)
 	const struct transport *t = &s->transport;
 
 	/* A message transport may wait for something else than room. */
-	return t->ops->want(t) | (t->ops->is_message ? 0 : EPOLLOUT);
+	return t->ops->want(t) | (t->scheme->is_message ? 0 : EPOLLOUT);
 }

@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "common/base/cursor.h"
+#include "common/schemes/schemes.h"
 #include "common/tls/tls.h"
-#include "common/transport/transport.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -61,12 +61,12 @@ open_session(void)
 
 	ours = context_of(true);
 	theirs = context_of(false);
-	check(transport_parse_uri("dtls+udp://127.0.0.1:0", &uri, NULL) == 0 &&
+	check(schemes_parse_uri("dtls+udp://127.0.0.1:0", &uri, NULL) == 0 &&
 		  transport_listen(&uri, &place, NULL) == 0,
 	    "listen");
 	snprintf(text, sizeof text, "dtls+udp://127.0.0.1:%u", place.port);
-	check(transport_parse_uri(text, &uri, NULL) == 0 &&
-		  uri.ops->dial(&client, &uri, theirs, NULL) == 0,
+	check(schemes_parse_uri(text, &uri, NULL) == 0 &&
+		  transport_dial(&client, &uri, theirs, NULL) == 0,
 	    "dial");
 	for (int i = 0; i < 1000 && !(client.is_open && server.is_open); i++) {
 		client.ops->proceed(&client, NULL);

@@ -16,6 +16,8 @@
 #include "collector/door/peer.h"
 #include "common/base/log.h"
 #include "common/ipfix/message.h"
+#include "common/transport/scheme.h"
+#include "common/transport/transport_tcp.h"
 
 #define RUNS_A_JOURNAL 1000
 
@@ -159,7 +161,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) < 0) {
 		abort();
 	}
-	transport_tcp.accepted(&t, ends[0], NULL, NULL);
+	transport_tcp_take(&t, ends[0]);
 	p = peer_new(&t);
 	if (p == NULL) {
 		abort();

@@ -16,6 +16,8 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
+#include "common/transport/scheme.h"
+#include "common/transport/transport_tcp.h"
 #include "exporter/sender/sender_private.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -131,7 +133,7 @@ connect_once(struct sender *s, struct input *in, uint64_t pushed)
 	int ends[2], rc;
 
 	require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends) == 0);
-	require(transport_tcp.accepted(&s->transport, ends[0], NULL, NULL) == 0);
+	transport_tcp_take(&s->transport, ends[0]);
 	strcpy(s->transport.protocol, DELIVERY_ALPN);
 	s->is_dialled = true;
 	say(in, ends[1]);

@@ -24,7 +24,7 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
-#include "common/transport/transport.h"
+#include "common/schemes/schemes.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
 #define MS         1000000ULL
@@ -567,9 +567,9 @@ send_secured(
 		s.key = support_certificate(key);
 	}
 	snprintf(uri_text, sizeof uri_text, "tls://localhost:%u", b->ports[1]);
-	assert_int_equal(transport_parse_uri(uri_text, &uri, e), 0);
+	assert_int_equal(schemes_parse_uri(uri_text, &uri, e), 0);
 	assert_int_equal(tls_context_new(&s, false, &context, e), 0);
-	assert_int_equal(uri.ops->dial(&t, &uri, context, e), 0);
+	assert_int_equal(transport_dial(&t, &uri, context, e), 0);
 	while ((rc = t.ops->proceed(&t, e)) == -EAGAIN) {
 		struct pollfd p = {.fd = t.fd, .events = POLLIN | POLLOUT};
 		poll(&p, 1, 1);
@@ -1003,7 +1003,7 @@ expect_complaint(const char *uri, const char *part)
 static void
 places_that_cannot_be_listened_at_are_told(void **state)
 {
-	struct transport_uri any = {.ops = &transport_tcp};
+	struct transport_uri any = {.scheme = &transport_tcp};
 	struct transport_listener place;
 	char uri[64];
 

@@ -21,6 +21,7 @@
 #include "collector/door/peer.h"
 #include "common/base/cursor.h"
 #include "common/ipfix/message.h"
+#include "common/transport/scheme.h"
 
 static ssize_t
 packet_read(struct transport *t, void *bytes, size_t n, struct err *e)
@@ -55,12 +56,14 @@ packet_close(struct transport *t)
 }
 
 static const struct transport_ops packets = {
-    .scheme = "sctp",
-    .is_message = true,
-    .message_max = 65535,
     .read = packet_read,
     .want = packet_want,
     .close = packet_close,
+};
+static const struct transport_scheme scheme = {
+    .name = "sctp",
+    .is_message = true,
+    .message_max = 65535,
 };
 
 struct kept {
@@ -86,7 +89,8 @@ set_up(void **state)
 	struct bench *b = calloc(1, sizeof *b);
 	struct journal_settings s = {
 	    .directory = b->directory, .segment_bytes = 4 << 20, .max_bytes = 64 << 20};
-	struct transport t = {.ops = &packets, .is_open = true, .peer = "192.0.2.1:5"};
+	struct transport t = {
+	    .scheme = &scheme, .ops = &packets, .is_open = true, .peer = "192.0.2.1:5"};
 	int ends[2], room = 8 << 20;
 
 	strcpy(b->directory, "/tmp/flowpair-peer-XXXXXX");

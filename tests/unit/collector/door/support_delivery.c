@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "common/base/cursor.h"
+#include "common/schemes/schemes.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
 #define MS 1000000ULL
@@ -280,9 +281,9 @@ client_dial(
 	settings.certificate = support_certificate(pem);
 	settings.key = support_certificate(key);
 	snprintf(text, sizeof text, "tls://localhost:%u", s->port);
-	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 	assert_int_equal(tls_context_new(&settings, false, &c->context, &e), 0);
-	assert_int_equal(uri.ops->dial(&c->t, &uri, c->context, &e), 0);
+	assert_int_equal(transport_dial(&c->t, &uri, c->context, &e), 0);
 	while ((rc = c->t.ops->proceed(&c->t, &e)) == -EAGAIN) {
 		wait_ready(c, POLLIN);
 	}

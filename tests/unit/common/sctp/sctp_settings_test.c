@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "common/schemes/schemes.h"
 #include "common/sctp/sctp_stack.h"
 
 static int
@@ -16,7 +17,7 @@ settings_of(const char *text, struct sctp_settings *ret, struct err *e)
 {
 	struct transport_uri uri;
 
-	assert_int_equal(transport_parse_uri(text, &uri, e), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, e), 0);
 	return sctp_settings_read(&uri, ret, e);
 }
 

@@ -19,8 +19,9 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/schemes/schemes.h"
+#include "common/sctp/sctp.h"
 #include "common/tls/tls.h"
-#include "common/transport/transport.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
 #define PATIENCE_NS (20 * NS_PER_SECOND)
@@ -108,7 +109,7 @@ uri_of(struct transport_uri *ret, const char *host, unsigned port)
 	char text[256];
 
 	snprintf(text, sizeof text, "dtls+sctp://%s:%u%s", host, port, more);
-	if (transport_parse_uri(text, ret, &e) < 0) {
+	if (schemes_parse_uri(text, ret, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }
@@ -168,7 +169,7 @@ pair_begin(struct pair *p, const char *host, const char *client, const char *ser
 		fail_msg("%s", p->server_err.text);
 	}
 	uri_of(&uri, host, p->place.port);
-	if (uri.ops->dial(&p->client, &uri, p->client_context, &p->client_err) < 0) {
+	if (transport_dial(&p->client, &uri, p->client_context, &p->client_err) < 0) {
 		fail_msg("%s", p->client_err.text);
 	}
 	shake(p);
@@ -331,7 +332,9 @@ an_end_without_close_notify_is_a_cut(void **state)
 	p.client = p.server; /* so that only this one is waited for */
 	assert_int_equal(await(&p, &p.server, bytes, &p.server_err), -ECONNABORTED);
 	expect_sentence(&p.server_err, "cut off");
-	p.client = (struct transport){.ops = &transport_dtls_sctp, .fd = -1};
+	p.client = (struct transport){.scheme = &transport_dtls_sctp,
+	    .ops = transport_dtls_sctp.connection,
+	    .fd = -1};
 	pair_close(&p);
 }
 
@@ -395,7 +398,7 @@ nobody_there_is_an_error(void **state)
 	NEEDS_SCTP();
 	c = context_of("exporter", false);
 	uri_of(&uri, "127.0.0.1", 9);
-	rc = uri.ops->dial(&t, &uri, c, &e);
+	rc = transport_dial(&t, &uri, c, &e);
 	assert_int_equal(rc, 0);
 	for (int i = 0; i < 100 && (rc = t.ops->proceed(&t, &e)) == -EAGAIN; i++) {
 		struct pollfd f = {.fd = t.fd, .events = POLLIN | POLLOUT};

@@ -19,8 +19,8 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/schemes/schemes.h"
 #include "common/sctp/sctp.h"
-#include "common/transport/transport.h"
 
 #define PATIENCE_MS 20000
 #define ROOM        65535
@@ -91,7 +91,7 @@ uri_of(const char *given)
 
 	snprintf(text, sizeof text, "%s%s%s", given,
 	    !is_user() ? "" : (strchr(given, '?') != NULL ? "&" : "?"), more);
-	if (transport_parse_uri(text, &uri, &e) < 0) {
+	if (schemes_parse_uri(text, &uri, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	return uri;
@@ -112,8 +112,12 @@ static int
 dial(struct transport *t, const char *text, bool is_carrier, struct err *e)
 {
 	struct transport_uri uri = uri_of(text);
-	int rc = is_carrier ? sctp_dial_carrier(t, &uri, e)
-			    : uri.ops->dial(t, &uri, NULL, e);
+	int rc;
+
+	*t = (struct transport){
+	    .scheme = uri.scheme, .ops = uri.scheme->connection, .fd = -1};
+	rc = is_carrier ? sctp_dial_carrier(t, &uri, e)
+			: transport_dial(t, &uri, NULL, e);
 
 	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {
 		wait_for(t);
@@ -132,9 +136,9 @@ listen_at(struct pair *p, const char *text)
 	struct err e = {0};
 	int rc;
 
-	p->place = (struct transport_listener){.ops = uri.ops, .fd = -1};
+	p->place = (struct transport_listener){.scheme = uri.scheme, .fd = -1};
 	rc = p->is_carrier ? sctp_listen_carrier(&p->place, &uri, &e)
-			   : uri.ops->listen(&p->place, &uri, &e);
+			   : transport_listen(&uri, &p->place, &e);
 	if (rc < 0) {
 		fail_msg("%s", e.text);
 	}
@@ -412,7 +416,7 @@ in_udp_there_is_one_path_and_more_addresses_are_refused_in_words(void **state)
 	}
 	for (unsigned i = 0; i < 2; i++) {
 		snprintf(text, sizeof text, "sctp://127.0.0.1:9%s&%s", tails[i], more);
-		assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+		assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 		assert_int_equal(transport_check_target(&uri, &e), -EINVAL);
 		assert_non_null(strstr(e.text, "SCTP in UDP has one path"));
 	}

@@ -15,7 +15,7 @@
 
 #include "common/tls/tls.h"
 #include "common/transport/dtls_socket.h"
-#include "common/transport/transport.h"
+#include "common/transport/transport_listener.h"
 #include "tests/unit/common/transport/support_dtls_pair.h"
 
 #define HEADER 13u

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/schemes/schemes.h"
 #include "tests/unit/common/tls/support_certificates.h"
 #include "tests/unit/common/transport/support_dtls_pair.h"
 
@@ -47,7 +48,7 @@ place_open(struct place *p, const char *at)
 	struct transport_uri uri;
 
 	p->context = context_of("collector", true);
-	assert_int_equal(transport_parse_uri(at, &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri(at, &uri, NULL), 0);
 	assert_int_equal(transport_listen(&uri, &p->listener, NULL), 0);
 }
 
@@ -66,8 +67,8 @@ dial(struct transport *t, const char *host, uint16_t port, struct tls_context *c
 	char text[128];
 
 	snprintf(text, sizeof text, "dtls+udp://%s:%u", host, port);
-	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
-	if (uri.ops->dial(t, &uri, c, &e) < 0) {
+	assert_int_equal(schemes_parse_uri(text, &uri, NULL), 0);
+	if (transport_dial(t, &uri, c, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }

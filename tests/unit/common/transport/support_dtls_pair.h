@@ -7,7 +7,7 @@
 
 #include "common/base/err.h"
 #include "common/tls/tls.h"
-#include "common/transport/transport.h"
+#include "common/transport/transport_listener.h"
 
 /* Of the certificate with this name (support_certificates.h); NULL: none. */
 struct tls_settings settings_of(const char *name);

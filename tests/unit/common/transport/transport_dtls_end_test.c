@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/transport/transport_listener.h"
 #include "tests/unit/common/transport/support_dtls_pair.h"
 
 /* A collector that is slow hears the end of our handshake twice, and says its own

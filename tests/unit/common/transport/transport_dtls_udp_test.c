@@ -17,9 +17,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "common/schemes/schemes.h"
 #include "common/tls/tls.h"
 #include "common/transport/dtls_socket.h"
-#include "common/transport/transport.h"
 #include "tests/unit/common/transport/support_dtls_pair.h"
 
 static void
@@ -211,14 +211,15 @@ a_restarted_collector_tells_that_the_session_is_lost(void **state)
 	p.server.ops->close(&p.server);
 	transport_unlisten(&p.place.listener);
 	snprintf(text, sizeof text, "dtls+udp://*:%u", port);
-	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, NULL), 0);
 	assert_int_equal(transport_listen(&uri, &p.place.listener, NULL), 0);
 	put(&p.client, "lost in the restart", 19);
 	sort(&p.place);
 	wait_for(p.client.fd, 1000);
 	assert_int_equal(p.client.ops->read(&p.client, &byte, 1, &e), -ECONNRESET);
 	expect_sentence(&e, "does not know this session any more");
-	p.server = (struct transport){.ops = &transport_dtls_udp};
+	p.server = (struct transport){
+	    .scheme = &transport_dtls_udp, .ops = transport_dtls_udp.connection};
 	pair_close(&p);
 }
 
@@ -239,7 +240,7 @@ write_only(const uint8_t *first, size_t length)
 	snprintf(text, sizeof text, "dtls+udp://127.0.0.1:%u", p.place.listener.port);
 	p.server.ops->close(&p.server);
 	transport_unlisten(&p.place.listener);
-	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, NULL), 0);
 	assert_int_equal(transport_listen(&uri, &p.place.listener, NULL), 0);
 	assert_int_equal(getsockname(p.client.fd, (struct sockaddr *)&at, &size), 0);
 	if (length > 0) {
@@ -257,7 +258,8 @@ write_only(const uint8_t *first, size_t length)
 	assert_int_equal(n, -ECONNRESET);
 	assert_in_range(i, 1, 70);
 	expect_sentence(&e, "does not know this session any more");
-	p.server = (struct transport){.ops = &transport_dtls_udp};
+	p.server = (struct transport){
+	    .scheme = &transport_dtls_udp, .ops = transport_dtls_udp.connection};
 	pair_close(&p);
 }
 
@@ -554,7 +556,7 @@ messages_are_made_to_fit_into_one_packet_of_the_path(void **state)
 	struct transport_uri uri;
 
 	(void)state;
-	assert_int_equal(transport_parse_uri("dtls+udp://127.0.0.1", &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri("dtls+udp://127.0.0.1", &uri, NULL), 0);
 	assert_int_equal(uri.port, 4740);
 	assert_int_equal(transport_message_size(&uri, 65535), 1472 - 37);
 	assert_int_equal(transport_message_size(&uri, 1000), 1000);

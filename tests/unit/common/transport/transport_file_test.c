@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/transport/transport.h"
+#include "common/schemes/schemes.h"
 
 static int
 open_file(struct transport *t, const char *path, struct err *e)
@@ -22,8 +22,8 @@ open_file(struct transport *t, const char *path, struct err *e)
 	char text[160];
 
 	snprintf(text, sizeof text, "file:%s", path);
-	assert_int_equal(transport_parse_uri(text, &uri, e), 0);
-	return uri.ops->dial(t, &uri, NULL, e);
+	assert_int_equal(schemes_parse_uri(text, &uri, e), 0);
+	return transport_dial(t, &uri, NULL, e);
 }
 
 static void
@@ -127,9 +127,9 @@ a_file_is_no_place_to_accept_at(void **state)
 	struct err e = {0};
 
 	(void)state;
-	assert_int_equal(transport_parse_uri("file:x", &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri("file:x", &uri, NULL), 0);
 	assert_int_equal(transport_listen(&uri, &place, &e), -EINVAL);
-	assert_non_null(strstr(e.text, "is no place to listen at"));
+	assert_non_null(strstr(e.text, "cannot listen at \"file:x\""));
 }
 
 int

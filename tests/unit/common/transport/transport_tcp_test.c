@@ -14,7 +14,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "common/transport/transport.h"
+#include "common/schemes/schemes.h"
 
 static struct transport_listener
 listen_at(const char *text)
@@ -23,7 +23,7 @@ listen_at(const char *text)
 	struct transport_uri uri;
 	struct err e = {0};
 
-	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 	if (transport_listen(&uri, &place, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
@@ -39,8 +39,8 @@ dial(struct transport *t, const char *host, uint16_t port, struct err *e)
 	int rc;
 
 	snprintf(text, sizeof text, "tcp://%s:%u", host, port);
-	assert_int_equal(transport_parse_uri(text, &uri, e), 0);
-	rc = uri.ops->dial(t, &uri, NULL, e);
+	assert_int_equal(schemes_parse_uri(text, &uri, e), 0);
+	rc = transport_dial(t, &uri, NULL, e);
 	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {
 		struct pollfd p = {.fd = t->fd, .events = POLLOUT};
 		assert_int_equal(t->ops->want(t), EPOLLOUT);
@@ -130,6 +130,38 @@ bytes_then_an_orderly_end_then_the_other_direction(void **state)
 	transport_unlisten(&place);
 }
 
+/* What -EAGAIN waits for: a peer that does not read leaves no room. */
+static void
+a_full_connection_wants_room_and_then_no_more(void **state)
+{
+	static char bytes[1 << 16];
+	struct transport ours, theirs;
+	struct err e = {0};
+	struct transport_listener place = listen_at("tcp://*:0");
+	struct pollfd p;
+	ssize_t n;
+
+	(void)state;
+	assert_int_equal(dial(&ours, "127.0.0.1", place.port, &e), 0);
+	accept_one(&place, &theirs);
+	assert_int_equal(ours.ops->want(&ours), EPOLLIN);
+	while ((n = ours.ops->write(&ours, bytes, sizeof bytes, &e)) > 0) {
+	}
+	assert_int_equal(n, -EAGAIN);
+	assert_int_equal(ours.ops->want(&ours), EPOLLIN | EPOLLOUT);
+	p = (struct pollfd){.fd = ours.fd, .events = POLLOUT};
+	assert_int_equal(poll(&p, 1, 0), 0);
+	do {
+		while (theirs.ops->read(&theirs, bytes, sizeof bytes, &e) > 0) {
+		}
+	} while (poll(&p, 1, 10) == 0);
+	assert_true(ours.ops->write(&ours, bytes, 1, &e) == 1);
+	assert_int_equal(ours.ops->want(&ours), EPOLLIN);
+	ours.ops->close(&ours);
+	theirs.ops->close(&theirs);
+	transport_unlisten(&place);
+}
+
 static void
 nobody_listening_is_told_with_place_and_cause(void **state)
 {
@@ -172,10 +204,10 @@ a_dial_that_meets_itself_is_no_connection(void **state)
 	(void)state;
 	snprintf(text, sizeof text, "tcp://127.0.0.1:%u", place.port & ~1U);
 	transport_unlisten(&place);
-	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 	for (unsigned i = 0; i < 40000; i++) {
 		struct transport t;
-		if (uri.ops->dial(&t, &uri, NULL, &e) == 0) {
+		if (transport_dial(&t, &uri, NULL, &e) == 0) {
 			met += t.ops->proceed(&t, &e) == 0 && has_met_itself(&t);
 			t.ops->close(&t);
 		}
@@ -244,11 +276,11 @@ places_that_cannot_be_dialled_are_told(void **state)
 	struct err e = {0};
 
 	(void)state;
-	transport_parse_uri("tcp://*:1", &uri, &e);
-	assert_int_equal(uri.ops->dial(&t, &uri, NULL, &e), -EINVAL);
-	assert_non_null(strstr(e.text, "no place to connect to"));
-	transport_parse_uri("tcp://name.invalid:1", &uri, &e);
-	assert_int_equal(uri.ops->dial(&t, &uri, NULL, &e), -EHOSTUNREACH);
+	schemes_parse_uri("tcp://*:1", &uri, &e);
+	assert_int_equal(transport_dial(&t, &uri, NULL, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "needs a host, and a port that is not 0"));
+	schemes_parse_uri("tcp://name.invalid:1", &uri, &e);
+	assert_int_equal(transport_dial(&t, &uri, NULL, &e), -EHOSTUNREACH);
 	assert_non_null(
 	    strstr(e.text, "cannot find the address of tcp://name.invalid"));
 }
@@ -264,7 +296,7 @@ a_taken_port_is_told(void **state)
 
 	(void)state;
 	snprintf(text, sizeof text, "tcp://*:%u", place.port);
-	transport_parse_uri(text, &uri, &e);
+	schemes_parse_uri(text, &uri, &e);
 	assert_int_equal(transport_listen(&uri, &second, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, "Address already in use"));
 	transport_unlisten(&place);
@@ -277,6 +309,7 @@ main(void)
 	    cmocka_unit_test(one_socket_serves_ipv4_and_ipv6_and_names_peers_plainly),
 	    cmocka_unit_test(a_name_with_several_addresses_is_tried_through),
 	    cmocka_unit_test(bytes_then_an_orderly_end_then_the_other_direction),
+	    cmocka_unit_test(a_full_connection_wants_room_and_then_no_more),
 	    cmocka_unit_test(nobody_listening_is_told_with_place_and_cause),
 	    cmocka_unit_test(a_dial_that_meets_itself_is_no_connection),
 	    cmocka_unit_test(a_peer_that_resets_is_an_error_on_both_ways_and_no_signal),

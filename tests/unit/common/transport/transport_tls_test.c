@@ -16,8 +16,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/schemes/schemes.h"
 #include "common/tls/tls.h"
-#include "common/transport/transport.h"
+#include "common/transport/transport_tcp.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
 /* A dialled and an accepted end, with what each of them said. */
@@ -49,7 +50,7 @@ listen_somewhere(struct transport_listener *place)
 {
 	struct transport_uri any;
 
-	assert_int_equal(transport_parse_uri("tls://*:0", &any, NULL), 0);
+	assert_int_equal(schemes_parse_uri("tls://*:0", &any, NULL), 0);
 	assert_int_equal(transport_listen(&any, place, NULL), 0);
 }
 
@@ -76,9 +77,9 @@ pair_shake(struct pair *p, const struct tls_settings *client,
 	    tls_context_new(server, true, &p->server_context, &p->server_err), 0);
 	listen_somewhere(&p->place);
 	snprintf(text, sizeof text, "tls://%s:%u", host, p->place.port);
-	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, NULL), 0);
 	assert_int_equal(
-	    uri.ops->dial(&p->client, &uri, p->client_context, &p->client_err), 0);
+	    transport_dial(&p->client, &uri, p->client_context, &p->client_err), 0);
 	wait_for(p->place.fd, 5000);
 	assert_int_equal(
 	    transport_accept(&p->place, &p->server, p->server_context, &p->server_err),
@@ -472,7 +473,7 @@ refusal_of_bytes(const void *bytes, size_t n, struct err *e)
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	assert_int_equal(tls_context_new(&server, true, &context, e), 0);
-	assert_int_equal(transport_tls.accepted(&t, ends[0], context, e), 0);
+	assert_int_equal(transport_tls_take(&t, ends[0], context, e), 0);
 	assert_int_equal(write(ends[1], bytes, n), n);
 	close(ends[1]);
 	assert_true(t.ops->proceed(&t, e) < 0);
@@ -532,7 +533,7 @@ old_pair_shake(struct old_pair *p, bool tls12)
 	assert_int_equal(tls_context_new(&s, true, &p->server_context, NULL), 0);
 	strcpy(p->server.peer, "old");
 	assert_int_equal(
-	    transport_tls.accepted(&p->server, ends[0], p->server_context, NULL), 0);
+	    transport_tls_take(&p->server, ends[0], p->server_context, NULL), 0);
 	p->fd = ends[1];
 	p->client_context = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_max_proto_version(p->client_context, TLS1_2_VERSION);

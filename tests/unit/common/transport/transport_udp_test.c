@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/transport/transport.h"
+#include "common/schemes/schemes.h"
 
 static struct transport_listener
 listen_at(const char *text)
@@ -23,7 +23,7 @@ listen_at(const char *text)
 	struct transport_uri uri;
 	struct err e = {0};
 
-	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 	if (transport_listen(&uri, &place, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
@@ -39,8 +39,8 @@ dial(const char *host, uint16_t port)
 	char text[128];
 
 	snprintf(text, sizeof text, "udp://%s:%u", host, port);
-	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
-	if (uri.ops->dial(&t, &uri, NULL, &e) < 0) {
+	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
+	if (transport_dial(&t, &uri, NULL, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	assert_int_equal(t.ops->proceed(&t, &e), 0);
@@ -156,9 +156,9 @@ a_refusal_at_one_of_several_addresses_ends_it_and_the_next_turn_is_another(void 
 
 	(void)state;
 	snprintf(text, sizeof text, "udp://two.example:%u", place.port);
-	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, NULL), 0);
 	for (uri.turn = 0; uri.turn < 4; uri.turn++) {
-		assert_int_equal(uri.ops->dial(&t, &uri, NULL, NULL), 0);
+		assert_int_equal(transport_dial(&t, &uri, NULL, NULL), 0);
 		assert_int_equal(t.addresses, 2);
 		assert_int_equal(t.ops->write(&t, "one", 3, NULL), 3);
 		p.fd = t.fd;
@@ -214,7 +214,7 @@ size_for(const char *text, uint32_t most)
 {
 	struct transport_uri uri;
 
-	assert_int_equal(transport_parse_uri(text, &uri, NULL), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, NULL), 0);
 	return transport_message_size(&uri, most);
 }
 
@@ -240,7 +240,7 @@ a_port_that_is_taken_is_told(void **state)
 
 	(void)state;
 	snprintf(text, sizeof text, "udp://127.0.0.1:%u", place.port);
-	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 	assert_int_equal(transport_listen(&uri, &second, &e), -EADDRINUSE);
 	assert_non_null(strstr(e.text, text));
 	transport_unlisten(&place);

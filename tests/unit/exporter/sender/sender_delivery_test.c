@@ -22,6 +22,7 @@
 #include "common/base/cursor.h"
 #include "common/base/log.h"
 #include "common/ipfix/delivery.h"
+#include "common/transport/scheme.h"
 #include "exporter/sender/sender.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
@@ -241,7 +242,7 @@ static struct collector *
 collector_start(struct collector *c)
 {
 	struct tls_settings tls = settings_of("collector.pem", "collector.key");
-	struct transport_uri any = {.ops = &transport_tls};
+	struct transport_uri any = {.scheme = &transport_tls};
 
 	assert_int_equal(tls_context_new(&tls, true, &c->tls, NULL), 0);
 	assert_int_equal(transport_listen(&any, &c->place, NULL), 0);

@@ -20,6 +20,7 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
+#include "common/transport/scheme.h"
 #include "exporter/sender/sender.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
@@ -114,10 +115,10 @@ collect(void *data)
 static void
 collector_bind(struct collector *c)
 {
-	struct transport_uri any = {.ops = &transport_tcp, .port = c->port};
+	struct transport_uri any = {.scheme = &transport_tcp, .port = c->port};
 
 	if (c->tls != NULL) {
-		any.ops = &transport_tls;
+		any.scheme = &transport_tls;
 	}
 	assert_int_equal(transport_listen(&any, &c->place, NULL), 0);
 	c->port = c->place.port;

@@ -20,6 +20,7 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
+#include "common/schemes/schemes.h"
 #include "exporter/sender/sender.h"
 
 #define MS       1000000ULL
@@ -53,7 +54,7 @@ listen_at(const char *host, uint16_t port)
 	char text[64];
 
 	snprintf(text, sizeof text, "udp://%s:%u", host, port);
-	assert_int_equal(transport_parse_uri(text, &uri, &e), 0);
+	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 	if (transport_listen(&uri, &place, &e) < 0) {
 		fail_msg("%s", e.text);
 	}

@@ -23,6 +23,7 @@
 #include "common/base/cursor.h"
 #include "common/base/log.h"
 #include "common/ipfix/delivery.h"
+#include "common/transport/scheme.h"
 #include "exporter/sender/sender.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
@@ -128,7 +129,7 @@ half_an_answer_does_not_hold_it_up(void **state)
 	    .key = support_certificate("collector.key"),
 	    .alpn = DELIVERY_ALPN,
 	};
-	struct transport_uri any = {.ops = &transport_tls};
+	struct transport_uri any = {.scheme = &transport_tls};
 	struct mumbler m = {0};
 	struct sender *s;
 	pthread_t thread;

@@ -1,0 +1,230 @@
+#include "common/transport/socket.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/base/address.h"
+
+static int
+look_up(const char *host, uint16_t port, struct addrinfo *hints, struct addrinfo **ret,
+    const char **why)
+{
+	char text[8];
+	int rc;
+
+	hints->ai_family = AF_UNSPEC;
+	hints->ai_flags |= AI_NUMERICSERV;
+	snprintf(text, sizeof text, "%u", port);
+	rc = getaddrinfo(host, text, hints, ret);
+	if (rc != 0) {
+		*ret = NULL;
+		*why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
+	}
+	return rc == 0 ? 0 : -EHOSTUNREACH;
+}
+
+int
+transport_find_host(
+    const struct transport_uri *uri, int type, struct addrinfo **ret, struct err *e)
+{
+	struct addrinfo hints = {.ai_socktype = type};
+	const char *why = "";
+	int rc = look_up(uri->host, uri->port, &hints, ret, &why);
+
+	return rc == 0 ? 0
+		       : err_set(e, rc, "cannot find the address of %s: %s", uri->text,
+			     why);
+}
+
+int
+transport_connect(
+    const struct addrinfo *a, int type, void (*prepare)(int fd), char peer[static 128])
+{
+	int fd = socket(a->ai_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
+	struct sockaddr_storage to = {0};
+
+	if (fd < 0) {
+		return -errno;
+	}
+	memcpy(&to, a->ai_addr, a->ai_addrlen);
+	transport_format_peer(&to, peer);
+	prepare(fd);
+	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS) {
+		return fd;
+	}
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+bool
+transport_is_self(int fd)
+{
+	struct sockaddr_storage ours = {0}, theirs = {0};
+	socklen_t n = sizeof ours, m = sizeof theirs;
+
+	return getsockname(fd, (struct sockaddr *)&ours, &n) == 0 &&
+	       getpeername(fd, (struct sockaddr *)&theirs, &m) == 0 && n == m &&
+	       memcmp(&ours, &theirs, n) == 0;
+}
+
+/* One listening socket at this address; negative errno. */
+static int
+listen_at(const struct addrinfo *a, int protocol, bool is_dual)
+{
+	int one = 1, zero = 0, rc;
+	bool is_datagram = protocol == IPPROTO_UDP;
+	int fd = socket(a->ai_family,
+	    (is_datagram ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC,
+	    protocol);
+
+	if (fd < 0) {
+		return -errno;
+	}
+	if (!is_datagram) { /* there it would let another program take the port over */
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	}
+	if (a->ai_family == AF_INET6) {
+		setsockopt(
+		    fd, IPPROTO_IPV6, IPV6_V6ONLY, is_dual ? &zero : &one, sizeof one);
+	}
+	if (bind(fd, a->ai_addr, a->ai_addrlen) == 0 &&
+	    (is_datagram || listen(fd, SOMAXCONN) == 0)) {
+		return fd;
+	}
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+static int
+bind_somewhere(const struct transport_uri *uri, int protocol, struct err *e)
+{
+	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+	bool is_any = transport_is_everywhere(uri);
+	struct addrinfo *list = NULL;
+	const char *why = "";
+	int rc = look_up(is_any ? "::" : uri->host, uri->port, &hints, &list, &why);
+
+	if (rc < 0) {
+		return err_set(
+		    e, -EADDRNOTAVAIL, "cannot listen at %s: %s", uri->text, why);
+	}
+	rc = -EADDRNOTAVAIL;
+	for (const struct addrinfo *a = list; a != NULL && rc < 0; a = a->ai_next) {
+		rc = listen_at(a, protocol, is_any);
+	}
+	freeaddrinfo(list);
+	if (rc == -EAFNOSUPPORT && is_any) { /* a kernel without IPv6 */
+		struct sockaddr_in v4 = {
+		    .sin_family = AF_INET, .sin_port = htons(uri->port)};
+		rc = listen_at(&(struct addrinfo){.ai_family = AF_INET,
+				   .ai_addr = (struct sockaddr *)&v4,
+				   .ai_addrlen = sizeof v4},
+		    protocol, false);
+	}
+	return rc >= 0 ? rc
+		       : err_set(e, rc, "cannot listen at %s: %s", uri->text,
+			     strerror(-rc));
+}
+
+int
+transport_listen_socket(struct transport_listener *l, const struct transport_uri *uri,
+    int protocol, struct err *e)
+{
+	struct sockaddr_storage at = {0};
+	socklen_t n = sizeof at;
+
+	l->fd = bind_somewhere(uri, protocol, e);
+	if (l->fd < 0) {
+		return l->fd;
+	}
+	getsockname(l->fd, (struct sockaddr *)&at, &n);
+	l->port = transport_port(&at);
+	return 0;
+}
+
+int
+transport_accept_failed(int code, struct err *e)
+{
+	if (code == -EMFILE || code == -ENFILE || code == -ENOBUFS || code == -ENOMEM ||
+	    code == -EBADF || code == -EINVAL) {
+		return err_set(
+		    e, code, "cannot accept connections: %s", strerror(-code));
+	}
+	return -EAGAIN;
+}
+
+int
+transport_accept_socket(
+    struct transport_listener *l, char peer[static 128], struct err *e)
+{
+	struct sockaddr_storage from = {0};
+	socklen_t n = sizeof from;
+	int fd =
+	    accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		return transport_accept_failed(-errno, e);
+	}
+	transport_format_peer(&from, peer);
+	return fd;
+}
+
+void
+transport_close_listener(struct transport_listener *l)
+{
+	close(l->fd);
+	l->fd = -1;
+}
+
+void
+transport_format_peer(const struct sockaddr_storage *from, char out[static 128])
+{
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
+	char text[ADDRESS_TEXT];
+	struct address a = {0};
+	uint8_t bytes[4];
+
+	if (from->ss_family == AF_INET6) {
+		memcpy(a.bytes, &v6->sin6_addr, sizeof a.bytes);
+	} else {
+		memcpy(bytes, &v4->sin_addr, sizeof bytes);
+		address_from_ipv4(&a, bytes);
+	}
+	address_format(&a, text);
+	snprintf(out, 128, address_is_ipv4(&a) ? "%s:%u" : "[%s]:%u", text,
+	    transport_port(from));
+}
+
+uint16_t
+transport_port(const struct sockaddr_storage *at)
+{
+	return ntohs(at->ss_family == AF_INET6
+			 ? ((const struct sockaddr_in6 *)at)->sin6_port
+			 : ((const struct sockaddr_in *)at)->sin_port);
+}
+
+void
+transport_close_socket(struct transport *t)
+{
+	if (t->fd >= 0) {
+		close(t->fd);
+	}
+	t->fd = -1;
+	t->is_open = false;
+}
+
+uint32_t
+transport_want_socket(const struct transport *t)
+{
+	if (!t->is_open) {
+		return EPOLLOUT;
+	}
+	return EPOLLIN | (t->write_waits ? EPOLLOUT : 0);
+}
