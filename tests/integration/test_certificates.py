@@ -54,7 +54,7 @@ def test_an_authority_without_its_key_is_not_replaced(run, repository, tmp_path)
 
 
 def test_what_is_no_name_is_refused(run, repository, tmp_path):
-    assert "is no host name" in made(
+    assert "invalid name" in made(
         run, repository, tmp_path / "tls", "a,DNS:b", status=2).stderr
     assert "directory is needed" in made(run, repository, status=2).stderr
     assert not (tmp_path / "tls").exists()

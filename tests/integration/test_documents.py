@@ -75,9 +75,22 @@ def test_units_start_what_is_installed(repository, programs, run, tmp_path):
 
 
 def test_links_of_the_documents_lead_somewhere(repository):
-    for page in ("README.md", "CONTRIBUTING.md"):
+    for page in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"):
         for link in re.findall(r"\]\(([^)#:]+)\)", (repository / page).read_text()):
             assert (repository / pathlib.PurePath(link)).exists(), link
+
+
+def test_what_the_architecture_names_exists(repository):
+    page = (repository / "ARCHITECTURE.md").read_text()
+    sources = [path for room in ("common", "exporter", "collector")
+               for path in (repository / room).rglob("*.[ch]")]
+    code = "".join(path.read_text() for path in sources)
+    for function in set(re.findall(r"`([a-z]\w+)\(\)`", page)):
+        assert re.search(rf"^{function}\(", code, re.M), function
+    for name in set(re.findall(r"`([\w/]*\w+\.[ch])`", page)):
+        assert any(str(path).endswith("/" + name) for path in sources), name
+    for room in set(re.findall(r"^\| `((?:exporter|collector|common)/\w+)`", page, re.M)):
+        assert (repository / room).is_dir(), room
 
 
 def test_tests_that_the_documents_name_exist(repository):

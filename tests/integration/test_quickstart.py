@@ -41,7 +41,7 @@ def test_other_transports_say_what_they_run_on(quickstart, tmp_path):
     starts = set(re.findall(r" (\d{4}-\d\d-\d\d)T", shown))
     assert set(re.findall(r"^\d{4}-\d\d-\d\d(?= )", shown, re.M)) <= starts
     _, said = quickstart("--transport", "pigeon", capture, status=2)
-    assert "there is no transport 'pigeon'" in said and "usage" in said
+    assert "unknown transport 'pigeon'" in said and "usage" in said
 
 
 def test_live_traffic_becomes_tables(quickstart, programs, run, tmp_path):
