@@ -50,11 +50,11 @@ def test_an_authority_without_its_key_is_not_replaced(run, repository, tmp_path)
     made(run, repository, tmp_path / "tls")
     (tmp_path / "tls/ca.key").unlink()
     said = made(run, repository, tmp_path / "tls", status=1).stderr
-    assert "without its ca.key" in said
+    assert "ca.key is missing" in said
 
 
 def test_what_is_no_name_is_refused(run, repository, tmp_path):
     assert "invalid name" in made(
         run, repository, tmp_path / "tls", "a,DNS:b", status=2).stderr
-    assert "directory is needed" in made(run, repository, status=2).stderr
+    assert "missing directory" in made(run, repository, status=2).stderr
     assert not (tmp_path / "tls").exists()
