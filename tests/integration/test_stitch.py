@@ -21,7 +21,7 @@ from test_crash import (
     FIRST_DAY, RECORD, SEED, database, keep_journal, message, one_way_template,
     random_record, run_for)
 
-KILLS = max(int(os.environ.get("FLOWPAIR_KILLS", "60")) // 4, 5)
+KILLS = max(int(os.environ.get("FLOWPAIR_KILLS", "30")) // 4, 5)
 ONE_WAY = struct.Struct(">QQIIHHBIQ")
 START = FIRST_DAY * 1000
 THERE = ONE_WAY.pack(START, START + 50, 0x0a000001, 0xc0a80001, 40000, 443, 6, 10, 1000)
