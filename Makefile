@@ -102,10 +102,20 @@ $(B)/prefix: FORCE
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@
 $(B)/common/config/datadir.o: $(B)/prefix
 
+# The text of a manual, PROGRAM.1.in, is compiled into its program, which puts its table of
+# options in (--print-manual).
+vpath flowpair-%.1.in exporter collector collector/query
+$(B)/manual/%.o: %.1.in common/sctp/sctp.1.in Makefile
+	@mkdir -p $(@D)
+	{ echo 'const char $(subst -,_,$*)_manual[] = {'; \
+	sed -e '/^@SCTP@$$/r common/sctp/sctp.1.in' -e '/^@SCTP@$$/d' $< | \
+	od -An -v -tu1 -w16 | sed 's/\([0-9]\) *\( \|$$\)/\1, /g'; echo '0};'; } > $(@:.o=.c)
+	$(CC) $(ALL_CFLAGS) -c -o $@ $(@:.o=.c)
+
 $(A_COMMON): $(call obj,$(COMMON))
-$(A_EXPORTER): $(call obj,$(EXPORTER))
-$(A_COLLECTOR): $(call obj,$(COLLECTOR))
-$(A_QUERY): $(call obj,$(QUERY))
+$(A_EXPORTER): $(call obj,$(EXPORTER)) $(B)/manual/flowpair-exporter.o
+$(A_COLLECTOR): $(call obj,$(COLLECTOR)) $(B)/manual/flowpair-collector.o
+$(A_QUERY): $(call obj,$(QUERY)) $(B)/manual/flowpair-query.o
 %.a:
 	@rm -f $@
 	$(AR) rcs $@ $^

@@ -17,13 +17,13 @@ print_summary(struct run *r, const struct options *o)
 	if (!run_summary(r, &s)) {
 		return;
 	}
-	if (o->summary == SUMMARY_TEXT) {
+	if (o->shared.summary == SUMMARY_TEXT) {
 		summary_print_text(&s, stdout);
-	} else if (o->summary == SUMMARY_JSON) {
+	} else if (o->shared.summary == SUMMARY_JSON) {
 		summary_print_json(&s, stdout);
 	}
-	if (o->metrics_file != NULL &&
-	    summary_write_metrics(&s, o->metrics_file, &e) < 0) {
+	if (o->shared.metrics_file != NULL &&
+	    summary_write_metrics(&s, o->shared.metrics_file, &e) < 0) {
 		log_warning("%s", e.text);
 	}
 }
@@ -52,10 +52,7 @@ status_of(int rc)
 static void
 warn_unsecured(const struct options *o)
 {
-	const char *unused = o->ca != NULL            ? "--ca"
-			     : o->certificate != NULL ? "--certificate"
-			     : o->crl != NULL         ? "--crl"
-						      : NULL;
+	const char *unused = option_shared_tls(&o->shared);
 
 	if (unused != NULL && o->listen.count > 0 && !options_is_secured(o)) {
 		log_warning("%s is not used: no --listen is encrypted, as tls://HOST, "

@@ -32,7 +32,8 @@ print_spool(const struct options *o, const char *directory, struct err *e)
 	int rc = spool_status(directory, &c, e);
 
 	if (rc == 0) {
-		summary_print_spool(directory, &c, o->summary == SUMMARY_JSON, stdout);
+		summary_print_spool(
+		    directory, &c, o->shared.summary == SUMMARY_JSON, stdout);
 	}
 	return rc;
 }
@@ -71,13 +72,13 @@ print_summary(struct run *r, const struct options *o)
 	}
 
 	run_summary(r, &s);
-	if (o->summary == SUMMARY_TEXT) {
+	if (o->shared.summary == SUMMARY_TEXT) {
 		summary_print_text(&s, out);
-	} else if (o->summary == SUMMARY_JSON) {
+	} else if (o->shared.summary == SUMMARY_JSON) {
 		summary_print_json(&s, out);
 	}
-	if (o->metrics_file != NULL &&
-	    summary_write_metrics(&s, o->metrics_file, &e) < 0) {
+	if (o->shared.metrics_file != NULL &&
+	    summary_write_metrics(&s, o->shared.metrics_file, &e) < 0) {
 		log_warning("%s", e.text);
 	}
 }
@@ -86,10 +87,7 @@ print_summary(struct run *r, const struct options *o)
 static void
 warn_unsecured(const struct options *o)
 {
-	const char *unused = o->certificate != NULL ? "--certificate"
-			     : o->ca != NULL        ? "--ca"
-			     : o->crl != NULL       ? "--crl"
-						    : NULL;
+	const char *unused = option_shared_tls(&o->shared);
 
 	if (unused != NULL && !options_is_secured(o)) {
 		log_warning("%s is not used: no --to is encrypted, as tls://HOST, "

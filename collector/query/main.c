@@ -34,67 +34,64 @@ static const struct option options[] = {
 	.kind = OPTION_STRING,
 	.offset = AT(store),
 	.argument = "DIR",
-	.section = "Options",
-	.help =
-	    "The store that flowpair-collector writes: a directory, or sqlite:DIR."},
+	.section = "Store",
+	.help = "Read this store of flowpair-collector, given as DIR or sqlite:DIR."},
+
     {.name = "where",
 	.letter = 'w',
 	.kind = OPTION_LIST,
 	.offset = AT(where),
 	.argument = "FIELD_OP=VALUE",
 	.section = "What to show",
-	.help = "Only rows for which this holds.  May be given several times: all must "
-		"hold.  The word --where may be left out after the table."},
+	.help = "Show only rows that meet this condition.  May be repeated; all "
+		"conditions must hold.  Conditions may also follow the table without "
+		"--where."},
     {.name = "from",
 	.kind = OPTION_STRING,
 	.offset = AT(from),
 	.argument = "TIME",
-	.help =
-	    "Only rows from this time on: 2017-04-26, 2017-04-26T11:11:17Z (UTC, or "
-	    "with an offset such as +02:00), -2h (so long ago), now, today, "
-	    "yesterday, "
-	    "@seconds or nanoseconds since 1970."},
+	.help = "Show only rows from this time on: 2017-04-26, 2017-04-26T11:11:17Z "
+		"(UTC, or with an offset such as +02:00), -2h (two hours ago), now, "
+		"today, yesterday, @SECONDS or nanoseconds since 1970."},
     {.name = "to",
 	.kind = OPTION_STRING,
 	.offset = AT(to),
 	.argument = "TIME",
-	.help =
-	    "Only rows before this time, written as for --from.  A day without a time "
-	    "of day is included."},
+	.help = "Show only rows before this time, written as for --from.  A date "
+		"without a time of day includes the whole day."},
     {.name = "by",
 	.letter = 'b',
 	.kind = OPTION_STRING,
 	.offset = AT(by),
 	.argument = "FIELD[,FIELD]",
-	.help =
-	    "Put rows together that agree in these fields: sums are added, least and "
-	    "greatest values taken, means and deviations computed from the sums."},
+	.help = "Group rows that agree in these fields: add up sums, take least and "
+		"greatest values, and compute means and deviations from the sums."},
     {.name = "top",
 	.letter = 'n',
 	.kind = OPTION_NUMBER,
 	.offset = AT(top),
 	.argument = "N",
-	.help =
-	    "The N rows with the most octets (else bytes, else packets), or the most "
-	    "of what --sort names; 0: all."},
+	.help = "Show the N rows with the most octets (or else bytes, or packets), or "
+		"the most of the field that --sort names; 0: all rows."},
     {.name = "sort",
 	.kind = OPTION_STRING,
 	.offset = AT(sort),
 	.argument = "[-]FIELD",
-	.help = "Order by this field, with a minus sign the greatest first.  Otherwise "
-		"rows come day by day in the order of the key, addresses in address "
-		"order."},
+	.help = "Sort by this field; with a minus sign, the greatest comes first.  "
+		"Without it, rows come day by day in the order of the key, addresses "
+		"in address order."},
     {.name = "columns",
 	.letter = 'c',
 	.kind = OPTION_STRING,
 	.offset = AT(columns),
 	.argument = "A,B,...",
-	.help = "Show these columns only, in this order."},
+	.help = "Show only these columns, in this order."},
     {.name = "limit",
 	.kind = OPTION_NUMBER,
 	.offset = AT(limit),
 	.argument = "N",
-	.help = "Stop after N rows; 0: never."},
+	.help = "Stop after N rows; 0: no limit."},
+
     {.name = "format",
 	.letter = 'f',
 	.kind = OPTION_CHOICE,
@@ -103,13 +100,13 @@ static const struct option options[] = {
 	.standard = "table",
 	.choices = formats,
 	.section = "How to show it",
-	.help = "An aligned table, CSV (RFC 4180), or a JSON array with one object per "
-		"line."},
+	.help = "Write an aligned table, CSV (RFC 4180), or a JSON array with one "
+		"object per line."},
     {.name = "iso",
 	.kind = OPTION_FLAG,
 	.offset = AT(is_iso),
-	.help =
-	    "In CSV and JSON too, write times as ISO 8601 under the name without _ns."},
+	.help = "In CSV and JSON too, write times as ISO 8601, under the column's "
+		"name without _ns."},
     {.name = "timeout",
 	.kind = OPTION_DURATION,
 	.offset = AT(timeout_ns),
@@ -117,9 +114,12 @@ static const struct option options[] = {
 	.standard = "30s",
 	.min = 1,
 	.max = 86400ULL * 365 * NS_PER_SECOND,
-	.help = "Give up after this time, so that a question cannot keep the collector "
-		"from reusing its files."},
+	.help = "Give up after this time, so that a long query does not keep the "
+		"collector from reusing its files."},
 };
+
+/* flowpair-query.1.in: the manual's text. */
+extern const char flowpair_query_manual[];
 
 static const struct option_program program = {
     .name = "flowpair-query",
@@ -130,67 +130,7 @@ static const struct option_program program = {
     .operands =
 	"TABLE is a table or view of the store; without it they are listed.  Words "
 	"with an equals sign after it are conditions, as for --where.",
-    .manual =
-	"flowpair-query reads a store and writes rows of one table to standard output. "
-	" It "
-	"never changes the store, and may run while the collector writes it.  Tables "
-	"of "
-	"which every day is a file of its own are read across days; days outside "
-	"--from "
-	"and --to are not opened.\n"
-	"\n"
-	"In a table for people times are ISO 8601 in UTC, and text that peers sent is "
-	"shown with control characters escaped.  CSV and JSON have every column under "
-	"the "
-	"name and with the value it is stored with (start_ns in nanoseconds since "
-	"1970) "
-	"unless --iso is given.  An unknown value is empty in CSV, null in JSON and - "
-	"in a "
-	"table.\n"
-	"\n"
-	"--from and --to choose records by their start.  A row of a reduced table "
-	"stands "
-	"for many records of its day: it is shown when any of it may lie between.  "
-	"Rows of "
-	"a daily table are chosen by their day.\n"
-	"\n"
-	"In table exporters lost is what gaps in sequence numbers show; what went "
-	"missing behind the last message of a session is not in it, but among the "
-	"unconfirmed records of our exporter's summary.\n"
-	"\n"
-	"# CONDITIONS\n"
-	"A condition is FIELD_OP=VALUE, or FIELD=VALUE for FIELD_eq=VALUE.  OP is one "
-	"of\n"
-	"\n"
-	"\teq ne lt le gt ge   compare, as numbers, times, addresses or text\n"
-	"\tin                  any of several values, separated by commas\n"
-	"\tprefix              addresses: in this network; text: begins with\n"
-	"\tlike                text with % for any characters and _ for one\n"
-	"\n"
-	"Addresses compare as addresses: src_ip=::ffff:10.0.0.1 finds 10.0.0.1, and lt "
-	"and "
-	"gt go by address order, IPv4 before IPv6 from 2000:: on.  A field that holds "
-	"networks equals each address inside it.  The protocol may be given by name "
-	"(protocol=tcp).\n"
-	"\n"
-	"# EXAMPLES\n"
-	"\tflowpair-query --store /var/lib/flowpair\n"
-	"\tflowpair-query --store /var/lib/flowpair services --top 10\n"
-	"\tflowpair-query --store /var/lib/flowpair pairs src_ip_prefix=10.0.0.0/8 "
-	"dst_port_in=80,443\n"
-	"\tflowpair-query --store /var/lib/flowpair pairs --by dst_ip,dst_port --top "
-	"20 "
-	"--from 2026-11-01 --to 2026-11-07\n"
-	"\tflowpair-query --store /var/lib/flowpair pairs --top 10 --from -1h\n"
-	"\n"
-	"# EXIT STATUS\n"
-	"0: the question was answered, be it with no rows.  2: the question cannot be "
-	"asked; a sentence on standard error says what is wrong.  1: it took too long "
-	"or "
-	"the store could not be read.\n"
-	"\n"
-	"# SEE ALSO\n"
-	"flowpair-collector(1), flowpair-exporter(1), flowpair-schema(5)",
+    .manual = flowpair_query_manual,
     .options = options,
     .count = sizeof options / sizeof options[0],
 };

@@ -6,23 +6,20 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
-#include "common/config/option.h"
+#include "common/config/option_shared.h"
 
-enum options_summary { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
 enum options_compact { COMPACT_AUTO, COMPACT_NEVER };
 enum options_udp_sessions { UDP_BY_PORT, UDP_BY_ADDRESS };
-enum options_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct options {
+	struct option_shared shared;
 	/* input */
 	struct option_list listen, files;
-	const char *exporter;
+	const char *exporter, *port_file;
 	/* tables */
 	const char *store;
 	struct option_list tables;
-	const char *schemas;
-	struct option_list elements;
-	uint64_t own_pen, max_keys, flush_interval_ns, lateness_ns, skew_ns;
+	uint64_t max_keys, flush_interval_ns, lateness_ns, skew_ns;
 	uint64_t template_lifetime_ns;
 	unsigned compact;
 	/* journal */
@@ -30,9 +27,7 @@ struct options {
 	uint64_t journal_bytes, segment_bytes, sync_interval_ns;
 	bool skip_damaged_journal;
 	/* peers */
-	const char *certificate, *key, *ca, *crl;
-	bool insecure_no_client_auth, tls12;
-	const char *metrics_file;
+	bool insecure_no_client_auth;
 	uint64_t max_errors;
 	const char *peers;
 	uint64_t max_peers_per_address, max_half_open, message_timeout_ns;
@@ -40,10 +35,8 @@ struct options {
 	/* datagrams */
 	unsigned udp_sessions;
 	uint64_t udp_sources, udp_idle_ns, udp_buffer_bytes;
-	/* running */
-	const char *user, *port_file;
+	/* checks */
 	bool check, explain;
-	unsigned summary, progress;
 
 	char **table_names; /* of tables, split at commas; NULL: all */
 	unsigned table_count;

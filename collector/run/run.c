@@ -25,14 +25,14 @@ read_elements(struct run *r, const char *directory, struct err *e)
 	char path[PATH_MAX + 32];
 	int rc;
 
-	r->elements = elements_new((uint32_t)o->own_pen);
+	r->elements = elements_new((uint32_t)o->shared.own_pen);
 	if (r->elements == NULL) {
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	(void)snprintf(path, sizeof path, "%s/elements.xml", directory);
 	rc = elements_read_xml(r->elements, path, e);
-	for (unsigned i = 0; rc == 0 && i < o->elements.count; i++) {
-		rc = elements_read_xml(r->elements, o->elements.items[i], e);
+	for (unsigned i = 0; rc == 0 && i < o->shared.elements.count; i++) {
+		rc = elements_read_xml(r->elements, o->shared.elements.items[i], e);
 	}
 	return rc;
 }
@@ -65,7 +65,7 @@ run_new(const struct options *o, struct run **ret, struct err *e)
 	}
 	r->o = o;
 	r->begin_ns = clock_monotonic_ns();
-	rc = datadir_find(o->schemas, directory, e);
+	rc = datadir_find(o->shared.schemas, directory, e);
 	if (rc == 0) {
 		rc = read_elements(r, directory, e);
 	}
@@ -97,12 +97,12 @@ void
 run_tls_settings(const struct options *o, struct tls_settings *ret)
 {
 	*ret = (struct tls_settings){
-	    .certificate = o->certificate,
-	    .key = o->key,
-	    .ca = o->ca,
-	    .crl = o->crl,
+	    .certificate = o->shared.certificate,
+	    .key = o->shared.key,
+	    .ca = o->shared.ca,
+	    .crl = o->shared.crl,
 	    .insecure_no_client_auth = o->insecure_no_client_auth,
-	    .tls12 = o->tls12,
+	    .tls12 = o->shared.tls12,
 	};
 }
 
@@ -138,8 +138,8 @@ run_check(struct run *r, struct err *e)
 	uid_t uid;
 	gid_t gid;
 
-	if (rc == 0 && r->o->user != NULL) {
-		rc = privileges_find(r->o->user, &uid, &gid, e);
+	if (rc == 0 && r->o->shared.user != NULL) {
+		rc = privileges_find(r->o->shared.user, &uid, &gid, e);
 	}
 	if (rc < 0) {
 		return rc;
@@ -151,7 +151,7 @@ run_check(struct run *r, struct err *e)
 		}
 		roster_free(roster);
 	}
-	if (r->o->certificate != NULL) {
+	if (r->o->shared.certificate != NULL) {
 		run_tls_settings(r->o, &s);
 		rc = tls_context_new(&s, true, &c, e);
 		if (rc < 0) {

@@ -77,9 +77,9 @@ open_store(struct run *r, struct err *e)
 	const struct options *o = r->o;
 	int rc = 0;
 
-	if (o->user != NULL) {
-		rc = run_make_for_user(run_store_directory(r), o->user, e);
-		rc = rc == 0 ? privileges_drop(o->user, e) : rc;
+	if (o->shared.user != NULL) {
+		rc = run_make_for_user(run_store_directory(r), o->shared.user, e);
+		rc = rc == 0 ? privileges_drop(o->shared.user, e) : rc;
 	}
 	return rc < 0 ? rc : store_open(o->store, r->tables, &r->store, e);
 }
@@ -98,8 +98,8 @@ run_import(struct run *r, struct err *e)
 	    .is_stopped = &is_stopped,
 	    .is_by_address = o->udp_sessions == UDP_BY_ADDRESS,
 	    .shows_progress =
-		o->progress == PROGRESS_ALWAYS ||
-		(o->progress == PROGRESS_AUTO && isatty(STDERR_FILENO) == 1),
+		o->shared.progress == PROGRESS_ALWAYS ||
+		(o->shared.progress == PROGRESS_AUTO && isatty(STDERR_FILENO) == 1),
 	};
 	const struct sigaction action = {.sa_handler = take_signal};
 	struct compact *compact = NULL;

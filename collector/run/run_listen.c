@@ -301,13 +301,13 @@ open_as_user(struct service *s, struct err *e)
 	struct err trouble;
 	int rc = 0;
 
-	if (o->user != NULL) {
-		rc = run_make_for_user(run_store_directory(s->run), o->user, e);
+	if (o->shared.user != NULL) {
+		rc = run_make_for_user(run_store_directory(s->run), o->shared.user, e);
 		if (rc == 0 && o->journal != NULL) {
-			rc = run_make_for_user(o->journal, o->user, e);
+			rc = run_make_for_user(o->journal, o->shared.user, e);
 		}
 		if (rc == 0) {
-			rc = privileges_lower(o->user, e);
+			rc = privileges_lower(o->shared.user, e);
 		}
 		if (rc < 0) {
 			return rc;
@@ -317,7 +317,7 @@ open_as_user(struct service *s, struct err *e)
 	if (rc == 0) {
 		rc = replay(s, e);
 	}
-	if (o->user != NULL && privileges_raise(&trouble) < 0 && rc == 0) {
+	if (o->shared.user != NULL && privileges_raise(&trouble) < 0 && rc == 0) {
 		*e = trouble;
 		rc = -EPERM;
 	}
@@ -452,7 +452,7 @@ static int
 open_metrics(struct service *s, struct err *e)
 {
 	struct metrics_timer_settings settings = {
-	    .path = s->run->o->metrics_file, .sum_up = sum_up, .data = s};
+	    .path = s->run->o->shared.metrics_file, .sum_up = sum_up, .data = s};
 
 	run_tls_settings(s->run->o, &settings.tls);
 	return metrics_timer_new(&settings, s->loop, &s->metrics, e);
@@ -500,7 +500,7 @@ run_listen(struct run *r, struct err *e)
 		rc = tell_ports(&s, e);
 	}
 	if (rc == 0) {
-		rc = privileges_drop(r->o->user, e);
+		rc = privileges_drop(r->o->shared.user, e);
 	}
 	if (rc == 0) {
 		rc = open_metrics(&s, e);

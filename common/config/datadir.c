@@ -60,9 +60,8 @@ datadir_find(const char *given, char ret[static PATH_MAX], struct err *e)
 	if (given != NULL) {
 		if (!holds_schemas(given)) {
 			return err_set(e, -ENOENT,
-			    "%s: no elements.xml in this directory; --schemas wants "
-			    "the "
-			    "directory that holds it",
+			    "%s: no elements.xml in this directory; --schemas needs the "
+			    "directory that contains it",
 			    given);
 		}
 		(void)snprintf(ret, PATH_MAX, "%s", given);
@@ -77,5 +76,5 @@ datadir_find(const char *given, char ret[static PATH_MAX], struct err *e)
 	}
 	return err_set(e, -ENOENT,
 	    "the schemas are not installed in " INSTALLED
-	    "; --schemas says where else elements.xml and templates.yaml are");
+	    "; name their directory with --schemas DIR");
 }

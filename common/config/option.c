@@ -27,29 +27,10 @@ struct parser {
 	struct err *e;
 };
 
-static bool
-is_builtin(const struct option *o)
-{
-	return o >= option_builtins && o < option_builtins + option_builtin_count;
-}
-
 static void *
 value_of(struct parser *p, const struct option *o)
 {
-	char *base = is_builtin(o) ? (char *)&p->builtin : p->config;
-
-	return base + o->offset;
-}
-
-/* The i-th option of the program, then of the built-in ones; NULL after the last. */
-static const struct option *
-option_at(const struct option_program *program, unsigned i)
-{
-	if (i < program->count) {
-		return &program->options[i];
-	}
-	i -= program->count;
-	return i < option_builtin_count ? &option_builtins[i] : NULL;
+	return option_place(p->program, o, p->config, &p->builtin);
 }
 
 static const struct option *
@@ -116,12 +97,10 @@ unknown_option(struct parser *p, const char *word, size_t length)
 	name[length] = '\0';
 	nearest = nearest_name(p->program, name);
 	if (nearest != NULL) {
-		return err_set(p->e, -EINVAL,
-		    "the option --%s does not exist; did you mean --%s?", name,
-		    nearest);
+		return err_set(p->e, -EINVAL, "unknown option --%s; did you mean --%s?",
+		    name, nearest);
 	}
-	return err_set(p->e, -EINVAL,
-	    "the option --%s does not exist; '%s --help' lists those that do", name,
+	return err_set(p->e, -EINVAL, "unknown option --%s (see '%s --help')", name,
 	    p->program->name);
 }
 
@@ -163,7 +142,7 @@ parse_long(struct parser *p, int argc, char **argv, int *i)
 		}
 		if (o != NULL) {
 			return err_set(p->e, -EINVAL,
-			    "--no-%s: only options without a value can be switched off",
+			    "--no-%s: only options without a value can be turned off",
 			    o->name);
 		}
 	}
@@ -191,9 +170,8 @@ parse_letters(struct parser *p, int argc, char **argv, int *i)
 		int rc;
 		if (o == NULL) {
 			return err_set(p->e, -EINVAL,
-			    "the option -%c does not exist; '%s --help' lists those "
-			    "that do",
-			    *at, p->program->name);
+			    "unknown option -%c (see '%s --help')", *at,
+			    p->program->name);
 		}
 		if (o->kind != OPTION_FLAG) {
 			if (at[1] != '\0') {
@@ -217,8 +195,7 @@ add_word(struct parser *p, const char *word)
 
 	if (p->program->operands == NULL || p->words == NULL) {
 		return err_set(p->e, -EINVAL,
-		    "'%.*s' is not expected here: %s takes options only, see '%s "
-		    "--help'",
+		    "unexpected argument '%.*s': %s accepts only options (see '%s --help')",
 		    SHOWN, word, p->program->name, p->program->name);
 	}
 	return option_value_parse(&words, word, p->words, p->e);
@@ -265,8 +242,9 @@ size_of(enum option_kind kind)
 static void
 set_zero(struct parser *p)
 {
-	for (unsigned i = 0; i < p->program->count; i++) {
-		const struct option *o = &p->program->options[i];
+	const struct option *o;
+
+	for (unsigned i = 0; (o = option_at(p->program, i)) != NULL; i++) {
 		memset(value_of(p, o), 0, size_of(o->kind));
 	}
 }
@@ -297,7 +275,7 @@ set_given(struct parser *p, bool only_builtins)
 		const struct option *o = p->given[i].option;
 		unsigned before = 0;
 		int rc;
-		if (only_builtins && !is_builtin(o)) {
+		if (only_builtins && !option_is_builtin(o)) {
 			continue;
 		}
 		while (before < i && p->given[before].option != o) {
@@ -321,7 +299,7 @@ set_from_node(struct parser *p, const struct yaml *y, const struct option *o,
 	struct err why;
 
 	if (node->kind != YAML_SCALAR) {
-		return yaml_complain(y, node, p->e, "%s takes one value, not a %s",
+		return yaml_complain(y, node, p->e, "%s needs one value, not a %s",
 		    o->name, node->kind == YAML_LIST ? "list" : "map");
 	}
 	if (node->plain && node->text[0] == '\0') {
@@ -359,15 +337,13 @@ set_key(struct parser *p, const struct yaml *y, const struct yaml_node *key,
 	if (o == NULL) {
 		nearest = nearest_name(p->program, key->text);
 		return yaml_complain(y, key, p->e,
-		    nearest == NULL
-			? "the option '%.*s' does not exist"
-			: "the option '%.*s' does not exist; did you mean '%s'?",
+		    nearest == NULL ? "unknown option '%.*s'"
+				    : "unknown option '%.*s'; did you mean '%s'?",
 		    SHOWN, key->text, nearest);
 	}
-	if (is_builtin(o) && o->kind != OPTION_CHOICE) {
-		return yaml_complain(y, key, p->e,
-		    "%s has no meaning in a file; give it on the command line",
-		    o->name);
+	if (option_is_builtin(o) && o->kind != OPTION_CHOICE) {
+		return yaml_complain(
+		    y, key, p->e, "%s is allowed only on the command line", o->name);
 	}
 	return o->kind == OPTION_LIST ? set_list_from_node(p, y, o, value)
 				      : set_from_node(p, y, o, value);
@@ -385,8 +361,8 @@ read_file(struct parser *p, const char *path)
 	}
 	root = yaml_root(y);
 	if (root != NULL && root->kind != YAML_MAP) {
-		rc = yaml_complain(y, root, p->e,
-		    "options were expected, one 'name: value' on each line");
+		rc = yaml_complain(
+		    y, root, p->e, "expected options, one 'name: value' per line");
 	}
 	for (unsigned i = 0; rc == 0 && root != NULL && i < root->count; i++) {
 		rc = set_key(p, y, root->keys[i], root->items[i]);
@@ -471,7 +447,7 @@ option_parse(const struct option_program *program, int argc, char **argv, void *
 	} else {
 		option_free(program, config, &words);
 	}
-	option_value_clear(&option_builtins[0], &p.builtin.config);
+	free((char *)p.builtin.config);
 	free(p.given);
 	return rc;
 }
@@ -481,10 +457,12 @@ option_free(
     const struct option_program *program, void *config, struct option_list *words)
 {
 	static const struct option list = {.name = "", .kind = OPTION_LIST};
+	const struct option *o;
 
-	for (unsigned i = 0; i < program->count; i++) {
-		const struct option *o = &program->options[i];
-		option_value_clear(o, (char *)config + o->offset);
+	for (unsigned i = 0; (o = option_at(program, i)) != NULL; i++) {
+		if (!option_is_builtin(o)) {
+			option_value_clear(o, option_place(program, o, config, NULL));
+		}
 	}
 	if (words != NULL) {
 		option_value_clear(&list, words);

@@ -1,10 +1,11 @@
 /* The option table of a program: one row per option parses the command line and the
  * YAML configuration file, validates, prints (--print-config), helps (--help) and
- * writes the manual page (--print-manual).  A value given on the command line wins over
- * the file.  Built in, for every program: --config FILE, --help, --version,
- * --print-config, --print-manual, --log-level error|warning|info|debug (option_parse
- * sets it and the program's name for log lines).  All values are copies: option_free
- * gives them back. */
+ * completes the manual page (--print-manual).  A value on the command line wins over
+ * the file.  Every program has the built-in options --config FILE, --help, --version,
+ * --print-config, --print-manual and --log-level error|warning|info|debug
+ * (option_parse sets the level and the program's name for log lines); those that the
+ * exporter and the collector share are in option_shared.h.
+ * Memory: all values are copies; option_free frees them. */
 #ifndef COMMON_CONFIG_OPTION_H
 #define COMMON_CONFIG_OPTION_H
 
@@ -20,8 +21,7 @@ enum option_kind {
 	OPTION_LIST,     /* struct option_list; repeatable; YAML list or scalar */
 	OPTION_NUMBER,   /* uint64_t, min..max; suffixes k M G (1000s) */
 	OPTION_SIZE,     /* uint64_t bytes; suffixes KiB MiB GiB k M G (1024s) */
-	OPTION_DURATION, /* uint64_t ns; "15s" "200ms" "30min" "2h" "1d"; bare number:
-			    seconds */
+	OPTION_DURATION, /* uint64_t ns; "15s" "200ms" "30min" "2h" "1d"; or seconds */
 	OPTION_CHOICE,   /* unsigned, index into choices (NULL-terminated) */
 };
 
@@ -47,23 +47,23 @@ struct option_program {
 	const char *name;     /* "flowpair-exporter" */
 	const char *summary;  /* one line for NAME */
 	const char *synopsis; /* without the name; lines split by \n */
-	/* Paragraphs for DESCRIPTION and on: "# HEADING" lines begin sections, blank
-	 * lines split paragraphs, lines that begin with a tab are examples kept as they
-	 * are. */
+	const char *operands; /* help on the words after options; NULL: none allowed */
+	/* man(7) source of the manual from DESCRIPTION on, in which the line @OPTIONS@
+	 * stands for the option table. */
 	const char *manual;
-	const char
-	    *operands; /* help text of the words after options; NULL: none allowed */
 	const struct option *options;
 	unsigned count;
+	bool has_shared;
+	size_t shared; /* of the struct option_shared in the configuration struct */
 };
 
-/* Fills config (zeroed, then defaults, then file, then command line).  Words that are
- * no option go to ret_words when operands are allowed. 0: go on.  1: help or the like
- * was printed, exit 0.  Negative: sentence in e, exit 2. */
+/* Fills config: zero, then defaults, then the file, then the command line.  Words that
+ * are not options go to ret_words when operands are allowed.
+ * 0: go on.  1: help or the like was printed, exit 0.  Negative: sentence in e, exit 2. */
 int option_parse(const struct option_program *program, int argc, char **argv,
     void *config, struct option_list *ret_words, struct err *e);
 
-/* Gives back what option_parse allocated in config. */
+/* Frees what option_parse allocated in config. */
 void option_free(
     const struct option_program *program, void *config, struct option_list *words);
 

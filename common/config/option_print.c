@@ -120,6 +120,7 @@ print_synopsis(const struct option_program *p, FILE *out)
 void
 option_print_help(const struct option_program *p, FILE *out)
 {
+	const struct option *o;
 	char summary[256];
 	unsigned column = 0;
 
@@ -138,13 +139,9 @@ option_print_help(const struct option_program *p, FILE *out)
 	if (p->count > 0 && p->options[0].section == NULL) {
 		print_section("Options", out);
 	}
-	for (unsigned i = 0; i < p->count; i++) {
-		print_section(p->options[i].section, out);
-		print_option(&p->options[i], out);
-	}
-	for (unsigned i = 0; i < option_builtin_count; i++) {
-		print_section(option_builtins[i].section, out);
-		print_option(&option_builtins[i], out);
+	for (unsigned i = 0; (o = option_at(p, i)) != NULL; i++) {
+		print_section(o->section, out);
+		print_option(o, out);
 	}
 }
 
@@ -244,23 +241,23 @@ print_value(const struct option *o, const void *value, FILE *out)
 }
 
 void
-option_print_config(const struct option_program *p, const void *config,
-    const struct option_builtin *builtin, FILE *out)
+option_print_config(const struct option_program *p, void *config,
+    struct option_builtin *builtin, FILE *out)
 {
+	const char *section = NULL;
+	const struct option *o;
+
 	fprintf(
 	    out, "# Options of %s %s, for its --config\n", p->name, FLOWPAIR_VERSION);
-	for (unsigned i = 0; i < p->count; i++) {
-		const struct option *o = &p->options[i];
-		if (o->section != NULL) {
-			fprintf(out, "\n# %s\n", o->section);
+	for (unsigned i = 0; (o = option_at(p, i)) != NULL; i++) {
+		section = o->section != NULL ? o->section : section;
+		if (option_is_builtin(o) && o->kind != OPTION_CHOICE) {
+			continue; /* of the command line only */
 		}
-		print_value(o, (const char *)config + o->offset, out);
-	}
-	for (unsigned i = 0; i < option_builtin_count; i++) {
-		const struct option *o = &option_builtins[i];
-		if (o->kind == OPTION_CHOICE) {
-			fprintf(out, "\n# %s\n", option_builtins[0].section);
-			print_value(o, (const char *)builtin + o->offset, out);
+		if (section != NULL) {
+			fprintf(out, "\n# %s\n", section);
+			section = NULL;
 		}
+		print_value(o, option_place(p, o, config, builtin), out);
 	}
 }

@@ -1,5 +1,5 @@
-/* Values of options: text to value, value to text, for every kind.  Part of option.h:
- * only the option_*.c files include it. */
+/* Inside of option.h: values of options (text to value, value to text, for every kind),
+ * the rows of a program, and what prints them. */
 #ifndef COMMON_CONFIG_OPTION_PRIVATE_H
 #define COMMON_CONFIG_OPTION_PRIVATE_H
 
@@ -19,21 +19,26 @@ void option_value_clear(const struct option *o, void *value);
 void option_value_format(
     enum option_kind kind, uint64_t v, char out[static OPTION_VALUE_TEXT]);
 
-/* The rows that every program has; their values are in struct option_builtin. */
+/* Values of the options that every program has. */
 struct option_builtin {
 	const char *config;
 	unsigned log_level;
 	bool help, version, print_config, print_manual;
 };
-extern const struct option option_builtins[];
-extern const unsigned option_builtin_count;
 
-/* What stands for the argument in help: "FILE", "error|warning"; NULL: a flag. */
+/* The i-th option: the program's own, the shared ones, the built-in ones; then NULL. */
+const struct option *option_at(const struct option_program *p, unsigned i);
+bool option_is_builtin(const struct option *o);
+/* Where the value of o is. */
+void *option_place(const struct option_program *p, const struct option *o, void *config,
+    struct option_builtin *builtin);
+
+/* The argument as help shows it: "FILE", "error|warning"; NULL: a flag. */
 const char *option_argument(const struct option *o, char *out, size_t room);
 
 void option_print_help(const struct option_program *p, FILE *out);
 void option_print_manual(const struct option_program *p, FILE *out);
-void option_print_config(const struct option_program *p, const void *config,
-    const struct option_builtin *builtin, FILE *out);
+void option_print_config(const struct option_program *p, void *config,
+    struct option_builtin *builtin, FILE *out);
 
 #endif

@@ -44,25 +44,26 @@ static const struct unit duration_units[] = {
     {"d", NS_PER_DAY},
 };
 
-#define LIFETIME_NS (100000 * NS_PER_DAY) /* a longer time is for ever */
+#define LIFETIME_NS (100000 * NS_PER_DAY) /* longer means for ever */
 
 struct measure {
 	const struct unit *units;
 	unsigned count;
-	const char *what; /* "a duration, such as ..." */
+	const char *what, *examples;
 };
-#define MEASURE(units, what)                                                           \
+#define MEASURE(units, what, examples)                                                 \
 	{                                                                              \
-		units, sizeof units / sizeof units[0], what                            \
+		units, sizeof units / sizeof units[0], what, examples                  \
 	}
 
 static const struct measure *
 measure_of(enum option_kind kind)
 {
 	static const struct measure measures[] = {
-	    MEASURE(number_units, "a whole number, such as 250, 10k or 2M"),
-	    MEASURE(size_units, "a size in bytes, such as 65536, 64KiB, 16MiB or 1GiB"),
-	    MEASURE(duration_units, "a duration, such as 200ms, 15s, 30min, 2h or 1d"),
+	    MEASURE(number_units, "number", "a whole number such as 250, 10k or 2M"),
+	    MEASURE(size_units, "size", "bytes such as 65536, 64KiB, 16MiB or 1GiB"),
+	    MEASURE(duration_units, "duration",
+		"a time such as 200ms, 15s, 30min, 2h or 1d"),
 	};
 
 	return kind == OPTION_NUMBER ? &measures[0]
@@ -145,8 +146,8 @@ parse_number(const struct option *o, const char *text, uint64_t *value, struct e
 	int rc = parse_measure(m, text, &v);
 
 	if (rc == -EINVAL) {
-		return err_set(
-		    e, rc, "%s, was expected, not '%.*s'", m->what, SHOWN, text);
+		return err_set(e, rc, "invalid %s '%.*s' (expected %s)", m->what, SHOWN,
+		    text, m->examples);
 	}
 	if (rc == 0 && v >= o->min && v <= max) {
 		*value = v;
@@ -156,9 +157,9 @@ parse_number(const struct option *o, const char *text, uint64_t *value, struct e
 	option_value_format(o->kind, max, most);
 	if (rc == 0 && v < o->min) {
 		return err_set(
-		    e, -ERANGE, "%.*s is too small; at least %s", SHOWN, text, least);
+		    e, -ERANGE, "%.*s is too small (minimum %s)", SHOWN, text, least);
 	}
-	return err_set(e, -ERANGE, "%.*s is too large; at most %s", SHOWN, text, most);
+	return err_set(e, -ERANGE, "%.*s is too large (maximum %s)", SHOWN, text, most);
 }
 
 static int
@@ -173,7 +174,7 @@ parse_flag(const char *text, bool *value, struct err *e)
 		}
 	}
 	return err_set(
-	    e, -EINVAL, "true or false was expected, not '%.*s'", SHOWN, text);
+	    e, -EINVAL, "invalid value '%.*s' (expected true or false)", SHOWN, text);
 }
 
 static int
@@ -192,7 +193,7 @@ parse_choice(const struct option *o, const char *text, unsigned *value, struct e
 	}
 	nearest = err_nearest(text, o->choices, n);
 	if (nearest != NULL) {
-		return err_set(e, -EINVAL, "'%.*s' is not possible; did you mean '%s'?",
+		return err_set(e, -EINVAL, "invalid value '%.*s'; did you mean '%s'?",
 		    SHOWN, text, nearest);
 	}
 	for (unsigned i = 0; i < n && used < sizeof names; i++) {
@@ -203,7 +204,8 @@ parse_choice(const struct option *o, const char *text, unsigned *value, struct e
 		    o->choices[i]);
 		used += w < 0 ? 0 : (size_t)w;
 	}
-	return err_set(e, -EINVAL, "%s was expected, not '%.*s'", names, SHOWN, text);
+	return err_set(
+	    e, -EINVAL, "invalid value '%.*s' (expected %s)", SHOWN, text, names);
 }
 
 static int
@@ -255,7 +257,7 @@ option_value_parse(const struct option *o, const char *text, void *value, struct
 	case OPTION_DURATION:
 		return parse_number(o, text, value, e);
 	}
-	return err_set(e, -EINVAL, "has a kind that does not exist");
+	return err_set(e, -EINVAL, "option of an unknown kind");
 }
 
 void

@@ -142,8 +142,7 @@ count_nodes(struct reader *r, yaml_mark_t mark, unsigned nodes, unsigned height)
 	r->nodes += nodes;
 	if (r->nodes > NODES_MAX) {
 		return refuse(r, -E2BIG, mark,
-		    "more than %d values (aliases count as what "
-		    "they repeat)",
+		    "more than %d values (an alias counts as what it repeats)",
 		    NODES_MAX);
 	}
 	if (r->depth + height > DEPTH_MAX) {
@@ -203,8 +202,8 @@ check_tag(struct reader *r, const yaml_event_t *event, const yaml_char_t *tag,
 		return 0;
 	}
 	if (strncmp(text, standard, sizeof standard - 1) != 0) {
-		return refuse(r, -EINVAL, event->start_mark,
-		    "the tag %.*s has no meaning here", KEY_SHOWN, text);
+		return refuse(r, -EINVAL, event->start_mark, "unsupported tag %.*s",
+		    KEY_SHOWN, text);
 	}
 	*ret_is_text = strcmp(text + sizeof standard - 1, "str") == 0;
 	return 0;
@@ -268,7 +267,7 @@ read_scalar(struct reader *r, const yaml_event_t *event)
 	}
 	if (memchr(event->data.scalar.value, 0, n) != NULL) {
 		return refuse(r, -EINVAL, event->start_mark,
-		    "a value must not hold a NUL character");
+		    "a value must not contain a NUL character");
 	}
 	text = take(r->y, n + 1);
 	if (text == NULL) {
@@ -335,7 +334,7 @@ check_duplicates(struct reader *r, const struct yaml_node *map)
 	for (unsigned i = 1; i < map->count && rc == 0; i++) {
 		if (strcmp(sorted[i - 1]->text, sorted[i]->text) == 0) {
 			rc = yaml_complain(r->y, sorted[i], r->e,
-			    "the key '%.*s' is there already, in line %u", KEY_SHOWN,
+			    "duplicate key '%.*s' (first in line %u)", KEY_SHOWN,
 			    sorted[i]->text, sorted[i - 1]->line);
 		}
 	}
@@ -388,11 +387,12 @@ read_alias(struct reader *r, const yaml_event_t *event)
 	}
 	if (a == NULL) {
 		return refuse(r, -EINVAL, event->start_mark,
-		    "no anchor &%.*s stands before this alias", KEY_SHOWN, name);
+		    "unknown anchor &%.*s (it must be set before this alias)",
+		    KEY_SHOWN, name);
 	}
 	if (a->node == NULL) {
 		return refuse(r, -EINVAL, event->start_mark,
-		    "*%.*s would contain itself", KEY_SHOWN, name);
+		    "alias *%.*s contains itself", KEY_SHOWN, name);
 	}
 	if (a->node->kind != YAML_SCALAR && expects_key(r)) {
 		return refuse(r, -EINVAL, event->start_mark,
@@ -413,7 +413,7 @@ read_event(struct reader *r, const yaml_event_t *event)
 		return r->y->root == NULL
 			   ? 0
 			   : refuse(r, -EINVAL, event->start_mark,
-				 "a second document begins here; one was expected");
+				 "expected one document, but a second begins here");
 	case YAML_SCALAR_EVENT:
 		return read_scalar(r, event);
 	case YAML_ALIAS_EVENT:
@@ -512,7 +512,7 @@ read_file(const char *path, unsigned char **ret, size_t *ret_length, struct err 
 		length += n < 0 ? 0 : (size_t)n;
 		if (length > FILE_MAX_BYTES) {
 			rc = err_set(e, -E2BIG,
-			    "%s: is larger than %u MiB: is it a YAML file?", path,
+			    "%s: larger than %u MiB (is it a YAML file?)", path,
 			    FILE_MAX_BYTES >> 20);
 			goto out;
 		}

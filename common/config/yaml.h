@@ -1,7 +1,7 @@
 /* A YAML document as a tree that knows line and column of every node, and names the
- * place in every complaint.  Wraps libyaml; aliases are resolved, bounded in depth (64)
- * and nodes (100 000); duplicate keys are errors.  Owner: whoever loaded it; nodes live
- * as long. */
+ * place in every complaint.  Wraps libyaml.  Aliases are resolved; depth is limited to
+ * 64, nodes to 100 000; duplicate keys are errors.
+ * Memory: the caller owns the document; nodes live until yaml_unload(). */
 #ifndef COMMON_CONFIG_YAML_H
 #define COMMON_CONFIG_YAML_H
 
@@ -30,8 +30,8 @@ int yaml_load(const char *path, struct yaml **ret, struct err *e);
 int yaml_parse(const char *name, const void *bytes, size_t length, struct yaml **ret,
     struct err *e);
 void yaml_unload(struct yaml *y); /* yaml_free is a function inside libyaml */
-const struct yaml_node *yaml_root(
-    const struct yaml *y);                   /* NULL for an empty document */
+/* NULL for an empty document. */
+const struct yaml_node *yaml_root(const struct yaml *y);
 const char *yaml_name(const struct yaml *y); /* file name as given */
 
 /* Value of key in a map, or NULL. */
@@ -41,7 +41,7 @@ const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key);
 int yaml_complain(const struct yaml *y, const struct yaml_node *node, struct err *e,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* Every key of map must be among known (n names); complains with the nearest one. */
+/* Every key of map must be one of the n known names; complains with the nearest. */
 int yaml_check_keys(const struct yaml *y, const struct yaml_node *map,
     const char *const *known, unsigned n, struct err *e);
 

@@ -57,11 +57,11 @@ yaml_check_keys(const struct yaml *y, const struct yaml_node *map,
 		nearest = err_nearest(key, known, n);
 		if (nearest != NULL) {
 			return yaml_complain(y, map->keys[i], e,
-			    "'%.*s' is not known here; did you mean '%s'?", KEY_SHOWN,
-			    key, nearest);
+			    "unknown key '%.*s'; did you mean '%s'?", KEY_SHOWN, key,
+			    nearest);
 		}
 		return yaml_complain(y, map->keys[i], e,
-		    "'%.*s' is not known here; known are %s%s%s%s%s%s", KEY_SHOWN, key,
+		    "unknown key '%.*s' (expected %s%s%s%s%s%s)", KEY_SHOWN, key,
 		    n > 0 ? known[0] : "no keys", n > 1 ? ", " : "",
 		    n > 1 ? known[1] : "", n > 2 ? ", " : "", n > 2 ? known[2] : "",
 		    n > 3 ? " ..." : "");
@@ -84,25 +84,25 @@ yaml_u64(const struct yaml *y, const struct yaml_node *node, uint64_t max,
 
 	if (node->kind != YAML_SCALAR) {
 		return yaml_complain(y, node, e,
-		    "a whole number was expected, like 15, but this is %s",
+		    "expected a whole number such as 15, not %s",
 		    kind_name(node->kind));
 	}
 	if (*p == '\0') {
-		return yaml_complain(y, node, e,
-		    "a whole number was expected, like 15, but there is none");
+		return yaml_complain(
+		    y, node, e, "expected a whole number such as 15, not nothing");
 	}
 	for (; *p != '\0'; p++) {
 		unsigned d = (unsigned)(unsigned char)*p - '0';
 		if (d > 9) {
 			return yaml_complain(y, node, e,
-			    "a whole number was expected, like 15, not '%.*s'",
+			    "invalid number '%.*s' (expected a whole number such as 15)",
 			    KEY_SHOWN, node->text);
 		}
 		if (__builtin_mul_overflow(v, 10, &v) ||
 		    __builtin_add_overflow(v, d, &v) || v > max) {
 			return yaml_complain(y, node, e,
-			    "%.*s is too large; at most %llu is possible", KEY_SHOWN,
-			    node->text, (unsigned long long)max);
+			    "%.*s is too large (maximum %llu)", KEY_SHOWN, node->text,
+			    (unsigned long long)max);
 		}
 	}
 	*ret = v;
@@ -122,8 +122,9 @@ yaml_bool(const struct yaml *y, const struct yaml_node *node, bool *ret, struct 
 			}
 		}
 		return yaml_complain(y, node, e,
-		    "true or false was expected, not '%.*s'", KEY_SHOWN, node->text);
+		    "invalid value '%.*s' (expected true or false)", KEY_SHOWN,
+		    node->text);
 	}
-	return yaml_complain(y, node, e, "true or false was expected, but this is %s",
-	    kind_name(node->kind));
+	return yaml_complain(
+	    y, node, e, "expected true or false, not %s", kind_name(node->kind));
 }

@@ -6,14 +6,13 @@
 #include <stdint.h>
 
 #include "common/base/err.h"
-#include "common/config/option.h"
+#include "common/config/option_shared.h"
 
 enum options_unit { UNIT_MS, UNIT_US, UNIT_S };
-enum options_summary { SUMMARY_TEXT, SUMMARY_JSON, SUMMARY_NONE };
 enum options_delivery { DELIVERY_FAILOVER, DELIVERY_DUPLICATE };
-enum options_progress { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct options {
+	struct option_shared shared;
 	/* input */
 	struct option_list interfaces, files;
 	const char *trace_csv;
@@ -21,16 +20,14 @@ struct options {
 	const char *filter;
 	uint64_t snaplen, ring_bytes, duration_ns, count;
 	bool promiscuous;
-	const char *user;
 	/* conversations */
 	uint64_t max_conversations, idle_ns, active_ns;
 	uint64_t idle_tcp_ns, idle_udp_ns, idle_icmp_ns;
 	bool is_adaptive, vlan_in_key;
 	uint64_t adaptive_min_ns, adaptive_max_ns, adaptive_factor;
 	/* records */
-	uint64_t domain, message_size, own_pen, statistics_ns;
-	struct option_list elements;
-	const char *templates, *schemas;
+	uint64_t domain, message_size, statistics_ns;
+	const char *templates;
 	bool list_elements;
 	/* delivery */
 	struct option_list to;
@@ -39,12 +36,7 @@ struct options {
 	uint64_t failover_after_ns, spool_bytes;
 	const char *spool;
 	bool acknowledge, deliver_only, spool_status;
-	const char *certificate, *key, *ca, *crl;
-	bool tls12;
 	uint64_t queue_bytes, give_up_ns;
-	/* report */
-	const char *metrics_file;
-	unsigned summary, progress;
 };
 
 /* As option_parse(): 0 go on; 1 something was printed, exit 0; negative: exit 2. */

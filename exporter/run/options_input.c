@@ -31,7 +31,7 @@ check_kinds(const struct options *o, struct err *e)
 			: "-i, -r and --trace-csv exclude each other: give one kind of "
 			  "input");
 	}
-	if (o->user != NULL && !options_is_live(o)) {
+	if (o->shared.user != NULL && !options_is_live(o)) {
 		return err_set(e, -EINVAL,
 		    "--user is for live capture (-i); reading a file needs no "
 		    "privileges to drop");

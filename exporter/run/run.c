@@ -35,7 +35,7 @@ send_record(const struct flow_record *record, void *data)
 int
 run_read_elements(const struct options *o, struct elements **ret, struct err *e)
 {
-	struct elements *s = elements_new((uint32_t)o->own_pen);
+	struct elements *s = elements_new((uint32_t)o->shared.own_pen);
 	char directory[PATH_MAX], path[PATH_MAX + 32];
 	int rc = -ENOMEM;
 
@@ -43,14 +43,14 @@ run_read_elements(const struct options *o, struct elements **ret, struct err *e)
 		err_set(e, rc, "out of memory");
 		goto out;
 	}
-	rc = datadir_find(o->schemas, directory, e);
+	rc = datadir_find(o->shared.schemas, directory, e);
 	if (rc < 0) {
 		goto out;
 	}
 	(void)snprintf(path, sizeof path, "%s/elements.xml", directory);
 	rc = elements_read_xml(s, path, e);
-	for (unsigned i = 0; rc >= 0 && i < o->elements.count; i++) {
-		rc = elements_read_xml(s, o->elements.items[i], e);
+	for (unsigned i = 0; rc >= 0 && i < o->shared.elements.count; i++) {
+		rc = elements_read_xml(s, o->shared.elements.items[i], e);
 	}
 	if (rc < 0) {
 		goto out;
@@ -95,7 +95,7 @@ open_export(struct run *r, struct err *e)
 		return rc;
 	}
 	if (s.templates_file == NULL) {
-		rc = datadir_find(o->schemas, directory, e);
+		rc = datadir_find(o->shared.schemas, directory, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -291,7 +291,7 @@ run_new(const struct options *o, struct run **ret, struct err *e)
 		 ? run_open_senders(
 		       r, &(struct export_preamble){.bytes = (const uint8_t *)""}, e)
 		 : open_all(r, e);
-	if (rc < 0 || (rc = privileges_drop(o->user, e)) < 0 ||
+	if (rc < 0 || (rc = privileges_drop(o->shared.user, e)) < 0 ||
 	    (rc = run_start_senders(r, e)) < 0) {
 		goto out;
 	}

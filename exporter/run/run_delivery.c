@@ -22,11 +22,11 @@ static struct tls_settings
 tls_of(const struct options *o)
 {
 	return (struct tls_settings){
-	    .certificate = o->certificate,
-	    .key = o->key,
-	    .ca = o->ca,
-	    .crl = o->crl,
-	    .tls12 = o->tls12,
+	    .certificate = o->shared.certificate,
+	    .key = o->shared.key,
+	    .ca = o->shared.ca,
+	    .crl = o->shared.crl,
+	    .tls12 = o->shared.tls12,
 	};
 }
 
@@ -47,7 +47,7 @@ open_sender(
 	    .queue_bytes = o->queue_bytes,
 	    .spool_directory = o->spool,
 	    .spool_bytes = o->spool_bytes,
-	    .user = o->user,
+	    .user = o->shared.user,
 	    .may_wait = !options_is_live(o),
 	    .is_plain = !o->acknowledge,
 	    .only_delivers = o->deliver_only,
@@ -75,12 +75,12 @@ open_sender(
 static int
 make_directory(const struct options *o, struct err *e)
 {
-	int rc = o->user == NULL ? 0 : privileges_lower(o->user, e);
+	int rc = o->shared.user == NULL ? 0 : privileges_lower(o->shared.user, e);
 
 	if (rc == 0) {
 		(void)mkdir(o->spool, 0700); /* what is wrong shows one level down */
 	}
-	return rc == 0 && o->user != NULL ? privileges_raise(e) : rc;
+	return rc == 0 && o->shared.user != NULL ? privileges_raise(e) : rc;
 }
 
 /* Each collector has a spool by its place among --to; what it holds is for the one that

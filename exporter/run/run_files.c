@@ -139,8 +139,8 @@ run_files(struct run *r)
 	uint64_t all = size_of_files(files), done = 0;
 	int worst = 0;
 
-	if (r->o->progress != PROGRESS_NEVER) {
-		progress_begin(&r->progress, r->o->progress == PROGRESS_ALWAYS,
+	if (r->o->shared.progress != PROGRESS_NEVER) {
+		progress_begin(&r->progress, r->o->shared.progress == PROGRESS_ALWAYS,
 		    clock_monotonic_ns());
 	}
 	for (unsigned i = 0; i < files->count && !run_is_stopped(r); i++) {

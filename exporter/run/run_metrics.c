@@ -64,8 +64,10 @@ static void
 look_at_certificates(struct run *r, uint64_t now_ns)
 {
 	const struct options *o = r->o;
-	const struct tls_settings s = {
-	    .certificate = o->certificate, .key = o->key, .ca = o->ca, .crl = o->crl};
+	const struct tls_settings s = {.certificate = o->shared.certificate,
+	    .key = o->shared.key,
+	    .ca = o->shared.ca,
+	    .crl = o->shared.crl};
 	uint64_t now_s = clock_realtime_ns() / NS_PER_SECOND;
 	bool may_warn = r->warned_ns == 0 || now_ns - r->warned_ns >= NS_PER_DAY;
 	struct err e;
@@ -92,11 +94,11 @@ run_metrics(struct run *r)
 	r->metrics_ns = now_ns + EVERY_NS;
 	look_at_certificates(r, now_ns); /* the sender reads what is renewed */
 	run_tell_twins(r);
-	if (r->o->metrics_file == NULL) {
+	if (r->o->shared.metrics_file == NULL) {
 		return;
 	}
 	run_summary(r, &s);
-	if (summary_write_metrics(&s, r->o->metrics_file, &e) == 0) {
+	if (summary_write_metrics(&s, r->o->shared.metrics_file, &e) == 0) {
 		r->is_told_metrics = false;
 	} else if (!r->is_told_metrics) {
 		log_warning("%s; going on trying", e.text);

@@ -25,8 +25,8 @@ run_trace(struct run *r)
 	uint64_t rows = 0;
 	int rc = 0;
 
-	if (r->o->progress != PROGRESS_NEVER) {
-		progress_begin(&r->progress, r->o->progress == PROGRESS_ALWAYS,
+	if (r->o->shared.progress != PROGRESS_NEVER) {
+		progress_begin(&r->progress, r->o->shared.progress == PROGRESS_ALWAYS,
 		    clock_monotonic_ns());
 	}
 	trace_set_wait(r->trace, run_await, r);

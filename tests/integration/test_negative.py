@@ -432,7 +432,7 @@ def test_the_example_of_a_peers_file_is_one(programs, repository, run, tmp_path)
     wrong = tmp_path / "peers.yaml"
     wrong.write_text("peers:\n  - {identity: a.example, domain: 1}\n")
     said_so = run(programs.collector, "--check", "--peers", wrong, status=2).stderr
-    assert "peers.yaml:2:27: 'domain' is not known here; did you mean 'domains'?" in said_so
+    assert "peers.yaml:2:27: unknown key 'domain'; did you mean 'domains'?" in said_so
 
 
 def test_datagrams_of_addresses_that_are_not_listed_are_counted_and_dropped(

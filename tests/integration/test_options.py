@@ -39,7 +39,7 @@ def test_manual_has_the_usual_sections(program, run):
 
 
 def test_manual_and_help_name_the_same_options(program, run):
-    in_help = re.findall(r"^ +(?:-\w, )?--([\w-]+)", run(program, "--help").stdout, re.M)
+    in_help = re.findall(r"^ {2}(?:-\w, | {4})--([\w-]+)", run(program, "--help").stdout, re.M)
     page = run(program, "--print-manual").stdout.replace("\\-", "-")
     in_manual = re.findall(r"^\.TP\n.*\\fB--([\w-]+)\\fR", page, re.M)
     assert in_help == in_manual and len(in_help) == len(set(in_help))

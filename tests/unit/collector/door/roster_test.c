@@ -165,7 +165,7 @@ mistakes_name_their_place_and_what_would_be_right(void **state)
 	} cases[] = {
 	    {"", "is empty"},
 	    {"[]", "under the key peers"},
-	    {"peer: []\n", "p:1:1: 'peer' is not known here; did you mean 'peers'?"},
+	    {"peer: []\n", "p:1:1: unknown key 'peer'; did you mean 'peers'?"},
 	    {"peers: x\n", "p:1:8: a list of peers"},
 	    {"peers:\n  - x\n", "p:2:5: a peer was expected"},
 	    {"peers:\n  - name: x\n", "p:2:5: a peer has an identity or an address"},

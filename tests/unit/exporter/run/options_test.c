@@ -46,9 +46,9 @@ defaults_are_the_documented_ones(void **unused)
 	assert_true(parsed.idle_ns == 15 * NS_PER_SECOND);
 	assert_true(parsed.active_ns == 1800 * NS_PER_SECOND);
 	assert_int_equal(parsed.max_conversations, 1000000);
-	assert_int_equal(parsed.own_pen, 32473);
+	assert_int_equal(parsed.shared.own_pen, 32473);
 	assert_int_equal(parsed.queue_bytes, 2 << 20);
-	assert_int_equal(parsed.summary, SUMMARY_TEXT);
+	assert_int_equal(parsed.shared.summary, SUMMARY_TEXT);
 	options_free(&parsed);
 }
 
