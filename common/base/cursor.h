@@ -148,7 +148,8 @@ cursor_u64(struct cursor *c)
 }
 
 struct write_cursor {
-	uint8_t *begin, *at, *end;
+	uint8_t *begin;
+	size_t used, capacity;
 	bool failed;
 };
 
@@ -156,14 +157,14 @@ static inline struct write_cursor
 write_cursor_of(void *bytes, size_t length)
 {
 	uint8_t *b = bytes;
-	return (struct write_cursor){.begin = b, .at = b, .end = b + length};
+	return (struct write_cursor){.begin = b, .capacity = length};
 }
 
 /* How many bytes were written. */
 static inline size_t
 cursor_written(const struct write_cursor *c)
 {
-	return (size_t)(c->at - c->begin);
+	return c->used;
 }
 
 /* Space for n bytes, which the caller fills; NULL when fewer are left (the cursor fails
@@ -171,13 +172,13 @@ cursor_written(const struct write_cursor *c)
 static inline uint8_t *
 cursor_put_space(struct write_cursor *c, size_t n)
 {
-	uint8_t *p = c->at;
-	if ((size_t)(c->end - c->at) < n) {
+	uint8_t *p = c->begin + c->used;
+	if (c->capacity - c->used < n) {
 		c->failed = true;
-		c->end = c->at;
+		c->capacity = c->used;
 		return NULL;
 	}
-	c->at += n;
+	c->used += n;
 	return p;
 }
 
