@@ -64,6 +64,19 @@ void message_commit(struct message *m, size_t n, bool is_record);
 /* Closes set and header; the length of the message, 0 when it holds no set. */
 size_t message_end(struct message *m);
 
+/* Of a message that is known to be whole. */
+static inline uint16_t
+message_size(const uint8_t *message_bytes)
+{
+	return load_u16(message_bytes + 2);
+}
+
+static inline uint32_t
+message_sequence(const uint8_t *message_bytes)
+{
+	return load_u32(message_bytes + 8);
+}
+
 void message_set_export_time(uint8_t *message_bytes, uint32_t seconds);
 void message_set_sequence(uint8_t *message_bytes, uint32_t sequence);
 

@@ -4,16 +4,14 @@
 #include <sys/epoll.h>
 
 #include "common/base/clock.h"
-#include "common/base/cursor.h"
 #include "common/base/log.h"
 #include "common/ipfix/message.h"
 #include "common/transport/scheme.h"
 #include "exporter/sender/sender_private.h"
 
-#define ANSWER_NS   (30 * NS_PER_SECOND)
-#define WELCOME_NS  (3 * NS_PER_SECOND)
-#define GOODBYE_NS  (30 * NS_PER_SECOND)
-#define SEQUENCE_AT 8u /* in the message header */
+#define ANSWER_NS  (30 * NS_PER_SECOND)
+#define WELCOME_NS (3 * NS_PER_SECOND)
+#define GOODBYE_NS (30 * NS_PER_SECOND)
 
 /* Writing. */
 
@@ -32,7 +30,7 @@ write_all(
 	while (done < length) {
 		size_t size = length - done;
 		if (t->scheme->is_message) {
-			size = each != 0 ? each : load_u16(bytes + done + 2);
+			size = each != 0 ? each : message_size(bytes + done);
 		}
 		n = t->ops->write(t, bytes + done, size, e);
 		if (n > 0) {
@@ -59,9 +57,9 @@ sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e)
 	struct spool_preamble *p = s->preamble;
 	uint64_t now_ns = clock_realtime_ns();
 
-	for (size_t i = 0; i < p->length; i += load_u16(p->bytes + i + 2)) {
+	for (size_t i = 0; i < p->length; i += message_size(p->bytes + i)) {
 		uint8_t *message = p->bytes + i;
-		uint32_t own = load_u32(message + SEQUENCE_AT) - p->sequence;
+		uint32_t own = message_sequence(message) - p->sequence;
 		message_set_sequence(message, sequence + own);
 		if (!sender_uri(s)->scheme->is_file) {
 			message_set_export_time(

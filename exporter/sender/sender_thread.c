@@ -6,8 +6,8 @@
 #include <sys/epoll.h>
 
 #include "common/base/clock.h"
-#include "common/base/cursor.h"
 #include "common/base/log.h"
+#include "common/ipfix/message.h"
 #include "common/transport/scheme.h"
 #include "exporter/sender/sender_private.h"
 
@@ -46,7 +46,7 @@ connect_to_peer(struct sender *s, struct err *e)
 static size_t
 portion(const struct sender *s, const uint8_t *bytes, size_t length)
 {
-	return s->transport.scheme->is_message ? load_u16(bytes + 2) : length;
+	return s->transport.scheme->is_message ? message_size(bytes) : length;
 }
 
 /* The first n bytes of the gather are with the transport; where nobody acknowledges,

@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/base/cursor.h"
 #include "common/ipfix/message.h"
 
-#define SEQUENCE_AT 8u /* in the message header */
-#define STREAMS     64u
+#define STREAMS 64u
 
 struct outbox {
 	struct queue *queue;
@@ -231,7 +229,7 @@ gather_disk(struct outbox *o)
 	for (unsigned i = 0; i < o->batch.count; i++) {
 		message_set_sequence(at, o->sequences[o->stream]);
 		o->sequences[o->stream] += o->batch.records[i];
-		at += load_u16(at + 2);
+		at += message_size(at);
 	}
 	o->bytes = o->batch.bytes;
 	o->length = o->batch.length;
@@ -297,8 +295,8 @@ void
 outbox_take(struct outbox *o, size_t n, struct outbox_taken *ret)
 {
 	o->done += n;
-	while (o->count > 0 && load_u16(o->bytes + 2) <= o->done) {
-		size_t length = load_u16(o->bytes + 2);
+	while (o->count > 0 && message_size(o->bytes) <= o->done) {
+		size_t length = message_size(o->bytes);
 		ret->messages++;
 		ret->bytes += length;
 		o->bytes += length;
@@ -318,8 +316,7 @@ outbox_position(const struct outbox *o)
 uint32_t
 outbox_insert(struct outbox *o, uint32_t records)
 {
-	uint32_t sequence =
-	    o->count > 0 ? load_u32(o->bytes + SEQUENCE_AT) : o->sequences[0];
+	uint32_t sequence = o->count > 0 ? message_sequence(o->bytes) : o->sequences[0];
 
 	o->length = 0;
 	o->count = 0;
@@ -377,6 +374,6 @@ outbox_lose(struct outbox *o)
 {
 	struct outbox_taken ignored = {0};
 
-	outbox_take(o, load_u16(o->bytes + 2), &ignored);
+	outbox_take(o, message_size(o->bytes), &ignored);
 	settle(o, o->number, false);
 }

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/base/cursor.h"
+#include "common/ipfix/message.h"
 
 #define BYTES_PER_SLOT 256u /* of the ring; shorter messages fill the slots first */
 #define SLOTS_LEAST    4096u
@@ -261,7 +261,7 @@ queue_look(struct queue *q, uint64_t i, struct queue_message *ret)
 
 	*ret = (struct queue_message){
 	    .bytes = bytes,
-	    .length = load_u16(bytes + 2),
+	    .length = message_size(bytes),
 	    .position = s->position,
 	    .records = s->records,
 	    .data = s->data,
@@ -281,7 +281,7 @@ end_position(struct queue *q, uint64_t i)
 {
 	uint64_t position = q->slots[(i - 1) % q->slot_count].position;
 
-	return position + load_u16(at(q, position) + 2);
+	return position + message_size(at(q, position));
 }
 
 void

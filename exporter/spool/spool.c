@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/base/cursor.h"
 #include "common/base/log.h"
+#include "common/ipfix/message.h"
 #include "exporter/spool/spool_private.h"
 
 #define SEGMENTS      32u /* as many as fit into the bound, more or less */
@@ -26,7 +26,7 @@ spool_add_preamble(struct spool *s, uint8_t *bytes, size_t length, uint32_t reco
 	    .length = length,
 	    .records = records,
 	    .messages = (uint32_t)spool_count_preamble(bytes, length),
-	    .sequence = length == 0 ? 0 : load_u32(bytes + 8),
+	    .sequence = length == 0 ? 0 : message_sequence(bytes),
 	    .key = spool_preamble_key(bytes, length)};
 	struct spool_preamble **list, *copy;
 
