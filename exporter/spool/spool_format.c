@@ -12,6 +12,7 @@
 #define ENTRY_MAGIC  0x4650656eu           /* "FPen" */
 #define COUNT_MAX    ((uint64_t)INT64_MAX) /* nobody counts so far */
 #define LEDGER_USED  112u                  /* bytes of a slot before its hash */
+#define HASH         8u                    /* bytes of one */
 
 enum { HAS_SENT = 1, IS_RUNNING = 2 };
 
@@ -19,44 +20,59 @@ void
 spool_write_header(const struct spool_header *h, const uint8_t *preamble,
     uint8_t out[static SPOOL_HEADER])
 {
-	store_u64(out, HEADER_MAGIC);
-	memcpy(out + 8, h->id, 16);
-	store_u64(out + 24, h->first);
-	store_u64(out + 32, h->total);
-	store_u32(out + 40, h->preamble_length);
-	store_u32(out + 44, h->preamble_records);
-	store_u64(out + 48, hash_bytes(preamble, h->preamble_length, 0));
-	store_u64(out + 56, hash_bytes(out, 56, 0));
+	struct write_cursor w = write_cursor_of(out, SPOOL_HEADER);
+
+	cursor_put_u64(&w, HEADER_MAGIC);
+	cursor_put_bytes(&w, h->id, sizeof h->id);
+	cursor_put_u64(&w, h->first);
+	cursor_put_u64(&w, h->total);
+	cursor_put_u32(&w, h->preamble_length);
+	cursor_put_u32(&w, h->preamble_records);
+	cursor_put_u64(&w, hash_bytes(preamble, h->preamble_length, 0));
+	cursor_put_u64(&w, hash_bytes(out, cursor_written(&w), 0));
+}
+
+/* False: it is no header, or damaged. */
+static bool
+read_fixed(const uint8_t bytes[static SPOOL_HEADER], struct spool_header *ret,
+    uint64_t *ret_preamble_hash)
+{
+	struct cursor c = cursor_of(bytes, SPOOL_HEADER);
+	uint64_t magic = cursor_u64(&c);
+
+	memcpy(ret->id, cursor_take(&c, sizeof ret->id), sizeof ret->id);
+	ret->first = cursor_u64(&c);
+	ret->total = cursor_u64(&c);
+	ret->preamble_length = cursor_u32(&c);
+	ret->preamble_records = cursor_u32(&c);
+	*ret_preamble_hash = cursor_u64(&c);
+	return magic == HEADER_MAGIC &&
+	       cursor_u64(&c) == hash_bytes(bytes, SPOOL_HEADER - HASH, 0) &&
+	       ret->preamble_length <= SPOOL_PREAMBLE_MAX;
 }
 
 size_t
 spool_header_size(const uint8_t bytes[static SPOOL_HEADER])
 {
-	if (load_u64(bytes) != HEADER_MAGIC ||
-	    load_u64(bytes + 56) != hash_bytes(bytes, 56, 0) ||
-	    load_u32(bytes + 40) > SPOOL_PREAMBLE_MAX) {
-		return 0;
-	}
-	return SPOOL_HEADER + load_u32(bytes + 40);
+	struct spool_header h;
+	uint64_t hash;
+
+	return read_fixed(bytes, &h, &hash) ? SPOOL_HEADER + h.preamble_length : 0;
 }
 
 int
 spool_read_header(const uint8_t *bytes, size_t n, struct spool_header *ret,
     const uint8_t **ret_preamble)
 {
-	size_t size = n < SPOOL_HEADER ? 0 : spool_header_size(bytes);
 	const uint8_t *preamble = bytes + SPOOL_HEADER;
+	uint64_t hash;
 
-	if (size == 0 || size > n ||
-	    load_u64(bytes + 48) != hash_bytes(preamble, size - SPOOL_HEADER, 0) ||
-	    spool_count_preamble(preamble, size - SPOOL_HEADER) < 0) {
+	if (n < SPOOL_HEADER || !read_fixed(bytes, ret, &hash) ||
+	    ret->preamble_length > n - SPOOL_HEADER ||
+	    hash != hash_bytes(preamble, ret->preamble_length, 0) ||
+	    spool_count_preamble(preamble, ret->preamble_length) < 0) {
 		return -EBADMSG;
 	}
-	memcpy(ret->id, bytes + 8, 16);
-	ret->first = load_u64(bytes + 24);
-	ret->total = load_u64(bytes + 32);
-	ret->preamble_length = load_u32(bytes + 40);
-	ret->preamble_records = load_u32(bytes + 44);
 	*ret_preamble = preamble;
 	return ret->first <= COUNT_MAX && ret->total <= COUNT_MAX ? 0 : -EBADMSG;
 }
@@ -67,7 +83,7 @@ static uint64_t
 hash_entry(
     const uint8_t header[static SPOOL_ENTRY], const uint8_t *message, size_t length)
 {
-	uint64_t hash = hash_bytes(header, SPOOL_ENTRY - 8, 0);
+	uint64_t hash = hash_bytes(header, SPOOL_ENTRY - HASH, 0);
 
 	hash = hash_bytes(message, 8, hash);
 	return hash_bytes(message + 12, length - 12, hash);
@@ -77,86 +93,93 @@ void
 spool_write_entry(const struct spool_entry *x, const uint8_t *message,
     uint8_t out[static SPOOL_ENTRY])
 {
-	store_u32(out, ENTRY_MAGIC);
-	store_u32(out + 4, x->length);
-	store_u64(out + 8, x->number);
-	store_u64(out + 16, x->total);
-	store_u32(out + 24, x->records);
-	store_u32(out + 28, 0);
-	store_u64(out + 32, hash_entry(out, message, x->length));
+	struct write_cursor w = write_cursor_of(out, SPOOL_ENTRY);
+
+	cursor_put_u32(&w, ENTRY_MAGIC);
+	cursor_put_u32(&w, x->length);
+	cursor_put_u64(&w, x->number);
+	cursor_put_u64(&w, x->total);
+	cursor_put_u32(&w, x->records);
+	cursor_put_zeros(&w, 4);
+	cursor_put_u64(&w, hash_entry(out, message, x->length));
 }
 
 int
 spool_read_entry(const uint8_t *bytes, size_t n, struct spool_entry *ret)
 {
+	struct cursor c = cursor_of(bytes, n);
 	const uint8_t *message = bytes + SPOOL_ENTRY;
-	uint32_t length;
+	struct spool_entry x;
+	uint32_t magic;
 
 	if (n < SPOOL_ENTRY) {
 		return 0;
 	}
-	length = load_u32(bytes + 4);
-	if (load_u32(bytes) != ENTRY_MAGIC || length < MESSAGE_HEADER ||
-	    length > MESSAGE_MAX) {
+	magic = cursor_u32(&c);
+	x.length = cursor_u32(&c);
+	x.number = cursor_u64(&c);
+	x.total = cursor_u64(&c);
+	x.records = cursor_u32(&c);
+	(void)cursor_take(&c, 4);
+	if (magic != ENTRY_MAGIC || x.length < MESSAGE_HEADER ||
+	    x.length > MESSAGE_MAX) {
 		return -EBADMSG;
 	}
-	if (n < SPOOL_ENTRY + length) {
+	if (n < SPOOL_ENTRY + x.length) {
 		return 0;
 	}
-	if (load_u64(bytes + 32) != hash_entry(bytes, message, length) ||
-	    message_length(message, length) != (int)length) {
+	if (cursor_u64(&c) != hash_entry(bytes, message, x.length) ||
+	    message_length(message, x.length) != (int)x.length) {
 		return -EBADMSG;
 	}
-	*ret = (struct spool_entry){
-	    .number = load_u64(bytes + 8),
-	    .total = load_u64(bytes + 16),
-	    .records = load_u32(bytes + 24),
-	    .length = length,
-	};
-	return (int)(SPOOL_ENTRY + length);
+	*ret = x;
+	return (int)(SPOOL_ENTRY + x.length);
 }
 
 size_t
 spool_write_ledger(const struct spool_ledger *l, uint8_t out[static SPOOL_SLOT])
 {
-	memset(out, 0, SPOOL_SLOT);
-	store_u64(out, LEDGER_MAGIC);
-	store_u64(out + 8, l->generation);
-	memcpy(out + 16, l->id, 16);
-	store_u64(out + 32, l->first);
-	store_u64(out + 40, l->next);
-	store_u64(out + 48, l->total);
-	store_u64(out + 56, l->delivered_messages);
-	store_u64(out + 64, l->delivered_records);
-	store_u64(out + 72, l->sent);
-	store_u64(
-	    out + 80, (l->has_sent ? HAS_SENT : 0) | (l->is_running ? IS_RUNNING : 0));
-	store_u64(out + 88, l->target);
-	store_u64(out + LEDGER_USED, hash_bytes(out, LEDGER_USED, 0));
+	struct write_cursor w = write_cursor_of(out, SPOOL_SLOT);
+
+	cursor_put_u64(&w, LEDGER_MAGIC);
+	cursor_put_u64(&w, l->generation);
+	cursor_put_bytes(&w, l->id, sizeof l->id);
+	cursor_put_u64(&w, l->first);
+	cursor_put_u64(&w, l->next);
+	cursor_put_u64(&w, l->total);
+	cursor_put_u64(&w, l->delivered_messages);
+	cursor_put_u64(&w, l->delivered_records);
+	cursor_put_u64(&w, l->sent);
+	cursor_put_u64(
+	    &w, (l->has_sent ? HAS_SENT : 0) | (l->is_running ? IS_RUNNING : 0));
+	cursor_put_u64(&w, l->target);
+	cursor_put_zeros(&w, LEDGER_USED - cursor_written(&w));
+	cursor_put_u64(&w, hash_bytes(out, LEDGER_USED, 0));
+	cursor_put_zeros(&w, SPOOL_SLOT - cursor_written(&w));
 	return l->generation % 2 * SPOOL_SLOT;
 }
 
 static bool
 read_slot(const uint8_t slot[static SPOOL_SLOT], struct spool_ledger *ret)
 {
-	uint64_t flags = load_u64(slot + 80);
+	struct cursor c = cursor_of(slot, SPOOL_SLOT);
+	uint64_t magic = cursor_u64(&c), flags;
 
-	if (load_u64(slot) != LEDGER_MAGIC ||
-	    load_u64(slot + LEDGER_USED) != hash_bytes(slot, LEDGER_USED, 0)) {
-		return false;
-	}
-	memcpy(ret->id, slot + 16, 16);
-	ret->generation = load_u64(slot + 8);
-	ret->first = load_u64(slot + 32);
-	ret->next = load_u64(slot + 40);
-	ret->total = load_u64(slot + 48);
-	ret->delivered_messages = load_u64(slot + 56);
-	ret->delivered_records = load_u64(slot + 64);
-	ret->sent = load_u64(slot + 72);
-	ret->target = load_u64(slot + 88);
+	ret->generation = cursor_u64(&c);
+	memcpy(ret->id, cursor_take(&c, sizeof ret->id), sizeof ret->id);
+	ret->first = cursor_u64(&c);
+	ret->next = cursor_u64(&c);
+	ret->total = cursor_u64(&c);
+	ret->delivered_messages = cursor_u64(&c);
+	ret->delivered_records = cursor_u64(&c);
+	ret->sent = cursor_u64(&c);
+	flags = cursor_u64(&c);
+	ret->target = cursor_u64(&c);
 	ret->has_sent = (flags & HAS_SENT) != 0;
 	ret->is_running = (flags & IS_RUNNING) != 0;
-	return ret->next <= COUNT_MAX && ret->total <= COUNT_MAX &&
+	return magic == LEDGER_MAGIC &&
+	       load_u64(slot + LEDGER_USED) == hash_bytes(slot, LEDGER_USED, 0) &&
+	       ret->next <= COUNT_MAX && ret->total <= COUNT_MAX &&
 	       ret->first <= ret->next && ret->delivered_messages <= ret->next &&
 	       ret->delivered_records <= ret->total;
 }
@@ -198,10 +221,10 @@ spool_preamble_key(const uint8_t *preamble, size_t length)
 {
 	uint64_t key = length;
 
-	for (size_t at = 0; at < length; at += load_u16(preamble + at + 2)) {
+	for (size_t at = 0; at < length; at += message_size(preamble + at)) {
 		key = hash_bytes(preamble + at, 4, key);
 		key = hash_bytes(
-		    preamble + at + 12, load_u16(preamble + at + 2) - 12u, key);
+		    preamble + at + 12, message_size(preamble + at) - 12u, key);
 	}
 	return key;
 }
