@@ -21,7 +21,7 @@ make_room(struct listener *l, struct peer *p)
 
 	err_set(&e, -EBUSY,
 	    "others came while it had proved nothing for %" PRIu64 " ms",
-	    (uint64_t)((clock_monotonic_ns() - p->began_ns) / MS));
+	    (uint64_t)((clock_monotonic_ns() - p->began_ns) / NS_PER_MS));
 	peers_end(l, p, PEERS_HALF_OPEN, e.text);
 }
 

@@ -12,9 +12,8 @@
 #include "collector/door/peers.h"
 #include "collector/door/peers_by_host.h"
 #include "collector/door/roster.h"
+#include "common/base/clock.h"
 #include "common/transport/transport_listener.h"
-
-#define MS 1000000ULL
 
 struct door { /* one URI */
 	struct listener *listener;

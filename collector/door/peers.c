@@ -11,10 +11,10 @@
 #include "common/base/log.h"
 #include "common/transport/scheme.h"
 
-#define RETRY_NS       (5 * MS)  /* while the processing thread is behind */
-#define CONFIRM_NS     (10 * MS) /* so long a peer's end waits for others' */
-#define TOLD_A_SECOND  10        /* log lines about peers */
-#define NOTED_A_SECOND 100       /* FRAME_REFUSED */
+#define RETRY_NS       (5 * NS_PER_MS)  /* while the processing thread is behind */
+#define CONFIRM_NS     (10 * NS_PER_MS) /* so long a peer's end waits for others' */
+#define TOLD_A_SECOND  10               /* log lines about peers */
+#define NOTED_A_SECOND 100              /* FRAME_REFUSED */
 
 bool
 peers_may_tell(struct listener *l)
@@ -139,7 +139,7 @@ peers_wait_unstuck(struct listener *l, uint64_t due_ns)
 		if (l->intake.is_refused || clock_monotonic_ns() >= due_ns) {
 			return false;
 		}
-		poll(NULL, 0, (int)(RETRY_NS / MS));
+		poll(NULL, 0, (int)(RETRY_NS / NS_PER_MS));
 	}
 	return true;
 }

@@ -19,9 +19,9 @@
 #include "common/ipfix/message.h"
 
 #define TURN       1024u /* datagrams before the others' turn */
-#define NAP_NS     (1 * MS)
-#define STUCK_NS   (5 * MS)    /* between two looks for room in the intake */
-#define FRAME_MOST (64u << 10) /* datagrams of one source share a frame */
+#define NAP_NS     NS_PER_MS
+#define STUCK_NS   (5 * NS_PER_MS) /* between two looks for room in the intake */
+#define FRAME_MOST (64u << 10)     /* datagrams of one source share a frame */
 
 struct udp_listener {
 	struct listener *listener;

@@ -21,7 +21,7 @@
 
 #include "common/base/clock.h"
 
-#define WATERMARK_SILENT_NS (7 * 86400 * NS_PER_SECOND)
+#define WATERMARK_SILENT_NS (7 * NS_PER_DAY)
 
 struct watermark_owner; /* an identity */
 

@@ -1,8 +1,8 @@
 #include "collector/protocol/nsel.h"
 
 #include "collector/protocol/netflow9.h"
+#include "common/base/clock.h"
 
-#define NS_PER_MS 1000000
 /* The interval between updates is whole minutes.  What comes earlier is about a change
  * of the flow's state. */
 #define LEAST_AGE_MS 55000u

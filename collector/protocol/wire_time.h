@@ -9,7 +9,6 @@
 #include "common/base/cursor.h"
 
 #define NTP_TO_UNIX 2208988800ULL /* seconds from 1900 to 1970 */
-#define NS_PER_MS   1000000
 
 /* NTP seconds to 1970's; those before 1970 belong to the era that begins in 2036. */
 static inline uint64_t
@@ -33,8 +32,11 @@ static inline int64_t
 ntp_us(const uint8_t *p)
 {
 	uint64_t fraction = load_u32(p + 4) & ~(uint32_t)0x7ff;
-	return (int64_t)(ntp_seconds(load_u32(p)) * NS_PER_SECOND +
-			 ((fraction * 1000000 + ((uint64_t)1 << 31)) >> 32) * 1000);
+	return (
+	    int64_t)(ntp_seconds(load_u32(p)) * NS_PER_SECOND +
+		     ((fraction * (NS_PER_SECOND / NS_PER_US) + ((uint64_t)1 << 31)) >>
+			 32) *
+			 NS_PER_US);
 }
 
 static inline int64_t

@@ -113,9 +113,15 @@ static const struct option options[] = {
 	.argument = "TIME",
 	.standard = "30s",
 	.min = 1,
+<<<<<<< HEAD
 	.max = 86400ULL * 365 * NS_PER_SECOND,
 	.help = "Give up after this time, so that a long query does not keep the "
 		"collector from reusing its files."},
+=======
+	.max = 365 * NS_PER_DAY,
+	.help = "Give up after this time, so that a question cannot keep the collector "
+		"from reusing its files."},
+>>>>>>> 910b94d (clock: one home for the units of time)
 };
 
 /* flowpair-query.1.in: the manual's text. */
@@ -153,8 +159,9 @@ give_up(int signal)
 static void
 set_alarm(uint64_t ns)
 {
-	struct itimerval t = {.it_value = {.tv_sec = (time_t)(ns / NS_PER_SECOND),
-				  .tv_usec = (suseconds_t)(ns % NS_PER_SECOND / 1000)}};
+	struct itimerval t = {
+	    .it_value = {.tv_sec = (time_t)(ns / NS_PER_SECOND),
+		.tv_usec = (suseconds_t)(ns % NS_PER_SECOND / NS_PER_US)}};
 
 	signal(SIGALRM, give_up);
 	setitimer(ITIMER_REAL, &t, NULL);

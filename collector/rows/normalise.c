@@ -32,7 +32,8 @@ since_ns(const struct envelope_clock *c, uint64_t since_ms, uint64_t uptime_ms)
 static inline int64_t
 before_ns(const struct envelope_clock *c, uint64_t us)
 {
-	return us < c->export_ns / 1000 ? (int64_t)(c->export_ns - us * 1000) : 0;
+	return us < c->export_ns / NS_PER_US ? (int64_t)(c->export_ns - us * NS_PER_US)
+					     : 0;
 }
 
 static inline int64_t

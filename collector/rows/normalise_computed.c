@@ -5,9 +5,9 @@
 
 #include "collector/protocol/nsel.h"
 #include "collector/rows/normalise_plan.h"
+#include "common/base/clock.h"
 
 #define ACTIVE_TIMEOUT 2 /* flowEndReason */
-#define NS_PER_MS      1000000
 
 static void
 fill(int64_t *out, unsigned n, int64_t v)

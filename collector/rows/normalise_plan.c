@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collector/protocol/nsel.h"
+#include "common/base/clock.h"
 
 #define TOTAL_COUNTER  2   /* informationElementSemantics */
 #define SYSTEM_INIT_MS 160 /* systemInitTimeMilliseconds */
@@ -198,11 +199,11 @@ compile_span(struct plan *p, int column, int other)
 	}
 	if (find_wire_name(p, "flowDurationMilliseconds", column, &op)) {
 		add_op(p, op);
-		return 1000000;
+		return NS_PER_MS;
 	}
 	if (find_wire_name(p, "flowDurationMicroseconds", column, &op)) {
 		add_op(p, op);
-		return 1000;
+		return NS_PER_US;
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/ipfix/element.h"
 #include "common/schemes/schemes.h"
 
@@ -74,7 +75,7 @@ static const struct option table[] = {
 	AT(flush_interval_ns),
 	.argument = "TIME",
 	.standard = "10s",
-	.min = 1000000,
+	.min = NS_PER_MS,
 	.help = "Write received records to the tables at least this often.  Imports "
 		"write when a table is full and at the end."},
     {.name = "lateness",
@@ -140,8 +141,8 @@ static const struct option table[] = {
 	AT(sync_interval_ns),
 	.argument = "TIME",
 	.standard = "200ms",
-	.min = 1000000,
-	.max = 60000000000,
+	.min = NS_PER_MS,
+	.max = NS_PER_MINUTE,
 	.help = "Make received messages durable at least this often."},
     {.name = "skip-damaged-journal",
 	.kind = OPTION_FLAG,
@@ -203,7 +204,7 @@ static const struct option table[] = {
 	AT(handshake_timeout_ns),
 	.argument = "TIME",
 	.standard = "10s",
-	.min = 1000000,
+	.min = NS_PER_MS,
 	.help = "Close a connection whose TLS handshake takes longer than this."},
     {.name = "max-errors",
 	.kind = OPTION_NUMBER,
@@ -219,7 +220,7 @@ static const struct option table[] = {
 	AT(message_timeout_ns),
 	.argument = "TIME",
 	.standard = "30s",
-	.min = 1000000,
+	.min = NS_PER_MS,
 	.help = "Close a connection when a message takes longer than this from its "
 		"first byte to its last."},
     {.name = "idle-timeout",

@@ -29,8 +29,8 @@
 #define RING             128u /* more than the journal has buffers: a push never waits */
 #define MAX_TEMPLATES    4096u
 #define MAX_FIELDS       2048u
-#define SPARE_FILES      128u                 /* beside one for each peer */
-#define COMPACT_EVERY    (60 * NS_PER_SECOND) /* looks for days that are over */
+#define SPARE_FILES      128u          /* beside one for each peer */
+#define COMPACT_EVERY    NS_PER_MINUTE /* looks for days that are over */
 
 struct service {
 	struct run *run;

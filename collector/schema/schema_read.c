@@ -4,10 +4,11 @@
 #include <string.h>
 
 #include "collector/schema/schema_private.h"
+#include "common/base/clock.h"
 
 #define COUNT(a)    (unsigned)(sizeof(a) / sizeof(a)[0])
 #define NAME_LENGTH 63
-#define LIFETIME_S  (100000ull * 86400) /* a longer time is for ever */
+#define LIFETIME_S  (100000ull * SECONDS_PER_DAY) /* a longer time is for ever */
 
 /* The index of a scalar among names; complains with the nearest one, or all. */
 int
@@ -80,7 +81,8 @@ schema_duration(
 	static const struct {
 		const char *suffix;
 		uint64_t seconds;
-	} units[] = {{"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}};
+	} units[] = {
+	    {"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", SECONDS_PER_DAY}};
 	unsigned long long v;
 	char *end = NULL;
 
@@ -89,7 +91,7 @@ schema_duration(
 		for (unsigned i = 0; i < COUNT(units); i++) {
 			if (strcmp(end, units[i].suffix) == 0 &&
 			    v <= LIFETIME_S / units[i].seconds) {
-				*ret = v * units[i].seconds * 1000000000ULL;
+				*ret = v * units[i].seconds * NS_PER_SECOND;
 				return 0;
 			}
 		}

@@ -18,7 +18,7 @@
 #define SYSTEM_INIT_MS 160      /* systemInitTimeMilliseconds */
 #define RESTART_MS     60000u   /* an uptime that is less by this: a restart */
 #define WRAP_MS        3600000u /* before and after the uptime's end */
-#define CLOCKLESS_NS   (365 * 86400 * NS_PER_SECOND)
+#define CLOCKLESS_NS   (365 * NS_PER_DAY)
 
 /* One message on its way through. */
 struct passage {
@@ -54,7 +54,7 @@ clock_since_start(const struct domain *d, struct envelope_clock c)
 {
 	if (d->key.version == MESSAGE_VERSION && d->started_ms > 0) {
 		c.has_uptime = true;
-		c.uptime_ms = (uint32_t)(c.export_ns / 1000000 - d->started_ms);
+		c.uptime_ms = (uint32_t)(c.export_ns / NS_PER_MS - d->started_ms);
 	}
 	return c;
 }
@@ -429,7 +429,7 @@ count_errors(struct passage *p)
 		return;
 	}
 	if (session->errors == 0 ||
-	    p->origin.arrival_ns - session->minute_ns >= 60 * NS_PER_SECOND) {
+	    p->origin.arrival_ns - session->minute_ns >= NS_PER_MINUTE) {
 		session->minute_ns = p->origin.arrival_ns;
 		session->errors = 0;
 	}

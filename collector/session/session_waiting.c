@@ -8,7 +8,7 @@
 #include "collector/session/session_private.h"
 #include "common/base/clock.h"
 
-#define HELD_NS (1800 * NS_PER_SECOND)
+#define HELD_NS (30 * NS_PER_MINUTE)
 /* Nobody's data keeps all others' out, and templates look at all that their domain
  * holds. */
 #define HELD_BYTES         (16u << 20)

@@ -32,7 +32,7 @@ void compact_free(struct compact *c);
  * is written to. */
 int compact_next(struct compact *c, uint64_t now_ns, struct err *e);
 
-#define COMPACT_QUIET (600 * NS_PER_SECOND)
+#define COMPACT_QUIET (10 * NS_PER_MINUTE)
 /* As now_ns: whatever the time is. */
 #define COMPACT_ALL UINT64_MAX
 

@@ -10,7 +10,6 @@
 #include "common/base/hash.h"
 
 #define MAX_CANDIDATES 64 /* the latest of one key that are looked at */
-#define NS_PER_MS      1000000
 #define ICMP           1
 #define ICMPV6         58
 

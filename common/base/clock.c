@@ -102,7 +102,7 @@ size_t
 clock_format_iso(uint64_t ns, char out[static 32])
 {
 	uint64_t fraction = ns % NS_PER_SECOND;
-	uint64_t second = ns / NS_PER_SECOND % 86400;
+	uint64_t second = ns / NS_PER_SECOND % SECONDS_PER_DAY;
 	size_t n = 19;
 
 	clock_format_day((int64_t)(ns / NS_PER_DAY), out);
@@ -298,5 +298,5 @@ clock_parse_iso(const char *text, uint64_t *ret_ns)
 			return -EINVAL;
 		}
 	}
-	return combine(days * 86400 + second - zone, fraction, ret_ns);
+	return combine(days * SECONDS_PER_DAY + second - zone, fraction, ret_ns);
 }

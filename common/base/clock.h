@@ -6,8 +6,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NS_PER_SECOND 1000000000ULL
-#define NS_PER_DAY    (86400ULL * NS_PER_SECOND)
+#define SECONDS_PER_DAY 86400
+#define NS_PER_US       1000ULL
+#define NS_PER_MS       1000000ULL
+#define NS_PER_SECOND   1000000000ULL
+#define NS_PER_MINUTE   (60 * NS_PER_SECOND)
+#define NS_PER_HOUR     (60 * NS_PER_MINUTE)
+#define NS_PER_DAY      (24 * NS_PER_HOUR)
 
 uint64_t clock_realtime_ns(void);  /* since 1970-01-01 UTC */
 uint64_t clock_monotonic_ns(void); /* for intervals */

@@ -258,7 +258,7 @@ time_to_wait(const struct loop *l)
 	if (l->timers->due_ns <= now) {
 		return 0;
 	}
-	ms = (l->timers->due_ns - now + 999999) / 1000000;
+	ms = (l->timers->due_ns - now + NS_PER_MS - 1) / NS_PER_MS;
 	return ms > 3600000 ? 3600000 : (int)ms;
 }
 

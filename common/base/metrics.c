@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
+
 struct metrics {
 	FILE *file;
 	char name[128]; /* of the family */
@@ -117,8 +119,8 @@ metrics_add(struct metrics *m, const char *label, const char *value, uint64_t nu
 void
 metrics_add_seconds(struct metrics *m, uint64_t ns)
 {
-	fprintf(m->file, "%s %" PRIu64 ".%09" PRIu64 "\n", m->name, ns / 1000000000,
-	    ns % 1000000000);
+	fprintf(m->file, "%s %" PRIu64 ".%09" PRIu64 "\n", m->name,
+	    (uint64_t)(ns / NS_PER_SECOND), (uint64_t)(ns % NS_PER_SECOND));
 }
 
 static uint64_t

@@ -8,6 +8,7 @@
 
 #include <pcap/pcap.h>
 
+#include "common/base/clock.h"
 #include "common/capture/capture_classic.h"
 #include "common/capture/capture_ng.h"
 #include "common/capture/input.h"
@@ -398,7 +399,7 @@ next_from_libpcap(struct capture *c, struct capture_packet *ret, struct err *e)
 		ret->captured = header->caplen;
 		ret->wire = header->len < header->caplen ? header->caplen : header->len;
 		/* with nanosecond precision tv_usec holds nanoseconds */
-		ret->time_ns = (uint64_t)header->ts.tv_sec * 1000000000ULL +
+		ret->time_ns = (uint64_t)header->ts.tv_sec * NS_PER_SECOND +
 			       (uint64_t)header->ts.tv_usec;
 		ret->link_type = pcap_datalink(c->pcap);
 		return 1;

@@ -34,13 +34,13 @@ static const struct unit size_units[] = {
 };
 static const struct unit duration_units[] = {
     {"ns", 1},
-    {"us", 1000},
-    {"ms", 1000000},
+    {"us", NS_PER_US},
+    {"ms", NS_PER_MS},
     {"", NS_PER_SECOND},
     {"s", NS_PER_SECOND},
-    {"m", 60 * NS_PER_SECOND},
-    {"min", 60 * NS_PER_SECOND},
-    {"h", 3600 * NS_PER_SECOND},
+    {"m", NS_PER_MINUTE},
+    {"min", NS_PER_MINUTE},
+    {"h", NS_PER_HOUR},
     {"d", NS_PER_DAY},
 };
 

@@ -387,7 +387,7 @@ store_ntp_nanos(uint8_t *out, uint64_t ns)
 static void
 store_ntp_micros(uint8_t *out, uint64_t ns)
 {
-	uint64_t rest = ns % NS_PER_SECOND / 1000;
+	uint64_t rest = ns % NS_PER_SECOND / NS_PER_US;
 	store_u32(out, (uint32_t)(ns / NS_PER_SECOND + NTP_EPOCH));
 	store_u32(out + 4, (uint32_t)(((rest << 21) + 999999) / 1000000) << 11);
 }
@@ -478,7 +478,7 @@ encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 			store_u32(to, seconds_of(native_u64(at)));
 			break;
 		case OP_MILLIS:
-			store_u64(to, native_u64(at) / 1000000);
+			store_u64(to, native_u64(at) / NS_PER_MS);
 			break;
 		case OP_NTP_MICROS:
 			store_ntp_micros(to, native_u64(at));

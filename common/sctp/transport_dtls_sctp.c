@@ -24,8 +24,7 @@
 /* A client's Finished is the first message under the session's key.  A server that has
  * not derived this key yet, from the messages that come just before, throws the packet
  * away, and SCTP sends it again only after a second: so it goes out a little later. */
-#define HEAD_START_NS (20 * MS)
-#define MS            1000000ull
+#define HEAD_START_NS (20 * NS_PER_MS)
 
 struct secured {
 	struct tls *tls; /* NULL while SCTP connects */

@@ -20,7 +20,6 @@
 #define ROUND         16u       /* datagrams read at a time */
 #define LONGEST       65536u    /* datagram */
 #define SOCKET_BUFFER (4 << 20) /* of the kernel, if it lets us */
-#define MS            1000000ull
 
 /* RFC 9260 section 3.1. */
 #define SOURCE_PORT      0
@@ -380,9 +379,9 @@ tell_time(void)
 
 	sctp_wire_enter();
 	now = clock_monotonic_ns();
-	ms = (now - wire.tick_ns) / MS;
+	ms = (now - wire.tick_ns) / NS_PER_MS;
 	if (ms >= TICK_MS) {
-		wire.tick_ns += ms * MS;
+		wire.tick_ns += ms * NS_PER_MS;
 		wire.events->elapsed((uint32_t)(ms < UINT32_MAX ? ms : UINT32_MAX));
 	}
 	sctp_wire_leave();

@@ -342,7 +342,8 @@ openssl_timeout(const struct tls *t)
 	    DTLSv1_get_timeout(t->ssl, &left) != 1) {
 		return UINT64_MAX;
 	}
-	return (uint64_t)left.tv_sec * NS_PER_SECOND + (uint64_t)left.tv_usec * 1000;
+	return (uint64_t)left.tv_sec * NS_PER_SECOND +
+	       (uint64_t)left.tv_usec * NS_PER_US;
 }
 
 /* A server is patient: its clients begin anew. */

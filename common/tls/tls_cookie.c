@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/tls/tls_private.h"
 
 #define KEY_BYTES    32
 #define COOKIE_BYTES 32
-#define KEY_NS       (60 * 1000000000ull)
+#define KEY_NS       NS_PER_MINUTE
 
 struct tls_cookie {
 	uint8_t keys[2][KEY_BYTES]; /* today's and yesterday's */

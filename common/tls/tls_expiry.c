@@ -8,7 +8,7 @@
 #include "common/base/metrics.h"
 #include "common/tls/tls_private.h"
 
-#define DAY_S  86400
+#define DAY_S  SECONDS_PER_DAY
 #define WARN_S (30 * (uint64_t)DAY_S)
 
 const char *

@@ -21,13 +21,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/clock.h"
 #include "exporter/conversation/flow_record.h"
 #include "exporter/decode/packet.h"
 
-#define CONVERSATION_DISORDER_NS 1000000000ULL
-#define CONVERSATION_STEP_NS     10000000000ULL
+#define CONVERSATION_DISORDER_NS NS_PER_SECOND
+#define CONVERSATION_STEP_NS     (10 * NS_PER_SECOND)
 /* Longest timeouts that are accepted; longer ones count as this. */
-#define CONVERSATION_TIMEOUT_MAX_NS (72 * 3600 * 1000000000ULL)
+#define CONVERSATION_TIMEOUT_MAX_NS (72 * NS_PER_HOUR)
 
 /* Later times (beyond the year 2262) count as this, so that no deadline overflows. */
 #define CONVERSATION_TIME_MAX_NS INT64_MAX

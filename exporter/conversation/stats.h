@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/clock.h"
 #include "exporter/conversation/flow_record.h"
 #include "exporter/decode/packet.h"
 
@@ -64,7 +65,7 @@ stats_add_gap(struct stats *s, uint64_t time_ns)
 {
 	uint64_t last_ns = s->first_ns + s->last_ns;
 	uint64_t gap_ns = time_ns > last_ns ? time_ns - last_ns : 0;
-	uint64_t gap_us = gap_ns / 1000;
+	uint64_t gap_us = gap_ns / NS_PER_US;
 	double exact_us = (double)gap_ns / 1000.0;
 	uint32_t us = gap_us > UINT32_MAX ? UINT32_MAX : (uint32_t)gap_us;
 
@@ -117,7 +118,7 @@ stats_take(const struct stats *s, struct flow_side *ret)
 	    .payload_max = s->payload_max,
 	    .iat_min_us = s->iat_min_us,
 	    .iat_max_us = s->iat_max_us,
-	    .iat_sum_us = s->last_ns / 1000,
+	    .iat_sum_us = s->last_ns / NS_PER_US,
 	    .iat_sumsq = s->iat_sumsq,
 	    .first_ns = s->first_ns,
 	    .last_ns = s->first_ns + s->last_ns,

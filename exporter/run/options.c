@@ -20,7 +20,7 @@ static const char *const units[] = {"ms", "us", "s", NULL};
 static const char *const deliveries[] = {"failover", "duplicate", NULL};
 
 #define AT(field) .offset = offsetof(struct options, field)
-#define TIMEOUT   .min = 1000000, .max = CONVERSATION_TIMEOUT_MAX_NS
+#define TIMEOUT   .min = NS_PER_MS, .max = CONVERSATION_TIMEOUT_MAX_NS
 
 static const struct option table[] = {
     {.name = "interface",

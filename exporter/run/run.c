@@ -237,7 +237,7 @@ static int
 open_input(struct run *r, struct err *e)
 {
 	static const uint64_t units[] = {
-	    [UNIT_MS] = 1000000, [UNIT_US] = 1000, [UNIT_S] = NS_PER_SECOND};
+	    [UNIT_MS] = NS_PER_MS, [UNIT_US] = NS_PER_US, [UNIT_S] = NS_PER_SECOND};
 	const struct options *o = r->o;
 	int rc;
 

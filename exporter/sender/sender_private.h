@@ -9,14 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/clock.h"
 #include "common/ipfix/delivery.h"
 #include "common/transport/scheme.h"
 #include "exporter/sender/sender.h"
 #include "exporter/spool/outbox.h"
 
-#define SENDER_MS 1000000ULL
 /* A smaller gather waits so long for company. */
-#define SENDER_LINGER_NS (50 * SENDER_MS)
+#define SENDER_LINGER_NS (50 * NS_PER_MS)
 /* A message transport may bring so much at once. */
 #define SENDER_HEARD 65536u
 

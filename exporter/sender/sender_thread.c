@@ -12,8 +12,8 @@
 #include "exporter/sender/sender_private.h"
 
 #define ATTEMPT_NS     (30 * NS_PER_SECOND) /* connect and handshake */
-#define PROBATION_NS   (250 * SENDER_MS)
-#define RETRY_LEAST_NS (10 * SENDER_MS)
+#define PROBATION_NS   (250 * NS_PER_MS)
+#define RETRY_LEAST_NS (10 * NS_PER_MS)
 #define LASTING_NS     (5 * NS_PER_SECOND)
 #define WORDS_EVERY    16u /* writes; a collector that is slow to be read waits for us */
 /* One connection. */
@@ -376,7 +376,7 @@ back_off(struct sender *s)
 	s->is_proven = false;
 	half = s->delay_ns / 2;
 	due = clock_monotonic_ns() + half +
-	      arc4random_uniform((uint32_t)(half / SENDER_MS) + 1) * SENDER_MS;
+	      arc4random_uniform((uint32_t)(half / NS_PER_MS) + 1) * NS_PER_MS;
 	while (clock_monotonic_ns() < due) {
 		if (sender_check(s, QUEUE_NEVER, "", NULL) < 0) {
 			return false;

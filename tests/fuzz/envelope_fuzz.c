@@ -16,7 +16,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 #define RUNS_PER_TABLES 500 /* tables cannot be emptied without a store */
-#define MINUTE          (60 * NS_PER_SECOND)
+#define MINUTE          NS_PER_MINUTE
 
 static struct elements *elements;
 static struct tables *tables;

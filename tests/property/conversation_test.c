@@ -359,7 +359,7 @@ draw_step(const struct conversations_settings *s, bool is_wild)
 	case 12:
 		return draw(20) == 0 ? (uint64_t)0 - draw(3) * 5 * NS_PER_SECOND : 7;
 	case 13:
-		return draw(200) == 0 ? 3600 * NS_PER_SECOND : 0;
+		return draw(200) == 0 ? NS_PER_HOUR : 0;
 	default:
 		return (uint64_t)draw(1000) * 1000000 + draw(1000);
 	}
@@ -553,7 +553,7 @@ a_small_table_loses_no_packet(void **unused)
 	struct conversations_settings s = {
 	    .max_conversations = 100,
 	    .idle_ns = 15 * NS_PER_SECOND,
-	    .active_ns = 60 * NS_PER_SECOND,
+	    .active_ns = NS_PER_MINUTE,
 	    .close_grace_ns = 2 * NS_PER_SECOND,
 	};
 	struct conversations *c = conversations_new(&s, add_up, NULL);

@@ -27,7 +27,6 @@
 #include "common/schemes/schemes.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
-#define MS         1000000ULL
 #define FRAMES_MAX 65536
 
 struct kept { /* a frame as the processing thread saw it */
@@ -125,7 +124,7 @@ bench_init(struct bench *b)
 		    .uri_count = 2,
 		    .max_peers = 1000,
 		    .handshake_timeout_ns = 5 * NS_PER_SECOND,
-		    .sync_interval_ns = 20 * MS,
+		    .sync_interval_ns = 20 * NS_PER_MS,
 		    .tls = {.ca = support_certificate("ca.pem"),
 			.crl = support_certificate("crl.pem"),
 			.certificate = support_certificate("collector.pem"),
@@ -140,7 +139,7 @@ bench_start(struct bench *b)
 	struct journal_settings journal = {
 	    .segment_bytes = 4 << 20,
 	    .max_bytes = b->journal_bytes,
-	    .sync_interval_ns = 20 * MS,
+	    .sync_interval_ns = 20 * NS_PER_MS,
 	    .directory = b->directory,
 	};
 	struct err e = {0};
@@ -391,7 +390,7 @@ the_collector_closes_when_what_came_is_durable(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.settings.sync_interval_ns = 60 * NS_PER_SECOND;
+	b.settings.sync_interval_ns = NS_PER_MINUTE;
 	bench_start(&b);
 	stream = make_stream(100, 1, &n);
 	fd = connect_plain(b.ports[0]);

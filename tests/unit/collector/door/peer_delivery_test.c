@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "tests/unit/collector/door/support_delivery.h"
 
@@ -84,7 +85,7 @@ the_end_in_order_is_answered_with_the_last_word(void **state)
 	struct client c;
 	int rc;
 
-	s->settings.sync_interval_ns = 60 * NS_PER_SECOND;
+	s->settings.sync_interval_ns = NS_PER_MINUTE;
 	station_start(s);
 	assert_true(client_greet(&c, s, &h));
 	client_send_template(&c);
@@ -161,7 +162,7 @@ stopping_says_what_is_durable(void **state)
 	struct client c;
 	int rc;
 
-	s->settings.sync_interval_ns = 60 * NS_PER_SECOND;
+	s->settings.sync_interval_ns = NS_PER_MINUTE;
 	station_start(s);
 	assert_true(client_greet(&c, s, &h));
 	client_send_template(&c);

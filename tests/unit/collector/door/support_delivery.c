@@ -15,11 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/schemes/schemes.h"
 #include "tests/unit/common/tls/support_certificates.h"
-
-#define MS 1000000ULL
 
 static int
 take_set(const struct template *t, const uint8_t *bytes, size_t length,
@@ -125,7 +124,7 @@ station_init(struct station *s)
 	    .max_half_open = 100,
 	    .max_spools = 16,
 	    .handshake_timeout_ns = 5 * NS_PER_SECOND,
-	    .sync_interval_ns = 5 * MS,
+	    .sync_interval_ns = 5 * NS_PER_MS,
 	    .tls = {.ca = s->ca, .certificate = s->certificate, .key = s->key}};
 	strcpy(s->directory, "/tmp/flowpair-delivery-XXXXXX");
 	assert_non_null(mkdtemp(s->directory));

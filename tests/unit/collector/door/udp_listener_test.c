@@ -21,9 +21,8 @@
 #include "common/base/cursor.h"
 #include "common/base/log.h"
 
-#define MS         1000000ULL
 #define FRAMES_MAX 65536
-#define PATIENCE   (60 * NS_PER_SECOND)
+#define PATIENCE   NS_PER_MINUTE
 
 struct kept {
 	enum frame_kind kind;
@@ -93,7 +92,7 @@ turn(struct loop_timer *t, uint64_t now_ns)
 		return;
 	}
 	assert_true(now_ns < b->due_ns);
-	loop_timer_set(b->loop, t, now_ns + 2 * MS);
+	loop_timer_set(b->loop, t, now_ns + 2 * NS_PER_MS);
 }
 
 /* Runs the loop until is_done(n). */
@@ -117,7 +116,7 @@ bench_init(struct bench *b)
 	    .settings = {.uris = one_uri,
 		.uri_count = 1,
 		.max_peers = 10,
-		.sync_interval_ns = 5 * MS,
+		.sync_interval_ns = 5 * NS_PER_MS,
 		.udp = {.buffer_bytes = 1 << 20, .max_sources = 100}},
 	};
 	strcpy(b->directory, "/tmp/flowpair-udp-door-XXXXXX");
@@ -132,7 +131,7 @@ bench_start(struct bench *b)
 	struct journal_settings journal = {
 	    .segment_bytes = 16 << 20,
 	    .max_bytes = 256 << 20,
-	    .sync_interval_ns = 5 * MS,
+	    .sync_interval_ns = 5 * NS_PER_MS,
 	    .directory = b->directory,
 	};
 	struct err e = {0};
@@ -471,7 +470,7 @@ a_silent_source_ends_and_begins_anew(void **state)
 
 	(void)state;
 	bench_init(&b);
-	b.settings.udp.idle_ns = 100 * MS;
+	b.settings.udp.idle_ns = 100 * NS_PER_MS;
 	bench_start(&b);
 	fd = dial(b.port);
 	send_message(fd, 40, 40, 0);

@@ -9,9 +9,8 @@
 
 #include "collector/protocol/nsel.h"
 #include "collector/protocol/record_span.h"
+#include "common/base/clock.h"
 #include "tests/unit/collector/protocol/support_set.h"
-
-#define MS 1000000
 
 static struct sampling *sampling;
 static struct templates *templates;
@@ -75,11 +74,11 @@ the_youngest_flow_that_was_updated_tells_the_age(void **state)
 	(void)state;
 	assert_int_equal(nsel_update_age(sampling), 0);
 	learn(t, NSEL_UPDATED, 1000, 121000);
-	assert_int_equal(nsel_update_age(sampling), 120000ll * MS);
+	assert_int_equal(nsel_update_age(sampling), 120000ll * NS_PER_MS);
 	learn(t, NSEL_UPDATED, 5000, 65010);
-	assert_int_equal(nsel_update_age(sampling), 60010ll * MS);
+	assert_int_equal(nsel_update_age(sampling), 60010ll * NS_PER_MS);
 	learn(t, NSEL_UPDATED, 5000, 85010);
-	assert_int_equal(nsel_update_age(sampling), 60010ll * MS);
+	assert_int_equal(nsel_update_age(sampling), 60010ll * NS_PER_MS);
 }
 
 static void

@@ -43,7 +43,7 @@ times_count_from_now(void **state)
 	(void)state;
 	is("now", NOW, false);
 	is("-90", NOW - 90 * NS_PER_SECOND, false);
-	is("-30min", NOW - 1800 * NS_PER_SECOND, false);
+	is("-30min", NOW - 30 * NS_PER_MINUTE, false);
 	is("-2d", NOW - 2 * NS_PER_DAY, false);
 }
 

@@ -19,7 +19,7 @@
 
 #define DAY      17282 /* 2017-04-26 */
 #define DAY_FILE "seen-2017-04-26.sqlite"
-#define LIFE_NS  (1800 * NS_PER_SECOND)
+#define LIFE_NS  (30 * NS_PER_MINUTE)
 
 static const struct source_id source = {"a"};
 
@@ -48,7 +48,7 @@ set_up(void **state)
 	const char *dir = support_directory();
 	char command[512];
 
-	f = (struct fixture){.now_ns = DAY * NS_PER_DAY + 3600 * NS_PER_SECOND};
+	f = (struct fixture){.now_ns = DAY * NS_PER_DAY + NS_PER_HOUR};
 	snprintf(f.schemas, sizeof f.schemas, "%s", dir);
 	snprintf(f.data, sizeof f.data, "%s/data", dir);
 	snprintf(command, sizeof command, "cp -r schemas/records %s/", dir);

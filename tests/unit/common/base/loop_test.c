@@ -16,8 +16,6 @@
 #include "common/base/clock.h"
 #include "common/base/loop.h"
 
-#define MS 1000000ULL
-
 /* What the callbacks saw, in order. */
 static char seen[64];
 static struct loop *loop;
@@ -186,9 +184,9 @@ timers_expire_in_order_of_their_time(void **state)
 	uint64_t now = clock_monotonic_ns();
 
 	(void)state;
-	loop_timer_set(loop, &z, now + 3 * MS);
-	loop_timer_set(loop, &a, now + MS);
-	loop_timer_set(loop, &b, now + 2 * MS);
+	loop_timer_set(loop, &z, now + 3 * NS_PER_MS);
+	loop_timer_set(loop, &a, now + NS_PER_MS);
+	loop_timer_set(loop, &b, now + 2 * NS_PER_MS);
 	loop_run(loop);
 	assert_string_equal(seen, "abz");
 }
@@ -197,7 +195,7 @@ static void
 timer_never_expires_early(void **state)
 {
 	struct loop_timer z = {.expired = timer_sees, .data = letter_z};
-	uint64_t due = clock_monotonic_ns() + 5 * MS;
+	uint64_t due = clock_monotonic_ns() + 5 * NS_PER_MS;
 
 	(void)state;
 	loop_timer_set(loop, &z, due);

@@ -369,7 +369,7 @@ durations_take_units_and_are_seconds_without(void **state)
 		const char *text;
 		uint64_t ns;
 	} cases[] = {{"15", 15 * NS_PER_SECOND}, {"15s", 15 * NS_PER_SECOND},
-	    {"200ms", 200000000}, {"1500us", 1500000}, {"30min", 1800 * NS_PER_SECOND},
+	    {"200ms", 200000000}, {"1500us", 1500000}, {"30min", 30 * NS_PER_MINUTE},
 	    {"2h", 7200 * NS_PER_SECOND}, {"1d", NS_PER_DAY}};
 
 	(void)state;

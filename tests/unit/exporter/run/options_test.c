@@ -44,7 +44,7 @@ defaults_are_the_documented_ones(void **unused)
 	assert_int_equal(PARSE("-r", "x", "--to", "file:y"), 0);
 	assert_false(options_is_live(&parsed));
 	assert_true(parsed.idle_ns == 15 * NS_PER_SECOND);
-	assert_true(parsed.active_ns == 1800 * NS_PER_SECOND);
+	assert_true(parsed.active_ns == 30 * NS_PER_MINUTE);
 	assert_int_equal(parsed.max_conversations, 1000000);
 	assert_int_equal(parsed.shared.own_pen, 32473);
 	assert_int_equal(parsed.queue_bytes, 2 << 20);

@@ -26,7 +26,6 @@
 #include "exporter/sender/sender.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
-#define MS       1000000ULL
 #define MESSAGES 20000u
 #define CRASHES  8u
 
@@ -282,8 +281,8 @@ exporter_of(const char *const *uris, unsigned n, const char *directory)
 	    .spool_directory = directory,
 	    .spool_bytes = 64 << 20,
 	    .may_wait = true,
-	    .retry_min_ns = 10 * MS,
-	    .retry_max_ns = 50 * MS,
+	    .retry_min_ns = 10 * NS_PER_MS,
+	    .retry_max_ns = 50 * NS_PER_MS,
 	    .give_up_ns = 30 * NS_PER_SECOND,
 	};
 }
@@ -441,7 +440,7 @@ the_next_run_delivers_what_one_without_a_collector_kept(void **state)
 	(void)state;
 	make_directory(directory);
 	settings = exporter_of(nobody, 1, directory);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	s = begin(&settings);
 	push(s, 0, 5000);
 	abandon(s, &counts);
@@ -474,7 +473,7 @@ messages_of_another_preamble_have_a_connection_of_their_own(void **state)
 	(void)state;
 	make_directory(directory);
 	settings = exporter_of(nobody, 1, directory);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	preamble_bytes[20] = 1;
 	s = begin(&settings);
 	push(s, 0, 1000);
@@ -507,7 +506,7 @@ a_spool_of_which_the_collector_knows_more_goes_on_under_another_id(void **state)
 	(void)state;
 	make_directory(directory);
 	settings = exporter_of(nobody, 1, directory);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	s = begin(&settings);
 	push(s, 0, 1000);
 	abandon(s, &counts);
@@ -536,7 +535,7 @@ who_only_delivers_ends_when_nothing_is_held(void **state)
 	(void)state;
 	make_directory(directory);
 	settings = exporter_of(nobody, 1, directory);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	settings.only_delivers = true;
 	finish(begin(&settings), &counts);
 	assert_int_equal(counts.failures, 0);
@@ -560,7 +559,7 @@ failover_counts_what_may_be_in_both(void **state)
 	(void)snprintf(first, sizeof first, "tls://localhost:%u", a->port);
 	(void)snprintf(second, sizeof second, "tls://localhost:%u", b->port);
 	settings = exporter_of(uris, 2, NULL);
-	settings.failover_after_ns = 300 * MS;
+	settings.failover_after_ns = 300 * NS_PER_MS;
 	s = begin(&settings);
 	push(s, 0, 100);
 	while (atomic_load(&a->received) < 100) {
@@ -597,7 +596,7 @@ a_restart_remembers_who_may_have_what_is_held(void **state)
 	(void)snprintf(first, sizeof first, "tls://localhost:%u", a->port);
 	(void)snprintf(second, sizeof second, "tls://localhost:%u", b->port);
 	settings = exporter_of(uris + 1, 1, directory);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	s = begin(&settings);
 	push(s, 0, 100);
 	while (atomic_load(&a->received) < 100) {
@@ -628,7 +627,7 @@ without_failover_after_it_waits_for_the_first(void **state)
 	(void)state;
 	(void)snprintf(second, sizeof second, "tls://localhost:%u", b->port);
 	settings = exporter_of(uris, 2, NULL);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	s = begin(&settings);
 	push(s, 0, 10);
 	do {
@@ -672,7 +671,7 @@ a_full_spool_of_a_live_exporter_drops_what_was_never_sent_and_says_so(void **sta
 	(void)state;
 	make_directory(directory);
 	settings = exporter_of(nobody, 1, directory);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	settings.may_wait = false;
 	settings.spool_bytes = SPOOL_LEAST;
 	s = begin(&settings);
@@ -750,7 +749,7 @@ a_spool_is_for_one_exporter_and_one_user(void **state)
 	(void)state;
 	make_directory(directory);
 	settings = exporter_of(nobody, 1, directory);
-	settings.give_up_ns = 200 * MS;
+	settings.give_up_ns = 200 * NS_PER_MS;
 	s = begin(&settings);
 	assert_int_equal(sender_new(&settings, &preamble, &second, &e), -EBUSY);
 	assert_non_null(strstr(e.text, "in use by another exporter"));

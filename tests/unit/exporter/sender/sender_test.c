@@ -24,7 +24,6 @@
 #include "exporter/sender/sender.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
-#define MS       1000000ULL
 #define RECEIVED (64u << 20)
 
 /* A collector that takes one connection after the other and keeps what came. */
@@ -166,8 +165,8 @@ start(const char *uri, const struct tls_settings *tls, bool may_wait)
 	    .uri_count = 1,
 	    .queue_bytes = 1 << 20,
 	    .may_wait = may_wait,
-	    .retry_min_ns = 10 * MS,
-	    .retry_max_ns = 50 * MS,
+	    .retry_min_ns = 10 * NS_PER_MS,
+	    .retry_max_ns = 50 * NS_PER_MS,
 	    .give_up_ns = 20 * NS_PER_SECOND,
 	};
 	struct sender *sender = NULL;

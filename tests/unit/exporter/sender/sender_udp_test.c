@@ -23,7 +23,6 @@
 #include "common/schemes/schemes.h"
 #include "exporter/sender/sender.h"
 
-#define MS       1000000ULL
 #define MESSAGES 100u
 #define LENGTH   64u
 
@@ -75,9 +74,9 @@ start(uint16_t port)
 	    .uri_count = 1,
 	    .queue_bytes = 1 << 20,
 	    .may_wait = true,
-	    .retry_min_ns = 10 * MS,
-	    .retry_max_ns = 50 * MS,
-	    .give_up_ns = 60 * NS_PER_SECOND,
+	    .retry_min_ns = 10 * NS_PER_MS,
+	    .retry_max_ns = 50 * NS_PER_MS,
+	    .give_up_ns = NS_PER_MINUTE,
 	};
 	struct sender *s = NULL;
 	struct err e = {0};

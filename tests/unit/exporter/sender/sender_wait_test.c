@@ -27,7 +27,6 @@
 #include "exporter/sender/sender.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
-#define MS      1000000ULL
 #define STALLED 30 /* seconds: by then the test has failed */
 #define TALKERS 4
 
@@ -47,9 +46,9 @@ begin(const char *uri)
 		.key = support_certificate("exporter.key")},
 	    .queue_bytes = 1 << 20,
 	    .may_wait = true,
-	    .retry_min_ns = 10 * MS,
-	    .retry_max_ns = 50 * MS,
-	    .give_up_ns = 200 * MS,
+	    .retry_min_ns = 10 * NS_PER_MS,
+	    .retry_max_ns = 50 * NS_PER_MS,
+	    .give_up_ns = 200 * NS_PER_MS,
 	};
 	struct sender *s = NULL;
 	struct err e = {0};

@@ -184,8 +184,7 @@ write_twice(void)
 		return 2;
 	}
 	limit.rlim_cur = before;
-	if (setrlimit(RLIMIT_FSIZE, &limit) < 0 ||
-	    append(s, 5, 60 * NS_PER_SECOND) != 5) {
+	if (setrlimit(RLIMIT_FSIZE, &limit) < 0 || append(s, 5, NS_PER_MINUTE) != 5) {
 		return 3;
 	}
 	return 0;

@@ -16,8 +16,6 @@
 #include "common/base/clock.h"
 #include "exporter/trace/trace_csv.h"
 
-#define MILLISECOND 1000000
-
 #define HEADER                                                                         \
 	"Source.IP,Source.Port,Destination.IP,Destination.Port,Protocol,Timestamp,"    \
 	"Flow.Duration,Total.Fwd.Packets,Total.Backward.Packets,"                      \
@@ -40,7 +38,7 @@ open_bytes(const void *bytes, size_t n)
 	assert_non_null(f);
 	assert_int_equal(fwrite(bytes, 1, n, f), n);
 	fclose(f);
-	return trace_open(path, MILLISECOND, &trace, &err);
+	return trace_open(path, NS_PER_MS, &trace, &err);
 }
 
 static void
@@ -121,7 +119,7 @@ a_row_gives_all_its_values(void **state)
 	assert_int_equal(record.protocol, 6);
 	assert_int_equal(record.start_ns, 1493205077 * NS_PER_SECOND);
 	assert_int_equal(
-	    record.end_ns, 1493205077 * NS_PER_SECOND + 45523ULL * MILLISECOND);
+	    record.end_ns, 1493205077 * NS_PER_SECOND + 45523ULL * NS_PER_MS);
 	assert_int_equal(record.side[0].packets, 22);
 	assert_int_equal(record.side[1].packets, 55);
 	assert_int_equal(record.side[0].payload_octets, 132);
@@ -336,7 +334,7 @@ compressed_traces_are_read_as_plain_ones(void **state)
 		gzputs(z, i % 2 ? ROW : ONE_WAY);
 	}
 	gzclose(z);
-	assert_int_equal(trace_open(path, MILLISECOND, &trace, &err), 0);
+	assert_int_equal(trace_open(path, NS_PER_MS, &trace, &err), 0);
 	while (next() > 0) {
 		assert_int_equal(record.source_port, n % 2 ? 52422 : 3128);
 		n++;
