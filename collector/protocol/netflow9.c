@@ -6,8 +6,6 @@
 #include "common/ipfix/message.h"
 #include "common/ipfix/template.h"
 
-#define ENTERPRISE_BIT 0x8000u
-
 int
 netflow9_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
 {
@@ -94,7 +92,7 @@ rewrite_field(struct rewriting *r, bool is_scope)
 	}
 	put_u16(r, is_scope ? scope_element(type) : type);
 	put_u16(r, length);
-	if ((type & ENTERPRISE_BIT) != 0) {
+	if ((type & ELEMENT_ENTERPRISE) != 0) {
 		store_u32(r->out + r->used, NETFLOW9_CISCO_PEN);
 		r->used += 4;
 	}

@@ -15,7 +15,7 @@ enum { /* IANA elements; Cisco's is 33002 of NetFlow v9 without the enterprise b
 	INITIATOR_PACKETS = 298,
 	RESPONDER_PACKETS = 299,
 	EVENT_MS = 323,
-	CISCO_EXTENDED_EVENT = 33002 & 0x7fff,
+	CISCO_EXTENDED_EVENT = 33002 & ELEMENT_ID_MAX,
 };
 
 /* The template's field of this element, if it has this length, or -1. */

@@ -115,7 +115,7 @@ type_record_learn(const struct template *t, const struct cursor *fields,
 {
 	char name[NAME_MAX_LENGTH], description[DESCRIPTION_MAX_LENGTH];
 	uint64_t pen = number_of(t, fields, PRIVATE_ENTERPRISE_NUMBER);
-	uint64_t id = number_of(t, fields, ELEMENT_ID) & 0x7fff;
+	uint64_t id = number_of(t, fields, ELEMENT_ID) & ELEMENT_ID_MAX;
 	uint64_t type = number_of(t, fields, DATA_TYPE);
 	struct element e = {.name = name, .description = description};
 	int rc;

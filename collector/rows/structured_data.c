@@ -7,7 +7,6 @@
 #include "collector/rows/json_text.h"
 #include "collector/rows/structured_value.h"
 
-#define ENTERPRISE_BIT 0x8000
 #define PADDING_OCTETS 210
 #define PART_HEADER    4u /* of a multi-list: template, length with these bytes */
 #define CLOSING        24 /* bytes of ],"omitted":4294967295} */
@@ -243,7 +242,7 @@ write_basic_list(struct walk *w, struct cursor c)
 {
 	uint8_t semantic = cursor_u8(&c);
 	uint16_t id = cursor_u16(&c), length = cursor_u16(&c);
-	uint32_t pen = (id & ENTERPRISE_BIT) != 0 ? cursor_u32(&c) : 0;
+	uint32_t pen = (id & ELEMENT_ENTERPRISE) != 0 ? cursor_u32(&c) : 0;
 	const struct element *element;
 	struct items items;
 
@@ -253,7 +252,7 @@ write_basic_list(struct walk *w, struct cursor c)
 	if (length == 0 && cursor_left(&c) > 0) {
 		return complain(w, "its values have no length");
 	}
-	id &= (uint16_t)~ENTERPRISE_BIT;
+	id &= (uint16_t)~ELEMENT_ENTERPRISE;
 	element = elements_find(w->s->elements, pen, id);
 	write_semantic(w, semantic);
 	json_raw(&w->text, ",\"element\":");

@@ -16,7 +16,6 @@
 #define MAX_ELEMENTS  65536 /* RFC 5610 lets peers add some */
 #define MAX_XML_BYTES (16u << 20)
 #define REVERSE_BIT   0x4000 /* of enterprise elements (RFC 5103 section 6.2) */
-#define MAX_ID        0x7fff
 
 struct elements {
 	uint32_t own_pen;
@@ -344,11 +343,11 @@ take_model(struct elements *s, struct err *e)
 	fbInfoModelIterInit(&iterator, s->model);
 	const fbInfoElement_t *x = fbInfoModelIterNext(&iterator);
 	for (; x != NULL; x = fbInfoModelIterNext(&iterator)) {
-		if (x->num == 0 || x->num > MAX_ID) {
+		if (x->num == 0 || x->num > ELEMENT_ID_MAX) {
 			return err_set(e, -EINVAL,
 			    "element %s (enterprise %u) has number %u; numbers are 1 "
 			    "to %u",
-			    x->ref.name, x->ent, x->num, MAX_ID);
+			    x->ref.name, x->ent, x->num, ELEMENT_ID_MAX);
 		}
 		struct element in = {
 		    .name = x->ref.name,
@@ -512,7 +511,7 @@ int
 elements_add(struct elements *s, const struct element *element)
 {
 	if (element->name == NULL || element->name[0] == '\0' || element->id == 0 ||
-	    element->id > MAX_ID) {
+	    element->id > ELEMENT_ID_MAX) {
 		return -EINVAL;
 	}
 	int rc = make_room(s);

@@ -14,8 +14,9 @@
 #define ELEMENT_PEN_REVERSE 29305 /* RFC 5103: reverse of IANA elements */
 #define ELEMENT_PEN_CERT    6871
 #define ELEMENT_PEN_OWN     32473 /* documentation PEN (RFC 5612) until one is assigned */
-#define ELEMENT_VARIABLE                                                               \
-	65535 /* template field length: variable (RFC 7011 section 7) */
+#define ELEMENT_ENTERPRISE  0x8000 /* bit of an id in a template: a PEN follows */
+#define ELEMENT_ID_MAX      0x7fff
+#define ELEMENT_VARIABLE    65535 /* a field's length in a template (RFC 7011, 7) */
 
 enum element_type { /* values of informationElementDataType (RFC 5610, RFC 6313) */
 	ELEMENT_OCTETS,

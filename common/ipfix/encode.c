@@ -15,9 +15,8 @@
  * OP_UINT.  Every length is fixed when the plan is compiled, strings have an upper
  * bound, so encode_record() checks nothing. */
 
-#define STRING_MAX     255
-#define ENTERPRISE_BIT 0x8000
-#define NTP_EPOCH      2208988800u /* 1900 to 1970 in seconds */
+#define STRING_MAX 255
+#define NTP_EPOCH  2208988800u /* 1900 to 1970 in seconds */
 
 enum op_kind {
 	OP_U8,      /* one byte */
@@ -544,7 +543,7 @@ encode_template(const struct encode_plan *p, uint8_t *out)
 	}
 	for (unsigned i = 0; i < p->count; i++) {
 		const struct field *f = &p->fields[i];
-		store_u16(out, f->pen != 0 ? f->id | ENTERPRISE_BIT : f->id);
+		store_u16(out, f->pen != 0 ? f->id | ELEMENT_ENTERPRISE : f->id);
 		store_u16(out + 2, f->length);
 		out += 4;
 		if (f->pen != 0) {

@@ -10,8 +10,7 @@
 /* Templates are found through an open-addressing table of pointers, at most half full,
  * scattered by a secret factor so that a peer cannot choose ids that collide. */
 
-#define ENTERPRISE_BIT 0x8000
-#define FIRST_SLOTS    16
+#define FIRST_SLOTS 16
 
 struct templates {
 	unsigned max_templates, max_fields;
@@ -319,8 +318,8 @@ read_field(struct cursor *c)
 	struct template_field f = {.id = cursor_u16(c)};
 
 	f.length = cursor_u16(c);
-	if ((f.id & ENTERPRISE_BIT) != 0) {
-		f.id &= (uint16_t)~ENTERPRISE_BIT;
+	if ((f.id & ELEMENT_ENTERPRISE) != 0) {
+		f.id &= (uint16_t)~ELEMENT_ENTERPRISE;
 		f.pen = cursor_u32(c);
 	}
 	return f;
