@@ -1,5 +1,6 @@
 #include "collector/import/reassembly.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +8,11 @@
 #include "common/base/cursor.h"
 #include "common/capture/link.h"
 
-#define PROTOCOL_UDP   17
 #define UDP_HEADER     8u
 #define PIECES         16 /* datagrams in pieces at a time */
 #define WHOLE_MAX      65536u
 #define UNIT           8u /* fragment offsets count these */
 #define EXTENSIONS_MAX 8
-
-enum { HOP_BY_HOP = 0, ROUTING = 43, FRAGMENT = 44, DESTINATION = 60 };
 
 /* One IP packet, as far as its headers say. */
 struct packet {
@@ -117,15 +115,15 @@ read_ipv6(struct cursor c, struct packet *ret)
 	for (unsigned i = 0; i < EXTENSIONS_MAX; i++) {
 		const uint8_t *x;
 		size_t n = 8;
-		if (next != HOP_BY_HOP && next != ROUTING && next != FRAGMENT &&
-		    next != DESTINATION) {
+		if (next != IPPROTO_HOPOPTS && next != IPPROTO_ROUTING &&
+		    next != IPPROTO_FRAGMENT && next != IPPROTO_DSTOPTS) {
 			break;
 		}
 		x = cursor_take(&c, 8);
 		if (x == NULL) {
 			return REASSEMBLY_CUT;
 		}
-		if (next == FRAGMENT) {
+		if (next == IPPROTO_FRAGMENT) {
 			ret->offset = load_u16(x + 2) & 0xfff8u;
 			ret->has_more = (x[3] & 1) != 0;
 			ret->is_piece = ret->has_more || ret->offset > 0;
@@ -275,7 +273,7 @@ reassembly_take(
 	if (result != REASSEMBLY_WHOLE) {
 		return result;
 	}
-	if (p.protocol != PROTOCOL_UDP) {
+	if (p.protocol != IPPROTO_UDP) {
 		return REASSEMBLY_OTHER;
 	}
 	if (p.captured > p.length) {

@@ -1,6 +1,7 @@
 #include "collector/protocol/sflow5_packet.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -17,37 +18,24 @@ enum {
 	IPV6_PACKET = 4,
 	SWITCH = 1001
 };
-enum {
-	HOP_BY_HOP = 0,
-	ICMP = 1,
-	TCP = 6,
-	UDP = 17,
-	DCCP = 33,
-	ROUTING = 43,
-	FRAGMENT = 44,
-	ICMPV6 = 58,
-	DESTINATION = 60,
-	SCTP = 132,
-	UDPLITE = 136
-};
 
 /* As far as the bytes go: a header that is cut leaves zeros. */
 static void
 read_transport(struct sflow5_packet *p, struct cursor c)
 {
 	switch (p->protocol) {
-	case TCP:
-	case UDP:
-	case DCCP:
-	case SCTP:
-	case UDPLITE:
+	case IPPROTO_TCP:
+	case IPPROTO_UDP:
+	case IPPROTO_DCCP:
+	case IPPROTO_SCTP:
+	case IPPROTO_UDPLITE:
 		p->source_port = cursor_u16(&c);
 		p->destination_port = cursor_u16(&c);
 		(void)cursor_take(&c, 9);
-		p->tcp_flags = p->protocol == TCP ? cursor_u8(&c) : 0;
+		p->tcp_flags = p->protocol == IPPROTO_TCP ? cursor_u8(&c) : 0;
 		break;
-	case ICMP:
-	case ICMPV6:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
 		p->destination_port = cursor_u16(&c); /* type and code */
 		break;
 	default:
@@ -94,16 +82,17 @@ read_ipv6(struct sflow5_packet *p, struct cursor c)
 	memcpy(p->source, h + 8, 16);
 	memcpy(p->destination, h + 24, 16);
 	for (unsigned i = 0; i < EXTENSIONS_MAX; i++) {
-		if (p->protocol != HOP_BY_HOP && p->protocol != ROUTING &&
-		    p->protocol != FRAGMENT && p->protocol != DESTINATION) {
+		if (p->protocol != IPPROTO_HOPOPTS && p->protocol != IPPROTO_ROUTING &&
+		    p->protocol != IPPROTO_FRAGMENT && p->protocol != IPPROTO_DSTOPTS) {
 			break;
 		}
 		x = cursor_take(&c, 8);
 		if (x == NULL) {
 			return true;
 		}
-		is_later |= p->protocol == FRAGMENT && (load_u16(x + 2) & 0xfff8) != 0;
-		if (p->protocol != FRAGMENT) {
+		is_later |=
+		    p->protocol == IPPROTO_FRAGMENT && (load_u16(x + 2) & 0xfff8) != 0;
+		if (p->protocol != IPPROTO_FRAGMENT) {
 			(void)cursor_take(&c, 8 * (size_t)x[1]);
 		}
 		p->protocol = x[0];

@@ -1,6 +1,7 @@
 #include "collector/tables/stitch.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,8 +11,6 @@
 #include "common/base/hash.h"
 
 #define MAX_CANDIDATES 64 /* the latest of one key that are looked at */
-#define ICMP           1
-#define ICMPV6         58
 
 static int
 declare(struct layout *l, const char *name, int *ret, struct err *e)
@@ -117,9 +116,9 @@ learn_icmp(struct stitch_key *k, unsigned type)
 {
 	static const uint8_t v4[][2] = {{8, 0}, {13, 14}, {15, 16}, {17, 18}};
 	static const uint8_t v6[][2] = {{128, 129}, {139, 140}};
-	const uint8_t(*pairs)[2] = k->protocol == ICMP ? v4 : v6;
-	unsigned n =
-	    k->protocol == ICMP ? sizeof v4 / sizeof *v4 : sizeof v6 / sizeof *v6;
+	const uint8_t(*pairs)[2] = k->protocol == IPPROTO_ICMP ? v4 : v6;
+	unsigned n = k->protocol == IPPROTO_ICMP ? sizeof v4 / sizeof *v4
+						 : sizeof v6 / sizeof *v6;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (type == pairs[i][0] || type == pairs[i][1]) {
@@ -159,7 +158,7 @@ stitch_make_key(
 		ret->protocol = (uint16_t)stitch_number(l, w->row, l->protocol);
 	}
 	order = memcmp(&ends[0], &ends[1], sizeof ends[0]);
-	if (ret->protocol == ICMP || ret->protocol == ICMPV6) {
+	if (ret->protocol == IPPROTO_ICMP || ret->protocol == IPPROTO_ICMPV6) {
 		if (order == 0 || !learn_icmp(ret, ports[1] >> 8)) {
 			return false;
 		}

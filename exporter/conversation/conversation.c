@@ -1,5 +1,6 @@
 #include "exporter/conversation/conversation.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -53,14 +54,13 @@ settle_timeouts(struct conversations *c)
 		c->idle_ns[i] = s->idle_ns;
 	}
 	if (s->idle_tcp_ns != 0) {
-		c->idle_ns[PROTOCOL_TCP] = s->idle_tcp_ns;
+		c->idle_ns[IPPROTO_TCP] = s->idle_tcp_ns;
 	}
 	if (s->idle_udp_ns != 0) {
-		c->idle_ns[PROTOCOL_UDP] = s->idle_udp_ns;
+		c->idle_ns[IPPROTO_UDP] = s->idle_udp_ns;
 	}
 	if (s->idle_icmp_ns != 0) {
-		c->idle_ns[PROTOCOL_ICMP] = c->idle_ns[PROTOCOL_ICMPV6] =
-		    s->idle_icmp_ns;
+		c->idle_ns[IPPROTO_ICMP] = c->idle_ns[IPPROTO_ICMPV6] = s->idle_icmp_ns;
 	}
 	for (unsigned i = 0; i < 256; i++) {
 		uint64_t *idle = &c->idle_ns[i];
@@ -409,7 +409,7 @@ settle(
 		end(c, v, reason_when_due(v));
 		return NULL;
 	}
-	if (v->key.protocol == PROTOCOL_TCP && entry_restarts(v, p)) {
+	if (v->key.protocol == IPPROTO_TCP && entry_restarts(v, p)) {
 		end(c, v, FLOW_END_DETECTED);
 		return NULL;
 	}
@@ -500,7 +500,7 @@ add(struct conversations *c, const struct packet *p, uint32_t hash, uint32_t gue
 	if (!(v->state & ENTRY_CLOSED) && now_ns > v->start_ns + v->seen) {
 		v->seen = now_ns - v->start_ns;
 	}
-	if (v->key.protocol == PROTOCOL_TCP && entry_follow_tcp(v, p)) {
+	if (v->key.protocol == IPPROTO_TCP && entry_follow_tcp(v, p)) {
 		close_at(c, v, now_ns);
 	}
 }

@@ -1,6 +1,7 @@
 #include "exporter/conversation/entry.h"
 
 #include <math.h>
+#include <netinet/in.h>
 #include <string.h>
 
 #define TCP_FIN 0x01
@@ -112,7 +113,7 @@ record_ends(struct flow_record *r, const struct entry *e, unsigned origin)
 	r->source = origin ? k->high : k->low;
 	r->destination = origin ? k->low : k->high;
 	r->protocol = k->protocol;
-	if (r->protocol == PROTOCOL_ICMP || r->protocol == PROTOCOL_ICMPV6) {
+	if (r->protocol == IPPROTO_ICMP || r->protocol == IPPROTO_ICMPV6) {
 		r->source_port = 0;
 		r->destination_port = (uint16_t)e->opening;
 		return;

@@ -11,11 +11,6 @@
 #include "exporter/conversation/stats.h"
 #include "exporter/decode/packet.h"
 
-#define PROTOCOL_ICMP   1
-#define PROTOCOL_TCP    6
-#define PROTOCOL_UDP    17
-#define PROTOCOL_ICMPV6 58
-
 enum entry_state {
 	ENTRY_LIVE = 1,
 	ENTRY_FROM_HIGH = 2,   /* the key's high end is the originator */

@@ -1,5 +1,6 @@
 #include "exporter/decode/decode.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 
 #include "common/base/cursor.h"
@@ -82,14 +83,14 @@ plain_transport(const struct ip_packet *ip, struct packet *ret)
 
 	ret->tcp_flags = 0;
 	ret->tcp_sequence = 0;
-	if (ip->protocol == 6) {
+	if (ip->protocol == IPPROTO_TCP) {
 		header = (t[12] >> 4) * 4U;
 		if (header < 20) {
 			return false;
 		}
 		ret->tcp_flags = t[13];
 		ret->tcp_sequence = load_u32(t + 4) & -(t[13] >> 1 & 1U);
-	} else if (ip->protocol != 17) {
+	} else if (ip->protocol != IPPROTO_UDP) {
 		return false;
 	}
 	if (ip->length < header) {

@@ -1,5 +1,7 @@
 #include "exporter/decode/decode_ip.h"
 
+#include <netinet/in.h>
+
 #include "common/base/cursor.h"
 
 enum {
@@ -8,17 +10,7 @@ enum {
 	IPV6_HEADERS_MAX = 16, /* extension headers in one packet */
 };
 
-enum {
-	NEXT_HOP_BY_HOP = 0,
-	NEXT_ROUTING = 43,
-	NEXT_FRAGMENT = 44,
-	NEXT_AUTHENTICATION = 51,
-	NEXT_NONE = 59,
-	NEXT_DESTINATION = 60,
-	NEXT_MOBILITY = 135,
-	NEXT_HOST_IDENTITY = 139,
-	NEXT_SHIM6 = 140,
-};
+enum { IPPROTO_HOST_IDENTITY = 139, IPPROTO_SHIM6 = 140 };
 
 /* Zero as total length comes from segmentation offload: the packet was longer than the
  * field can say, and the wire length is the truth. */
@@ -99,9 +91,9 @@ ipv6_total_length(
 {
 	uint64_t total = IPV6_HEADER + (uint64_t)load_u16(ip + 4);
 
-	if (total == IPV6_HEADER && ip[6] != NEXT_NONE) {
+	if (total == IPV6_HEADER && ip[6] != IPPROTO_NONE) {
 		total = wire;
-		if (ip[6] == NEXT_HOP_BY_HOP) {
+		if (ip[6] == IPPROTO_HOPOPTS) {
 			uint32_t jumbo =
 			    ipv6_jumbo_length(ip + IPV6_HEADER, captured - IPV6_HEADER);
 			if (jumbo != 0) {
@@ -120,14 +112,14 @@ static bool
 is_extension(uint8_t next)
 {
 	switch (next) {
-	case NEXT_HOP_BY_HOP:
-	case NEXT_ROUTING:
-	case NEXT_FRAGMENT:
-	case NEXT_AUTHENTICATION:
-	case NEXT_DESTINATION:
-	case NEXT_MOBILITY:
-	case NEXT_HOST_IDENTITY:
-	case NEXT_SHIM6:
+	case IPPROTO_HOPOPTS:
+	case IPPROTO_ROUTING:
+	case IPPROTO_FRAGMENT:
+	case IPPROTO_AH:
+	case IPPROTO_DSTOPTS:
+	case IPPROTO_MH:
+	case IPPROTO_HOST_IDENTITY:
+	case IPPROTO_SHIM6:
 		return true;
 	default:
 		return false;
@@ -150,17 +142,17 @@ ipv6_step(struct ip_packet *ret, bool *ret_more)
 	if (ret->captured < 8) {
 		return PACKET_TRANSPORT_CUT;
 	}
-	if (type >= NEXT_MOBILITY && h[0] == NEXT_NONE) {
+	if (type >= IPPROTO_MH && h[0] == IPPROTO_NONE) {
 		return PACKET_KEPT; /* a protocol in the shape of an extension */
 	}
-	if (type == NEXT_FRAGMENT) {
+	if (type == IPPROTO_FRAGMENT) {
 		uint16_t offset = load_u16(h + 2);
 
 		ret->is_fragment = (offset & 0xfff9) != 0; /* else atomic, RFC 6946 */
 		ret->is_later_fragment = (offset & 0xfff8) != 0;
 		ret->fragment_id = load_u32(h + 4);
 		ret->fragment_protocol = h[0];
-	} else if (type == NEXT_AUTHENTICATION) {
+	} else if (type == IPPROTO_AH) {
 		length = (h[1] + 2U) * 4;
 	} else {
 		length = (h[1] + 1U) * 8;

@@ -1,16 +1,8 @@
 #include "exporter/decode/decode_transport.h"
 
-#include "common/base/cursor.h"
+#include <netinet/in.h>
 
-enum {
-	PROTOCOL_ICMP = 1,
-	PROTOCOL_TCP = 6,
-	PROTOCOL_UDP = 17,
-	PROTOCOL_DCCP = 33,
-	PROTOCOL_ICMPV6 = 58,
-	PROTOCOL_SCTP = 132,
-	PROTOCOL_UDP_LITE = 136,
-};
+#include "common/base/cursor.h"
 
 /* A header's own length field: believed when it was captured, else the least length
  * stands.  False: the packet itself is shorter than its header. */
@@ -69,7 +61,7 @@ dccp_decode(const struct ip_packet *ip, struct transport *ret)
 static int
 icmp_request_of(uint8_t protocol, uint8_t type)
 {
-	if (protocol == PROTOCOL_ICMP) {
+	if (protocol == IPPROTO_ICMP) {
 		switch (type) {
 		case 0:
 			return 8;
@@ -88,7 +80,7 @@ icmp_request_of(uint8_t protocol, uint8_t type)
 static bool
 icmp_is_request(uint8_t protocol, uint8_t type)
 {
-	if (protocol == PROTOCOL_ICMP) {
+	if (protocol == IPPROTO_ICMP) {
 		return type == 8 || type == 13 || type == 15 || type == 17 ||
 		       type == 42;
 	}
@@ -146,19 +138,19 @@ transport_decode(const struct ip_packet *ip, struct transport *ret)
 
 	*ret = (struct transport){.payload = ip->length};
 	switch (ip->protocol) {
-	case PROTOCOL_TCP:
+	case IPPROTO_TCP:
 		drop = take_ports(ip, 20, ret);
 		return drop == PACKET_KEPT ? tcp_decode(ip, ret) : drop;
-	case PROTOCOL_UDP:
-	case PROTOCOL_UDP_LITE:
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
 		return take_ports(ip, 8, ret);
-	case PROTOCOL_SCTP:
+	case IPPROTO_SCTP:
 		return take_ports(ip, 12, ret);
-	case PROTOCOL_DCCP:
+	case IPPROTO_DCCP:
 		drop = take_ports(ip, 12, ret);
 		return drop == PACKET_KEPT ? dccp_decode(ip, ret) : drop;
-	case PROTOCOL_ICMP:
-	case PROTOCOL_ICMPV6:
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
 		return icmp_decode(ip, ret);
 	default:
 		return PACKET_KEPT;
