@@ -4,34 +4,17 @@
 #include <stdint.h>
 #include <string.h>
 
-/* The code point at *text, which moves behind it; -1 for a byte that is no UTF-8
- * (RFC 3629: no overlong forms, no surrogates). */
+#include "common/base/utf8.h"
+
+/* The code point at *text, which moves behind it; -1 for an invalid byte. */
 static int32_t
 next_point(const unsigned char **text)
 {
-	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-	const unsigned char *p = *text;
-	unsigned more = *p < 0x80 ? 0 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : 3;
-	uint32_t v = *p;
+	size_t n = utf8_length(*text, UTF8_MAX);
+	int32_t v = n == 0 ? -1 : (int32_t)utf8_point(*text, n);
 
-	*text = p + 1;
-	if (*p >= 0x80 && (*p < 0xc2 || *p > 0xf4)) {
-		return -1;
-	}
-	if (more > 0) {
-		v = *p & (0x3fu >> more);
-	}
-	for (unsigned i = 1; i <= more; i++) {
-		if ((p[i] & 0xc0) != 0x80) {
-			return -1;
-		}
-		v = v << 6 | (p[i] & 0x3f);
-	}
-	if (v < least[more] || v > 0x10ffff || (v >= 0xd800 && v < 0xe000)) {
-		return -1;
-	}
-	*text = p + 1 + more;
-	return (int32_t)v;
+	*text += n == 0 ? 1 : n;
+	return v;
 }
 
 /* C0, DEL, C1, line separators, and what turns the direction of writing. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/utf8.h"
 
 struct metrics {
 	FILE *file;
@@ -60,37 +61,13 @@ metrics_family(
 	    kind == METRICS_COUNTER ? "counter" : "gauge");
 }
 
-/* How many bytes of text are one character of UTF-8; 0: none is there. */
-static unsigned
-character(const unsigned char *text)
-{
-	unsigned n = text[0] < 0x80                       ? 1
-		     : text[0] >= 0xc2 && text[0] <= 0xdf ? 2
-		     : text[0] >= 0xe0 && text[0] <= 0xef ? 3
-		     : text[0] >= 0xf0 && text[0] <= 0xf4 ? 4
-							  : 0;
-
-	for (unsigned i = 1; i < n; i++) {
-		if ((text[i] & 0xc0) != 0x80) {
-			return 0;
-		}
-	}
-	if ((text[0] == 0xe0 && text[1] < 0xa0) ||
-	    (text[0] == 0xed && text[1] > 0x9f) ||
-	    (text[0] == 0xf0 && text[1] < 0x90) ||
-	    (text[0] == 0xf4 && text[1] > 0x8f)) {
-		return 0; /* overlong, surrogates, beyond Unicode */
-	}
-	return n;
-}
-
 static void
 write_value(FILE *out, const char *value)
 {
 	const unsigned char *at = (const unsigned char *)value;
 
 	while (*at != '\0') {
-		unsigned n = character(at);
+		size_t n = utf8_length(at, UTF8_MAX);
 		if (*at == '\\' || *at == '"') {
 			fprintf(out, "\\%c", *at);
 		} else if (*at == '\n') {

@@ -1,5 +1,14 @@
 #include "common/base/utf8.h"
 
+#include <stdbool.h>
+#include <string.h>
+
+static bool
+is_continuation(uint8_t byte)
+{
+	return (byte & 0xc0) == 0x80;
+}
+
 size_t
 utf8_length(const uint8_t *p, size_t left)
 {
@@ -26,11 +35,37 @@ utf8_length(const uint8_t *p, size_t left)
 			return 0;
 		}
 		for (size_t k = 2; k < forms[i].length; k++) {
-			if ((p[k] & 0xc0) != 0x80) {
+			if (!is_continuation(p[k])) {
 				return 0;
 			}
 		}
 		return forms[i].length;
 	}
 	return 0;
+}
+
+uint32_t
+utf8_point(const uint8_t *p, size_t n)
+{
+	uint32_t v = n == 1 ? p[0] : p[0] & (0x7fu >> n);
+
+	for (size_t i = 1; i < n; i++) {
+		v = v << 6 | (p[i] & 0x3f);
+	}
+	return v;
+}
+
+size_t
+utf8_cut(const char *text, size_t most)
+{
+	size_t n = strnlen(text, most + 1);
+
+	if (n <= most) {
+		return n;
+	}
+	n = most;
+	while (n > 0 && most - n < UTF8_MAX && is_continuation((uint8_t)text[n])) {
+		n--;
+	}
+	return n;
 }

@@ -9,6 +9,7 @@
 #include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
+#include "common/base/utf8.h"
 
 /* A plan is a list of ops.  The frequent shapes (a source that is copied, swapped or
  * narrowed to a whole word) have ops of their own; everything else takes the general
@@ -398,29 +399,13 @@ seconds_of(uint64_t ns)
 	return s > UINT32_MAX ? UINT32_MAX : (uint32_t)s;
 }
 
-/* How much of text goes out: at most STRING_MAX bytes, no UTF-8 character cut in two.
- */
-static size_t
-string_length(const char *text)
-{
-	size_t n = strnlen(text, STRING_MAX + 1);
-	if (n <= STRING_MAX) {
-		return n;
-	}
-	n = STRING_MAX;
-	while (n > STRING_MAX - 4 && ((unsigned char)text[n] & 0xc0) == 0x80) {
-		n--;
-	}
-	return n;
-}
-
 /* RFC 7011 section 7: one length byte, or 255 and two. */
 static uint8_t *
 put_string(uint8_t *out, const uint8_t *from)
 {
 	const char *text;
 	memcpy(&text, from, sizeof text);
-	size_t n = text == NULL ? 0 : string_length(text);
+	size_t n = text == NULL ? 0 : utf8_cut(text, STRING_MAX);
 	if (n < 255) {
 		*out++ = (uint8_t)n;
 	} else {

@@ -60,7 +60,7 @@ static void
 turn(void)
 {
 	pause_timer = (struct loop_timer){.expired = paused};
-	loop_timer_set(loop, &pause_timer, clock_monotonic_ns() + 2 * MS);
+	loop_timer_set(loop, &pause_timer, clock_monotonic_ns() + 2 * NS_PER_MS);
 	assert_int_equal(loop_run(loop), 0);
 	pass_on();
 }
@@ -89,7 +89,7 @@ usual_settings(void)
 	    .max_spools = 10,
 	    .handshake_timeout_ns = 10 * SECOND,
 	    .message_timeout_ns = 30 * SECOND,
-	    .sync_interval_ns = 5 * MS,
+	    .sync_interval_ns = 5 * NS_PER_MS,
 	    .udp = {.idle_ns = HOUR},
 	    .tls = {.ca = support_certificate("ca.pem"),
 		.certificate = support_certificate("collector.pem"),
@@ -104,7 +104,7 @@ open_listener(const struct listener_settings *s)
 	    .directory = directory,
 	    .segment_bytes = 4 << 20,
 	    .max_bytes = 64 << 20,
-	    .sync_interval_ns = 5 * MS,
+	    .sync_interval_ns = 5 * NS_PER_MS,
 	};
 	struct err e = {0};
 
@@ -249,7 +249,7 @@ a_handshake_has_its_time_from_the_beginning_whatever_comes_meanwhile(void **stat
 	fd = come(TLS);
 	began = listener->half_open.first->began_ns;
 	assert_int_equal(send(fd, "\26\3\1\2\0\1\0\1\374\3\3", 11, MSG_NOSIGNAL), 11);
-	turn_until(listener->half_open.first->since_ns > began + 2 * MS);
+	turn_until(listener->half_open.first->since_ns > began + 2 * NS_PER_MS);
 	expect_end_at(began + s.handshake_timeout_ns, PEERS_NO_HANDSHAKE);
 	assert_int_equal(listener->counts.peers, 0);
 }
