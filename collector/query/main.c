@@ -113,15 +113,9 @@ static const struct option options[] = {
 	.argument = "TIME",
 	.standard = "30s",
 	.min = 1,
-<<<<<<< HEAD
-	.max = 86400ULL * 365 * NS_PER_SECOND,
+	.max = 365 * NS_PER_DAY,
 	.help = "Give up after this time, so that a long query does not keep the "
 		"collector from reusing its files."},
-=======
-	.max = 365 * NS_PER_DAY,
-	.help = "Give up after this time, so that a question cannot keep the collector "
-		"from reusing its files."},
->>>>>>> 910b94d (clock: one home for the units of time)
 };
 
 /* flowpair-query.1.in: the manual's text. */
