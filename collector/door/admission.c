@@ -129,7 +129,7 @@ has_same_terms(const struct listener *l, const struct peer *p)
 	struct session_identity who = {0};
 	uint64_t terms;
 
-	memcpy(who.peer, p->transport.peer, sizeof who.peer);
+	(void)endpoint_parse(p->transport.peer, &who.peer);
 	memcpy(who.identity, p->transport.identity, sizeof who.identity);
 	return admission_terms(l, &who, &terms) && terms == p->terms;
 }

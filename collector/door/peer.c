@@ -283,7 +283,7 @@ put_open(struct peer *p, struct intake *intake, struct err *e)
 
 	snprintf(identity.transport, sizeof identity.transport, "%s",
 	    p->transport.scheme->name);
-	memcpy(identity.peer, p->transport.peer, sizeof identity.peer);
+	(void)endpoint_parse(p->transport.peer, &identity.peer);
 	memcpy(identity.identity, p->transport.identity, sizeof identity.identity);
 	identity.delivery = p->delivery;
 	if (p->introduce != NULL && !p->introduce(p, &identity)) {

@@ -7,7 +7,6 @@
 #include <strings.h>
 
 #include "collector/journal/domain_range.h"
-#include "common/base/endpoint.h"
 #include "common/config/yaml.h"
 
 #define SHOWN 100 /* of a text in a sentence */
@@ -118,7 +117,6 @@ bool
 roster_introduce(const struct roster *r, struct session_identity *who)
 {
 	const struct entry *x = NULL;
-	struct endpoint at;
 
 	who->name[0] = who->domains[0] = '\0';
 	if (r == NULL) {
@@ -126,8 +124,8 @@ roster_introduce(const struct roster *r, struct session_identity *who)
 	}
 	if (who->identity[0] != '\0') {
 		x = find_identity(r, who->identity);
-	} else if (endpoint_parse(who->peer, &at) == 0) {
-		x = find_address(r, &at.address);
+	} else {
+		x = find_address(r, &who->peer.address);
 	}
 	if (x == NULL) {
 		return false;

@@ -93,14 +93,14 @@ size_buffer(struct udp_listener *d)
 /* Sources and their sessions. */
 
 static bool
-put_open(
-    struct udp_listener *d, uint32_t session, const char *peer, uint64_t *ret_terms)
+put_open(struct udp_listener *d, uint32_t session, const struct endpoint *from,
+    uint64_t *ret_terms)
 {
-	struct session_identity identity = {.transport = "udp", .port = d->port};
+	struct session_identity identity = {
+	    .transport = "udp", .peer = *from, .port = d->port};
 	char text[SESSION_IDENTITY_TEXT];
 	size_t n;
 
-	snprintf(identity.peer, sizeof identity.peer, "%s", peer);
 	(void)admission_terms(d->listener, &identity, ret_terms);
 	n = session_identity_write(&identity, text, sizeof text);
 	return intake_put(&d->listener->intake, FRAME_OPEN, session, text, n);
@@ -139,12 +139,12 @@ begin_session(struct udp_listener *d, const struct endpoint *from)
 		d->counts.evicted++;
 	}
 	session = journal_new_session(l->intake.journal);
-	endpoint_format(from, peer);
-	if (!put_open(d, session, peer, &terms)) {
+	if (!put_open(d, session, from, &terms)) {
 		return NULL;
 	}
 	d->counts.sources++;
 	if (peers_may_tell(l)) {
+		endpoint_format(from, peer);
 		log_info("%s sends to %s", peer, d->text);
 	}
 	x = udp_sources_add(d->sources, from, session, d->woken_ns);
@@ -155,10 +155,9 @@ begin_session(struct udp_listener *d, const struct endpoint *from)
 static bool
 has_same_terms(const struct udp_listener *d, const struct udp_source *x)
 {
-	struct session_identity who = {0};
+	struct session_identity who = {.peer = x->from};
 	uint64_t terms;
 
-	endpoint_format(&x->from, who.peer);
 	return admission_terms(d->listener, &who, &terms) && terms == x->terms;
 }
 
@@ -176,7 +175,7 @@ judge_sources(struct udp_listener *d)
 		if (has_same_terms(d, x)) {
 			continue;
 		}
-		endpoint_format(&x->from, peer);
+		endpoint_format(&x->from, peer); /* before it goes */
 		if (!end_session(d, x, ADMISSION_OTHER_TERMS)) {
 			return false;
 		}

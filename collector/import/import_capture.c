@@ -18,8 +18,7 @@
 #define SLOTS       65536u /* power of two, twice the senders */
 
 struct sender {
-	struct address source, destination;
-	uint16_t source_port, destination_port;
+	struct endpoint source, destination;
 	uint32_t session; /* 0: free */
 };
 
@@ -36,23 +35,16 @@ struct senders {
 static bool
 is_sender(const struct sender *s, const struct datagram *d)
 {
-	return s->source_port == d->source_port &&
-	       s->destination_port == d->destination_port &&
-	       memcmp(&s->source, &d->source, sizeof s->source) == 0 &&
-	       memcmp(&s->destination, &d->destination, sizeof s->destination) == 0;
+	return endpoint_is_same(&s->source, &d->source) &&
+	       endpoint_is_same(&s->destination, &d->destination);
 }
 
 static struct sender *
 find_sender(struct senders *s, const struct datagram *d)
 {
-	uint8_t key[36];
-	uint64_t at;
+	const struct endpoint key[] = {d->source, d->destination};
+	uint64_t at = hash_bytes(key, sizeof key, s->seed) & (SLOTS - 1);
 
-	memcpy(key, &d->source, 16);
-	memcpy(key + 16, &d->destination, 16);
-	store_u16(key + 32, d->source_port);
-	store_u16(key + 34, d->destination_port);
-	at = hash_bytes(key, sizeof key, s->seed) & (SLOTS - 1);
 	while (s->slots[at].session != 0 && !is_sender(&s->slots[at], d)) {
 		at = (at + 1) & (SLOTS - 1);
 	}
@@ -79,19 +71,13 @@ static int
 open_sender(
     struct senders *s, struct sender *free, const struct datagram *d, struct err *e)
 {
-	char text[ADDRESS_TEXT], peer[ADDRESS_TEXT + 10];
+	const struct session_identity who = {.transport = "udp", .peer = d->source};
 
 	free->source = d->source;
 	free->destination = d->destination;
-	free->source_port = d->source_port;
-	free->destination_port = d->destination_port;
 	free->session = s->next_session++;
 	s->count++;
-	address_format(&d->source, text);
-	snprintf(peer, sizeof peer, address_is_ipv4(&d->source) ? "%s:%u" : "[%s]:%u",
-	    text, (unsigned)d->source_port);
-	return import_session(
-	    s->m, free->session, "udp", peer, s->arrival_ns, s->position, e);
+	return import_session(s->m, free->session, &who, s->arrival_ns, s->position, e);
 }
 
 /* Whole IPFIX messages at the start of a datagram: their bytes. */
@@ -169,7 +155,7 @@ take_packet(struct senders *s, struct reassembly *pieces,
 	s->arrival_ns = packet->time_ns;
 	switch (reassembly_take(pieces, packet, &d)) {
 	case REASSEMBLY_WHOLE:
-		d.source_port = s->m->settings->is_by_address ? 0 : d.source_port;
+		d.source.port = s->m->settings->is_by_address ? 0 : d.source.port;
 		return take_datagram(s, &d, e);
 	case REASSEMBLY_PIECE:
 		break;

@@ -29,23 +29,20 @@ import_frame(struct import *m, enum frame_kind kind, uint32_t session,
 }
 
 int
-import_session(struct import *m, uint32_t session, const char *transport,
-    const char *peer, uint64_t arrival_ns, uint64_t position, struct err *e)
+import_session(struct import *m, uint32_t session, const struct session_identity *who,
+    uint64_t arrival_ns, uint64_t position, struct err *e)
 {
 	char text[SESSION_IDENTITY_TEXT];
-	struct session_identity identity = {0};
-	struct frame f = {
+	const struct frame f = {
 	    .kind = FRAME_OPEN,
 	    .session = session,
 	    .arrival_ns = arrival_ns,
 	    .position = position,
 	    .end = position, /* takes no place in the file */
 	    .payload = (const uint8_t *)text,
+	    .length = session_identity_write(who, text, sizeof text),
 	};
 
-	snprintf(identity.transport, sizeof identity.transport, "%s", transport);
-	snprintf(identity.peer, sizeof identity.peer, "%s", peer);
-	f.length = session_identity_write(&identity, text, sizeof text);
 	return process_frame(m->process, &f, e);
 }
 

@@ -164,8 +164,9 @@ take_messages(struct reading *r, int n, struct err *e)
 		n = message_length(r->window + r->at, left);
 	}
 	if (!r->has_begun) {
-		rc = import_session(
-		    r->m, SESSION, "file", r->m->name, arrival_ns, position, e);
+		struct session_identity who = {.transport = "file"};
+		snprintf(who.peer_name, sizeof who.peer_name, "%s", r->m->name);
+		rc = import_session(r->m, SESSION, &who, arrival_ns, position, e);
 		if (rc < 0) {
 			return rc;
 		}

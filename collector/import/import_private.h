@@ -19,9 +19,10 @@ struct import {
 int import_frame(struct import *m, enum frame_kind kind, uint32_t session,
     uint64_t arrival_ns, uint64_t position, const void *payload, size_t length,
     struct err *e);
-/* Opens a session; transport "file" or "udp". */
-int import_session(struct import *m, uint32_t session, const char *transport,
-    const char *peer, uint64_t arrival_ns, uint64_t position, struct err *e);
+/* Opens a session. */
+int import_session(struct import *m, uint32_t session,
+    const struct session_identity *who, uint64_t arrival_ns, uint64_t position,
+    struct err *e);
 /* Redraws the progress line when it is time; done: raw bytes. */
 void import_progress(struct import *m, uint64_t done);
 

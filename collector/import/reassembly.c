@@ -165,10 +165,8 @@ read_udp(const struct packet *p, struct datagram *ret)
 	if (length > p->captured) {
 		return REASSEMBLY_CUT;
 	}
-	ret->source = p->source;
-	ret->destination = p->destination;
-	ret->source_port = load_u16(p->payload);
-	ret->destination_port = load_u16(p->payload + 2);
+	ret->source = (struct endpoint){p->source, load_u16(p->payload)};
+	ret->destination = (struct endpoint){p->destination, load_u16(p->payload + 2)};
 	ret->payload = p->payload + UDP_HEADER;
 	ret->length = length - UDP_HEADER;
 	return REASSEMBLY_WHOLE;

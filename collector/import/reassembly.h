@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/base/address.h"
+#include "common/base/endpoint.h"
 #include "common/capture/capture.h"
 
 enum reassembly_result {
@@ -19,8 +19,7 @@ enum reassembly_result {
 };
 
 struct datagram {
-	struct address source, destination;
-	uint16_t source_port, destination_port;
+	struct endpoint source, destination;
 	const uint8_t *payload; /* until the next call */
 	size_t length;
 };

@@ -55,21 +55,22 @@ write_roster(const struct session_identity *s, char *out, size_t capacity, size_
 size_t
 session_identity_write(const struct session_identity *s, char *out, size_t capacity)
 {
-	struct session_identity clean;
-	char port[16] = "";
+	char transport[sizeof s->transport], identity[sizeof s->identity];
+	char peer[sizeof s->peer_name], port[16] = "";
 	size_t length;
 	int n;
 
-	copy_line(clean.transport, sizeof clean.transport, s->transport,
-	    sizeof s->transport - 1);
-	copy_line(clean.peer, sizeof clean.peer, s->peer, sizeof s->peer - 1);
-	copy_line(
-	    clean.identity, sizeof clean.identity, s->identity, sizeof s->identity - 1);
+	copy_line(transport, sizeof transport, s->transport, sizeof s->transport - 1);
+	copy_line(identity, sizeof identity, s->identity, sizeof s->identity - 1);
+	copy_line(peer, sizeof peer, s->peer_name, sizeof s->peer_name - 1);
+	if (peer[0] == '\0') {
+		endpoint_format(&s->peer, peer);
+	}
 	if (s->port != 0) {
 		snprintf(port, sizeof port, "port=%u\n", (unsigned)s->port);
 	}
-	n = snprintf(out, capacity, "transport=%s\npeer=%s\nidentity=%s\n%s",
-	    clean.transport, clean.peer, clean.identity, port);
+	n = snprintf(out, capacity, "transport=%s\npeer=%s\nidentity=%s\n%s", transport,
+	    peer, identity, port);
 	length = n < 0 ? capacity : (size_t)n;
 	if (s->delivery.is_on && length < capacity) {
 		length = write_delivery(&s->delivery, out, capacity, length);
@@ -174,7 +175,7 @@ read_pair(const char *line, size_t length, struct session_identity *s)
 	if (key == 9 && memcmp(line, "transport", key) == 0) {
 		copy_line(s->transport, sizeof s->transport, equals + 1, left);
 	} else if (key == 4 && memcmp(line, "peer", key) == 0) {
-		copy_line(s->peer, sizeof s->peer, equals + 1, left);
+		copy_line(s->peer_name, sizeof s->peer_name, equals + 1, left);
 	} else if (key == 8 && memcmp(line, "identity", key) == 0) {
 		copy_line(s->identity, sizeof s->identity, equals + 1, left);
 	} else if (key == 4 && memcmp(line, "name", key) == 0) {
@@ -202,9 +203,23 @@ session_identity_read(const uint8_t *text, size_t length, struct session_identit
 		read_pair(at, (size_t)(stop - at), &s);
 		at = stop + 1;
 	}
-	if (s.transport[0] == '\0' || s.peer[0] == '\0') {
+	if (s.transport[0] == '\0' || s.peer_name[0] == '\0') {
 		return -EINVAL;
+	}
+	if (strcmp(s.transport, "file") != 0 &&
+	    endpoint_parse(s.peer_name, &s.peer) == 0) {
+		s.peer_name[0] = '\0';
 	}
 	*ret = s;
 	return 0;
+}
+
+const char *
+session_identity_peer(const struct session_identity *s, char space[static ADDRESS_TEXT])
+{
+	if (s->peer_name[0] != '\0') {
+		return s->peer_name;
+	}
+	address_format(&s->peer.address, space);
+	return space;
 }

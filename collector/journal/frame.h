@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/endpoint.h"
+
 enum frame_kind {
 	FRAME_OPEN =
 	    1, /* a session begins; payload: struct session_identity as text lines */
@@ -51,7 +53,8 @@ struct session_delivery {
 	uint64_t lost_messages, lost_records;
 };
 
-/* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000,
+/* What FRAME_OPEN says, one "key=value" line each: transport=tls, peer=192.0.2.1:5000
+ * (of transport "file": the name of the file),
  * identity=host.example (from the verified certificate; empty: none), port=4739 (of
  * ours, where datagrams go to; 0: not said).  With a spool also spool=32 hex digits,
  * first=, start=, preamble=, lost_messages=, lost_records= in decimal.  What the roster
@@ -59,7 +62,8 @@ struct session_delivery {
  */
 struct session_identity {
 	char transport[16];
-	char peer[128];
+	struct endpoint peer;
+	char peer_name[128]; /* of a file, or of no address; "": the peer has one */
 	char identity[256];
 	uint16_t port;
 	struct session_delivery delivery;
@@ -74,5 +78,9 @@ size_t session_identity_write(
 /* Unknown keys are skipped.  0, or -EINVAL without transport or peer. */
 int session_identity_read(
     const uint8_t *text, size_t length, struct session_identity *ret);
+/* The peer as rows have it: its address without the port, written to `space`, or its
+ * name. */
+const char *session_identity_peer(
+    const struct session_identity *s, char space[static ADDRESS_TEXT]);
 
 #endif

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "collector/session/session_private.h"
-#include "common/base/endpoint.h"
 
 /* 0.0.0.0, ::, and loopback: what agents send that were not told better. */
 static bool
@@ -26,14 +25,13 @@ session_agent_via(
     const struct session_identity *sender, const struct address *agent, char **ret_via)
 {
 	char text[ADDRESS_TEXT], by[ADDRESS_TEXT];
-	struct endpoint at;
 
-	if (says_nothing(agent) || endpoint_parse(sender->peer, &at) < 0 ||
-	    memcmp(&at.address, agent, sizeof *agent) == 0) {
+	if (says_nothing(agent) || sender->peer_name[0] != '\0' ||
+	    memcmp(&sender->peer.address, agent, sizeof *agent) == 0) {
 		*ret_via = NULL;
 		return 0;
 	}
 	address_format(agent, text);
-	address_format(&at.address, by);
+	address_format(&sender->peer.address, by);
 	return asprintf(ret_via, "%s via %s", text, by) < 0 ? -ENOMEM : 0;
 }

@@ -10,7 +10,7 @@
 static struct session **
 orphan_bucket(const struct sessions *s, const struct session_identity *id)
 {
-	uint64_t hash = hash_bytes(id->peer, strlen(id->peer), s->seed);
+	uint64_t hash = hash_bytes(&id->peer, sizeof id->peer, s->seed);
 
 	return &s->orphans[hash & s->bucket_mask];
 }
@@ -18,7 +18,8 @@ orphan_bucket(const struct sessions *s, const struct session_identity *id)
 static bool
 is_same_peer(const struct session_identity *a, const struct session_identity *b)
 {
-	return a->port == b->port && strcmp(a->peer, b->peer) == 0 &&
+	return a->port == b->port && endpoint_is_same(&a->peer, &b->peer) &&
+	       strcmp(a->peer_name, b->peer_name) == 0 &&
 	       strcmp(a->transport, b->transport) == 0 &&
 	       strcmp(a->identity, b->identity) == 0;
 }

@@ -1,5 +1,6 @@
 /* The sessions that live: found, made, closed. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,30 +35,15 @@ static void
 name_exporter(const struct sessions *s, struct session *session)
 {
 	const struct session_identity *id = &session->identity;
-	const char *from = id->peer, *colon = strrchr(from, ':');
-	size_t n = strlen(from);
+	const char *from = s->settings.exporter;
+	char text[ADDRESS_TEXT];
 
-	if (s->settings.exporter != NULL) {
-		from = s->settings.exporter;
-		n = strlen(from);
-	} else if (id->name[0] != '\0') {
-		from = id->name;
-		n = strlen(from);
-	} else if (id->identity[0] != '\0') {
-		from = id->identity;
-		n = strlen(from);
-	} else if (from[0] == '[' && strchr(from, ']') != NULL) {
-		from++;
-		n = (size_t)(strchr(from, ']') - from);
-	} else if (strcmp(id->transport, "file") != 0 && colon != NULL &&
-		   strchr(from, ':') == colon) {
-		n = (size_t)(colon - from);
+	if (from == NULL) {
+		from = id->name[0] != '\0'       ? id->name
+		       : id->identity[0] != '\0' ? id->identity
+						 : session_identity_peer(id, text);
 	}
-	if (n >= sizeof session->exporter) {
-		n = sizeof session->exporter - 1;
-	}
-	memcpy(session->exporter, from, n);
-	session->exporter[n] = '\0';
+	snprintf(session->exporter, sizeof session->exporter, "%s", from);
 }
 
 /* udp, dtls+udp */
@@ -121,7 +107,7 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
     void *data)
 {
 	static const struct session_identity unknown = {
-	    .transport = "unknown", .peer = "unknown"};
+	    .transport = "unknown", .peer_name = "unknown"};
 	struct sessions *s = calloc(1, sizeof *s);
 
 	if (s == NULL) {

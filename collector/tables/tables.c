@@ -116,23 +116,6 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 	return rc < 0 ? rc : records;
 }
 
-/* "192.0.2.1:51234" and "[2001:db8::1]:51234" without their port. */
-static uint32_t
-intern_peer(struct intern *s, const char *peer)
-{
-	size_t n = strlen(peer);
-	const char *colon = strrchr(peer, ':');
-
-	if (peer[0] == '[' && strchr(peer, ']') != NULL) {
-		return intern_add(s, peer + 1, (size_t)(strchr(peer, ']') - peer - 1));
-	}
-	if (colon != NULL && strchr(peer, ':') == colon &&
-	    strspn(colon + 1, "0123456789") == strlen(colon + 1)) {
-		n = (size_t)(colon - peer);
-	}
-	return intern_add(s, peer, n);
-}
-
 static int64_t
 clipped(uint64_t v)
 {
@@ -144,10 +127,10 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 {
 	const struct session_identity *id = c->identity;
 	struct intern *s = t->intern;
+	char text[ADDRESS_TEXT];
+	const char *peer = c->via != NULL ? c->via : session_identity_peer(id, text);
 
-	*batch_values(b, EXPORTER_PEER) = c->via != NULL
-					      ? intern_add(s, c->via, strlen(c->via))
-					      : intern_peer(s, id->peer);
+	*batch_values(b, EXPORTER_PEER) = intern_add(s, peer, strlen(peer));
 	*batch_values(b, EXPORTER_IDENTITY) =
 	    intern_add(s, id->identity, strlen(id->identity));
 	*batch_values(b, EXPORTER_NAME) =

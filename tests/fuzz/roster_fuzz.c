@@ -24,7 +24,7 @@ introduce(const struct roster *r, const char *identity, const char *peer)
 	struct domain_ranges domains;
 
 	strcpy(who.identity, identity);
-	strcpy(who.peer, peer);
+	(void)endpoint_parse(peer, &who.peer); /* else :: */
 	if (roster_introduce(r, &who)) {
 		check(memchr(who.name, '\0', sizeof who.name) != NULL);
 		check(memchr(who.domains, '\0', sizeof who.domains) != NULL);

@@ -143,6 +143,13 @@ def test_lost_records_are_counted_exactly(imports, tmp_path):
     assert exporters(tmp_path / "store", "exporter, records, lost") == [("f", 160, 40)]
 
 
+@pytest.mark.parametrize("name", ["day:2026", "192.0.2.1:2026", "[::1]:7"])
+def test_a_file_is_called_by_its_whole_name(imports, tmp_path, name):
+    (tmp_path / name).write_bytes(b"".join(messages(2)))
+    imports(tmp_path / name)
+    assert exporters(tmp_path / "store", "exporter, peer") == [(name, name)]
+
+
 def test_a_damaged_file_keeps_what_came_before_and_names_the_byte(imports, tmp_path):
     good = b"".join(messages(5))
     (tmp_path / "f").write_bytes(good + b"garbage in the middle" + b"".join(messages(3)))

@@ -465,7 +465,7 @@ static void
 who_is_not_listed_has_no_terms(void **state)
 {
 	struct listener_settings s = usual_settings();
-	struct session_identity who = {.peer = "192.0.2.1:5"};
+	struct session_identity who = {0};
 	uint64_t terms = 7;
 	char roster[160];
 
@@ -474,9 +474,10 @@ who_is_not_listed_has_no_terms(void **state)
 	support_write("peers.yaml", "peers:\n  - address: 192.0.2.2\n    name: two\n");
 	s.roster_file = roster;
 	open_listener(&s);
+	assert_int_equal(endpoint_parse("192.0.2.1:5", &who.peer), 0);
 	assert_false(admission_terms(listener, &who, &terms));
 	assert_int_equal(terms, 7);
-	strcpy(who.peer, "192.0.2.2:5");
+	assert_int_equal(endpoint_parse("192.0.2.2:5", &who.peer), 0);
 	assert_true(admission_terms(listener, &who, &terms));
 	assert_string_equal(who.name, "two");
 }

@@ -76,8 +76,8 @@ take(const uint8_t *bytes, size_t n)
 static void
 assert_got(size_t n)
 {
-	assert_int_equal(got.source_port, 5000);
-	assert_int_equal(got.destination_port, 4739);
+	assert_int_equal(got.source.port, 5000);
+	assert_int_equal(got.destination.port, 4739);
 	assert_int_equal(got.length, n);
 	for (size_t i = 0; i < n; i++) {
 		assert_int_equal(got.payload[i], (uint8_t)i);
@@ -94,7 +94,7 @@ test_a_datagram_comes_out_with_its_addresses(void **state)
 	(void)state;
 	assert_int_equal(take(packet, n), REASSEMBLY_WHOLE);
 	assert_got(10);
-	address_format(&got.source, text);
+	address_format(&got.source.address, text);
 	assert_string_equal(text, "192.0.2.1");
 }
 
@@ -210,7 +210,7 @@ test_ipv6_with_an_extension_header(void **state)
 	store_u16(packet + 4, (uint16_t)(8 + n));
 	assert_int_equal(take(packet, 48 + n), REASSEMBLY_WHOLE);
 	assert_got(12);
-	address_format(&got.source, text);
+	address_format(&got.source.address, text);
 	assert_string_equal(text, "2000::1");
 	at[1] = 200;
 	assert_int_equal(take(packet, 48 + n), REASSEMBLY_MALFORMED);

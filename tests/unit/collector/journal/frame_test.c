@@ -16,18 +16,19 @@
 static void
 test_identity_reads_back_as_written(void **state)
 {
-	struct session_identity r, s = {.transport = "tls",
-				       .peer = "192.0.2.1:5000",
-				       .identity = "host.example",
-				       .port = 4740};
+	struct session_identity r,
+	    s = {.transport = "tls", .identity = "host.example", .port = 4740};
 	char text[SESSION_IDENTITY_TEXT];
-	size_t n = session_identity_write(&s, text, sizeof text);
+	size_t n;
 
 	(void)state;
+	assert_int_equal(endpoint_parse("192.0.2.1:5000", &s.peer), 0);
+	n = session_identity_write(&s, text, sizeof text);
 	assert_int_not_equal(n, 0);
 	assert_int_equal(session_identity_read((const uint8_t *)text, n, &r), 0);
 	assert_string_equal(r.transport, "tls");
-	assert_string_equal(r.peer, "192.0.2.1:5000");
+	assert_true(endpoint_is_same(&r.peer, &s.peer));
+	assert_string_equal(r.peer_name, "");
 	assert_string_equal(r.identity, "host.example");
 	assert_int_equal(r.port, 4740);
 }
@@ -52,7 +53,7 @@ test_longest_identity_fits(void **state)
 static void
 test_a_spool_reads_back_as_written(void **state)
 {
-	struct session_identity back, s = {.transport = "tls", .peer = "a:1"};
+	struct session_identity back, s = {.transport = "tls"};
 	char text[SESSION_IDENTITY_TEXT];
 	size_t n;
 
@@ -78,7 +79,6 @@ static void
 test_what_the_roster_says_is_kept(void **state)
 {
 	struct session_identity s = {.transport = "tls",
-				    .peer = "192.0.2.1:5000",
 				    .name = "tap",
 				    .domains = "1,5-9"},
 				back;
@@ -121,9 +121,8 @@ test_a_spool_that_is_no_hex_is_none(void **state)
 static void
 test_line_break_in_a_certificate_forges_no_key(void **state)
 {
-	struct session_identity r, s = {.transport = "tls",
-				       .peer = "[::1]:1",
-				       .identity = "evil\ntransport=udp"};
+	struct session_identity r,
+	    s = {.transport = "tls", .identity = "evil\ntransport=udp"};
 	char text[SESSION_IDENTITY_TEXT];
 	size_t n = session_identity_write(&s, text, sizeof text);
 
@@ -131,6 +130,50 @@ test_line_break_in_a_certificate_forges_no_key(void **state)
 	assert_int_equal(session_identity_read((const uint8_t *)text, n, &r), 0);
 	assert_string_equal(r.transport, "tls");
 	assert_string_equal(r.identity, "evil?transport=udp");
+}
+
+static void
+expect_text_and_peer(const char *text, const char *peer)
+{
+	struct session_identity s;
+	char space[ADDRESS_TEXT], again[SESSION_IDENTITY_TEXT];
+	size_t n = strlen(text);
+
+	assert_int_equal(session_identity_read((const uint8_t *)text, n, &s), 0);
+	assert_string_equal(session_identity_peer(&s, space), peer);
+	assert_int_equal(session_identity_write(&s, again, sizeof again), n);
+	assert_memory_equal(again, text, n);
+}
+
+static void
+test_a_peer_is_its_address_without_the_port(void **state)
+{
+	(void)state;
+	expect_text_and_peer(
+	    "transport=tls\npeer=192.0.2.1:5000\nidentity=\n", "192.0.2.1");
+	expect_text_and_peer("transport=udp\npeer=192.0.2.1\nidentity=\n", "192.0.2.1");
+	expect_text_and_peer(
+	    "transport=udp\npeer=[2001:db8::1]:7\nidentity=\n", "2001:db8::1");
+	expect_text_and_peer(
+	    "transport=udp\npeer=[2001:db8::1]\nidentity=\n", "2001:db8::1");
+}
+
+static void
+test_a_file_is_called_by_its_whole_name(void **state)
+{
+	(void)state;
+	expect_text_and_peer("transport=file\npeer=day:2026\nidentity=\n", "day:2026");
+	expect_text_and_peer(
+	    "transport=file\npeer=192.0.2.1:2026\nidentity=\n", "192.0.2.1:2026");
+	expect_text_and_peer("transport=file\npeer=[::1]\nidentity=\n", "[::1]");
+}
+
+static void
+test_a_peer_of_no_address_is_kept_as_it_is(void **state)
+{
+	(void)state;
+	expect_text_and_peer(
+	    "transport=tcp\npeer=host:99999\nidentity=\n", "host:99999");
 }
 
 static void
@@ -165,6 +208,9 @@ main(void)
 	    cmocka_unit_test(test_what_the_roster_says_is_kept),
 	    cmocka_unit_test(test_a_spool_that_is_no_hex_is_none),
 	    cmocka_unit_test(test_line_break_in_a_certificate_forges_no_key),
+	    cmocka_unit_test(test_a_peer_is_its_address_without_the_port),
+	    cmocka_unit_test(test_a_file_is_called_by_its_whole_name),
+	    cmocka_unit_test(test_a_peer_of_no_address_is_kept_as_it_is),
 	    cmocka_unit_test(test_identity_without_peer_is_refused),
 	    cmocka_unit_test(test_unknown_keys_are_skipped),
 	};

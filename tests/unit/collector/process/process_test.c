@@ -153,7 +153,7 @@ connect_exporter(struct world *w, uint64_t first, uint64_t start)
 	static const uint16_t words[] = {
 	    2, 32, 256, 6, 8, 4, 12, 4, 11, 2, 4, 1, 2, 2, 152, 8};
 	struct session_identity who = {.transport = "tls",
-	    .peer = "192.0.2.1:1",
+	    .peer = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}, 1},
 	    .identity = "exporter",
 	    .delivery = {.is_on = true,
 		.spool = {7},

@@ -20,7 +20,7 @@ open_spool(struct stage *g, uint32_t session, uint64_t start, uint32_t preamble,
     uint64_t lost_records)
 {
 	struct session_identity id = {.transport = "tls",
-	    .peer = "192.0.2.1:5",
+	    .peer = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}, 5},
 	    .identity = "a.example",
 	    .delivery = {.is_on = true,
 		.first = start,
@@ -154,7 +154,7 @@ static void
 a_session_that_is_ahead_comes_again(void **state)
 {
 	struct session_identity id = {.transport = "tls",
-	    .peer = "192.0.2.1:5",
+	    .peer = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}, 5},
 	    .identity = "a.example",
 	    .delivery = {.is_on = true, .first = 5, .start = 15}};
 	struct stage *g = *state;
@@ -178,7 +178,7 @@ static void
 a_spool_that_is_known_to_the_listener_alone_goes_on_where_that_says(void **state)
 {
 	struct session_identity id = {.transport = "tls",
-	    .peer = "192.0.2.1:5",
+	    .peer = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}, 5},
 	    .identity = "a.example",
 	    .delivery = {.is_on = true, .first = 5, .start = 15}};
 	struct stage *g = *state;

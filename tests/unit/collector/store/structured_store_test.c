@@ -84,7 +84,7 @@ begin(struct fixture *f, const char *columns, const char *transport, struct err 
 	    .max_spools = 8,
 	    .is_live = true,
 	    .template_lifetime_ns = LIFE_NS};
-	struct session_identity id = {.peer = "192.0.2.1:1"};
+	struct session_identity id = {.peer = {{{[10] = 0xff, 0xff, 192, 0, 2, 1}}, 1}};
 	char yaml[4096], text[SESSION_IDENTITY_TEXT];
 
 	snprintf(yaml, sizeof yaml, "table: seen\n%s%s", head, columns);
