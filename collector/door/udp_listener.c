@@ -12,11 +12,10 @@
 #include "collector/door/door_private.h"
 #include "collector/door/udp_batch.h"
 #include "collector/door/udp_source.h"
-#include "collector/protocol/sflow5.h"
+#include "collector/protocol/protocol.h"
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
-#include "common/ipfix/message.h"
 
 #define TURN       1024u /* datagrams before the others' turn */
 #define NAP_NS     NS_PER_MS
@@ -211,23 +210,6 @@ find_source(struct udp_listener *d, unsigned i, struct endpoint *ret)
 
 /* Datagrams. */
 
-static bool
-is_flow_export(const uint8_t *bytes, size_t n)
-{
-	unsigned version = n < 2 ? 0 : load_u16(bytes);
-
-	return version == MESSAGE_VERSION || version == 9 || version == 5 ||
-	       sflow5_is(bytes, n);
-}
-
-/* An IPFIX message that is as long as it says may share a frame with others: they can
- * be told apart again. */
-static bool
-is_exact(const uint8_t *head, size_t n)
-{
-	return message_length(head, n) == (int)n;
-}
-
 /* Whether the i-th datagram may follow those of a source in their frame, of which room
  * is left. */
 static bool
@@ -238,7 +220,8 @@ may_follow(
 	const uint8_t *head;
 	size_t n = udp_batch_length(d->batch, i, &head);
 
-	return is_exact(head, n) && n <= room && find_source(d, i, &from) == source;
+	return protocol_is_exact(head, n) && n <= room &&
+	       find_source(d, i, &from) == source;
 }
 
 /* Who has a session is. */
@@ -251,7 +234,8 @@ is_permitted(struct udp_listener *d, unsigned i)
 	       roster_has_address(d->listener->roster, &from.address);
 }
 
-/* Makes a frame of the datagram at d->at and of those after it that may share it.
+/* Makes a frame of the datagram at d->at and of those after it that may share it:
+ * messages that are as long as they say, which can be told apart again.
  * False: no room in the intake. */
 static bool
 pass_frame(struct udp_listener *d)
@@ -276,7 +260,7 @@ pass_frame(struct udp_listener *d)
 	room_n = room_n < FRAME_MOST ? room_n : FRAME_MOST;
 	do {
 		size_t n = udp_batch_length(d->batch, d->at, &head);
-		may_share = is_exact(head, n);
+		may_share = protocol_is_exact(head, n);
 		udp_batch_copy(d->batch, d->at, room + used);
 		used += n;
 		d->counts.messages++;
@@ -295,7 +279,7 @@ pass_batch(struct udp_listener *d)
 	while (d->at < d->received) {
 		const uint8_t *head;
 		size_t n = udp_batch_length(d->batch, d->at, &head);
-		if (!is_flow_export(head, n)) {
+		if (protocol_find(head, n) == NULL) {
 			d->counts.not_ipfix++;
 			d->at++;
 		} else if (!is_permitted(d, d->at)) {

@@ -6,10 +6,7 @@
 
 #include "collector/import/import_private.h"
 #include "collector/import/reassembly.h"
-#include "collector/protocol/envelope.h"
-#include "collector/protocol/netflow5.h"
-#include "collector/protocol/netflow9.h"
-#include "collector/protocol/sflow5.h"
+#include "collector/protocol/protocol.h"
 #include "common/base/cursor.h"
 #include "common/base/hash.h"
 #include "common/ipfix/message.h"
@@ -80,43 +77,11 @@ open_sender(
 	return import_session(s->m, free->session, &who, s->arrival_ns, s->position, e);
 }
 
-/* Whole IPFIX messages at the start of a datagram: their bytes. */
-static size_t
-messages_length(const struct datagram *d)
-{
-	size_t at = 0;
-
-	while (at < d->length) {
-		int n = message_length(d->payload + at, d->length - at);
-		if (n <= 0 || (size_t)n > d->length - at) {
-			break;
-		}
-		at += (size_t)n;
-	}
-	return at;
-}
-
-/* The bytes of a datagram that are messages; 0: it is something else.  A datagram of
- * NetFlow is one message. */
-static size_t
-export_length(const struct datagram *d)
-{
-	unsigned version = d->length < 4 ? 0 : load_u16(d->payload);
-	unsigned count = version == 0 ? 0 : load_u16(d->payload + 2);
-
-	if (version == NETFLOW5_VERSION || version == NETFLOW9_VERSION) {
-		return count > 0 && envelope_is(d->payload, d->length) ? d->length : 0;
-	}
-	if (sflow5_is(d->payload, d->length)) {
-		return d->length;
-	}
-	return messages_length(d);
-}
-
 static int
 take_datagram(struct senders *s, const struct datagram *d, struct err *e)
 {
-	size_t length = export_length(d);
+	const struct protocol *p = protocol_find(d->payload, d->length);
+	size_t length = p == NULL ? 0 : p->in_datagram(d->payload, d->length);
 	struct sender *sender;
 	int rc;
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "collector/import/import_private.h"
-#include "collector/protocol/envelope.h"
+#include "collector/protocol/protocol.h"
 #include "common/base/clock.h"
 #include "common/capture/compressed.h"
 #include "common/ipfix/message.h"
@@ -22,6 +22,13 @@ struct reading {
 	size_t at, filled; /* in the window */
 	uint64_t offset;   /* in the file, of window[at] */
 	bool is_at_end, has_begun;
+};
+
+struct found { /* a message */
+	const struct protocol *protocol;
+	size_t length;
+	uint64_t second; /* since 1970, when it was exported */
+	bool may_be_one; /* as far as one can see */
 };
 
 /* Makes n bytes available at `at`, where the file has them. */
@@ -53,19 +60,6 @@ advance(struct reading *r, size_t n)
 {
 	r->at += n;
 	r->offset += n;
-}
-
-static bool
-is_ipfix(const uint8_t *bytes, size_t left)
-{
-	return left >= 4 && load_u16(bytes) == MESSAGE_VERSION;
-}
-
-/* Seconds since 1970 in the header of a message. */
-static uint32_t
-export_second(const uint8_t *message)
-{
-	return load_u32(message + (is_ipfix(message, MESSAGE_HEADER) ? 4 : 8));
 }
 
 /* An IPFIX message here, and after it another or the end of what can be seen. */
@@ -141,28 +135,41 @@ handle_other(struct reading *r, struct err *e)
 	    offset);
 }
 
-/* Takes the message of n bytes and, of IPFIX, all in the window that follow it and were
- * exported in the same second: one frame. */
-static int
-take_messages(struct reading *r, int n, struct err *e)
+/* The message that begins here; false: none does, or not all of it is in the window. */
+static bool
+find_message(const struct reading *r, struct found *ret)
 {
-	const uint8_t *first = r->window + r->at;
-	uint32_t second = export_second(first);
-	uint64_t arrival_ns = second * NS_PER_SECOND, position = r->offset;
-	size_t length = 0, left = r->filled - r->at;
+	const uint8_t *at = r->window + r->at;
+	size_t left = r->filled - r->at;
+	int n = protocol_length(at, left);
+	struct protocol_header h;
+
+	ret->may_be_one = n >= 0;
+	if (n <= 0 || (size_t)n > left ||
+	    protocol_read(at, (size_t)n, &ret->protocol, &h) < 0) {
+		return false;
+	}
+	ret->length = (size_t)n;
+	ret->second = h.clock.export_ns / NS_PER_SECOND;
+	return true;
+}
+
+/* Takes a message and, where messages tell their length, all of its protocol in the
+ * window that follow it and were exported in the same second: one frame. */
+static int
+take_messages(struct reading *r, const struct found *first, struct err *e)
+{
+	const uint8_t *begin = r->window + r->at;
+	uint64_t arrival_ns = first->second * NS_PER_SECOND, position = r->offset;
+	struct found next = *first;
+	size_t length = 0;
 	int rc;
 
-	while (
-	    n > 0 && (size_t)n <= left && export_second(r->window + r->at) == second) {
-		advance(r, (size_t)n);
-		length += (size_t)n;
-		left -= (size_t)n;
-		if (!is_ipfix(first, MESSAGE_HEADER) ||
-		    !is_ipfix(r->window + r->at, left)) {
-			break;
-		}
-		n = message_length(r->window + r->at, left);
-	}
+	do {
+		advance(r, next.length);
+		length += next.length;
+	} while (first->protocol->is_framed && find_message(r, &next) &&
+		 next.protocol == first->protocol && next.second == first->second);
 	if (!r->has_begun) {
 		struct session_identity who = {.transport = "file"};
 		snprintf(who.peer_name, sizeof who.peer_name, "%s", r->m->name);
@@ -174,14 +181,15 @@ take_messages(struct reading *r, int n, struct err *e)
 	r->has_begun = true;
 	r->m->counts->bytes += length;
 	return import_frame(
-	    r->m, FRAME_MESSAGES, SESSION, arrival_ns, position, first, length, e);
+	    r->m, FRAME_MESSAGES, SESSION, arrival_ns, position, begin, length, e);
 }
 
 static int
 read_all(struct reading *r, struct err *e)
 {
 	for (;;) {
-		int n, rc = need(r, MESSAGE_MAX, e);
+		struct found m;
+		int rc = need(r, MESSAGE_MAX, e);
 		size_t left = r->filled - r->at;
 		if (rc < 0) {
 			return rc;
@@ -189,11 +197,9 @@ read_all(struct reading *r, struct err *e)
 		if (left == 0 && r->has_begun) {
 			return 0;
 		}
-		n = envelope_length(r->window + r->at, left);
-		if (n > 0 && (size_t)n <= left &&
-		    envelope_is(r->window + r->at, (size_t)n)) {
-			rc = take_messages(r, n, e);
-		} else if (r->has_begun && n >= 0) {
+		if (find_message(r, &m)) {
+			rc = take_messages(r, &m, e);
+		} else if (r->has_begun && m.may_be_one) {
 			/* The exporter, or a copy, was stopped in mid message. */
 			r->m->counts->skipped[IMPORT_TRAILING] += left;
 			advance(r, left);

@@ -13,7 +13,6 @@
 #include "collector/process/process_private.h"
 #include "collector/process/quarantine.h"
 #include "common/base/log.h"
-#include "common/ipfix/message.h"
 
 #define RETRY_NS   100000000L /* between looks whether to give up */
 #define RETRY_WAIT 10         /* looks between attempts */
@@ -280,23 +279,21 @@ set_counting(struct process *p, uint64_t start, uint64_t end, struct err *e)
 }
 
 static int
-pass_message(
-    struct process *p, const struct frame *f, size_t at, size_t length, struct err *e)
+pass_message(struct process *p, const struct frame *f, uint64_t position, struct err *e)
 {
-	const uint8_t *bytes = f->payload + at;
-	uint64_t position = f->position + at;
+	const struct message_view *v = &p->view;
 	bool is_new = false;
 	int rc = 0;
 
 	if (p->quarantine != NULL) {
 		rc = quarantine_begin(
-		    p->quarantine, position, bytes, length, &is_new, e);
+		    p->quarantine, position, v->bytes, v->length, &is_new, e);
 	}
 	if (is_new) {
 		log_error("the message of %zu bytes at position %" PRIu64
 			  " of the journal crashed this program twice: it is set aside "
 			  "in the journal's folder quarantine and not counted",
-		    length, position);
+		    v->length, position);
 	}
 	if (rc != 0) {
 		if (rc > 0) {
@@ -308,8 +305,7 @@ pass_message(
 	if (p->is_counting) {
 		tables_pass_time(p->tables, f->arrival_ns);
 	}
-	sessions_message(
-	    p->sessions, f->session, f->stream, bytes, length, f->arrival_ns, position);
+	sessions_message(p->sessions, f, v);
 	if (p->quarantine != NULL) {
 		quarantine_end(p->quarantine);
 	}
@@ -330,49 +326,45 @@ make_room(struct process *p, struct err *e)
 	return flush(p, false, e);
 }
 
+/* The view is of a message in the frame that starts here. */
 static int
-handle_message(
-    struct process *p, const struct frame *f, size_t at, size_t length, struct err *e)
+handle_message(struct process *p, const struct frame *f, uint64_t start, struct err *e)
 {
-	uint64_t start = f->position + at;
+	uint64_t end = start + p->view.length;
 	int rc;
 
-	if (p->is_dirty && start + length > p->complete &&
-	    !tables_have_room(p->tables, sessions_most_records(p->sessions, f->session,
-					     f->payload + at, length))) {
+	if (p->is_dirty && end > p->complete &&
+	    !tables_have_room(
+		p->tables, sessions_most_records(p->sessions, f->session, &p->view))) {
 		rc = make_room(p, e);
 		if (rc < 0) {
 			return rc;
 		}
 	}
-	rc = set_counting(p, start, start + length, e);
+	rc = set_counting(p, start, end, e);
 	if (rc == 0) {
-		rc = pass_message(p, f, at, length, e);
+		rc = pass_message(p, f, start, e);
 	}
 	p->counts.replayed += !p->is_live && p->journal != NULL && p->is_counting;
-	return rc < 0 ? rc : move_to(p, start + length, e);
+	return rc < 0 ? rc : move_to(p, end, e);
 }
 
 static int
 handle_messages(struct process *p, const struct frame *f, struct err *e)
 {
-	size_t at = 0;
+	size_t length;
+	int rc = 0;
 
-	while (at < f->length) {
-		int n = message_length(f->payload + at, f->length - at);
-		int rc;
-		/* Receivers cut whole messages: anything else is one bad message. */
-		size_t length =
-		    n <= 0 || (size_t)n > f->length - at ? f->length - at : (size_t)n;
-		rc = f->position + at + length <= p->resumed
-			 ? 0
-			 : handle_message(p, f, at, length, e);
-		if (rc < 0) {
-			return rc;
+	/* Receivers cut whole messages: anything else is one bad message. */
+	for (size_t at = 0; rc >= 0 && at < f->length; at += length) {
+		const uint8_t *bytes = f->payload + at;
+		length = protocol_next(bytes, f->length - at);
+		if (f->position + at + length > p->resumed) {
+			message_view_read(bytes, length, &p->view);
+			rc = handle_message(p, f, f->position + at, e);
 		}
-		at += length;
 	}
-	return 0;
+	return rc;
 }
 
 /* A segment and its state replay alone: written before the segment's first frame. */

@@ -32,6 +32,7 @@ struct process {
 	uint64_t now_ns;  /* latest arrival */
 	atomic_bool gives_up;
 	struct process_counts counts;
+	struct message_view view; /* of the message that is handled */
 };
 
 #endif

@@ -1,10 +1,18 @@
-#include "collector/protocol/netflow5.h"
-
+/* NetFlow v5: a fixed header and 1 to 30 records of 48 bytes.  They are records of a
+ * template that every domain of version 5 knows from the start; the wire's bytes are
+ * read as they are. */
 #include <errno.h>
 
+#include "collector/protocol/protocol.h"
 #include "common/base/clock.h"
 
-#define FIELDS 20
+#define VERSION       5
+#define HEADER        24
+#define RECORD        48
+#define MAX_RECORDS   30
+#define TEMPLATE      256    /* id of the built-in template */
+#define SAMPLING_BITS 0x3fff /* below the two of its mode, which matters less */
+#define FIELDS        20
 
 /* One field specifier of a template. */
 #define FIELD(id, length) (id) >> 8, (id)&0xff, 0, (length)
@@ -31,60 +39,64 @@ enum { /* IANA elements */
 	PADDING = 210,
 };
 
-int
-netflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
+static int
+read_header(const uint8_t *bytes, size_t length, struct protocol_header *ret)
 {
 	struct cursor c = cursor_of(bytes, length);
-	struct envelope e = {.version = cursor_u16(&c)};
-	size_t count = cursor_u16(&c), room;
+	struct protocol_header h = {.clock.has_uptime = true};
+	size_t count, room;
 	uint64_t seconds;
 
-	e.clock.uptime_ms = cursor_u32(&c);
-	e.clock.has_uptime = true;
+	(void)cursor_u16(&c); /* version */
+	count = cursor_u16(&c);
+	h.clock.uptime_ms = cursor_u32(&c);
 	seconds = cursor_u32(&c);
-	e.clock.export_ns = seconds * NS_PER_SECOND + cursor_u32(&c) % NS_PER_SECOND;
-	e.sequence = cursor_u32(&c);
-	e.domain = cursor_u16(&c);
-	e.sampling = cursor_u16(&c);
-	if (c.failed || e.version != NETFLOW5_VERSION) {
+	h.clock.export_ns = seconds * NS_PER_SECOND + cursor_u32(&c) % NS_PER_SECOND;
+	h.sequence = cursor_u32(&c);
+	h.domain = cursor_u16(&c); /* engine type and id */
+	h.sampling = cursor_u16(&c) & SAMPLING_BITS;
+	if (c.failed) {
 		return -EPROTO;
 	}
 	/* Some headers count more than there is. */
-	room = cursor_left(&c) / NETFLOW5_RECORD;
-	e.body = cursor_sub(&c, (count < room ? count : room) * NETFLOW5_RECORD);
-	*ret = e;
+	room = cursor_left(&c) / RECORD;
+	h.body = cursor_sub(&c, (count < room ? count : room) * RECORD);
+	*ret = h;
 	return 0;
 }
 
-int
-netflow5_length(const uint8_t *bytes, size_t available)
+static int
+length_in_file(const uint8_t *bytes, size_t available)
 {
-	size_t count;
+	size_t count = load_u16(bytes + 2);
 
-	if (available < 4) {
-		return 0;
-	}
-	count = load_u16(bytes + 2);
 	if (count == 0) {
 		return -EPROTO;
 	}
-	if (count <= NETFLOW5_MAX_RECORDS) {
-		return (int)(NETFLOW5_HEADER + count * NETFLOW5_RECORD);
+	if (count <= MAX_RECORDS) {
+		return (int)(HEADER + count * RECORD);
 	}
 	/* Nobody sends more: what is there, as many as a packet holds. */
-	count = available < NETFLOW5_HEADER
-		    ? 0
-		    : (available - NETFLOW5_HEADER) / NETFLOW5_RECORD;
-	count = count < NETFLOW5_MAX_RECORDS ? count : NETFLOW5_MAX_RECORDS;
-	return (int)(NETFLOW5_HEADER + count * NETFLOW5_RECORD);
+	count = available < HEADER ? 0 : (available - HEADER) / RECORD;
+	count = count < MAX_RECORDS ? count : MAX_RECORDS;
+	return (int)(HEADER + count * RECORD);
 }
 
-struct cursor
-netflow5_template_set(void)
+static size_t
+in_datagram(const uint8_t *bytes, size_t length)
+{
+	struct protocol_header h;
+
+	return read_header(bytes, length, &h) == 0 && load_u16(bytes + 2) > 0 ? length
+									      : 0;
+}
+
+static struct cursor
+template_set(void)
 {
 	static const uint8_t record[] = {
-	    NETFLOW5_TEMPLATE >> 8,
-	    NETFLOW5_TEMPLATE & 0xff,
+	    TEMPLATE >> 8,
+	    TEMPLATE & 0xff,
 	    0,
 	    FIELDS,
 	    FIELD(SOURCE_ADDRESS, 4),
@@ -112,3 +124,19 @@ netflow5_template_set(void)
 
 	return cursor_of(record, sizeof record);
 }
+
+const struct protocol protocol_netflow5 = {
+    .name = "NetFlow v5",
+    .number = VERSION,
+    .begins = VERSION,
+    .read_header = read_header,
+    .length = length_in_file,
+    .in_datagram = in_datagram,
+    .has_sampling = true,
+    .body = PROTOCOL_RECORDS,
+    .sequence = PROTOCOL_COUNTS_RECORDS,
+    .time = PROTOCOL_TIME_UPTIME,
+    .built_in = template_set,
+    .record_template = TEMPLATE,
+    .record_least = RECORD,
+};

@@ -1,46 +1,62 @@
-#include "collector/protocol/netflow9.h"
-
+/* NetFlow v9 (RFC 3954): its data flowsets are data sets as IPFIX has them; template
+ * flowsets are rewritten as IPFIX template sets, so that nothing behind knows of them.
+ *   field types above 32767   Cisco's enterprise elements: number 9 and the low 15 bits
+ *   scope types 1 to 5        the elements that mean the same, see scope_element()
+ *   options templates         lengths in bytes become counts of fields */
 #include <errno.h>
 
+#include "collector/protocol/protocol.h"
 #include "common/base/clock.h"
 #include "common/ipfix/message.h"
 #include "common/ipfix/template.h"
 
-int
-netflow9_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
+#define VERSION   9
+#define HEADER    20
+#define TEMPLATES 0 /* ids of flowsets */
+#define OPTIONS   1
+
+static int
+read_header(const uint8_t *bytes, size_t length, struct protocol_header *ret)
 {
 	struct cursor c = cursor_of(bytes, length);
-	struct envelope e = {.version = cursor_u16(&c)};
+	struct protocol_header h = {.clock.has_uptime = true};
 
-	(void)cursor_u16(&c); /* count of records: too often wrong to be of use */
-	e.clock.uptime_ms = cursor_u32(&c);
-	e.clock.has_uptime = true;
-	e.clock.export_ns = cursor_u32(&c) * NS_PER_SECOND;
-	e.sequence = cursor_u32(&c);
-	e.domain = cursor_u32(&c);
-	if (c.failed || e.version != NETFLOW9_VERSION) {
+	/* Version, and count of records: too often wrong to be of use. */
+	(void)cursor_take(&c, 4);
+	h.clock.uptime_ms = cursor_u32(&c);
+	h.clock.export_ns = cursor_u32(&c) * NS_PER_SECOND;
+	h.sequence = cursor_u32(&c);
+	h.domain = cursor_u32(&c);
+	if (c.failed) {
 		return -EPROTO;
 	}
-	e.body = c;
-	*ret = e;
+	h.body = c;
+	*ret = h;
 	return 0;
 }
 
-/* Flowset ids 2 to 255 are reserved: there the next message begins. */
-int
-netflow9_length(const uint8_t *bytes, size_t available)
+static size_t
+in_datagram(const uint8_t *bytes, size_t length)
 {
-	size_t at = NETFLOW9_HEADER;
+	return length >= HEADER && load_u16(bytes + 2) > 0 ? length : 0;
+}
 
-	if (available < NETFLOW9_HEADER) {
-		return available < 4 ? 0 : -EPROTO;
+/* The header has no length: the message goes on to where its flowsets stop making
+ * sense.  Flowset ids 2 to 255 are reserved: there the next message begins. */
+static int
+length_in_file(const uint8_t *bytes, size_t available)
+{
+	size_t at = HEADER;
+
+	if (available < HEADER) {
+		return -EPROTO;
 	}
 	if (available > MESSAGE_MAX) {
 		available = MESSAGE_MAX;
 	}
 	while (available - at >= MESSAGE_SET_HEADER) {
 		uint16_t id = load_u16(bytes + at), length = load_u16(bytes + at + 2);
-		if (id > NETFLOW9_OPTIONS && id < TEMPLATE_MIN_ID) {
+		if (id > OPTIONS && id < TEMPLATE_MIN_ID) {
 			return (int)at;
 		}
 		if (length < MESSAGE_SET_HEADER || length > available - at) {
@@ -93,7 +109,7 @@ rewrite_field(struct rewriting *r, bool is_scope)
 	put_u16(r, is_scope ? scope_element(type) : type);
 	put_u16(r, length);
 	if ((type & ELEMENT_ENTERPRISE) != 0) {
-		store_u32(r->out + r->used, NETFLOW9_CISCO_PEN);
+		store_u32(r->out + r->used, ELEMENT_PEN_CISCO);
 		r->used += 4;
 	}
 }
@@ -136,15 +152,15 @@ rewrite_options(struct rewriting *r)
 	}
 }
 
-struct cursor
-netflow9_rewrite(uint16_t flowset, struct cursor body,
-    uint8_t out[static NETFLOW9_REWRITE_MAX], unsigned *ret_bad)
+static struct cursor
+rewrite(bool is_options, struct cursor body, uint8_t out[static PROTOCOL_REWRITE_MAX],
+    unsigned *ret_bad)
 {
 	struct rewriting r = {.in = body, .out = out};
 
 	/* What is shorter than a record is padding. */
-	while (cursor_left(&r.in) >= (flowset == NETFLOW9_OPTIONS ? 6 : 4)) {
-		if (flowset == NETFLOW9_OPTIONS) {
+	while (cursor_left(&r.in) >= (is_options ? 6 : 4)) {
+		if (is_options) {
 			rewrite_options(&r);
 		} else {
 			rewrite_template(&r);
@@ -153,3 +169,19 @@ netflow9_rewrite(uint16_t flowset, struct cursor body,
 	*ret_bad = r.bad;
 	return cursor_of(out, r.used);
 }
+
+const struct protocol protocol_netflow9 = {
+    .name = "NetFlow v9",
+    .number = VERSION,
+    .begins = VERSION,
+    .read_header = read_header,
+    .length = length_in_file,
+    .in_datagram = in_datagram,
+    .body = PROTOCOL_SETS,
+    .sequence = PROTOCOL_COUNTS_MESSAGES,
+    .time = PROTOCOL_TIME_UPTIME,
+    .has_late_templates = true,
+    .template_set = TEMPLATES,
+    .options_set = OPTIONS,
+    .rewrite = rewrite,
+};

@@ -1,6 +1,5 @@
 #include "collector/protocol/nsel.h"
 
-#include "collector/protocol/netflow9.h"
 #include "common/base/clock.h"
 
 /* The interval between updates is whole minutes.  What comes earlier is about a change
@@ -40,7 +39,7 @@ bool
 nsel_is(const struct template *t)
 {
 	return !t->is_options && find_field(t, 0, FIREWALL_EVENT, 1) >= 0 &&
-	       find_field(t, NETFLOW9_CISCO_PEN, CISCO_EXTENDED_EVENT, 2) >= 0 &&
+	       find_field(t, ELEMENT_PEN_CISCO, CISCO_EXTENDED_EVENT, 2) >= 0 &&
 	       find_field(t, 0, START_MS, 8) >= 0 && find_field(t, 0, EVENT_MS, 8) >= 0;
 }
 

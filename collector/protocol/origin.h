@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "collector/protocol/envelope.h"
+#include "collector/protocol/protocol.h"
 
 struct sampling;
 struct templates;
@@ -26,7 +26,7 @@ struct origin {
 	uint32_t domain;
 	uint64_t arrival_ns;
 	uint64_t position; /* of the message */
-	struct envelope_clock clock;
+	struct protocol_clock clock;
 	const struct sampling *sampling; /* of the domain; NULL: nothing is known */
 	/* What lists in records refer to: templates of the domain, those that came
 	 * before have expired; and where such lists are counted.  NULL: neither. */

@@ -1,6 +1,6 @@
 #include "collector/protocol/packet_section.h"
 
-#include "collector/protocol/sflow5_packet.h"
+#include "collector/protocol/sflow5.h"
 
 enum { /* IANA elements */
 	SOURCE_IPV4 = 8,
@@ -33,9 +33,15 @@ packet_section_is(const struct template *t)
 		   template_find_field(t, 0, IP_HEADER_SECTION) >= 0);
 }
 
+struct cursor
+packet_section_templates(void)
+{
+	return sflow5_template_set();
+}
+
 void
 packet_section_read(
-    const struct template *t, const struct cursor *fields, struct sflow5_sample *ret)
+    const struct template *t, const struct cursor *fields, struct protocol_sample *ret)
 {
 	struct sflow5_packet p = {
 	    .ingress = number_of(t, fields, INGRESS_INTERFACE),

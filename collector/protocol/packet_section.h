@@ -7,13 +7,15 @@
 
 #include <stdbool.h>
 
-#include "collector/protocol/sflow5.h"
+#include "collector/protocol/protocol.h"
 #include "common/ipfix/template.h"
 
 /* Whether records of this template are such, and tell no addresses themselves. */
 bool packet_section_is(const struct template *t);
-/* One record as one of a built-in template of sFlow's. */
+/* The body of an IPFIX template set that defines what such records become. */
+struct cursor packet_section_templates(void);
+/* One record as one of these templates. */
 void packet_section_read(
-    const struct template *t, const struct cursor *fields, struct sflow5_sample *ret);
+    const struct template *t, const struct cursor *fields, struct protocol_sample *ret);
 
 #endif

@@ -1,11 +1,15 @@
+/* sFlow v5 (sflow.org/sflow_version_5.txt): samples of packets.  Samples of counters are
+ * told apart, not read. */
 #include "collector/protocol/sflow5.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "collector/protocol/sflow5_packet.h"
+#include "common/ipfix/message.h"
 
+#define NUMBER            0x8005 /* beyond all versions in headers of 16 bits */
 #define VERSION           5
+#define LEAST_SAMPLE      8
 #define ADDRESS_IPV4      1
 #define ADDRESS_IPV6      2
 #define INTERFACE_UNKNOWN 0x3fffffffu
@@ -70,39 +74,58 @@ sflow5_template_set(void)
 	return cursor_of(set, sizeof set);
 }
 
-bool
-sflow5_is(const uint8_t *bytes, size_t length)
+/* NetFlow v5 begins otherwise. */
+static bool
+is_sflow5(const uint8_t *bytes, size_t length)
 {
 	return length >= 28 && load_u32(bytes) == VERSION &&
 	       (load_u32(bytes + 4) == ADDRESS_IPV4 ||
 		   load_u32(bytes + 4) == ADDRESS_IPV6);
 }
 
-int
-sflow5_read_header(const uint8_t *bytes, size_t length, struct envelope *ret)
+/* The domain is the sub-agent: one of its agent's, each of which numbers its datagrams
+ * by itself. */
+static int
+read_header(const uint8_t *bytes, size_t length, struct protocol_header *ret)
 {
 	struct cursor c = cursor_of(bytes, length);
-	struct envelope e = {.version = ENVELOPE_SFLOW};
-	uint32_t version = cursor_u32(&c), type = cursor_u32(&c);
-	const uint8_t *agent = cursor_take(&c, type == ADDRESS_IPV6 ? 16 : 4);
+	struct protocol_header h = {.clock.has_uptime = true};
+	const uint8_t *agent;
+	bool is_ipv6;
 
-	e.domain = cursor_u32(&c);
-	e.sequence = cursor_u32(&c);
-	e.clock.uptime_ms = cursor_u32(&c);
-	e.clock.has_uptime = true;
+	(void)cursor_u32(&c); /* version */
+	is_ipv6 = cursor_u32(&c) == ADDRESS_IPV6;
+	agent = cursor_take(&c, is_ipv6 ? 16 : 4);
+	h.domain = cursor_u32(&c);
+	h.sequence = cursor_u32(&c);
+	h.clock.uptime_ms = cursor_u32(&c);
 	(void)cursor_u32(&c); /* how many samples */
-	if (c.failed || version != VERSION ||
-	    (type != ADDRESS_IPV4 && type != ADDRESS_IPV6)) {
+	if (c.failed) {
 		return -EPROTO;
 	}
-	if (type == ADDRESS_IPV6) {
-		memcpy(e.agent.bytes, agent, sizeof e.agent.bytes);
+	if (is_ipv6) {
+		memcpy(h.agent.bytes, agent, sizeof h.agent.bytes);
 	} else {
-		address_from_ipv4(&e.agent, agent);
+		address_from_ipv4(&h.agent, agent);
 	}
-	e.body = c;
-	*ret = e;
+	h.body = c;
+	*ret = h;
 	return 0;
+}
+
+/* Only one is in a file. */
+static int
+length_in_file(const uint8_t *bytes, size_t available)
+{
+	(void)bytes;
+	return available < MESSAGE_MAX ? (int)available : MESSAGE_MAX;
+}
+
+static size_t
+in_datagram(const uint8_t *bytes, size_t length)
+{
+	(void)bytes;
+	return length;
 }
 
 /* Only of format 0 it is an interface, else a reason or a number of them. */
@@ -155,7 +178,7 @@ read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
 }
 
 static void
-put(struct sflow5_sample *s, uint64_t v, size_t n)
+put(struct protocol_sample *s, uint64_t v, size_t n)
 {
 	for (size_t i = n; i > 0; i--, v >>= 8) {
 		s->record[s->length + i - 1] = (uint8_t)v;
@@ -164,7 +187,7 @@ put(struct sflow5_sample *s, uint64_t v, size_t n)
 }
 
 static void
-put_bytes(struct sflow5_sample *s, const uint8_t *bytes, size_t n)
+put_bytes(struct protocol_sample *s, const uint8_t *bytes, size_t n)
 {
 	memcpy(s->record + s->length, bytes, n);
 	s->length += n;
@@ -172,14 +195,14 @@ put_bytes(struct sflow5_sample *s, const uint8_t *bytes, size_t n)
 
 /* In the order of the templates' fields. */
 void
-sflow5_write(const struct sflow5_packet *p, struct sflow5_sample *s)
+sflow5_write(const struct sflow5_packet *p, struct protocol_sample *s)
 {
 	size_t address = p->version == 4 ? 4 : 16;
 
-	s->kind = SFLOW5_PACKET;
-	s->template = p->version == 4   ? SFLOW5_IPV4
-		      : p->version == 6 ? SFLOW5_IPV6
-					: SFLOW5_OTHER;
+	s->kind = PROTOCOL_SAMPLE_RECORD;
+	s->template_id = p->version == 4   ? SFLOW5_IPV4
+			 : p->version == 6 ? SFLOW5_IPV6
+					   : SFLOW5_OTHER;
 	s->length = 0;
 	put(s, p->ingress, 4);
 	put(s, p->egress, 4);
@@ -203,8 +226,8 @@ sflow5_write(const struct sflow5_packet *p, struct sflow5_sample *s)
 	put_bytes(s, p->destination, address);
 }
 
-int
-sflow5_next(struct cursor *body, struct sflow5_sample *ret)
+static int
+next_sample(struct cursor *body, struct protocol_sample *ret)
 {
 	size_t left = cursor_left(body);
 	struct cursor sample, head = cursor_of(body->at, left < 8 ? left : 8);
@@ -233,11 +256,28 @@ sflow5_next(struct cursor *body, struct sflow5_sample *ret)
 		break;
 	case COUNTER_SAMPLE:
 	case EXPANDED_COUNTER_SAMPLE:
-		ret->kind = SFLOW5_COUNTERS;
+		ret->kind = PROTOCOL_SAMPLE_COUNTERS;
 		break;
 	default:
-		ret->kind = SFLOW5_UNKNOWN;
+		ret->kind = PROTOCOL_SAMPLE_UNKNOWN;
 		break;
 	}
 	return 1;
 }
+
+const struct protocol protocol_sflow5 = {
+    .name = "sFlow v5",
+    .number = NUMBER,
+    .begins = VERSION >> 16,
+    .is = is_sflow5,
+    .read_header = read_header,
+    .length = length_in_file,
+    .in_datagram = in_datagram,
+    .has_agent = true,
+    .body = PROTOCOL_SAMPLES,
+    .sequence = PROTOCOL_COUNTS_MESSAGES,
+    .time = PROTOCOL_TIME_ARRIVAL,
+    .built_in = sflow5_template_set,
+    .record_least = LEAST_SAMPLE,
+    .next_sample = next_sample,
+};

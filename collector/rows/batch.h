@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "collector/protocol/envelope.h"
+#include "collector/protocol/protocol.h"
 #include "collector/rows/intern.h"
 #include "collector/rows/layout.h"
 #include "collector/rows/structured_data.h"
@@ -24,7 +24,7 @@ struct batch {
 	uint64_t saturated; /* counters that did not fit; only grows */
 	/* Of the rows to come: set before decoding. */
 	int64_t exporter, domain;
-	struct envelope_clock clock;
+	struct protocol_clock clock;
 	const struct sampling *sampling; /* may be NULL */
 	struct structured_data lists;    /* what lists refer to */
 	struct structured_data_counts list_counts;

@@ -11,7 +11,7 @@
 
 /* An uptime is known modulo 49 days: the time that is nearest to the export. */
 static inline int64_t
-uptime_ns(const struct envelope_clock *c, uint64_t uptime_ms)
+uptime_ns(const struct protocol_clock *c, uint64_t uptime_ms)
 {
 	int32_t before = (int32_t)(c->uptime_ms - (uint32_t)uptime_ms);
 	int64_t ns = (int64_t)c->export_ns - (int64_t)before * NS_PER_MS;
@@ -20,9 +20,9 @@ uptime_ns(const struct envelope_clock *c, uint64_t uptime_ms)
 }
 
 static inline int64_t
-since_ns(const struct envelope_clock *c, uint64_t since_ms, uint64_t uptime_ms)
+since_ns(const struct protocol_clock *c, uint64_t since_ms, uint64_t uptime_ms)
 {
-	struct envelope_clock started = {.export_ns = c->export_ns};
+	struct protocol_clock started = {.export_ns = c->export_ns};
 
 	started.export_ns -= started.export_ns % NS_PER_MS; /* since is exact */
 	started.uptime_ms = (uint32_t)(c->export_ns / NS_PER_MS - since_ms);
@@ -30,7 +30,7 @@ since_ns(const struct envelope_clock *c, uint64_t since_ms, uint64_t uptime_ms)
 }
 
 static inline int64_t
-before_ns(const struct envelope_clock *c, uint64_t us)
+before_ns(const struct protocol_clock *c, uint64_t us)
 {
 	return us < c->export_ns / NS_PER_US ? (int64_t)(c->export_ns - us * NS_PER_US)
 					     : 0;

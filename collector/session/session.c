@@ -3,13 +3,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "collector/protocol/netflow5.h"
-#include "collector/protocol/netflow9.h"
 #include "collector/protocol/nsel.h"
 #include "collector/protocol/packet_section.h"
 #include "collector/protocol/reader.h"
 #include "collector/protocol/record_span.h"
-#include "collector/protocol/sflow5.h"
 #include "collector/protocol/type_record.h"
 #include "collector/session/session_private.h"
 #include "common/base/clock.h"
@@ -23,6 +20,7 @@
 /* One message on its way through. */
 struct passage {
 	struct sessions *s;
+	const struct message_view *view;
 	struct session *session;
 	struct domain *domain;
 	struct origin origin;
@@ -48,11 +46,11 @@ find_started(const struct template *t)
 	return -1;
 }
 
-/* IPFIX has no uptime in its header; options may say when the exporter started. */
-static struct envelope_clock
-clock_since_start(const struct domain *d, struct envelope_clock c)
+/* Where the header has no uptime, options may say when the exporter started. */
+static struct protocol_clock
+clock_since_start(const struct domain *d, struct protocol_clock c)
 {
-	if (d->key.version == MESSAGE_VERSION && d->started_ms > 0) {
+	if (d->key.protocol->time == PROTOCOL_TIME_EXPORT && d->started_ms > 0) {
 		c.has_uptime = true;
 		c.uptime_ms = (uint32_t)(c.export_ns / NS_PER_MS - d->started_ms);
 	}
@@ -111,7 +109,7 @@ read_events(struct passage *p, const struct template *t, struct cursor set)
 static void
 read_packets(struct passage *p, const struct template *t, struct cursor set)
 {
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	int rc;
 
 	p->origin.sampling = domain_sampling(p->domain);
@@ -119,7 +117,8 @@ read_packets(struct passage *p, const struct template *t, struct cursor set)
 		p->records++;
 		if (p->is_new) {
 			packet_section_read(t, p->s->fields, &sample);
-			(void)p->s->set(templates_find(p->s->packets, sample.template),
+			(void)p->s->set(
+			    templates_find(p->s->packets, sample.template_id),
 			    sample.record, sample.length, &p->origin, p->s->data);
 		}
 	}
@@ -133,7 +132,7 @@ read_packets(struct passage *p, const struct template *t, struct cursor set)
 static bool
 may_come_late(const struct passage *p)
 {
-	return p->session->can_reorder || p->domain->key.version != MESSAGE_VERSION;
+	return p->session->can_reorder || p->domain->key.protocol->has_late_templates;
 }
 
 static void
@@ -179,22 +178,16 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 	}
 }
 
-static bool
-is_template_set(uint16_t version, uint16_t id)
-{
-	return version == NETFLOW9_VERSION
-		   ? id == NETFLOW9_TEMPLATES || id == NETFLOW9_OPTIONS
-		   : id == TEMPLATE_SET_ID || id == OPTIONS_TEMPLATE_SET_ID;
-}
-
 static void
 read_templates(struct passage *p, uint16_t id, struct cursor body)
 {
-	if (p->domain->key.version == NETFLOW9_VERSION) {
-		unsigned bad;
-		body = netflow9_rewrite(id, body, p->s->rewritten, &bad);
+	const struct protocol *protocol = p->domain->key.protocol;
+	unsigned bad = 0;
+
+	if (protocol->rewrite != NULL) {
+		body = protocol->rewrite(
+		    id == OPTIONS_TEMPLATE_SET_ID, body, p->s->rewritten, &bad);
 		p->templates.bad += bad;
-		id = id == NETFLOW9_OPTIONS ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID;
 	}
 	domain_read_templates(p->s, p->session, p->domain, id, body, &p->templates);
 }
@@ -216,20 +209,18 @@ read_held(const struct held *h, void *data)
 }
 
 static void
-read_sets(struct passage *p, struct cursor body)
+read_sets(struct passage *p)
 {
-	struct cursor before = body, set;
-	uint16_t id;
-	int rc;
+	const struct message_view *v = p->view;
 
-	for (; (rc = message_next_set(&body, &id, &set)) > 0; before = body) {
-		if (is_template_set(p->domain->key.version, id)) {
-			read_templates(p, id, set);
-		} else if (id >= TEMPLATE_MIN_ID) {
-			read_data(p, id, set);
-		} /* others are reserved: ignored (RFC 7011 section 3.3.2) */
+	for (unsigned i = 0; i < v->set_count; i++) {
+		if (v->sets[i].id < TEMPLATE_MIN_ID) {
+			read_templates(p, v->sets[i].id, message_view_set(v, i));
+		} else {
+			read_data(p, v->sets[i].id, message_view_set(v, i));
+		}
 	}
-	if (rc < 0 && !cursor_is_zero(before)) { /* zeros up to the end are padding */
+	if (v->is_broken) {
 		p->dropped[SESSION_BAD_MESSAGE]++;
 		p->is_certain = false;
 	}
@@ -242,7 +233,7 @@ read_sets(struct passage *p, struct cursor body)
 }
 
 static void
-count_message(struct passage *p, size_t length, const struct sequence_result *r)
+count_message(struct passage *p, const struct sequence_result *r)
 {
 	struct session_counts *c = &p->domain->counts;
 
@@ -254,7 +245,7 @@ count_message(struct passage *p, size_t length, const struct sequence_result *r)
 	}
 	c->last_ns = p->origin.arrival_ns;
 	c->messages++;
-	c->octets += length;
+	c->octets += p->view->length;
 	c->templates +=
 	    p->templates.added + p->templates.repeated + p->templates.redefined;
 	c->option_templates += p->templates.options;
@@ -285,7 +276,7 @@ find_last(struct sessions *s, uint32_t number)
  * sequence numbers do, too.  Late messages are seconds old, and an uptime that passed
  * 2^32 ms is not less but very much less. */
 static bool
-has_restarted(struct domain *d, const struct envelope_clock *clock)
+has_restarted(struct domain *d, const struct protocol_clock *clock)
 {
 	uint32_t before = d->uptime_ms, now = clock->uptime_ms;
 
@@ -299,53 +290,40 @@ has_restarted(struct domain *d, const struct envelope_clock *clock)
 	return now < before && !(before > UINT32_MAX - WRAP_MS && now < WRAP_MS);
 }
 
-/* The header's two bits of mode matter less than that the interval is there. */
 static void
-learn_netflow5(struct domain *d, uint16_t header)
+learn_sampling(struct domain *d, uint16_t interval)
 {
-	uint16_t interval = header & 0x3fff;
-
 	if (interval > 1 || d->sampling != NULL) {
 		sampling_set(&d->sampling, SAMPLING_DOMAIN, 0, interval);
 	}
 }
 
-/* What the sequence numbers of this version count. */
-static uint32_t
-counted_by_sequence(const struct passage *p)
-{
-	return p->domain->key.version == NETFLOW9_VERSION ||
-		       p->domain->key.version == ENVELOPE_SFLOW
-		   ? 1
-		   : p->records + p->options;
-}
-
 static void
-read_sample(struct passage *p, const struct sflow5_sample *sample)
+read_sample(struct passage *p, const struct protocol_sample *sample)
 {
 	switch (sample->kind) {
-	case SFLOW5_PACKET:
+	case PROTOCOL_SAMPLE_RECORD:
 		read_data(
-		    p, sample->template, cursor_of(sample->record, sample->length));
+		    p, sample->template_id, cursor_of(sample->record, sample->length));
 		break;
-	case SFLOW5_COUNTERS:
+	case PROTOCOL_SAMPLE_COUNTERS:
 		p->counter_samples++;
 		break;
-	case SFLOW5_UNKNOWN:
+	case PROTOCOL_SAMPLE_UNKNOWN:
 		p->dropped[SESSION_UNKNOWN_SAMPLE]++;
 		break;
 	}
 }
 
-/* Packets were sampled when they came, as far as the header tells. */
 static void
-read_samples(struct passage *p, struct cursor body)
+read_samples(struct passage *p)
 {
-	struct sflow5_sample sample;
+	struct cursor body = p->view->header.body;
+	struct protocol_sample sample;
 	int rc;
 
-	p->origin.clock.export_ns = p->origin.arrival_ns;
-	while ((rc = sflow5_next(&body, &sample)) != 0 && rc != -EPROTO) {
+	while ((rc = p->view->protocol->next_sample(&body, &sample)) != 0 &&
+	       rc != -EPROTO) {
 		if (rc < 0) {
 			p->dropped[SESSION_BAD_SAMPLE]++;
 		} else {
@@ -357,57 +335,81 @@ read_samples(struct passage *p, struct cursor body)
 	}
 }
 
-/* A router that has not been told the time yet starts in 1970 or 1993.  NetFlow's times
- * count from its uptime: they need only know when the message was sent. */
-static struct envelope_clock
-clock_of_message(const struct passage *p, const struct envelope *e)
+/* A router that has not been told the time yet starts in 1970 or 1993.  Times that
+ * count from its uptime need only know when the message was sent. */
+static struct protocol_clock
+clock_of_message(const struct passage *p)
 {
-	struct envelope_clock c = clock_since_start(p->domain, e->clock);
+	struct protocol_clock c = clock_since_start(p->domain, p->view->header.clock);
+	uint64_t arrival_ns = p->origin.arrival_ns;
 
-	if ((e->version == NETFLOW9_VERSION || e->version == NETFLOW5_VERSION) &&
-	    p->origin.is_live && p->origin.arrival_ns > CLOCKLESS_NS &&
-	    c.export_ns < p->origin.arrival_ns - CLOCKLESS_NS) {
-		c.export_ns = p->origin.arrival_ns;
+	switch (p->view->protocol->time) {
+	case PROTOCOL_TIME_EXPORT:
+		break;
+	case PROTOCOL_TIME_UPTIME:
+		if (p->origin.is_live && arrival_ns > CLOCKLESS_NS &&
+		    c.export_ns < arrival_ns - CLOCKLESS_NS) {
+			c.export_ns = arrival_ns;
+		}
+		break;
+	case PROTOCOL_TIME_ARRIVAL:
+		c.export_ns = arrival_ns;
+		break;
 	}
 	return c;
 }
 
 static void
-read_message(struct passage *p, const struct envelope *e, uint16_t stream,
-    struct sequence_result *lost)
+fill_origin(struct passage *p)
 {
-	bool counts_records = e->version == MESSAGE_VERSION;
+	struct origin *o = &p->origin;
+
+	o->exporter = domain_exporter(p->s, p->domain);
+	o->is_proved = p->session->identity.identity[0] != '\0';
+	o->domain = p->view->header.domain;
+	o->templates = p->domain->templates;
+	o->templates_since_ns = session_templates_since(p->s, p->session);
+	o->lists = &p->lists;
+	o->clock = clock_of_message(p);
+}
+
+static void
+follow_sequence(struct passage *p, uint16_t stream, struct sequence_result *lost)
+{
+	const struct protocol_header *h = &p->view->header;
+	bool counts_records = p->view->protocol->sequence == PROTOCOL_COUNTS_RECORDS;
 	struct sequence *sequence;
 	uint64_t lost_before = 0;
 
-	p->origin.exporter = domain_exporter(p->s, p->domain);
-	p->origin.is_proved = p->session->identity.identity[0] != '\0';
-	p->origin.domain = e->domain;
-	p->origin.templates = p->domain->templates;
-	p->origin.templates_since_ns = session_templates_since(p->s, p->session);
-	p->origin.lists = &p->lists;
-	p->origin.clock = clock_of_message(p, e);
-	if (e->version == NETFLOW5_VERSION) {
-		learn_netflow5(p->domain, e->sampling);
-		read_data(p, NETFLOW5_TEMPLATE, e->body);
-	} else if (e->version == ENVELOPE_SFLOW) {
-		read_samples(p, e->body);
-	} else {
-		read_sets(p, e->body);
-	}
-	p->dropped[SESSION_BAD_LIST] += p->lists.malformed;
-	p->dropped[SESSION_LIST_TEMPLATE] += p->lists.no_template;
-	p->dropped[SESSION_LONG_LIST] += p->lists.cut;
-	if (has_restarted(p->domain, &e->clock)) {
+	if (has_restarted(p->domain, &h->clock)) {
 		lost_before = sequence_end(&p->domain->sequence);
 		p->domain->sequence = (struct sequence){0};
 	}
 	sequence = domain_sequence(p->s, p->domain, stream);
 	if (sequence != NULL) {
-		sequence_message(sequence, e->sequence, counted_by_sequence(p),
+		sequence_message(sequence, h->sequence,
+		    counts_records ? p->records + p->options : 1,
 		    p->is_certain || !counts_records, p->session->can_reorder, lost);
 	}
 	lost->lost += lost_before;
+}
+
+static void
+read_message(struct passage *p, uint16_t stream, struct sequence_result *lost)
+{
+	fill_origin(p);
+	if (p->view->protocol->has_sampling) {
+		learn_sampling(p->domain, p->view->header.sampling);
+	}
+	if (p->view->protocol->body == PROTOCOL_SAMPLES) {
+		read_samples(p);
+	} else {
+		read_sets(p);
+	}
+	p->dropped[SESSION_BAD_LIST] += p->lists.malformed;
+	p->dropped[SESSION_LIST_TEMPLATE] += p->lists.no_template;
+	p->dropped[SESSION_LONG_LIST] += p->lists.cut;
+	follow_sequence(p, stream, lost);
 }
 
 /* What is wrong with messages by the peer's own doing. */
@@ -440,50 +442,58 @@ count_errors(struct passage *p)
 }
 
 static struct domain_key
-key_of(const struct envelope *e)
+key_of(const struct message_view *v)
 {
 	return (struct domain_key){
-	    .version = e->version, .id = e->domain, .agent = e->agent};
+	    .protocol = v->protocol, .id = v->header.domain, .agent = v->header.agent};
 }
 
+/* The domain of a message that may be read; NULL: it is dropped. */
 static struct domain *
-find_domain(struct sessions *s, struct session *session, const struct envelope *e)
+find_domain(struct passage *p)
 {
-	struct domain_key key = key_of(e);
+	const struct message_view *v = p->view;
+	struct domain_key key;
+	struct domain *d = NULL;
 
-	return session_domain(s, session, &key);
+	if (p->session == p->s->unknown) {
+		p->dropped[SESSION_UNKNOWN_SESSION]++;
+	} else if (v->protocol == NULL) {
+		p->dropped[SESSION_BAD_MESSAGE]++;
+	} else if (!domain_ranges_have(&p->session->permitted, v->header.domain)) {
+		p->dropped[SESSION_FORBIDDEN_DOMAIN]++;
+	} else {
+		key = key_of(v);
+		d = session_domain(p->s, p->session, &key);
+		p->dropped[SESSION_REFUSED_DOMAIN] += d == NULL;
+	}
+	return d;
 }
 
 void
-sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
-    const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position)
+sessions_message(
+    struct sessions *s, const struct frame *f, const struct message_view *v)
 {
-	struct passage p = {.s = s, .is_certain = true, .is_new = s->is_counting};
-	static const struct domain_key rest = {.version = MESSAGE_VERSION};
+	struct passage p = {
+	    .s = s, .view = v, .is_certain = true, .is_new = s->is_counting};
+	static const struct domain_key rest = {.protocol = &protocol_ipfix};
 	struct sequence_result lost = {0};
-	struct envelope e = {0};
 
-	p.session = find_last(s, session);
-	s->now_ns = arrival_ns;
+	p.session = find_last(s, f->session);
+	s->now_ns = f->arrival_ns;
 	waiting_expire(s);
-	p.origin.arrival_ns = arrival_ns;
-	p.origin.position = position;
+	p.origin.arrival_ns = f->arrival_ns;
+	p.origin.position = f->position + (uint64_t)(v->bytes - f->payload);
 	p.origin.is_live = s->settings.is_live;
-	if (p.session != NULL && !session_number_message(s, p.session)) {
+	if (p.session == NULL) {
+		p.session = s->unknown;
+	} else if (!session_number_message(s, p.session)) {
 		p.is_new = false;
 		p.dropped[SESSION_REPEATED]++;
 	}
-	if (p.session == NULL) {
-		p.session = s->unknown;
-		p.dropped[SESSION_UNKNOWN_SESSION]++;
-	} else if (envelope_read(bytes, length, &e) < 0) {
-		p.dropped[SESSION_BAD_MESSAGE]++;
-	} else if (!domain_ranges_have(&p.session->permitted, e.domain)) {
-		p.dropped[SESSION_FORBIDDEN_DOMAIN]++;
-	} else if ((p.domain = find_domain(s, p.session, &e)) == NULL) {
-		p.dropped[SESSION_REFUSED_DOMAIN]++;
-	} else {
-		read_message(&p, &e, stream, &lost);
+	p.domain = find_domain(&p);
+	if (p.domain != NULL) {
+		read_message(&p, f->stream, &lost);
 	}
 	count_errors(&p);
 	p.session->used = ++s->clock;
@@ -491,49 +501,46 @@ sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
 		p.domain = session_domain(s, p.session, &rest);
 	}
 	if (p.domain != NULL) {
-		count_message(&p, length, &lost);
+		count_message(&p, &lost);
 		p.session->lost_in_spool = 0;
 	}
 }
 
+/* Templates may change, and data that waits for them comes out: the least record is one
+ * byte. */
+static size_t
+most_with_templates(const struct domain *d, const struct message_view *v)
+{
+	size_t held = d == NULL ? 0 : d->held_bytes;
+
+	return v->length + (held < HELD_RELEASE_MOST ? held : HELD_RELEASE_MOST);
+}
+
 size_t
 sessions_most_records(
-    const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length)
+    const struct sessions *s, uint32_t session, const struct message_view *v)
 {
 	const struct session *found = s->last != NULL && s->last->number == session
 					  ? s->last
 					  : sessions_find(s, session);
-	struct domain_key key;
 	const struct domain *d;
-	struct envelope e;
-	struct cursor set;
+	struct domain_key key;
 	size_t n = 0;
-	uint16_t id;
 
-	if (found == NULL || envelope_read(bytes, length, &e) < 0) {
+	if (found == NULL || v->protocol == NULL) {
 		return 0;
 	}
-	if (e.version == NETFLOW5_VERSION) {
-		return cursor_left(&e.body) / NETFLOW5_RECORD;
+	if (v->protocol->record_least > 0) {
+		return cursor_left(&v->header.body) / v->protocol->record_least;
 	}
-	if (e.version == ENVELOPE_SFLOW) {
-		return cursor_left(&e.body) / 8; /* the least sample */
-	}
-	key = key_of(&e);
+	key = key_of(v);
 	d = session_find_domain(found, &key);
-	while (message_next_set(&e.body, &id, &set) > 0) {
-		const struct template *t;
-		if (id < TEMPLATE_MIN_ID) {
-			/* Templates may change, and data that waits for them comes
-			 * out: the least record is 1 byte. */
-			size_t held = d == NULL ? 0 : d->held_bytes;
-			return length +
-			       (held < HELD_RELEASE_MOST ? held : HELD_RELEASE_MOST);
-		}
-		t = d == NULL ? NULL : templates_find(d->templates, id);
-		if (t != NULL) {
-			n += cursor_left(&set) / t->record_length;
-		}
+	if (v->has_templates) {
+		return most_with_templates(d, v);
+	}
+	for (unsigned i = 0; d != NULL && i < v->set_count; i++) {
+		const struct template *t = templates_find(d->templates, v->sets[i].id);
+		n += t == NULL ? 0 : v->sets[i].length / t->record_length;
 	}
 	return n;
 }

@@ -1,6 +1,6 @@
 /* Transport sessions as the processing thread sees them: per session, version and
  * observation domain the templates, the expected sequence number and the counters (RFC
- * 7011 sections 3.1, 8). Messages of IPFIX, NetFlow and sFlow go in (envelope.h); data
+ * 7011 sections 3.1, 8).  Messages of any protocol go in (message_view.h); data
  * sets with a known template come out to the tables. Datagrams
  * may come before their template: their data is held for a bounded time and memory, and
  * comes out when the template does; on streams it is skipped (TCP and TLS cannot
@@ -18,7 +18,7 @@
 #include "collector/journal/frame.h"
 #include "collector/journal/watermark.h"
 #include "collector/protocol/drop.h"
-#include "collector/protocol/envelope.h"
+#include "collector/protocol/message_view.h"
 #include "collector/protocol/origin.h"
 #include "collector/protocol/sampling.h"
 #include "common/ipfix/element.h"
@@ -32,7 +32,7 @@ struct session_counts {
 	const char
 	    *via; /* NULL, or in place of the peer: "AGENT via ADDRESS" (sFlow) */
 	uint32_t domain;
-	uint16_t version;           /* as in struct envelope */
+	const struct protocol *protocol;
 	uint64_t first_ns, last_ns; /* arrival */
 	uint64_t messages, octets, records, options;
 	uint64_t counter_samples;             /* of sFlow, which are not read */
@@ -40,10 +40,10 @@ struct session_counts {
 	uint64_t unknown; /* fields of new templates that no registry knows */
 	enum session_drop
 	    last_drop; /* why data was dropped last; SESSION_DROPS: never */
-	uint64_t lost; /* what sequence numbers say is missing: records of version 10,
-			  messages of 9 and sFlow, flows of 5; and what a spool dropped
-			  before it was sent, counted once, with the first domain that
-			  the next session shows (0 when it shows none) */
+	/* What sequence numbers say is missing, in what they count; and records that a
+	 * spool dropped before it was sent, counted once, with the first domain that
+	 * the next session shows (0 when it shows none). */
+	uint64_t lost;
 	uint64_t reordered; /* messages that came late */
 	uint64_t dropped[SESSION_DROPS];
 };
@@ -94,10 +94,10 @@ void sessions_each_open(const struct sessions *s,
 bool sessions_are_full(const struct sessions *s);
 /* At most how many data records sessions_message() would hand to set(). */
 size_t sessions_most_records(
-    const struct sessions *s, uint32_t session, const uint8_t *bytes, size_t length);
-/* One whole message of any version. */
-void sessions_message(struct sessions *s, uint32_t session, uint16_t stream,
-    const uint8_t *bytes, size_t length, uint64_t arrival_ns, uint64_t position);
+    const struct sessions *s, uint32_t session, const struct message_view *v);
+/* One whole message, which is in the frame's payload. */
+void sessions_message(
+    struct sessions *s, const struct frame *f, const struct message_view *v);
 
 /* Data sets that wait for their template. */
 unsigned sessions_held(const struct sessions *s);

@@ -2,15 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/protocol/netflow5.h"
-#include "collector/protocol/sflow5.h"
 #include "collector/session/session_private.h"
 
 static int
 compare_keys(const struct domain_key *a, const struct domain_key *b)
 {
-	if (a->version != b->version) {
-		return a->version < b->version ? -1 : 1;
+	if (a->protocol != b->protocol) {
+		return a->protocol->number < b->protocol->number ? -1 : 1;
 	}
 	if (a->id != b->id) {
 		return a->id < b->id ? -1 : 1;
@@ -59,18 +57,6 @@ domain_exporter(const struct sessions *s, const struct domain *d)
 	return d->via == NULL || is_named ? d->session->exporter : d->via;
 }
 
-/* What a domain of a version without templates would have been told by a set of them.
- */
-static void
-know_built_in(struct sessions *s, struct domain *d)
-{
-	if (d->key.version == NETFLOW5_VERSION) {
-		domain_add_templates(s, d, netflow5_template_set());
-	} else if (d->key.version == ENVELOPE_SFLOW) {
-		domain_add_templates(s, d, sflow5_template_set());
-	}
-}
-
 /* Nobody's domains keep another out: an equal share is everybody's. */
 static bool
 has_room_for_domain(const struct sessions *s, const struct session *session)
@@ -108,7 +94,7 @@ domain_sampling(const struct domain *d)
 	const struct domain *sampler = d->session->sampler;
 
 	return d->sampling != NULL || sampler == NULL || sampler->has_flows ||
-		       sampler->key.version != d->key.version
+		       sampler->key.protocol != d->key.protocol
 		   ? d->sampling
 		   : sampler->sampling;
 }
@@ -176,7 +162,9 @@ session_domain(
 	session->domain_count++;
 	session->last = d;
 	s->domains++;
-	know_built_in(s, d);
+	if (key->protocol->built_in != NULL) {
+		domain_add_templates(s, d, key->protocol->built_in());
+	}
 	return d;
 }
 

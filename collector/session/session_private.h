@@ -26,7 +26,7 @@ struct held {
 	struct held *next;          /* of its domain */
 	struct domain *domain;
 	uint64_t arrival_ns, position;
-	struct envelope_clock clock;
+	struct protocol_clock clock;
 	uint16_t id;
 	size_t length;
 	uint8_t bytes[];
@@ -34,9 +34,9 @@ struct held {
 
 /* What tells the domains of a session apart. */
 struct domain_key {
-	uint16_t version;
+	const struct protocol *protocol;
 	uint32_t id;
-	struct address agent; /* as in struct envelope */
+	struct address agent; /* as in struct protocol_header */
 };
 
 struct domain {
@@ -119,8 +119,8 @@ struct sessions {
 	size_t held_bytes;
 	unsigned held_count;
 	struct cursor *fields;          /* max_fields, for options records */
-	struct templates *packets;      /* sFlow's, for packets in IPFIX records */
-	uint8_t *rewritten;             /* a template set out of NetFlow v9 */
+	struct templates *packets;      /* of what records with packets become */
+	uint8_t *rewritten;             /* a template set as IPFIX has it */
 	const struct element **learned; /* RFC 5610; part of the state */
 	unsigned learned_count;
 };

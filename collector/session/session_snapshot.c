@@ -127,9 +127,9 @@ put_sampling(struct output *o, const struct sampling *s)
 static void
 put_key(struct output *o, const struct domain_key *key)
 {
-	put(o, 2, key->version);
+	put(o, 2, key->protocol->number);
 	put(o, 4, key->id);
-	if (key->version == ENVELOPE_SFLOW) {
+	if (key->protocol->has_agent) {
 		put_bytes(o, key->agent.bytes, sizeof key->agent.bytes);
 	}
 }
@@ -344,10 +344,12 @@ get_sampling(struct domain *d, struct cursor *c)
 static struct domain_key
 get_key(struct cursor *c, uint64_t magic)
 {
-	struct domain_key key = {.version = (uint16_t)get(c, 2)};
+	struct domain_key key = {.protocol = protocol_numbered((uint16_t)get(c, 2))};
 
 	key.id = (uint32_t)get(c, 4);
-	if (key.version == ENVELOPE_SFLOW && magic != STATE_MAGIC_BEFORE) {
+	if (key.protocol == NULL) {
+		c->failed = true;
+	} else if (key.protocol->has_agent && magic != STATE_MAGIC_BEFORE) {
 		struct cursor agent = get_bytes(c);
 		const uint8_t *bytes = cursor_take(&agent, sizeof key.agent.bytes);
 		if (bytes == NULL) {
@@ -477,7 +479,8 @@ get_held(struct sessions *s, struct cursor *c, uint64_t magic)
 	uint16_t id;
 	struct origin o = {.arrival_ns = get(c, 8)};
 	struct cursor bytes;
-	struct domain *d = session == NULL ? NULL : session_find_domain(session, &key);
+	struct domain *d =
+	    session == NULL || c->failed ? NULL : session_find_domain(session, &key);
 
 	o.position = get(c, 8);
 	o.clock.export_ns = get(c, 8);

@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/protocol/netflow9.h"
-#include "collector/protocol/sflow5.h"
+#include "collector/protocol/packet_section.h"
 #include "collector/session/session_private.h"
 #include "common/base/hash.h"
 #include "common/ipfix/message.h"
@@ -90,12 +89,12 @@ count_buckets(unsigned sessions)
 static struct templates *
 new_packets(const struct elements *elements)
 {
-	struct templates *t = templates_new(SFLOW5_TEMPLATES, UINT16_MAX);
+	struct templates *t = templates_new(UINT16_MAX, UINT16_MAX);
 	struct template_counts ignored = {0};
 
 	if (t != NULL) {
-		templates_read_set(t, elements, TEMPLATE_SET_ID, sflow5_template_set(),
-		    false, &ignored);
+		templates_read_set(t, elements, TEMPLATE_SET_ID,
+		    packet_section_templates(), false, &ignored);
 	}
 	return t;
 }
@@ -125,7 +124,7 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	s->fields = calloc(settings->max_fields + 1, sizeof(struct cursor));
 	s->learned = calloc(SESSION_LEARNED_MAX, sizeof(struct element *));
 	s->marks = watermarks_new(settings->max_spools);
-	s->rewritten = malloc(NETFLOW9_REWRITE_MAX);
+	s->rewritten = malloc(PROTOCOL_REWRITE_MAX);
 	s->packets = new_packets(elements);
 	s->unknown = session_new(s, 0, &unknown);
 	if (s->buckets == NULL || s->orphans == NULL || s->fields == NULL ||
@@ -214,7 +213,7 @@ unlink_session(struct sessions *s, struct session *session)
 static void
 count_lost_in_spool(struct sessions *s, struct session *session)
 {
-	static const struct domain_key rest = {.version = MESSAGE_VERSION};
+	static const struct domain_key rest = {.protocol = &protocol_ipfix};
 	struct domain *d;
 
 	if (session->lost_in_spool == 0 || !s->is_counting) {
@@ -420,7 +419,7 @@ take_session(const struct sessions *s, struct session *session,
 		d->counts.exporter = domain_exporter(s, d);
 		d->counts.via = d->via;
 		d->counts.domain = d->key.id;
-		d->counts.version = d->key.version;
+		d->counts.protocol = d->key.protocol;
 		each(&d->counts, data);
 		memset(&d->counts, 0, sizeof d->counts);
 		d->counts.last_drop = SESSION_DROPS;

@@ -1,5 +1,4 @@
 /* Templates of the domains: reading them within bounds, learning what elements are. */
-#include "collector/protocol/netflow5.h"
 #include "collector/session/session_private.h"
 #include "common/ipfix/message.h"
 
@@ -59,9 +58,9 @@ domain_read_templates(struct sessions *s, const struct session *session,
 		templates_remove_older(d->templates, s->now_ns - lifetime);
 		d->swept_ns = s->now_ns;
 	}
-	/* RFC 7011 section 8.4: not over UDP.  NetFlow has no withdrawal. */
+	/* RFC 7011 section 8.4: not over UDP. */
 	templates_read_set(d->templates, s->elements, set_id, body,
-	    !session->is_datagrams && d->key.version == MESSAGE_VERSION, counts);
+	    !session->is_datagrams && d->key.protocol->has_withdrawals, counts);
 	count_bytes(s, d);
 }
 
@@ -90,8 +89,7 @@ domain_find_template(const struct sessions *s, const struct session *session,
     const struct domain *d, uint16_t id)
 {
 	struct template *t = templates_find(d->templates, id);
-	bool is_ours =
-	    d->key.version == NETFLOW5_VERSION || d->key.version == ENVELOPE_SFLOW;
+	bool is_ours = d->key.protocol->built_in != NULL;
 
 	return t != NULL && !is_ours && t->seen_ns < session_templates_since(s, session)
 		   ? NULL

@@ -138,7 +138,7 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 	*batch_values(b, EXPORTER_TRANSPORT) =
 	    intern_add(s, id->transport, strlen(id->transport));
 	*batch_values(b, EXPORTER_PROTOCOL) =
-	    intern_add(s, envelope_name(c->version), strlen(envelope_name(c->version)));
+	    intern_add(s, c->protocol->name, strlen(c->protocol->name));
 	*batch_values(b, EXPORTER_DOMAIN) = c->domain;
 	*batch_values(b, EXPORTER_FIRST_SEEN) = clipped(c->first_ns);
 	*batch_values(b, EXPORTER_LAST_SEEN) = clipped(c->last_ns);

@@ -12,6 +12,7 @@
 #include "common/base/err.h"
 
 #define ELEMENT_PEN_REVERSE 29305 /* RFC 5103: reverse of IANA elements */
+#define ELEMENT_PEN_CISCO   9
 #define ELEMENT_PEN_CERT    6871
 #define ELEMENT_PEN_OWN     32473 /* documentation PEN (RFC 5612) until one is assigned */
 #define ELEMENT_ENTERPRISE  0x8000 /* bit of an id in a template: a PEN follows */

@@ -13,6 +13,7 @@
 #include "common/base/cursor.h"
 #include "common/base/hash.h"
 #include "common/ipfix/message.h"
+#include "tests/unit/collector/session/support_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -105,9 +106,10 @@ send_messages(struct sessions *s, const uint8_t *bytes, size_t length)
 	while (length > 0) {
 		int n = message_length(bytes, length);
 		size_t take = n <= 0 || (size_t)n > length ? length : (size_t)n;
-		size_t most = sessions_most_records(s, session, bytes, take);
+		size_t most = support_most_records(s, session, bytes, take);
 		records = 0;
-		sessions_message(s, session, stream, bytes, take, position, position);
+		support_message(
+		    s, MESSAGE(session, stream, bytes, take, position, position));
 		if (records > most) {
 			abort(); /* tables would run over */
 		}

@@ -20,6 +20,7 @@
 #include "common/base/clock.h"
 #include "common/config/yaml.h"
 #include "common/ipfix/message.h"
+#include "tests/unit/collector/session/support_message.h"
 
 #define SESSIONS      40
 #define TEMPLATES     6   /* of a session */
@@ -472,7 +473,8 @@ emit(struct writer *w)
 		return;
 	}
 	assert_int_equal(message_length(w->message, length), length);
-	sessions_message(w->sessions, 1, 0, w->message, length, NS_PER_SECOND, 0);
+	support_message(
+	    w->sessions, MESSAGE(1, 0, w->message, length, NS_PER_SECOND, 0));
 	w->messages++;
 }
 

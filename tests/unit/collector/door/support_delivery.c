@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/schemes/schemes.h"
+#include "tests/unit/collector/session/support_message.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
 static int
@@ -60,8 +61,9 @@ handle_frame(const struct frame *f, void *data)
 		size_t at = 0;
 		while (at < f->length) {
 			size_t n = load_u16(f->payload + at + 2);
-			sessions_message(s->sessions, f->session, f->stream,
-			    f->payload + at, n, f->arrival_ns, f->position + at);
+			support_message(
+			    s->sessions, MESSAGE(f->session, f->stream, f->payload + at,
+					     n, f->arrival_ns, f->position + at));
 			at += n;
 		}
 	}

@@ -7,14 +7,17 @@
 
 #include <cmocka.h>
 
-#include "collector/protocol/netflow5.h"
+#include "collector/protocol/protocol.h"
 #include "common/ipfix/template.h"
+
+#define HEADER 24u
+#define RECORD 48u
 
 /* A header that counts so many records, and room for three. */
 static const uint8_t *
 message(uint16_t count)
 {
-	static uint8_t bytes[NETFLOW5_HEADER + 3 * NETFLOW5_RECORD + 7];
+	static uint8_t bytes[HEADER + 3 * RECORD + 7];
 
 	store_u16(bytes, 5);
 	store_u16(bytes + 2, count);
@@ -27,45 +30,46 @@ message(uint16_t count)
 	store_u16(bytes + 22, 1 << 14 | 100);
 	return bytes;
 }
-#define ROOM (NETFLOW5_HEADER + 3 * NETFLOW5_RECORD)
+#define ROOM (HEADER + 3 * RECORD)
 
 static void
 the_header_has_engine_clocks_and_sampling(void **state)
 {
-	struct envelope e;
+	struct protocol_header h;
 
 	(void)state;
-	assert_int_equal(netflow5_read_header(message(3), ROOM, &e), 0);
-	assert_int_equal(e.domain, 1 << 8 | 3);
-	assert_int_equal(e.sequence, 4711);
-	assert_int_equal(e.clock.export_ns, 1500000000123456789ULL);
-	assert_int_equal(e.clock.uptime_ms, 60000);
-	assert_int_equal(e.sampling, 1 << 14 | 100);
-	assert_int_equal(cursor_left(&e.body), 3 * NETFLOW5_RECORD);
+	assert_int_equal(protocol_netflow5.read_header(message(3), ROOM, &h), 0);
+	assert_int_equal(h.domain, 1 << 8 | 3);
+	assert_int_equal(h.sequence, 4711);
+	assert_int_equal(h.clock.export_ns, 1500000000123456789ULL);
+	assert_int_equal(h.clock.uptime_ms, 60000);
+	assert_int_equal(h.sampling, 100);
+	assert_int_equal(cursor_left(&h.body), 3 * RECORD);
 }
 
 static void
 a_count_that_lies_takes_no_more_than_there_is(void **state)
 {
-	struct envelope e;
+	struct protocol_header h;
 
 	(void)state;
-	assert_int_equal(netflow5_read_header(message(55582), ROOM + 7, &e), 0);
-	assert_int_equal(cursor_left(&e.body), 3 * NETFLOW5_RECORD);
-	assert_int_equal(netflow5_read_header(message(2), ROOM, &e), 0);
-	assert_int_equal(cursor_left(&e.body), 2 * NETFLOW5_RECORD);
-	assert_int_equal(netflow5_read_header(message(2), NETFLOW5_HEADER, &e), 0);
-	assert_int_equal(cursor_left(&e.body), 0);
+	assert_int_equal(
+	    protocol_netflow5.read_header(message(55582), ROOM + 7, &h), 0);
+	assert_int_equal(cursor_left(&h.body), 3 * RECORD);
+	assert_int_equal(protocol_netflow5.read_header(message(2), ROOM, &h), 0);
+	assert_int_equal(cursor_left(&h.body), 2 * RECORD);
+	assert_int_equal(protocol_netflow5.read_header(message(2), HEADER, &h), 0);
+	assert_int_equal(cursor_left(&h.body), 0);
 }
 
 static void
 a_header_cut_short_is_no_message(void **state)
 {
-	struct envelope e;
+	struct protocol_header h;
 
 	(void)state;
-	for (size_t n = 0; n < NETFLOW5_HEADER; n++) {
-		assert_true(netflow5_read_header(message(1), n, &e) < 0);
+	for (size_t n = 0; n < HEADER; n++) {
+		assert_true(protocol_netflow5.read_header(message(1), n, &h) < 0);
 	}
 }
 
@@ -73,10 +77,10 @@ static void
 its_length_is_what_it_counts(void **state)
 {
 	(void)state;
-	assert_int_equal(netflow5_length(message(2), ROOM), 24 + 2 * 48);
-	assert_int_equal(netflow5_length(message(55582), ROOM + 7), ROOM);
-	assert_int_equal(netflow5_length(message(2), 3), 0);
-	assert_true(netflow5_length(message(0), ROOM) < 0);
+	assert_int_equal(protocol_length(message(2), ROOM), 24 + 2 * 48);
+	assert_int_equal(protocol_length(message(55582), ROOM + 7), ROOM);
+	assert_int_equal(protocol_length(message(2), 3), 0);
+	assert_true(protocol_length(message(0), ROOM) < 0);
 }
 
 static void
@@ -88,11 +92,11 @@ the_built_in_template_is_as_long_as_a_record(void **state)
 	const struct template *t;
 
 	(void)state;
-	templates_read_set(
-	    set, elements, TEMPLATE_SET_ID, netflow5_template_set(), false, &counts);
+	templates_read_set(set, elements, TEMPLATE_SET_ID, protocol_netflow5.built_in(),
+	    false, &counts);
 	assert_int_equal(counts.added, 1);
-	t = templates_find(set, NETFLOW5_TEMPLATE);
-	assert_int_equal(t->record_length, NETFLOW5_RECORD);
+	t = templates_find(set, protocol_netflow5.record_template);
+	assert_int_equal(t->record_length, RECORD);
 	assert_false(t->is_variable);
 	for (unsigned i = 0; i < t->field_count; i++) {
 		assert_non_null(t->fields[i].element);

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#include "collector/protocol/netflow9.h"
+#include "collector/protocol/protocol.h"
 #include "common/ipfix/template.h"
 
 #define SECOND 1000000000ULL
@@ -17,11 +17,11 @@
 /* 4 records, uptime 1000 ms, 2 s after 1970, message 7 of source 9. */
 #define HEADER 0, 9, 0, 4, 0, 0, 3, 0xe8, 0, 0, 0, 2, 0, 0, 0, 7, 0, 0, 0, 9
 
-static uint8_t out[NETFLOW9_REWRITE_MAX];
+static uint8_t out[PROTOCOL_REWRITE_MAX];
 static unsigned bad;
 
 #define REWRITE(flowset, ...)                                                          \
-	netflow9_rewrite(flowset,                                                      \
+	protocol_netflow9.rewrite(flowset,                                             \
 	    cursor_of(                                                                 \
 		(const uint8_t[]){__VA_ARGS__}, sizeof(const uint8_t[]){__VA_ARGS__}), \
 	    out, &bad)
@@ -38,28 +38,27 @@ static void
 the_header_has_the_exporters_clocks(void **state)
 {
 	const uint8_t message[] = {HEADER, 1, 0, 0, 4};
-	struct envelope e;
+	struct protocol_header h;
 
 	(void)state;
-	assert_int_equal(netflow9_read_header(message, sizeof message, &e), 0);
-	assert_int_equal(e.version, 9);
-	assert_int_equal(e.domain, 9);
-	assert_int_equal(e.sequence, 7);
-	assert_true(e.clock.has_uptime);
-	assert_int_equal(e.clock.uptime_ms, 1000);
-	assert_int_equal(e.clock.export_ns, 2 * SECOND);
-	assert_int_equal(cursor_left(&e.body), 4);
+	assert_int_equal(protocol_netflow9.read_header(message, sizeof message, &h), 0);
+	assert_int_equal(h.domain, 9);
+	assert_int_equal(h.sequence, 7);
+	assert_true(h.clock.has_uptime);
+	assert_int_equal(h.clock.uptime_ms, 1000);
+	assert_int_equal(h.clock.export_ns, 2 * SECOND);
+	assert_int_equal(cursor_left(&h.body), 4);
 }
 
 static void
 a_header_cut_short_is_no_message(void **state)
 {
 	const uint8_t message[] = {HEADER};
-	struct envelope e;
+	struct protocol_header h;
 
 	(void)state;
 	for (size_t n = 0; n < sizeof message; n++) {
-		assert_true(netflow9_read_header(message, n, &e) < 0);
+		assert_true(protocol_netflow9.read_header(message, n, &h) < 0);
 	}
 }
 
@@ -122,7 +121,7 @@ lengths_of_options_that_are_no_whole_fields_are_bad(void **state)
 		size_t n = 14 + 6 + scopes + options;
 		struct cursor c;
 		memcpy(body + n, good, 14);
-		c = netflow9_rewrite(1, cursor_of(body, n + 14), out, &bad);
+		c = protocol_netflow9.rewrite(1, cursor_of(body, n + 14), out, &bad);
 		assert_int_equal(bad, more > 0);
 		assert_int_equal(cursor_left(&c), more > 0 ? 28 : 42);
 		assert_memory_equal(c.at, wanted, 14);
@@ -138,11 +137,11 @@ the_longest_set_fits(void **state)
 
 	(void)state;
 	memset(body, 0xff, sizeof body);
-	c = netflow9_rewrite(0, cursor_of(body, sizeof body), out, &bad);
-	assert_true(cursor_left(&c) <= NETFLOW9_REWRITE_MAX);
+	c = protocol_netflow9.rewrite(0, cursor_of(body, sizeof body), out, &bad);
+	assert_true(cursor_left(&c) <= PROTOCOL_REWRITE_MAX);
 	memset(body, 0x80, 4);
-	c = netflow9_rewrite(1, cursor_of(body, sizeof body), out, &bad);
-	assert_true(cursor_left(&c) <= NETFLOW9_REWRITE_MAX);
+	c = protocol_netflow9.rewrite(1, cursor_of(body, sizeof body), out, &bad);
+	assert_true(cursor_left(&c) <= PROTOCOL_REWRITE_MAX);
 }
 
 static void
@@ -151,9 +150,9 @@ a_message_ends_where_the_next_one_begins(void **state)
 	const uint8_t two[] = {HEADER, 1, 0, 0, 8, 1, 2, 3, 4, HEADER, 1, 0, 0, 4};
 
 	(void)state;
-	assert_int_equal(netflow9_length(two, sizeof two), 28);
-	assert_int_equal(netflow9_length(two + 28, 24), 24);
-	assert_int_equal(netflow9_length(two, 3), 0);
+	assert_int_equal(protocol_length(two, sizeof two), 28);
+	assert_int_equal(protocol_length(two + 28, 24), 24);
+	assert_int_equal(protocol_length(two, 3), 0);
 }
 
 static void
@@ -162,7 +161,7 @@ a_message_whose_sets_make_no_sense_takes_the_rest(void **state)
 	const uint8_t message[] = {HEADER, 1, 0, 0, 2, 0, 9, 0, 1, 1, 2, 3};
 
 	(void)state;
-	assert_int_equal(netflow9_length(message, sizeof message), sizeof message);
+	assert_int_equal(protocol_length(message, sizeof message), sizeof message);
 }
 
 int

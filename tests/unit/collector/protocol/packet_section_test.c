@@ -10,6 +10,7 @@
 
 #include "collector/protocol/packet_section.h"
 #include "collector/protocol/record_span.h"
+#include "collector/protocol/sflow5.h"
 #include "tests/unit/collector/protocol/support_set.h"
 
 static const uint8_t header[28] = {
@@ -24,11 +25,11 @@ tear_down(void **state)
 }
 
 /* A record of ipHeaderPacketSection with so many bytes of the packet. */
-static struct sflow5_sample
+static struct protocol_sample
 read_section(size_t n)
 {
 	const struct template *t = support_template(256, "ipHeaderPacketSection:v");
-	struct sflow5_sample sample = {.length = 0};
+	struct protocol_sample sample = {.length = 0};
 	uint8_t *exact = malloc(n + 1);
 	struct cursor set, field;
 
@@ -60,9 +61,9 @@ a_section_cut_short_is_read_as_far_as_it_goes(void **state)
 {
 	(void)state;
 	for (size_t n = 0; n <= sizeof header; n++) {
-		struct sflow5_sample s = read_section(n);
-		assert_int_equal(s.kind, SFLOW5_PACKET);
-		assert_int_equal(s.template, n < 20 ? SFLOW5_OTHER : SFLOW5_IPV4);
+		struct protocol_sample s = read_section(n);
+		assert_int_equal(s.kind, PROTOCOL_SAMPLE_RECORD);
+		assert_int_equal(s.template_id, n < 20 ? SFLOW5_OTHER : SFLOW5_IPV4);
 	}
 }
 

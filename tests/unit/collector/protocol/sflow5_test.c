@@ -75,7 +75,7 @@ raw_header(uint32_t protocol, const void *bytes, size_t n)
 
 /* A field of the record, by the built-in template: its value. */
 static uint64_t
-value(const struct sflow5_sample *s, uint16_t id)
+value(const struct protocol_sample *s, uint16_t id)
 {
 	struct templates *set = templates_new(8, 64);
 	struct template_counts counts = {0};
@@ -86,7 +86,7 @@ value(const struct sflow5_sample *s, uint16_t id)
 	templates_read_set(set, support_elements(), TEMPLATE_SET_ID,
 	    sflow5_template_set(), false, &counts);
 	assert_int_equal(counts.added, 3);
-	t = templates_find(set, s->template);
+	t = templates_find(set, s->template_id);
 	assert_int_equal(t->record_length, s->length);
 	for (unsigned i = 0; i < t->field_count; i++) {
 		if (t->fields[i].id == id) {
@@ -102,19 +102,19 @@ static void
 the_header_has_agent_and_clock(void **state)
 {
 	struct support_set s;
-	struct envelope e;
+	struct protocol_header h;
 
 	(void)state;
 	put_header(&s);
-	assert_true(sflow5_is(s.bytes, s.length));
-	assert_int_equal(sflow5_read_header(s.bytes, s.length, &e), 0);
-	assert_int_equal(e.domain, 7);
+	assert_ptr_equal(protocol_find(s.bytes, s.length), &protocol_sflow5);
+	assert_int_equal(protocol_sflow5.read_header(s.bytes, s.length, &h), 0);
+	assert_int_equal(h.domain, 7);
 	assert_memory_equal(
-	    e.agent.bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\1", 16);
-	assert_int_equal(e.sequence, 9);
-	assert_int_equal(e.clock.uptime_ms, 1000);
+	    h.agent.bytes, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\0\0\1", 16);
+	assert_int_equal(h.sequence, 9);
+	assert_int_equal(h.clock.uptime_ms, 1000);
 	for (size_t n = 0; n < s.length; n++) {
-		assert_true(sflow5_read_header(s.bytes, n, &e) < 0);
+		assert_true(protocol_sflow5.read_header(s.bytes, n, &h) < 0);
 	}
 }
 
@@ -125,12 +125,12 @@ a_sampled_frame_is_a_record(void **state)
 	for (int is_expanded = 0; is_expanded < 2; is_expanded++) {
 		struct support_set r = raw_header(1, frame, sizeof frame);
 		struct support_set s = {.length = 0};
-		struct sflow5_sample sample;
+		struct protocol_sample sample;
 		struct cursor c;
 		put_sample(&s, is_expanded != 0, 1, r.bytes, r.length);
 		c = cursor_of(s.bytes, s.length);
-		assert_int_equal(sflow5_next(&c, &sample), 1);
-		assert_int_equal(sample.template, SFLOW5_IPV4);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+		assert_int_equal(sample.template_id, SFLOW5_IPV4);
 		assert_int_equal(value(&sample, 10), 3);
 		assert_int_equal(value(&sample, 14), 4);
 		assert_int_equal(value(&sample, 34), 100);
@@ -147,7 +147,7 @@ a_sampled_frame_is_a_record(void **state)
 		assert_int_equal(value(&sample, 192), 63);
 		assert_int_equal(value(&sample, 8), 0x0a000001);
 		assert_int_equal(value(&sample, 12), 0x0a000002);
-		assert_int_equal(sflow5_next(&c, &sample), 0);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 0);
 	}
 }
 
@@ -156,7 +156,7 @@ static void
 an_expanded_sample_may_name_interfaces_beyond_30_bits(void **state)
 {
 	struct support_set s = {.length = 0};
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	struct cursor c;
 
 	(void)state;
@@ -164,7 +164,7 @@ an_expanded_sample_may_name_interfaces_beyond_30_bits(void **state)
 	store_u32(s.bytes + 36, 0x40000007);
 	store_u32(s.bytes + 44, 0x7fffffff);
 	c = cursor_of(s.bytes, s.length);
-	assert_int_equal(sflow5_next(&c, &sample), 1);
+	assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
 	assert_int_equal(value(&sample, 10), 0x40000007);
 	assert_int_equal(value(&sample, 14), 0x7fffffff);
 }
@@ -174,7 +174,7 @@ ipv6_and_its_extensions_are_read(void **state)
 {
 	uint8_t packet[40 + 8 + 8] = {0x60, 0, 0, 0, 0, 16, 0, 64};
 	struct support_set r, s = {.length = 0};
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	struct cursor c;
 
 	(void)state;
@@ -185,8 +185,8 @@ ipv6_and_its_extensions_are_read(void **state)
 	r = raw_header(12, packet, sizeof packet);
 	put_sample(&s, false, 1, r.bytes, r.length);
 	c = cursor_of(s.bytes, s.length);
-	assert_int_equal(sflow5_next(&c, &sample), 1);
-	assert_int_equal(sample.template, SFLOW5_IPV6);
+	assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+	assert_int_equal(sample.template_id, SFLOW5_IPV6);
 	assert_int_equal(value(&sample, 4), 17);
 	assert_int_equal(value(&sample, 7), 53);
 	assert_int_equal(value(&sample, 11), 5353);
@@ -202,13 +202,13 @@ a_packet_without_length_has_its_frames(void **state)
 	(void)state;
 	for (int is_v6 = 0; is_v6 < 2; is_v6++) {
 		struct support_set s = {.length = 0}, r;
-		struct sflow5_sample sample;
+		struct protocol_sample sample;
 		struct cursor c;
 		r = is_v6 ? raw_header(12, v6, sizeof v6)
 			  : raw_header(11, v4, sizeof v4);
 		put_sample(&s, false, 1, r.bytes, r.length);
 		c = cursor_of(s.bytes, s.length);
-		assert_int_equal(sflow5_next(&c, &sample), 1);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
 		assert_int_equal(value(&sample, 1), 118);
 	}
 }
@@ -217,7 +217,7 @@ static void
 a_sample_without_its_packet_may_name_the_fields(void **state)
 {
 	struct support_set r = {.length = 0}, s = {.length = 0};
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	struct cursor c;
 
 	(void)state;
@@ -231,8 +231,8 @@ a_sample_without_its_packet_may_name_the_fields(void **state)
 	support_put(&r, 0, 4);
 	put_sample(&s, false, 3, r.bytes, r.length);
 	c = cursor_of(s.bytes, s.length);
-	assert_int_equal(sflow5_next(&c, &sample), 1);
-	assert_int_equal(sample.template, SFLOW5_IPV4);
+	assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+	assert_int_equal(sample.template_id, SFLOW5_IPV4);
 	assert_int_equal(value(&sample, 1), 1500);
 	assert_int_equal(value(&sample, 11), 443);
 }
@@ -242,14 +242,14 @@ what_is_no_ip_is_a_record_without_addresses(void **state)
 {
 	uint8_t arp[60] = {[12] = 8, [13] = 6};
 	struct support_set r = raw_header(1, arp, sizeof arp), s = {.length = 0};
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	struct cursor c;
 
 	(void)state;
 	put_sample(&s, false, 1, r.bytes, r.length);
 	c = cursor_of(s.bytes, s.length);
-	assert_int_equal(sflow5_next(&c, &sample), 1);
-	assert_int_equal(sample.template, SFLOW5_OTHER);
+	assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+	assert_int_equal(sample.template_id, SFLOW5_OTHER);
 	assert_int_equal(value(&sample, 1), 118);
 }
 
@@ -262,15 +262,16 @@ other_samples_are_told_apart(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof formats / sizeof *formats; i++) {
 		struct support_set s = {.length = 0};
-		struct sflow5_sample sample;
+		struct protocol_sample sample;
 		struct cursor c;
 		support_put(&s, formats[i], 4);
 		support_put(&s, 4, 4);
 		support_put(&s, 0x01020304, 4);
 		c = cursor_of(s.bytes, s.length);
-		assert_int_equal(sflow5_next(&c, &sample), 1);
-		assert_int_equal(sample.kind, i < 2 ? SFLOW5_COUNTERS : SFLOW5_UNKNOWN);
-		assert_int_equal(sflow5_next(&c, &sample), 0);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+		assert_int_equal(sample.kind,
+		    i < 2 ? PROTOCOL_SAMPLE_COUNTERS : PROTOCOL_SAMPLE_UNKNOWN);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 0);
 	}
 }
 
@@ -280,7 +281,7 @@ the_packet_may_be_in_the_last_of_many_records(void **state)
 {
 	enum { BEFORE = 5000 };
 	struct support_set r = raw_header(1, frame, sizeof frame), s = {.length = 0};
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	struct cursor c;
 
 	(void)state;
@@ -299,8 +300,8 @@ the_packet_may_be_in_the_last_of_many_records(void **state)
 	support_put(&s, r.length, 4);
 	support_put_bytes(&s, r.bytes, r.length);
 	c = cursor_of(s.bytes, s.length);
-	assert_int_equal(sflow5_next(&c, &sample), 1);
-	assert_int_equal(sample.template, SFLOW5_IPV4);
+	assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+	assert_int_equal(sample.template_id, SFLOW5_IPV4);
 	assert_int_equal(value(&sample, 11), 80);
 }
 
@@ -313,8 +314,8 @@ what_is_cut_short_is_told(void **state)
 	put_sample(&s, false, 1, r.bytes, r.length);
 	for (size_t n = 4; n < s.length; n++) {
 		struct cursor c = cursor_of(s.bytes, n);
-		struct sflow5_sample sample;
-		assert_true(sflow5_next(&c, &sample) < 0);
+		struct protocol_sample sample;
+		assert_true(protocol_sflow5.next_sample(&c, &sample) < 0);
 	}
 }
 
@@ -327,7 +328,7 @@ a_sample_that_contradicts_itself_hides_none_behind_it(void **state)
 		uint32_t value;
 	} lies[] = {{36, 2}, {44, 4000}, {44, UINT32_MAX}, {60, 4000}};
 	struct support_set r = raw_header(1, frame, sizeof frame), s = {.length = 0};
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	struct cursor c;
 
 	(void)state;
@@ -338,10 +339,10 @@ a_sample_that_contradicts_itself_hides_none_behind_it(void **state)
 		struct support_set bad = s;
 		store_u32(bad.bytes + lies[i].at, lies[i].value);
 		c = cursor_of(bad.bytes, bad.length);
-		assert_int_equal(sflow5_next(&c, &sample), -EBADMSG);
-		assert_int_equal(sflow5_next(&c, &sample), 1);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), -EBADMSG);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
 		assert_int_equal(value(&sample, 11), 80);
-		assert_int_equal(sflow5_next(&c, &sample), 0);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 0);
 	}
 }
 
@@ -356,12 +357,12 @@ a_record_shorter_than_its_format_makes_its_sample_bad(void **state)
 		const uint8_t zeros[64] = {0};
 		for (size_t n = 0; n <= lengths[i]; n++) {
 			struct support_set s = {.length = 0};
-			struct sflow5_sample sample;
+			struct protocol_sample sample;
 			struct cursor c;
 			put_sample(&s, false, formats[i], zeros, n);
 			c = cursor_of(s.bytes, s.length);
-			assert_int_equal(
-			    sflow5_next(&c, &sample), n < lengths[i] ? -EBADMSG : 1);
+			assert_int_equal(protocol_sflow5.next_sample(&c, &sample),
+			    n < lengths[i] ? -EBADMSG : 1);
 		}
 	}
 }
@@ -370,7 +371,7 @@ static void
 zeros_up_to_the_end_are_padding(void **state)
 {
 	struct support_set s = {.length = 0};
-	struct sflow5_sample sample;
+	struct protocol_sample sample;
 	struct cursor c;
 
 	(void)state;
@@ -378,13 +379,13 @@ zeros_up_to_the_end_are_padding(void **state)
 	for (unsigned n = 1; n < 20; n++) {
 		support_put(&s, 0, 1);
 		c = cursor_of(s.bytes, s.length);
-		assert_int_equal(sflow5_next(&c, &sample), 1);
-		assert_int_equal(sflow5_next(&c, &sample), 0);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+		assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 0);
 	}
 	support_put(&s, 1, 1);
 	c = cursor_of(s.bytes, s.length);
-	assert_int_equal(sflow5_next(&c, &sample), 1);
-	assert_int_equal(sflow5_next(&c, &sample), -EPROTO);
+	assert_int_equal(protocol_sflow5.next_sample(&c, &sample), 1);
+	assert_int_equal(protocol_sflow5.next_sample(&c, &sample), -EPROTO);
 }
 
 int

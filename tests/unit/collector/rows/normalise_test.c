@@ -232,7 +232,7 @@ set_of_uptimes(uint32_t uptime_ms)
 
 	support_put(&s, uptime_ms - 5000, 4);
 	support_put(&s, uptime_ms - 2000, 4);
-	batch.clock = (struct envelope_clock){
+	batch.clock = (struct protocol_clock){
 	    .export_ns = EXPORT_NS, .uptime_ms = uptime_ms, .has_uptime = true};
 	return s;
 }

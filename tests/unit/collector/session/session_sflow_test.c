@@ -16,6 +16,7 @@
 #include "common/base/cursor.h"
 #include "common/base/hash.h"
 #include "tests/unit/collector/protocol/support_set.h"
+#include "tests/unit/collector/session/support_message.h"
 #include "tests/unit/collector/session/support_session.h"
 
 /* A datagram of sub-agent 7. */
@@ -62,7 +63,7 @@ put_sample(struct support_set *s, uint32_t records)
 static void
 send(struct stage *g, const struct support_set *s)
 {
-	sessions_message(g->sessions, 1, 0, s->bytes, s->length, 77, 4242);
+	support_message(g->sessions, MESSAGE(1, 0, s->bytes, s->length, 77, 4242));
 }
 
 static void

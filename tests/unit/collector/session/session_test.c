@@ -14,6 +14,7 @@
 
 #include "collector/session/session.h"
 #include "common/ipfix/message.h"
+#include "tests/unit/collector/session/support_message.h"
 #include "tests/unit/collector/session/support_session.h"
 
 static const struct template *seen;
@@ -194,7 +195,7 @@ test_a_set_longer_than_its_message_is_a_bad_message(void **state)
 	stage_open(g, 1, "tcp", "a:1");
 	n = stage_build(bytes, 0, 7, 256, (uint16_t[]){1, 2}, 2);
 	store_u16(bytes + 18, 60);
-	sessions_message(g->sessions, 1, 0, bytes, n, 1, 0);
+	support_message(g->sessions, MESSAGE(1, 0, bytes, n, 1, 0));
 	stage_counts(g);
 	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 1);
 }
@@ -360,9 +361,9 @@ test_most_records_is_an_upper_bound(void **state)
 
 	stage_open(g, 1, "tcp", "a:1");
 	n = stage_build(bytes, 0, 7, 256, (uint16_t[]){1, 2, 3, 4}, 4);
-	assert_int_equal(sessions_most_records(g->sessions, 1, bytes, n), 0);
+	assert_int_equal(support_most_records(g->sessions, 1, bytes, n), 0);
 	SEND(g, 1, 0, 7, 2, PORTS(256));
-	assert_int_equal(sessions_most_records(g->sessions, 1, bytes, n), 2);
+	assert_int_equal(support_most_records(g->sessions, 1, bytes, n), 2);
 }
 
 static void
@@ -404,7 +405,7 @@ send_on(struct stage *g, uint16_t stream, uint32_t sequence)
 	uint8_t bytes[64];
 	size_t n = stage_build(bytes, sequence, 7, 256, (uint16_t[]){1, 2}, 2);
 
-	sessions_message(g->sessions, 1, stream, bytes, n, 77, 4242);
+	support_message(g->sessions, MESSAGE(1, stream, bytes, n, 77, 4242));
 }
 
 static void

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/cursor.h"
+#include "tests/unit/collector/session/support_message.h"
 #include "tests/unit/collector/session/support_session.h"
 
 #define MINUTE 60000000000u
@@ -99,15 +100,14 @@ what_does_not_fit_is_lost(void **state)
 	store_u16(bytes + 2, sizeof bytes);
 	store_u16(bytes + 18, sizeof bytes - 16);
 	for (unsigned i = 0; i < 20; i++) {
-		sessions_message(g->sessions, 1, 0, bytes, sizeof bytes, 1, i);
+		support_message(g->sessions, MESSAGE(1, 0, bytes, sizeof bytes, 1, i));
 	}
 	stage_counts(g);
 	assert_int_equal(sessions_held(g->sessions), 17); /* 1 MiB */
 	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 3);
-	assert_true(sessions_most_records(g->sessions, 1, bytes, sizeof bytes) == 0);
+	assert_true(support_most_records(g->sessions, 1, bytes, sizeof bytes) == 0);
 	stage_build(bytes, 0, 7, 2, (uint16_t[]){PORTS(256)}, 6);
-	assert_true(
-	    sessions_most_records(g->sessions, 1, bytes, 32) >= 4 * (59980 / 4));
+	assert_true(support_most_records(g->sessions, 1, bytes, 32) >= 4 * (59980 / 4));
 }
 
 /* Else every message with templates would have the tables stored to make room for what
@@ -124,14 +124,14 @@ what_is_held_comes_out_in_portions_that_fit_the_tables(void **state)
 	store_u16(bytes + 2, sizeof bytes);
 	store_u16(bytes + 18, sizeof bytes - 16);
 	for (unsigned i = 0; i < 17; i++) {
-		sessions_message(g->sessions, 1, 0, bytes, sizeof bytes, 1, i);
+		support_message(g->sessions, MESSAGE(1, 0, bytes, sizeof bytes, 1, i));
 	}
 	while (sessions_held(g->sessions) > 0) {
 		size_t n = stage_build(bytes, 0, 7, 2, (uint16_t[]){PORTS(256)}, 6);
-		size_t most = sessions_most_records(g->sessions, 1, bytes, n);
+		size_t most = support_most_records(g->sessions, 1, bytes, n);
 		unsigned before = g->records;
 		assert_true(most <= n + 65536);
-		sessions_message(g->sessions, 1, 0, bytes, n, 1, 99);
+		support_message(g->sessions, MESSAGE(1, 0, bytes, n, 1, 99));
 		assert_true(g->records > before && g->records - before <= most);
 		portions++;
 	}
@@ -152,11 +152,11 @@ what_one_peer_has_held_leaves_room_for_others(void **state)
 		stage_build(bytes, 0, i % 4, 256, NULL, 0);
 		store_u16(bytes + 2, sizeof bytes);
 		store_u16(bytes + 18, sizeof bytes - 16);
-		sessions_message(g->sessions, 1, 0, bytes, sizeof bytes, 1, i);
+		support_message(g->sessions, MESSAGE(1, 0, bytes, sizeof bytes, 1, i));
 	}
 	held = sessions_held(g->sessions);
 	assert_int_equal(held, 34); /* 2 MiB */
-	sessions_message(g->sessions, 2, 0, bytes, sizeof bytes, 1, 99);
+	support_message(g->sessions, MESSAGE(2, 0, bytes, sizeof bytes, 1, 99));
 	assert_int_equal(sessions_held(g->sessions), held + 1);
 }
 

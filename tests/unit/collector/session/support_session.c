@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/cursor.h"
+#include "tests/unit/collector/session/support_message.h"
 
 static int
 take_set(const struct template *t, const uint8_t *bytes, size_t length,
@@ -118,7 +119,7 @@ stage_send(struct stage *g, uint32_t session, uint32_t sequence, uint32_t domain
 	size_t n = stage_build(bytes, sequence, domain, set_id, words, count);
 	uint64_t now = g->now_ns > 0 ? g->now_ns : 77;
 
-	sessions_message(g->sessions, session, 0, bytes, n, now, 4242);
+	support_message(g->sessions, MESSAGE(session, 0, bytes, n, now, 4242));
 }
 
 void
@@ -133,7 +134,7 @@ stage_teach(struct stage *g, uint32_t session, const char *name)
 	n += strlen(name);
 	store_u16(bytes + 2, (uint16_t)n);
 	store_u16(bytes + 18, (uint16_t)(n - 16));
-	sessions_message(g->sessions, session, 0, bytes, n, 1, 0);
+	support_message(g->sessions, MESSAGE(session, 0, bytes, n, 1, 0));
 }
 
 void

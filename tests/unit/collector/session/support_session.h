@@ -16,7 +16,7 @@ struct stage {
 	char exporter[64];
 	uint64_t position, arrival_ns;
 	double rate; /* of sampling in the last set's domain */
-	struct envelope_clock clock;
+	struct protocol_clock clock;
 	int answer; /* instead of the records, when negative */
 	struct session_counts counts;
 	char counted_exporter[64];

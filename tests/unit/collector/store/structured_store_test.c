@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/ipfix/message.h"
 #include "tests/unit/collector/protocol/support_set.h"
+#include "tests/unit/collector/session/support_message.h"
 
 #define DAY      17282 /* 2017-04-26 */
 #define DAY_FILE "seen-2017-04-26.sqlite"
@@ -116,7 +117,8 @@ send_set(struct fixture *f, uint16_t set_id, const void *body, size_t length)
 	support_put_bytes(&m, body, length);
 	f->sequence += set_id >= 256;
 	f->position += m.length;
-	sessions_message(f->sessions, 1, 0, m.bytes, m.length, f->now_ns, f->position);
+	support_message(
+	    f->sessions, MESSAGE(1, 0, m.bytes, m.length, f->now_ns, f->position));
 }
 
 static void

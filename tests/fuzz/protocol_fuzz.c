@@ -12,6 +12,7 @@
 #include "collector/tables/tables.h"
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
+#include "tests/unit/collector/session/support_message.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
@@ -95,9 +96,9 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 		/* A copy of its own, so that a read beyond it shows. */
 		exact = malloc(n + 1);
 		memcpy(exact, cursor_take(&c, n), n);
-		most = sessions_most_records(s, 1, exact, n);
+		most = support_most_records(s, 1, exact, n);
 		records = 0;
-		sessions_message(s, 1, 0, exact, n, now, 1000 + sent);
+		support_message(s, MESSAGE(1, 0, exact, n, now, 1000 + sent));
 		if (records > most) {
 			abort(); /* tables would run over */
 		}
