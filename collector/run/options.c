@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,8 @@
 static const char *const compacts[] = {"auto", "never", NULL};
 static const char *const udp_sessions[] = {"port", "address", NULL};
 
+static char listen_help[512]; /* options_parse() names the transports */
+
 #define AT(field) .offset = offsetof(struct options, field)
 
 static const struct option table[] = {
@@ -21,11 +24,7 @@ static const struct option table[] = {
 	AT(listen),
 	.argument = "URI",
 	.section = "Input",
-	.help = "Receive records at tls://HOST[:4740], tcp://HOST[:4739], "
-		"sctp://HOST[:4739], dtls+sctp://HOST[:4740], dtls+udp://HOST[:4740] "
-		"or udp://HOST[:4739].  udp:// also accepts NetFlow v9 and v5 and "
-		"sFlow v5.  HOST * means every address of this host, port 0 any free "
-		"port.  May be repeated."},
+	.help = listen_help},
     {.name = "read",
 	.letter = 'r',
 	.kind = OPTION_LIST,
@@ -412,8 +411,14 @@ split_tables(struct options *o, struct err *e)
 int
 options_parse(int argc, char **argv, struct options *ret, struct err *e)
 {
-	int rc = option_parse(&program, argc, argv, ret, NULL, e);
+	int rc;
 
+	snprintf(listen_help, sizeof listen_help,
+	    "Receive records at %s.  udp:// also accepts NetFlow v9 and v5 and sFlow v5.  "
+	    "HOST * means every address of this host, port 0 any free port.  May be "
+	    "repeated.",
+	    schemes_text(true));
+	rc = option_parse(&program, argc, argv, ret, NULL, e);
 	if (rc != 0) {
 		return rc;
 	}

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <strings.h>
 
 #include "common/base/clock.h"
@@ -18,6 +19,8 @@
 
 static const char *const units[] = {"ms", "us", "s", NULL};
 static const char *const deliveries[] = {"failover", "duplicate", NULL};
+
+static char to_help[512]; /* options_parse() names the transports */
 
 #define AT(field) .offset = offsetof(struct options, field)
 #define TIMEOUT   .min = NS_PER_MS, .max = CONVERSATION_TIMEOUT_MAX_NS
@@ -219,10 +222,7 @@ static const struct option table[] = {
 	AT(to),
 	.argument = "URI",
 	.section = "Delivery",
-	.help = "Send records to file:PATH, tcp://HOST[:4739], tls://HOST[:4740], "
-		"sctp://HOST[:4739], dtls+sctp://HOST[:4740], udp://HOST[:4739] or "
-		"dtls+udp://HOST[:4740].  May be repeated; --delivery says how "
-		"several are used."},
+	.help = to_help},
     {.name = "delivery",
 	.kind = OPTION_CHOICE,
 	AT(delivery),
@@ -448,8 +448,12 @@ standard_queue(const struct options *o)
 int
 options_parse(int argc, char **argv, struct options *ret, struct err *e)
 {
-	int rc = option_parse(&program, argc, argv, ret, NULL, e);
+	int rc;
 
+	snprintf(to_help, sizeof to_help,
+	    "Send records to %s.  May be repeated; --delivery says how several are used.",
+	    schemes_text(false));
+	rc = option_parse(&program, argc, argv, ret, NULL, e);
 	if (rc != 0 || ret->list_elements) {
 		return rc;
 	}
