@@ -61,7 +61,7 @@ find_host(const struct transport_uri *u, const char *authority, const char **ret
 static int
 parse_authority(struct transport_uri *u, const char *authority, struct err *e)
 {
-	const char *host, *after;
+	const char *host = NULL, *after = NULL;
 	struct in6_addr v6;
 	size_t n;
 	int rc = find_host(u, authority, &host, &after, e);
