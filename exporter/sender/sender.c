@@ -28,8 +28,7 @@ void
 sender_push(struct sender *s, const uint8_t *message, size_t length, uint32_t records,
     uint32_t data)
 {
-	if (!queue_push(s->queue, message, length, records, data,
-		s->settings.may_wait ? may_wait : NULL, s)) {
+	if (!queue_push(s->queue, message, length, records, data)) {
 		sender_bump(&s->queue_full_messages, 1);
 		sender_bump(&s->queue_full_records, data);
 	}
@@ -57,6 +56,7 @@ open_outbox(struct sender *s, const struct export_preamble *preamble, struct err
 	}
 	if (rc == 0) {
 		s->queue = outbox_queue(s->outbox);
+		queue_set_wait(s->queue, s->settings.may_wait ? may_wait : NULL, s);
 		s->spool = outbox_spool(s->outbox);
 		/* The caller's is borrowed for a moment only. */
 		s->settings.spool_directory = spool_directory(s->spool);

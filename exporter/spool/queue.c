@@ -28,7 +28,9 @@ struct queue {
 	size_t capacity;
 	struct slot *slots;
 	uint64_t slot_count;
-	uint64_t total; /* the pusher's: data records */
+	uint64_t total;              /* the pusher's: data records */
+	bool (*may_wait)(void *arg); /* NULL: pushes never wait */
+	void *may_wait_arg;
 	int fd;
 	_Atomic uint64_t head, tail; /* bytes ever let go and pushed */
 	_Atomic uint64_t first, end; /* the same in messages */
@@ -185,15 +187,23 @@ wait_for_room(struct queue *q, size_t length)
 	atomic_store(&q->wants_space, false);
 }
 
+void
+queue_set_wait(struct queue *q, bool (*may_wait)(void *arg), void *arg)
+{
+	q->may_wait = may_wait;
+	q->may_wait_arg = arg;
+}
+
 bool
 queue_push(struct queue *q, const uint8_t *message, size_t length, uint32_t records,
-    uint32_t data, bool (*may_wait)(void *arg), void *arg)
+    uint32_t data)
 {
 	uint64_t tail = atomic_load_explicit(&q->tail, memory_order_relaxed);
 	uint64_t end = atomic_load_explicit(&q->end, memory_order_relaxed);
 	uint64_t wake;
 
-	while (is_full(q, length) && may_wait != NULL && may_wait(arg)) {
+	while (
+	    is_full(q, length) && q->may_wait != NULL && q->may_wait(q->may_wait_arg)) {
 		wait_for_room(q, length);
 	}
 	if (atomic_load(&q->is_over) || !has_room(q, length)) {

@@ -33,11 +33,12 @@ size_t queue_capacity(const struct queue *q);
 uint64_t queue_most_messages(const struct queue *q); /* inside at a time */
 uint64_t queue_bytes(struct queue *q);               /* inside now; any thread */
 
-/* The pushing thread.  False: full and may not wait, or hurried, or over.  While it is
- * full, may_wait(arg) is asked every second and after every signal; NULL: never wait.
- */
+/* Lets pushes wait while the queue is full, as long as may_wait(arg) says so: it is asked
+ * every second and after every signal.  Before the first push. */
+void queue_set_wait(struct queue *q, bool (*may_wait)(void *arg), void *arg);
+/* The pushing thread.  False: full and may not wait, or hurried, or over. */
 bool queue_push(struct queue *q, const uint8_t *message, size_t length,
-    uint32_t records, uint32_t data, bool (*may_wait)(void *arg), void *arg);
+    uint32_t records, uint32_t data);
 /* Any thread, signal handlers too: pushes wait no longer. */
 void queue_hurry(struct queue *q);
 bool queue_is_hurried(struct queue *q);

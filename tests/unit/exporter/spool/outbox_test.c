@@ -29,8 +29,8 @@ filled(unsigned messages)
 
 	assert_int_equal(outbox_new(&settings, 4 << 20, &o, &e), 0);
 	for (unsigned i = 0; i < messages; i++) {
-		assert_true(queue_push(outbox_queue(o), message, sizeof message,
-		    RECORDS, RECORDS, NULL, NULL));
+		assert_true(queue_push(
+		    outbox_queue(o), message, sizeof message, RECORDS, RECORDS));
 	}
 	outbox_stow(o, 0);
 	return o;
@@ -140,8 +140,7 @@ short_messages_on_disk_make_room_for_more_than_the_queue_counts(void **state)
 	most = queue_most_messages(outbox_queue(o));
 	assert_true(2 * most * sizeof message < queue_capacity(outbox_queue(o)));
 	for (uint64_t i = 0; i < 3 * most; i++) {
-		assert_true(queue_push(
-		    outbox_queue(o), message, sizeof message, 1, 1, NULL, NULL));
+		assert_true(queue_push(outbox_queue(o), message, sizeof message, 1, 1));
 		if (i % 100 == 0) {
 			outbox_stow(o, 0);
 		}

@@ -22,7 +22,7 @@ push(struct queue *q, size_t length, uint32_t records, uint8_t mark)
 	memset(message, mark, length);
 	store_u16(message, 10);
 	store_u16(message + 2, (uint16_t)length);
-	return queue_push(q, message, length, records, records / 2, NULL, NULL);
+	return queue_push(q, message, length, records, records / 2);
 }
 
 static void
@@ -159,8 +159,7 @@ push_stream(void *data)
 		size_t length = length_of(i);
 		store_u16(message + 2, (uint16_t)length);
 		memset(message + 12, (int)(i & 0xff), length - 12);
-		assert_true(
-		    queue_push(s->queue, message, length, i % 5, 0, always, NULL));
+		assert_true(queue_push(s->queue, message, length, i % 5, 0));
 	}
 	return NULL;
 }
@@ -173,6 +172,7 @@ two_threads_hand_over_everything_with_waiting_on_both_sides(void **state)
 	uint64_t seen = 0;
 
 	(void)state;
+	queue_set_wait(s.queue, always, NULL);
 	pthread_create(&pusher, NULL, push_stream, &s);
 	while (seen < s.messages) {
 		struct queue_message m;
@@ -201,7 +201,7 @@ push_until_refused(void *data)
 {
 	uint8_t message[1000] = {0, 10, 1000 >> 8, 1000 & 0xff};
 
-	while (queue_push(data, message, sizeof message, 1, 1, always, NULL)) {
+	while (queue_push(data, message, sizeof message, 1, 1)) {
 	}
 	return NULL;
 }
@@ -215,6 +215,7 @@ hurry_and_end_free_a_waiting_push(void **state)
 	for (int i = 0; i < 2; i++) {
 		struct queue *q = queue_new(0);
 		pthread_t pusher;
+		queue_set_wait(q, always, NULL);
 		pthread_create(&pusher, NULL, push_until_refused, q);
 		while (queue_bytes(q) + 1000 <= queue_capacity(q)) {
 			poll(NULL, 0, 1);
