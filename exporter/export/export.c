@@ -122,8 +122,7 @@ check_message_size(const struct export *x, uint32_t size, struct err *e)
 
 int
 export_new(const struct export_settings *s, const struct elements *elements,
-    void (*send)(const uint8_t *message, size_t length, uint32_t records, void *data),
-    void *data, struct export **ret, struct err *e)
+    struct export **ret, struct err *e)
 {
 	struct export *x = calloc(1, sizeof *x);
 	int rc = -ENOMEM;
@@ -131,8 +130,7 @@ export_new(const struct export_settings *s, const struct elements *elements,
 		err_set(e, rc, "no memory to export");
 		goto out;
 	}
-	rc = export_templates_read(s->templates_file, elements, EXPORT_OPTIONS_FIRST_ID,
-	    EXPORT_OPTIONS, &x->templates, e);
+	rc = export_templates_read(s->templates_file, elements, &x->templates, e);
 	if (rc < 0) {
 		goto out;
 	}
@@ -144,7 +142,8 @@ export_new(const struct export_settings *s, const struct elements *elements,
 	if (rc < 0) {
 		goto out;
 	}
-	x->writer = (struct writer){.domain = s->domain, .send = send, .data = data};
+	x->writer =
+	    (struct writer){.domain = s->domain, .send = s->send, .data = s->data};
 	rc = message_init(&x->writer.message, s->message_size);
 	if (rc < 0) {
 		err_set(e, rc, "no memory for messages");

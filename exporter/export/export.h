@@ -20,6 +20,11 @@ struct export_settings {
 	const char *templates_file; /* schemas/templates.yaml */
 	uint32_t domain;            /* observation domain id */
 	uint32_t message_size;      /* at most 65535; 1400 suits UDP, 16384 DTLS */
+	/* Gets each finished message (sequence number 0) and the count of its records,
+	 * and copies what it needs. */
+	void (*send)(
+	    const uint8_t *message, size_t length, uint32_t records, void *data);
+	void *data;
 };
 
 struct export_statistics {        /* for the statistics options records */
@@ -34,11 +39,9 @@ struct export_interface {
 	const char *name, *description;
 };
 
-/* send() gets one finished message (sequence number 0) and the count of its records; it
- * copies what it needs. */
+/* 0, or negative with the sentence. */
 int export_new(const struct export_settings *s, const struct elements *elements,
-    void (*send)(const uint8_t *message, size_t length, uint32_t records, void *data),
-    void *data, struct export **ret, struct err *e);
+    struct export **ret, struct err *e);
 void export_free(struct export *x);
 
 /* Templates and the options records that describe types, keys and interfaces, as

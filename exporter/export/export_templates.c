@@ -8,6 +8,7 @@
 #include "common/ipfix/template.h"
 #include "exporter/conversation/flow_record.h"
 #include "exporter/export/export.h"
+#include "exporter/export/export_options.h"
 
 /* What a record can fill.  `ipv6` set: the name stands for one element or the other,
  * by the template's address family. */
@@ -231,8 +232,7 @@ read_names(const struct reader *r, const struct yaml_node *list,
 }
 
 static int
-read_first_id(const struct reader *r, const struct yaml_node *node,
-    uint16_t reserved_id, unsigned reserved_count, uint16_t *ret)
+read_first_id(const struct reader *r, const struct yaml_node *node, uint16_t *ret)
 {
 	uint64_t id = 0;
 	int rc = yaml_u64(r->yaml, node, UINT16_MAX - (EXPORT_VARIANTS - 1), &id, r->e);
@@ -243,19 +243,19 @@ read_first_id(const struct reader *r, const struct yaml_node *node,
 		return yaml_complain(r->yaml, node, r->e,
 		    "template ids begin at %d (RFC 7011)", TEMPLATE_MIN_ID);
 	}
-	if (id + EXPORT_VARIANTS > reserved_id &&
-	    id < (uint64_t)reserved_id + reserved_count) {
+	if (id + EXPORT_VARIANTS > EXPORT_OPTIONS_FIRST_ID &&
+	    id < EXPORT_OPTIONS_FIRST_ID + EXPORT_OPTIONS) {
 		return yaml_complain(r->yaml, node, r->e,
-		    "template ids %u to %u are the options templates'", reserved_id,
-		    reserved_id + reserved_count - 1);
+		    "template ids %d to %d are the options templates'",
+		    EXPORT_OPTIONS_FIRST_ID,
+		    EXPORT_OPTIONS_FIRST_ID + EXPORT_OPTIONS - 1);
 	}
 	*ret = (uint16_t)id;
 	return 0;
 }
 
 static int
-read_list(const struct reader *r, const struct yaml_node *map, uint16_t reserved_id,
-    unsigned reserved_count, struct list_spec *ret)
+read_list(const struct reader *r, const struct yaml_node *map, struct list_spec *ret)
 {
 	static const char *const keys[] = {"first_id", "common", "sides"};
 	const struct yaml_node *nodes[3];
@@ -272,8 +272,7 @@ read_list(const struct reader *r, const struct yaml_node *map, uint16_t reserved
 		}
 	}
 	if (rc == 0) {
-		rc = read_first_id(
-		    r, nodes[0], reserved_id, reserved_count, &ret->first_id);
+		rc = read_first_id(r, nodes[0], &ret->first_id);
 	}
 	if (rc == 0) {
 		rc = read_names(
@@ -309,10 +308,10 @@ describe(struct export_templates *t, const struct element *x)
 }
 
 static int
-compile_variant(const struct elements *elements, const struct list_spec *spec,
-    unsigned variant, struct export_templates *t, struct export_template *ret,
-    struct err *e)
+compile_variant(const struct reader *r, const struct list_spec *spec, unsigned variant,
+    struct export_templates *t, struct export_template *ret)
 {
+	const struct elements *elements = r->elements;
 	struct encode_field fields[EXPORT_MAX_FIELDS];
 	unsigned n = 0;
 	uint64_t keys = 0;
@@ -347,18 +346,17 @@ compile_variant(const struct elements *elements, const struct list_spec *spec,
 	}
 	ret->key_fields = keys;
 	return encode_compile(
-	    fields, n, (uint16_t)(spec->first_id + variant), 0, &ret->plan, e);
+	    fields, n, (uint16_t)(spec->first_id + variant), 0, &ret->plan, r->e);
 }
 
 static int
-compile(const struct elements *elements, const struct list_spec *specs,
-    struct export_templates *ret, struct err *e)
+compile(
+    const struct reader *r, const struct list_spec *specs, struct export_templates *ret)
 {
 	struct export_templates t = {0};
 	for (unsigned i = 0; i < EXPORT_LISTS; i++) {
 		for (unsigned k = 0; k < EXPORT_VARIANTS; k++) {
-			int rc = compile_variant(
-			    elements, &specs[i], k, &t, &t.list[i][k], e);
+			int rc = compile_variant(r, &specs[i], k, &t, &t.list[i][k]);
 			if (rc < 0) {
 				export_templates_done(&t);
 				return rc;
@@ -370,8 +368,7 @@ compile(const struct elements *elements, const struct list_spec *specs,
 }
 
 static int
-read_lists(const struct reader *r, uint16_t reserved_id, unsigned reserved_count,
-    struct list_spec *specs)
+read_lists(const struct reader *r, struct list_spec *specs)
 {
 	static const char *const top[] = {"templates"};
 	static const char *const names[EXPORT_LISTS] = {"packet", "trace"};
@@ -397,7 +394,7 @@ read_lists(const struct reader *r, uint16_t reserved_id, unsigned reserved_count
 			return yaml_complain(
 			    r->yaml, lists, r->e, "'%s' is missing", names[i]);
 		}
-		rc = read_list(r, list, reserved_id, reserved_count, &specs[i]);
+		rc = read_list(r, list, &specs[i]);
 	}
 	if (rc < 0) {
 		return rc;
@@ -415,8 +412,7 @@ read_lists(const struct reader *r, uint16_t reserved_id, unsigned reserved_count
 
 int
 export_templates_read(const char *path, const struct elements *elements,
-    uint16_t reserved_id, unsigned reserved_count, struct export_templates *ret,
-    struct err *e)
+    struct export_templates *ret, struct err *e)
 {
 	struct list_spec specs[EXPORT_LISTS] = {0};
 	struct yaml *yaml = NULL;
@@ -425,9 +421,9 @@ export_templates_read(const char *path, const struct elements *elements,
 		return rc;
 	}
 	const struct reader r = {.yaml = yaml, .elements = elements, .e = e};
-	rc = read_lists(&r, reserved_id, reserved_count, specs);
+	rc = read_lists(&r, specs);
 	if (rc == 0) {
-		rc = compile(elements, specs, ret, e);
+		rc = compile(&r, specs, ret);
 		if (rc < 0) {
 			err_prefix(e, rc, "%s", path);
 		}

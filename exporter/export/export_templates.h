@@ -31,11 +31,10 @@ struct export_templates {
 	unsigned described_count;
 };
 
-/* Ids from reserved_id on, reserved_count of them, are refused.  On failure *ret is
+/* Template ids that the options templates have are refused.  On failure *ret is
  * untouched. */
 int export_templates_read(const char *path, const struct elements *elements,
-    uint16_t reserved_id, unsigned reserved_count, struct export_templates *ret,
-    struct err *e);
+    struct export_templates *ret, struct err *e);
 void export_templates_done(struct export_templates *t);
 
 #endif

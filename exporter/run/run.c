@@ -86,6 +86,8 @@ open_export(struct run *r, struct err *e)
 	struct export_settings s = {
 	    .templates_file = o->templates,
 	    .domain = (uint32_t)o->domain,
+	    .send = send_message,
+	    .data = r,
 	};
 	char directory[PATH_MAX], path[PATH_MAX + 32];
 	int rc;
@@ -102,7 +104,7 @@ open_export(struct run *r, struct err *e)
 		(void)snprintf(path, sizeof path, "%s/templates.yaml", directory);
 		s.templates_file = path;
 	}
-	return export_new(&s, r->elements, send_message, r, &r->export, e);
+	return export_new(&s, r->elements, &r->export, e);
 }
 
 /* Names of the observation points for the interface options records, numbered from 1 as

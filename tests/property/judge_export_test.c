@@ -489,8 +489,8 @@ judge(uint32_t message_size)
 	warnings = 0;
 
 	const struct export_settings s = {
-	    "schemas/templates.yaml", DOMAIN, message_size};
-	if (export_new(&s, registry, take_message, &x, &exporter, &e) < 0) {
+	    "schemas/templates.yaml", DOMAIN, message_size, take_message, &x};
+	if (export_new(&s, registry, &exporter, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	export_set_interfaces(exporter, interfaces, 2);

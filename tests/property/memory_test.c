@@ -294,10 +294,13 @@ begin_export(void)
 {
 	static const struct export_interface interfaces[] = {{1, "eth0", "uplink"}};
 	const struct export_settings s = {
-	    .templates_file = "schemas/templates.yaml", .message_size = 1400};
+	    .templates_file = "schemas/templates.yaml",
+	    .message_size = 1400,
+	    .send = drop_message,
+	};
 	struct export *x = NULL;
 	struct err e = {""};
-	int rc = export_new(&s, registry, drop_message, NULL, &x, &e);
+	int rc = export_new(&s, registry, &x, &e);
 
 	check(rc == 0 ? x != NULL : rc < 0 && x == NULL && e.text[0] != '\0');
 	if (rc == 0) {

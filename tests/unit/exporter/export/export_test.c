@@ -67,8 +67,9 @@ open_export(uint32_t message_size)
 {
 	struct err e;
 	struct export *x = NULL;
-	const struct export_settings s = {"schemas/templates.yaml", 42, message_size};
-	if (export_new(&s, registry, take, NULL, &x, &e) < 0) {
+	const struct export_settings s = {
+	    "schemas/templates.yaml", 42, message_size, take, NULL};
+	if (export_new(&s, registry, &x, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	return x;
@@ -643,8 +644,8 @@ refuse(const char *yaml, uint32_t message_size, const char *part)
 	close(fd);
 	struct err e = {""};
 	struct export *x = NULL;
-	const struct export_settings s = {path, 42, message_size};
-	assert_true(export_new(&s, registry, take, NULL, &x, &e) < 0);
+	const struct export_settings s = {path, 42, message_size, take, NULL};
+	assert_true(export_new(&s, registry, &x, &e) < 0);
 	assert_null(x);
 	unlink(path);
 	if (strstr(e.text, part) == NULL) {
@@ -697,8 +698,9 @@ an_element_that_no_registry_has_is_refused(void **state)
 	struct err e;
 	struct export *x = NULL;
 	struct elements *bare = elements_new(ELEMENT_PEN_OWN);
-	const struct export_settings s = {"schemas/templates.yaml", 42, 1400};
-	assert_true(export_new(&s, bare, take, NULL, &x, &e) < 0);
+	const struct export_settings s = {
+	    "schemas/templates.yaml", 42, 1400, take, NULL};
+	assert_true(export_new(&s, bare, &x, &e) < 0);
 	assert_non_null(strstr(e.text, "'dataByteCount' is in no element registry"));
 	elements_free(bare);
 }
