@@ -47,19 +47,18 @@ terminal_width(void)
 }
 
 static void
-print_line(char line[static LINE], uint64_t elapsed_ns, uint64_t done, uint64_t all,
-    uint64_t units, const char *what)
+print_line(char line[static LINE], const struct progress_point *at, uint64_t elapsed_ns)
 {
 	double seconds = (double)elapsed_ns / (double)NS_PER_SECOND;
-	double share = all == 0 ? 0 : (double)done / (double)all;
+	double share = at->all == 0 ? 0 : (double)at->done / (double)at->all;
 	char rate[32], count[32], left[32] = "", bar[BAR + 1];
 	unsigned full;
 
 	share = share > 1 ? 1 : share;
-	summary_format_count(rate, (uint64_t)((double)units / (seconds + 1e-9)));
-	summary_format_count(count, units);
-	if (all == 0) {
-		(void)snprintf(line, LINE, " %s %s  %s/s", count, what, rate);
+	summary_format_count(rate, (uint64_t)((double)at->count / (seconds + 1e-9)));
+	summary_format_count(count, at->count);
+	if (at->all == 0) {
+		(void)snprintf(line, LINE, " %s %s  %s/s", count, at->unit, rate);
 		return;
 	}
 	full = (unsigned)(share * BAR);
@@ -71,17 +70,16 @@ print_line(char line[static LINE], uint64_t elapsed_ns, uint64_t done, uint64_t 
 		    left, sizeof left, (uint64_t)(seconds / share * (1 - share) + 0.5));
 	}
 	(void)snprintf(line, LINE, "%3u %% [%s] %s %s  %s/s  %s left",
-	    (unsigned)(share * 100), bar, count, what, rate, left);
+	    (unsigned)(share * 100), bar, count, at->unit, rate, left);
 }
 
 void
-progress_draw(struct progress *p, uint64_t now_ns, uint64_t done, uint64_t all,
-    uint64_t units, const char *what)
+progress_draw(struct progress *p, const struct progress_point *at, uint64_t now_ns)
 {
 	char line[LINE];
 	unsigned width = terminal_width();
 
-	print_line(line, now_ns - p->begin_ns, done, all, units, what);
+	print_line(line, at, now_ns - p->begin_ns);
 	fprintf(stderr, "\r%.*s\033[K", (int)(width > 1 ? width - 1 : 1), line);
 	(void)fflush(stderr);
 	p->next_ns = now_ns + INTERVAL_NS;

@@ -11,6 +11,12 @@ struct progress {
 	uint64_t begin_ns, next_ns; /* monotonic */
 };
 
+struct progress_point {
+	uint64_t done, all; /* bytes; all 0: unknown */
+	uint64_t count;     /* of what was read so far */
+	const char *unit;   /* "packets" */
+};
+
 /* is_forced: also where standard error is no terminal. */
 void progress_begin(struct progress *p, bool is_forced, uint64_t now_ns);
 static inline bool
@@ -18,10 +24,8 @@ progress_is_due(const struct progress *p, uint64_t now_ns)
 {
 	return p->is_on && now_ns >= p->next_ns;
 }
-/* done and all are bytes; all 0: unknown.  units: what was counted so far, named what.
- */
-void progress_draw(struct progress *p, uint64_t now_ns, uint64_t done, uint64_t all,
-    uint64_t units, const char *what);
+void progress_draw(
+    struct progress *p, const struct progress_point *at, uint64_t now_ns);
 /* Wipes the line. */
 void progress_end(struct progress *p);
 

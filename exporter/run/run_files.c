@@ -40,8 +40,10 @@ look_up(struct run *r, uint64_t done, uint64_t all)
 	if (progress_is_due(&r->progress, now_ns)) {
 		struct capture_counts c;
 		capture_counts(r->open[0], &c);
-		progress_draw(&r->progress, now_ns, done + c.position, all,
-		    run_packets_read(r), "packets");
+		progress_draw(&r->progress,
+		    &(struct progress_point){
+			done + c.position, all, run_packets_read(r), "packets"},
+		    now_ns);
 	}
 }
 

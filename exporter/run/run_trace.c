@@ -13,7 +13,9 @@ look_up(struct run *r)
 	run_metrics(r);
 	if (progress_is_due(&r->progress, now_ns)) {
 		trace_counts(r->trace, &c);
-		progress_draw(&r->progress, now_ns, c.position, c.size, c.rows, "rows");
+		progress_draw(&r->progress,
+		    &(struct progress_point){c.position, c.size, c.rows, "rows"},
+		    now_ns);
 	}
 }
 
