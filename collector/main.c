@@ -99,8 +99,9 @@ main(int argc, char **argv)
 	struct err e = {""};
 	int status = EXIT_OK, rc;
 
+	(void)argc;
 	log_set_program("flowpair-collector");
-	rc = options_parse(argc, argv, &o, &e);
+	rc = options_parse(argv, &o, &e);
 	if (rc == 0) {
 		status = collect(&o, &e);
 		options_free(&o);

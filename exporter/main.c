@@ -128,8 +128,9 @@ main(int argc, char **argv)
 	struct err e;
 	int status = EXIT_OK, rc;
 
+	(void)argc;
 	log_set_program("flowpair-exporter");
-	rc = options_parse(argc, argv, &o, &e);
+	rc = options_parse(argv, &o, &e);
 	if (rc == 0 && (o.list_elements || o.spool_status)) {
 		rc = o.list_elements ? list_elements(&o, &e) : print_spools(&o, &e);
 		options_free(&o);

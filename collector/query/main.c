@@ -338,8 +338,9 @@ main(int argc, char **argv)
 	bool is_understood;
 	int rc;
 
+	(void)argc;
 	log_set_program("flowpair-query");
-	rc = option_parse(&program, argc, argv, &config, &words, &e);
+	rc = option_parse(&program, argv, &config, &words, &e);
 	is_understood = rc >= 0;
 	if (rc == 0) {
 		rc = run(&config, &words, &e);

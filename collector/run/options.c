@@ -409,7 +409,7 @@ split_tables(struct options *o, struct err *e)
 }
 
 int
-options_parse(int argc, char **argv, struct options *ret, struct err *e)
+options_parse(char **argv, struct options *ret, struct err *e)
 {
 	int rc;
 
@@ -418,7 +418,7 @@ options_parse(int argc, char **argv, struct options *ret, struct err *e)
 	    "HOST * means every address of this host, port 0 any free port.  May be "
 	    "repeated.",
 	    schemes_text(true));
-	rc = option_parse(&program, argc, argv, ret, NULL, e);
+	rc = option_parse(&program, argv, ret, NULL, e);
 	if (rc != 0) {
 		return rc;
 	}

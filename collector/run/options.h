@@ -43,7 +43,7 @@ struct options {
 };
 
 /* As option_parse(): 0 go on; 1 something was printed, exit 0; negative: exit 2. */
-int options_parse(int argc, char **argv, struct options *ret, struct err *e);
+int options_parse(char **argv, struct options *ret, struct err *e);
 /* Whether any --listen is encrypted, and so has use for certificates. */
 bool options_is_secured(const struct options *o);
 void options_free(struct options *o);

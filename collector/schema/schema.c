@@ -20,10 +20,12 @@ static const char *const storage_names[] = {
     [STORAGE_UPSERT] = "upsert",
     [STORAGE_RUNS] = "runs",
     [STORAGE_APPEND] = "append",
+    NULL,
 };
 static const char *const partition_names[] = {
     [PARTITION_NONE] = "none",
     [PARTITION_DAY] = "day",
+    NULL,
 };
 
 const char *
@@ -71,13 +73,13 @@ add_column(struct schema_table *t, const struct yaml_node *name, struct err *e)
 	for (unsigned i = 0; i < t->column_count; i++) {
 		if (strcmp(t->columns[i].name, name->text) == 0) {
 			yaml_complain(t->yaml, name, e,
-			    "column '%s' is there already (line %u)", name->text,
+			    "duplicate column '%s' (first in line %u)", name->text,
 			    t->columns[i].node->line);
 			return NULL;
 		}
 	}
 	if (t->column_count == SCHEMA_MAX_COLUMNS) {
-		yaml_complain(t->yaml, name, e, "a table has at most %d columns",
+		yaml_complain(t->yaml, name, e, "a table may have at most %d columns",
 		    SCHEMA_MAX_COLUMNS);
 		return NULL;
 	}
@@ -88,19 +90,19 @@ add_column(struct schema_table *t, const struct yaml_node *name, struct err *e)
 }
 
 static int
-read_bits(const struct schema_table *t, const struct yaml_node *map, const char *key,
-    unsigned max, unsigned *ret, struct err *e)
+read_bits(const struct schema_table *t, const struct yaml_node *map,
+    struct schema_column *c, struct err *e)
 {
-	const struct yaml_node *node = yaml_get(map, key);
-	uint64_t v = max;
-	int rc = 0;
+	const struct yaml_node *ipv4 = yaml_get(map, "ipv4");
+	const struct yaml_node *ipv6 = yaml_get(map, "ipv6");
+	uint64_t bits4 = 32, bits6 = 128;
+	int rc = ipv4 == NULL ? 0 : yaml_u64(t->yaml, ipv4, bits4, &bits4, e);
 
-	if (node != NULL) {
-		rc = yaml_u64(t->yaml, node, max, &v, e);
+	if (rc == 0 && ipv6 != NULL) {
+		rc = yaml_u64(t->yaml, ipv6, bits6, &bits6, e);
 	}
-	if (rc == 0) {
-		*ret = (unsigned)v;
-	}
+	c->ipv4_bits = (unsigned)bits4;
+	c->ipv6_bits = (unsigned)bits6;
 	return rc;
 }
 
@@ -128,19 +130,18 @@ read_key(struct schema_table *t, const struct yaml_node *name,
 		if (c->field == NULL) {
 			c->function = FUNCTION_PREFIX;
 			c->field = yaml_get(value, "prefix");
-			if (read_bits(t, value, "ipv4", 32, &c->ipv4_bits, e) < 0 ||
-			    read_bits(t, value, "ipv6", 128, &c->ipv6_bits, e) < 0) {
+			if (read_bits(t, value, c, e) < 0) {
 				return -EINVAL;
 			}
 		} else if (value->count != 1) {
 			return yaml_complain(t->yaml, value, e,
-			    "'day' stands alone: { day: flowStart }");
+			    "'day' takes no other keys (expected { day: FIELD })");
 		}
 	}
 	if (c->field == NULL || c->field->kind != YAML_SCALAR) {
 		return yaml_complain(t->yaml, value, e,
-		    "a key is a field, { day: field } or { prefix: field, ipv4: bits, "
-		    "ipv6: bits }");
+		    "expected FIELD, { day: FIELD } or { prefix: FIELD, ipv4: BITS, "
+		    "ipv6: BITS }");
 	}
 	return 0;
 }
@@ -178,7 +179,7 @@ read_value(struct schema_table *t, const struct yaml_node *name,
     const struct yaml_node *value, struct err *e)
 {
 	static const char *const strategies[] = {"sum", "minimize", "maximize",
-	    "firstWriteWins", "lastWriteWins", "mean", "stddev"};
+	    "firstWriteWins", "lastWriteWins", "mean", "stddev", NULL};
 	static const enum schema_role roles[] = {
 	    ROLE_SUM, ROLE_MINIMIZE, ROLE_MAXIMIZE, ROLE_FIRST, ROLE_LAST};
 	struct schema_column *c = add_column(t, name, e);
@@ -190,8 +191,8 @@ read_value(struct schema_table *t, const struct yaml_node *name,
 	if (value->kind == YAML_SCALAR) {
 		if (t->storage != STORAGE_APPEND) {
 			return yaml_complain(t->yaml, value, e,
-			    "say how '%s' reduces: { sum: %s }, minimize, maximize, "
-			    "firstWriteWins or lastWriteWins",
+			    "no strategy for '%s' (expected { sum: %s }, or minimize, "
+			    "maximize, firstWriteWins or lastWriteWins)",
 			    c->name, value->text);
 		}
 		c->role = ROLE_VALUE;
@@ -201,26 +202,26 @@ read_value(struct schema_table *t, const struct yaml_node *name,
 	if (value->kind != YAML_MAP || value->count == 0 || value->count > 2 ||
 	    (value->count == 2 && strcmp(value->keys[1]->text, "scaled") != 0)) {
 		return yaml_complain(t->yaml, value, e,
-		    "a value is { strategy: field } with one strategy, or "
-		    "{ strategy: field, scaled: true }");
+		    "expected { STRATEGY: FIELD } with one strategy, or { STRATEGY: "
+		    "FIELD, scaled: true }");
 	}
 	if (value->count == 2) {
-		static const char *const words[] = {"false", "true"};
-		i = schema_choose(t->yaml, value->items[1], "scaled", words, 2, e);
+		static const char *const words[] = {"false", "true", NULL};
+		i = schema_choose(t->yaml, value->items[1], "scaled", words, e);
 		if (i < 0) {
 			return i;
 		}
 		c->is_scaled = i == 1;
 	}
-	i = schema_choose(
-	    t->yaml, value->keys[0], "strategy", strategies, COUNT(strategies), e);
+	i = schema_choose(t->yaml, value->keys[0], "strategy", strategies, e);
 	if (i < 0) {
 		return i;
 	}
 	if (i >= (int)COUNT(roles)) {
 		if (c->is_scaled) {
 			return yaml_complain(t->yaml, value, e,
-			    "'%s' is computed from columns: let these be scaled",
+			    "'%s' cannot be scaled: it is computed from other columns; "
+			    "scale those",
 			    c->name);
 		}
 		c->computed = i == (int)COUNT(roles) ? COMPUTED_MEAN : COMPUTED_STDDEV;
@@ -228,7 +229,8 @@ read_value(struct schema_table *t, const struct yaml_node *name,
 	}
 	if (t->storage == STORAGE_APPEND) {
 		return yaml_complain(t->yaml, value, e,
-		    "storage append reduces nothing: name the field alone");
+		    "storage append does not reduce: write the field without a "
+		    "strategy");
 	}
 	c->role = roles[i];
 	c->field = value->items[0];
@@ -264,10 +266,10 @@ find_column(const struct schema_table *t, const struct yaml_node *map, const cha
 	}
 	if (err_nearest(node->text, names, n) != NULL) {
 		return yaml_complain(t->yaml, node, e,
-		    "no value column '%s', did you mean '%s'?", node->text,
+		    "unknown value column '%s'; did you mean '%s'?", node->text,
 		    err_nearest(node->text, names, n));
 	}
-	return yaml_complain(t->yaml, node, e, "no value column '%s'", node->text);
+	return yaml_complain(t->yaml, node, e, "unknown value column '%s'", node->text);
 }
 
 static int
@@ -302,14 +304,16 @@ read_numbers(struct schema_table *t, const struct yaml_node *root, struct err *e
 	if (node != NULL) {
 		rc = yaml_u64(t->yaml, node, 1000000, &t->version, e);
 		if (rc == 0 && t->version == 0) {
-			rc = yaml_complain(t->yaml, node, e, "versions count from 1");
+			rc = yaml_complain(
+			    t->yaml, node, e, "version must be at least 1");
 		}
 	}
 	node = yaml_get(root, "max_keys");
 	if (rc == 0 && node != NULL) {
 		rc = yaml_u64(t->yaml, node, UINT32_MAX / 4, &t->max_keys, e);
 		if (rc == 0 && t->max_keys == 0) {
-			rc = yaml_complain(t->yaml, node, e, "max_keys is at least 1");
+			rc = yaml_complain(
+			    t->yaml, node, e, "max_keys must be at least 1");
 		}
 	}
 	node = yaml_get(root, "lateness");
@@ -329,7 +333,7 @@ read_columns(struct schema_table *t, const struct yaml_node *root, struct err *e
 	if (t->storage == STORAGE_APPEND) {
 		if (map != NULL) {
 			return yaml_complain(t->yaml, map, e,
-			    "storage append has no key: nothing is reduced");
+			    "storage append takes no key, because it does not reduce");
 		}
 	} else {
 		map = need(t, root, "key", YAML_MAP, e);
@@ -344,7 +348,8 @@ read_columns(struct schema_table *t, const struct yaml_node *root, struct err *e
 		}
 		t->key_count = t->column_count;
 		if (t->key_count == 0) {
-			return yaml_complain(t->yaml, map, e, "a key has columns");
+			return yaml_complain(
+			    t->yaml, map, e, "'key' must name at least one column");
 		}
 	}
 	map = need(t, root, "values", YAML_MAP, e);
@@ -353,7 +358,7 @@ read_columns(struct schema_table *t, const struct yaml_node *root, struct err *e
 	}
 	if (map->count == 0) {
 		return yaml_complain(
-		    t->yaml, map, e, "values name at least one column");
+		    t->yaml, map, e, "'values' must name at least one column");
 	}
 	for (unsigned i = 0; rc == 0 && i < map->count; i++) {
 		rc = read_value(t, map->keys[i], map->items[i], e);
@@ -381,8 +386,7 @@ read_head(struct schema_table *t, const struct yaml_node *root, struct err *e)
 	if (node == NULL) {
 		return -EINVAL;
 	}
-	rc = schema_choose(
-	    t->yaml, node, "partition", partition_names, COUNT(partition_names), e);
+	rc = schema_choose(t->yaml, node, "partition", partition_names, e);
 	if (rc < 0) {
 		return rc;
 	}
@@ -391,15 +395,14 @@ read_head(struct schema_table *t, const struct yaml_node *root, struct err *e)
 	if (node == NULL) {
 		return -EINVAL;
 	}
-	rc = schema_choose(
-	    t->yaml, node, "storage", storage_names, COUNT(storage_names), e);
+	rc = schema_choose(t->yaml, node, "storage", storage_names, e);
 	if (rc < 0) {
 		return rc;
 	}
 	t->storage = (enum schema_storage)rc;
 	if ((t->storage == STORAGE_UPSERT) != (t->partition == PARTITION_NONE)) {
 		return yaml_complain(t->yaml, node, e,
-		    "storage upsert goes with partition none, runs and append with "
+		    "storage upsert needs partition none; runs and append need "
 		    "partition day");
 	}
 	return 0;
@@ -417,7 +420,8 @@ read_table(struct schema_table *t, struct err *e)
 
 	if (root == NULL || root->kind != YAML_MAP) {
 		return err_set(e, -EINVAL,
-		    "%s: is no table: expected a map with 'table'", yaml_name(t->yaml));
+		    "%s: not a table (expected a map with the key 'table')",
+		    yaml_name(t->yaml));
 	}
 	rc = yaml_check_keys(t->yaml, root, known, COUNT(known), e);
 	if (rc == 0) {
@@ -449,7 +453,7 @@ table_of(struct yaml *yaml, struct schema_table **ret, struct err *e)
 
 	if (t == NULL) {
 		yaml_unload(yaml);
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	t->yaml = yaml;
 	rc = read_table(t, e);

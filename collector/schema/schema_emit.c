@@ -15,9 +15,10 @@ static const char *const operator_names[] = {
     [OPERATOR_AT_MOST] = "at_most",
     [OPERATOR_BETWEEN] = "between",
     [OPERATOR_PREFIX] = "prefix",
+    NULL,
 };
 
-/* An operator's operand has the shape that the operator wants. */
+/* An operand has the shape that its operator needs. */
 static int
 check_operand(
     const struct schema_table *t, const struct schema_condition *c, struct err *e)
@@ -27,38 +28,33 @@ check_operand(
 
 	if (c->op == OPERATOR_BETWEEN && (o->kind != YAML_LIST || o->count != 2)) {
 		return yaml_complain(
-		    t->yaml, o, e, "'between' wants two values: [LOW, HIGH]");
+		    t->yaml, o, e, "'between' needs two values: [LOW, HIGH]");
 	}
 	if (is_list != (o->kind == YAML_LIST) || (is_list && o->count == 0)) {
-		return yaml_complain(t->yaml, o, e, "'%s' wants %s",
+		return yaml_complain(t->yaml, o, e, "'%s' needs %s",
 		    operator_names[c->op], is_list ? "a list of values" : "one value");
 	}
 	for (unsigned i = 0; is_list && i < o->count; i++) {
 		if (o->items[i]->kind != YAML_SCALAR) {
 			return yaml_complain(
-			    t->yaml, o->items[i], e, "expected a plain value");
+			    t->yaml, o->items[i], e, "expected a single value");
 		}
 	}
 	return is_list || o->kind == YAML_SCALAR
 		   ? 0
-		   : yaml_complain(t->yaml, o, e, "expected a plain value");
+		   : yaml_complain(t->yaml, o, e, "expected a single value");
 }
 
 static int
 add_condition(const struct schema_table *t, struct schema_conditions *s,
-    const struct yaml_node *field, int op, const struct yaml_node *operand,
-    struct err *e)
+    struct schema_condition c, struct err *e)
 {
-	struct schema_condition *c;
-
 	if (s->count == SCHEMA_MAX_CONDITIONS) {
-		return yaml_complain(
-		    t->yaml, field, e, "at most %d conditions", SCHEMA_MAX_CONDITIONS);
+		return yaml_complain(t->yaml, c.field, e, "more than %d conditions",
+		    SCHEMA_MAX_CONDITIONS);
 	}
-	c = &s->items[s->count++];
-	*c = (struct schema_condition){
-	    .field = field, .op = (enum schema_operator)op, .operand = operand};
-	return check_operand(t, c, e);
+	s->items[s->count++] = c;
+	return check_operand(t, &c, e);
 }
 
 /* { field: value | [values] | { operator: operand, ... }, ... }, all of which hold. */
@@ -69,44 +65,46 @@ schema_read_conditions(const struct schema_table *t, const struct yaml_node *map
 	int rc = 0;
 
 	if (map->kind != YAML_MAP) {
-		return yaml_complain(
-		    t->yaml, map, e, "conditions are { field: { operator: value } }");
+		return yaml_complain(t->yaml, map, e,
+		    "expected conditions: { FIELD: { OPERATOR: VALUE } }");
 	}
-	for (unsigned i = 0; rc == 0 && i < map->count; i++) {
+	for (unsigned i = 0; rc >= 0 && i < map->count; i++) {
 		const struct yaml_node *v = map->items[i];
+		struct schema_condition c = {.field = map->keys[i],
+		    .op = v->kind == YAML_LIST ? OPERATOR_IN : OPERATOR_EQ,
+		    .operand = v};
 		if (v->kind != YAML_MAP) {
-			rc = add_condition(t, ret, map->keys[i],
-			    v->kind == YAML_LIST ? OPERATOR_IN : OPERATOR_EQ, v, e);
+			rc = add_condition(t, ret, c, e);
 			continue;
 		}
 		for (unsigned j = 0; rc >= 0 && j < v->count; j++) {
-			rc = schema_choose(t->yaml, v->keys[j], "operator",
-			    operator_names, COUNT(operator_names), e);
+			rc = schema_choose(
+			    t->yaml, v->keys[j], "operator", operator_names, e);
 			if (rc >= 0) {
-				rc = add_condition(
-				    t, ret, map->keys[i], rc, v->items[j], e);
+				c.op = (enum schema_operator)rc;
+				c.operand = v->items[j];
+				rc = add_condition(t, ret, c, e);
 			}
 		}
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 static int
 read_aliases(const struct schema_table *t, const struct yaml_node *map,
     struct schema_emit *emit, struct err *e)
 {
-	static const char *const sides[] = {"forward", "reverse"};
+	static const char *const sides[] = {"forward", "reverse", NULL};
 	int rc;
 
 	if (map->kind != YAML_MAP) {
-		return yaml_complain(
-		    t->yaml, map, e, "'as' is { name: field, ..., side: forward }");
+		return yaml_complain(t->yaml, map, e,
+		    "'as' must be { NAME: FIELD, ..., side: forward }");
 	}
 	for (unsigned i = 0; i < map->count; i++) {
 		const struct yaml_node *name = map->keys[i], *field = map->items[i];
 		if (strcmp(name->text, "side") == 0) {
-			rc = schema_choose(
-			    t->yaml, field, "side", sides, COUNT(sides), e);
+			rc = schema_choose(t->yaml, field, "side", sides, e);
 			if (rc < 0) {
 				return rc;
 			}
@@ -119,7 +117,7 @@ read_aliases(const struct schema_table *t, const struct yaml_node *map,
 		}
 		if (emit->alias_count == SCHEMA_MAX_ALIASES) {
 			return yaml_complain(t->yaml, name, e,
-			    "at most %d names under 'as'", SCHEMA_MAX_ALIASES);
+			    "more than %d names under 'as'", SCHEMA_MAX_ALIASES);
 		}
 		emit->aliases[emit->alias_count++] =
 		    (struct schema_alias){.name = name->text, .field = field};
@@ -140,14 +138,15 @@ schema_read_emits(struct schema_table *t, const struct yaml_node *list, struct e
 	if (list->kind != YAML_LIST || list->count == 0 ||
 	    list->count > SCHEMA_MAX_EMITS) {
 		return yaml_complain(t->yaml, list, e,
-		    "'emit' is a list of one to %d { when:, as: }", SCHEMA_MAX_EMITS);
+		    "'emit' must be a list of 1 to %d items { when: ..., as: ... }",
+		    SCHEMA_MAX_EMITS);
 	}
 	for (unsigned i = 0; rc == 0 && i < list->count; i++) {
 		const struct yaml_node *item = list->items[i];
 		struct schema_emit *emit = &t->emits[t->emit_count++];
 		if (item->kind != YAML_MAP) {
-			return yaml_complain(
-			    t->yaml, item, e, "each item of 'emit' is { when:, as: }");
+			return yaml_complain(t->yaml, item, e,
+			    "an item of 'emit' must be { when: ..., as: ... }");
 		}
 		rc = yaml_check_keys(t->yaml, item, known, COUNT(known), e);
 		if (rc == 0 && yaml_get(item, "when") != NULL) {

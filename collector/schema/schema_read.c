@@ -8,27 +8,27 @@
 
 #define COUNT(a)    (unsigned)(sizeof(a) / sizeof(a)[0])
 #define NAME_LENGTH 63
-#define LIFETIME_S  (100000ull * SECONDS_PER_DAY) /* a longer time is for ever */
+#define LIFETIME_S  (100000ull * SECONDS_PER_DAY) /* longer means for ever */
 
-/* The index of a scalar among names; complains with the nearest one, or all. */
 int
 schema_choose(const struct yaml *y, const struct yaml_node *node, const char *what,
-    const char *const *names, unsigned count, struct err *e)
+    const char *const *names, struct err *e)
 {
 	const char *nearest;
 	char all[256] = "";
+	unsigned count;
 
 	if (node->kind != YAML_SCALAR) {
-		return yaml_complain(y, node, e, "%s must be one word", what);
+		return yaml_complain(y, node, e, "%s must be a single word", what);
 	}
-	for (unsigned i = 0; i < count; i++) {
-		if (strcmp(node->text, names[i]) == 0) {
-			return (int)i;
+	for (count = 0; names[count] != NULL; count++) {
+		if (strcmp(node->text, names[count]) == 0) {
+			return (int)count;
 		}
 	}
 	nearest = err_nearest(node->text, names, count);
 	if (nearest != NULL) {
-		return yaml_complain(y, node, e, "unknown %s '%s', did you mean '%s'?",
+		return yaml_complain(y, node, e, "unknown %s '%s'; did you mean '%s'?",
 		    what, node->text, nearest);
 	}
 	for (unsigned i = 0; i < count; i++) {
@@ -40,7 +40,7 @@ schema_choose(const struct yaml *y, const struct yaml_node *node, const char *wh
 		    names[i]);
 	}
 	return yaml_complain(
-	    y, node, e, "unknown %s '%s', expected %s", what, node->text, all);
+	    y, node, e, "unknown %s '%s' (expected %s)", what, node->text, all);
 }
 
 int
@@ -51,24 +51,27 @@ schema_check_name(
 
 	if (node->kind != YAML_SCALAR || *p < 'a' || *p > 'z') {
 		return yaml_complain(y, node, e,
-		    "the name of a %s begins with a letter from a to z", what);
+		    "the name of a %s must begin with a letter from a to z", what);
 	}
 	for (; *p != '\0'; p++) {
 		if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) &&
 		    *p != '_') {
 			return yaml_complain(y, node, e,
-			    "the name of a %s is of a-z, 0-9 and _ only, not '%s'",
-			    what, node->text);
+			    "invalid name '%s': the name of a %s may contain only a-z, "
+			    "0-9 and _",
+			    node->text, what);
 		}
 	}
 	if (p - node->text > NAME_LENGTH) {
 		return yaml_complain(y, node, e,
-		    "the name of a %s has at most %d characters", what, NAME_LENGTH);
+		    "the name of a %s may have at most %d characters", what,
+		    NAME_LENGTH);
 	}
 	if (strncmp(node->text, "flowpair_", 9) == 0 ||
 	    strncmp(node->text, "sqlite_", 7) == 0) {
 		return yaml_complain(y, node, e,
-		    "names that begin with flowpair_ or sqlite_ are reserved: '%s'",
+		    "reserved name '%s': names must not begin with flowpair_ or "
+		    "sqlite_",
 		    node->text);
 	}
 	return 0;
@@ -97,5 +100,5 @@ schema_duration(
 		}
 	}
 	return yaml_complain(y, node, e,
-	    "expected a duration such as 15s, 90min, 2h or 3d, at most 100000d");
+	    "expected a duration such as 15s, 90min, 2h or 3d (at most 100000d)");
 }

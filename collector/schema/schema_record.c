@@ -38,15 +38,16 @@ read_field(const struct schema_record *r, const struct yaml_node *map,
 		if (type->kind != YAML_SCALAR ||
 		    (strcmp(type->text, types[0]) != 0 &&
 			strcmp(type->text, types[1]) != 0)) {
-			return yaml_complain(
-			    r->yaml, type, e, "a type is 'address' or 'time'");
+			return yaml_complain(r->yaml, type, e,
+			    "unknown type (expected address or time)");
 		}
 		f->type = type->text;
 	}
 	f->from = yaml_get(map, "from");
 	if (!is_names(f->from)) {
 		return yaml_complain(r->yaml, map, e,
-		    "a field says which elements feed it: { from: [NAME, ...] }");
+		    "a field must name the elements that feed it: { from: [NAME, ...] "
+		    "}");
 	}
 	return 0;
 }
@@ -67,9 +68,8 @@ read_side(const struct schema_record *r, const struct yaml_node *map,
 	f->reverse = yaml_get(map, "reverse");
 	if (!is_names(f->from) || !is_names(f->reverse)) {
 		return yaml_complain(r->yaml, map, e,
-		    "a side says which elements feed it: { forward: [NAME, ...], "
-		    "reverse: "
-		    "[NAME, ...] }");
+		    "a side must name the elements that feed it: { forward: [NAME, "
+		    "...], reverse: [NAME, ...] }");
 	}
 	f->has_one_way = one_way != NULL;
 	return one_way == NULL ? 0
@@ -77,22 +77,22 @@ read_side(const struct schema_record *r, const struct yaml_node *map,
 }
 
 static int
-read_fields(const struct schema_record *r, const struct yaml_node *map,
-    int (*read)(const struct schema_record *r, const struct yaml_node *map,
-	struct schema_field *f, struct err *e),
-    struct schema_field **ret, unsigned *ret_count, struct err *e)
+read_fields(
+    struct schema_record *r, const struct yaml_node *map, bool is_sides, struct err *e)
 {
+	struct schema_field **ret = is_sides ? &r->sides : &r->fields;
+	unsigned *ret_count = is_sides ? &r->side_count : &r->field_count;
 	int rc = 0;
 
 	if (map == NULL) {
 		return 0;
 	}
 	if (map->kind != YAML_MAP) {
-		return yaml_complain(r->yaml, map, e, "expected a map of names");
+		return yaml_complain(r->yaml, map, e, "expected a map");
 	}
 	*ret = calloc(map->count + 1, sizeof **ret);
 	if (*ret == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	for (unsigned i = 0; rc == 0 && i < map->count; i++) {
 		struct schema_field *f = &(*ret)[i];
@@ -102,7 +102,8 @@ read_fields(const struct schema_record *r, const struct yaml_node *map,
 			return yaml_complain(r->yaml, map->items[i], e,
 			    "expected { from: [NAME, ...] }");
 		}
-		rc = read(r, map->items[i], f, e);
+		rc = is_sides ? read_side(r, map->items[i], f, e)
+			      : read_field(r, map->items[i], f, e);
 		*ret_count = i + 1;
 	}
 	return rc;
@@ -118,7 +119,7 @@ read_record(struct schema_record *r, struct err *e)
 
 	if (root == NULL || root->kind != YAML_MAP) {
 		return err_set(e, -EINVAL,
-		    "%s: is no record: expected a map with 'record'",
+		    "%s: not a record (expected a map with the key 'record')",
 		    yaml_name(r->yaml));
 	}
 	rc = yaml_check_keys(r->yaml, root, known, COUNT(known), e);
@@ -134,28 +135,25 @@ read_record(struct schema_record *r, struct err *e)
 		return rc;
 	}
 	r->name = name->text;
-	rc = read_fields(
-	    r, yaml_get(root, "fields"), read_field, &r->fields, &r->field_count, e);
+	rc = read_fields(r, yaml_get(root, "fields"), false, e);
 	if (rc == 0) {
-		rc = read_fields(r, yaml_get(root, "sides"), read_side, &r->sides,
-		    &r->side_count, e);
+		rc = read_fields(r, yaml_get(root, "sides"), true, e);
 	}
 	r->computed = yaml_get(root, "computed");
 	if (rc == 0 && r->computed != NULL && r->computed->kind != YAML_MAP) {
-		rc = yaml_complain(
-		    r->yaml, r->computed, e, "'computed' is a map of names");
+		rc = yaml_complain(r->yaml, r->computed, e, "'computed' must be a map");
 	}
 	options = yaml_get(root, "options");
 	if (rc == 0 && options != NULL) {
-		static const char *const words[] = {"false", "true"};
-		rc = schema_choose(r->yaml, options, "options", words, 2, e);
+		static const char *const words[] = {"false", "true", NULL};
+		rc = schema_choose(r->yaml, options, "options", words, e);
 		r->is_options = rc == 1;
 		rc = rc < 0 ? rc : 0;
 	}
 	r->requires = yaml_get(root, "requires");
 	if (rc == 0 && r->requires != NULL && !is_names(r->requires)) {
-		rc = yaml_complain(
-		    r->yaml, r->requires, e, "'requires' is a list of field names");
+		rc = yaml_complain(r->yaml, r->requires, e,
+		    "'requires' must be a list of field names");
 	}
 	return rc;
 }
@@ -169,7 +167,7 @@ record_of(struct yaml *yaml, struct schema_record **ret, struct err *e)
 
 	if (r == NULL) {
 		yaml_unload(yaml);
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	r->yaml = yaml;
 	rc = read_record(r, e);

@@ -27,8 +27,8 @@ schema_read_stitch(struct schema_table *t, const struct yaml_node *node, struct 
 	}
 	if (window == NULL || window->kind != YAML_SCALAR) {
 		return yaml_complain(t->yaml, node, e,
-		    "'stitch' is how far the starts of two directions may be apart: "
-		    "30s, or { window: 30s, max_waiting: 100000 }");
+		    "'stitch' must be the longest time between the starts of two "
+		    "directions: 30s, or { window: 30s, max_waiting: 100000 }");
 	}
 	t->stitch_node = node;
 	t->max_waiting = MAX_WAITING;
@@ -37,7 +37,7 @@ schema_read_stitch(struct schema_table *t, const struct yaml_node *node, struct 
 		rc = yaml_u64(t->yaml, most, MAX_WAITING_TOP, &t->max_waiting, e);
 		if (rc == 0 && t->max_waiting == 0) {
 			rc = yaml_complain(
-			    t->yaml, most, e, "max_waiting is at least 1");
+			    t->yaml, most, e, "max_waiting must be at least 1");
 		}
 	}
 	return rc;

@@ -14,21 +14,21 @@ read_declared(struct schema_table *t, const struct yaml_node *map, struct err *e
 
 	if (map == NULL) {
 		t->views = calloc(1, sizeof *t->views);
-		return t->views == NULL ? err_set(e, -ENOMEM, "no memory") : 0;
+		return t->views == NULL ? err_set(e, -ENOMEM, "out of memory") : 0;
 	}
 	if (map->kind != YAML_MAP) {
 		return yaml_complain(
-		    t->yaml, map, e, "'views' is { name: SELECT ... }");
+		    t->yaml, map, e, "'views' must be { NAME: SELECT ... }");
 	}
 	t->views = calloc(map->count + 2, sizeof *t->views);
 	if (t->views == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	for (unsigned i = 0; rc == 0 && i < map->count; i++) {
 		rc = schema_check_name(t->yaml, map->keys[i], "view", e);
 		if (rc == 0 && map->items[i]->kind != YAML_SCALAR) {
 			rc = yaml_complain(t->yaml, map->items[i], e,
-			    "a view is the text of a SELECT");
+			    "a view must be the text of a SELECT");
 		}
 		if (rc == 0) {
 			t->views[t->view_count++] = (struct schema_view){
@@ -62,7 +62,7 @@ find_by(const struct schema_table *t, const struct yaml_node *node,
 	unsigned n = 0;
 
 	if (node->kind != YAML_SCALAR) {
-		return yaml_complain(t->yaml, node, e, "'by' lists columns by name");
+		return yaml_complain(t->yaml, node, e, "expected the name of a column");
 	}
 	for (unsigned i = 0; i < t->column_count; i++) {
 		const struct schema_column *c = &t->columns[i];
@@ -77,7 +77,7 @@ find_by(const struct schema_table *t, const struct yaml_node *node,
 	}
 	nearest = err_nearest(node->text, names, n);
 	return yaml_complain(t->yaml, node, e,
-	    "no column '%s' that tells rows apart, did you mean '%s'?", node->text,
+	    "no column '%s' that distinguishes rows; did you mean '%s'?", node->text,
 	    nearest != NULL ? nearest : names[0]);
 }
 
@@ -111,7 +111,8 @@ write_by(const struct schema_table *t, const struct yaml_node *by,
 		rc = find_by(t, by->items[i], &c, e);
 		if (rc == 0 && c == exporter) {
 			rc = yaml_complain(t->yaml, by->items[i], e,
-			    "'%s' is what 'deduplicate' chooses: it cannot be in 'by'",
+			    "'%s' must not be in 'by': 'deduplicate' chooses among its "
+			    "values",
 			    c->name);
 		}
 		if (rc < 0) {
@@ -130,12 +131,12 @@ write_prefer(const struct schema_table *t, const struct yaml_node *prefer, FILE 
 		const struct yaml_node *name = prefer->items[i];
 		if (name->kind != YAML_SCALAR || name->text[0] == '\0') {
 			return yaml_complain(
-			    t->yaml, name, e, "'prefer' lists exporters by name");
+			    t->yaml, name, e, "expected the name of an exporter");
 		}
 		for (unsigned k = 0; k < i; k++) {
 			if (strcmp(prefer->items[k]->text, name->text) == 0) {
 				return yaml_complain(t->yaml, name, e,
-				    "'%s' is there already", name->text);
+				    "duplicate exporter '%s'", name->text);
 			}
 		}
 		fputs(" WHEN ", out);
@@ -160,13 +161,13 @@ write_once(const struct schema_table *t, const struct yaml_node *node, FILE *out
 	if (prefer == NULL || prefer->kind != YAML_LIST || prefer->count == 0 ||
 	    (by != NULL && by->kind != YAML_LIST)) {
 		return yaml_complain(t->yaml, node, e,
-		    "'deduplicate' is { prefer: [EXPORTERS, the first is best], by: "
+		    "'deduplicate' must be { prefer: [EXPORTERS, best first], by: "
 		    "[COLUMNS] }");
 	}
 	if (exporter == NULL) {
 		return yaml_complain(t->yaml, node, e,
-		    "'deduplicate' needs a column that says who reported a row: "
-		    "exporter: exporter");
+		    "'deduplicate' needs a column that names the exporter (exporter: "
+		    "exporter)");
 	}
 	fputs("SELECT ", out);
 	for (unsigned i = 0; i < t->column_count; i++) {
@@ -176,7 +177,7 @@ write_once(const struct schema_table *t, const struct yaml_node *node, FILE *out
 	rc = write_by(t, by, exporter, out, e);
 	if (rc == 0) {
 		rc = yaml_complain(t->yaml, by != NULL ? by : node, e,
-		    "'by' must name the columns that tell flows apart");
+		    "'by' must name the columns that distinguish flows");
 	}
 	fprintf(out, " ORDER BY CASE \"%s\"", exporter->name);
 	rc = rc < 0 ? rc : write_prefer(t, prefer, out, e);
@@ -199,7 +200,7 @@ read_deduplicate(struct schema_table *t, const struct yaml_node *node, struct er
 	}
 	if (node->kind != YAML_MAP) {
 		return yaml_complain(t->yaml, node, e,
-		    "'deduplicate' is { prefer: [EXPORTERS, the first is best], by: "
+		    "'deduplicate' must be { prefer: [EXPORTERS, best first], by: "
 		    "[COLUMNS] }");
 	}
 	rc = yaml_check_keys(t->yaml, node, known, 2, e);
@@ -208,12 +209,12 @@ read_deduplicate(struct schema_table *t, const struct yaml_node *node, struct er
 	}
 	out = open_memstream(&t->once, &length);
 	if (out == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	fprintf(out, "%s" ONCE "%c", t->name, '\0');
 	rc = write_once(t, node, out, e);
 	if (fclose(out) != 0 && rc == 0) {
-		rc = err_set(e, -ENOMEM, "no memory");
+		rc = err_set(e, -ENOMEM, "out of memory");
 	}
 	if (rc == 0) {
 		t->views[t->view_count++] =

@@ -129,7 +129,7 @@ needs_value(struct parser *p, const struct option *o)
 /* "--name", "--name=value", "--name value", "--no-flag".  *i moves on when the next
  * word is the value. */
 static int
-parse_long(struct parser *p, int argc, char **argv, int *i)
+parse_long(struct parser *p, char **argv, int *i)
 {
 	const char *word = argv[*i] + 2, *equals = strchr(word, '=');
 	size_t length = equals == NULL ? strlen(word) : (size_t)(equals - word);
@@ -155,7 +155,7 @@ parse_long(struct parser *p, int argc, char **argv, int *i)
 	if (o->kind == OPTION_FLAG) {
 		return add_given(p, o, "true");
 	}
-	if (*i + 1 >= argc) {
+	if (argv[*i + 1] == NULL) {
 		return needs_value(p, o);
 	}
 	return add_given(p, o, argv[++*i]);
@@ -163,7 +163,7 @@ parse_long(struct parser *p, int argc, char **argv, int *i)
 
 /* "-f", "-abc" (flags), "-nvalue", "-n value". */
 static int
-parse_letters(struct parser *p, int argc, char **argv, int *i)
+parse_letters(struct parser *p, char **argv, int *i)
 {
 	for (const char *at = argv[*i] + 1; *at != '\0'; at++) {
 		const struct option *o = find_letter(p->program, *at);
@@ -177,8 +177,8 @@ parse_letters(struct parser *p, int argc, char **argv, int *i)
 			if (at[1] != '\0') {
 				return add_given(p, o, at + 1);
 			}
-			return *i + 1 < argc ? add_given(p, o, argv[++*i])
-					     : needs_value(p, o);
+			return argv[*i + 1] != NULL ? add_given(p, o, argv[++*i])
+						    : needs_value(p, o);
 		}
 		rc = add_given(p, o, "true");
 		if (rc < 0) {
@@ -202,21 +202,21 @@ add_word(struct parser *p, const char *word)
 }
 
 static int
-parse_command_line(struct parser *p, int argc, char **argv)
+parse_command_line(struct parser *p, char **argv)
 {
 	bool only_words = false;
 	int rc = 0;
 
-	for (int i = 1; i < argc && rc == 0; i++) {
+	for (int i = argv[0] != NULL; argv[i] != NULL && rc == 0; i++) {
 		const char *word = argv[i];
 		if (only_words || word[0] != '-' || word[1] == '\0') {
 			rc = add_word(p, word);
 		} else if (word[1] != '-') {
-			rc = parse_letters(p, argc, argv, &i);
+			rc = parse_letters(p, argv, &i);
 		} else if (word[2] == '\0') {
 			only_words = true;
 		} else {
-			rc = parse_long(p, argc, argv, &i);
+			rc = parse_long(p, argv, &i);
 		}
 	}
 	return rc;
@@ -397,9 +397,9 @@ flush_output(struct parser *p)
 }
 
 static int
-fill(struct parser *p, int argc, char **argv)
+fill(struct parser *p, char **argv)
 {
-	int rc = parse_command_line(p, argc, argv);
+	int rc = parse_command_line(p, argv);
 
 	if (rc == 0) {
 		rc = set_defaults(p);
@@ -424,7 +424,7 @@ fill(struct parser *p, int argc, char **argv)
 }
 
 int
-option_parse(const struct option_program *program, int argc, char **argv, void *config,
+option_parse(const struct option_program *program, char **argv, void *config,
     struct option_list *ret_words, struct err *e)
 {
 	struct option_list words = {0};
@@ -437,7 +437,7 @@ option_parse(const struct option_program *program, int argc, char **argv, void *
 	int rc;
 
 	set_zero(&p);
-	rc = fill(&p, argc, argv);
+	rc = fill(&p, argv);
 	if (rc == 0) {
 		log_set_level((enum log_level)p.builtin.log_level);
 		log_set_program(program->name);

@@ -58,10 +58,10 @@ struct option_program {
 };
 
 /* Fills config: zero, then defaults, then the file, then the command line.  Words that
- * are not options go to ret_words when operands are allowed.
+ * are not options go to ret_words when operands are allowed.  argv ends with NULL.
  * 0: go on.  1: help or the like was printed, exit 0.  Negative: sentence in e, exit 2. */
-int option_parse(const struct option_program *program, int argc, char **argv,
-    void *config, struct option_list *ret_words, struct err *e);
+int option_parse(const struct option_program *program, char **argv, void *config,
+    struct option_list *ret_words, struct err *e);
 
 /* Frees what option_parse allocated in config. */
 void option_free(

@@ -446,14 +446,14 @@ standard_queue(const struct options *o)
 }
 
 int
-options_parse(int argc, char **argv, struct options *ret, struct err *e)
+options_parse(char **argv, struct options *ret, struct err *e)
 {
 	int rc;
 
 	snprintf(to_help, sizeof to_help,
 	    "Send records to %s.  May be repeated; --delivery says how several are used.",
 	    schemes_text(false));
-	rc = option_parse(&program, argc, argv, ret, NULL, e);
+	rc = option_parse(&program, argv, ret, NULL, e);
 	if (rc != 0 || ret->list_elements) {
 		return rc;
 	}

@@ -40,7 +40,7 @@ struct options {
 };
 
 /* As option_parse(): 0 go on; 1 something was printed, exit 0; negative: exit 2. */
-int options_parse(int argc, char **argv, struct options *ret, struct err *e);
+int options_parse(char **argv, struct options *ret, struct err *e);
 void options_free(struct options *o);
 /* Live interfaces, not files. */
 bool options_is_live(const struct options *o);

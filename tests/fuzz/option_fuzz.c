@@ -81,7 +81,7 @@ read_configuration(
 	struct option_list words;
 
 	e->text[0] = '\0';
-	rc = option_parse(&program, 3, argv, c, &words, e);
+	rc = option_parse(&program, argv, c, &words, e);
 	close(fd);
 	check(rc <= 0 && (rc == 0 || strncmp(e->text, name, strlen(name)) == 0));
 	return rc;
@@ -140,7 +140,7 @@ try_command_line(const uint8_t *bytes, size_t length)
 		}
 	}
 	if (memchr(bytes, 'h', length) == NULL) {
-		int rc = option_parse(&program, argc, argv, &c, &words, &e);
+		int rc = option_parse(&program, argv, &c, &words, &e);
 		check(rc == 0 || (rc < 0 && e.text[0] != '\0'));
 		if (rc == 0) {
 			option_free(&program, &c, &words);

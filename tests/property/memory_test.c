@@ -205,7 +205,7 @@ parse_options(void)
 	struct option_list words = {0};
 	struct configuration c = {0};
 	struct err e = {""};
-	int rc = option_parse(&program, 8, (char **)argv, &c, &words, &e);
+	int rc = option_parse(&program, (char **)argv, &c, &words, &e);
 
 	check(rc == 0
 		  ? words.count == 1 && c.read.count == 2

@@ -100,9 +100,9 @@ unknown_strategies_name_the_nearest(void **state)
 	check(HEAD_DAY KEY "values: { p: { maximise: forward.packets } }\n",
 	    "t.yaml:6:16", "'maximize'");
 	check(HEAD_DAY KEY "values: { p: forward.packets }\n", "t.yaml:6:14",
-	    "say how 'p' reduces");
+	    "no strategy for 'p'");
 	check(HEAD_APPEND "values: { p: { sum: forward.packets } }\n", "t.yaml:5:14",
-	    "reduces nothing");
+	    "storage append does not reduce");
 }
 
 static void
@@ -120,7 +120,7 @@ words_that_resemble_none_get_all_there_are(void **state)
 	(void)state;
 	check(
 	    "table: t\nfrom: conversation\npartition: hour\nstorage: runs\n" KEY VALUES,
-	    "t.yaml:3:12", "unknown partition 'hour', expected none or day");
+	    "t.yaml:3:12", "unknown partition 'hour' (expected none or day)");
 }
 
 static void
@@ -228,7 +228,7 @@ names_are_sql_names_and_not_reserved(void **state)
 	check(HEAD_DAY "key: { flowpair_x: sourceAddress }\n" VALUES, "t.yaml:5:8",
 	    "reserved");
 	check(HEAD_DAY "key: { packets: sourceAddress }\n" VALUES, "t.yaml:6:11",
-	    "there already");
+	    "duplicate column");
 }
 
 static void

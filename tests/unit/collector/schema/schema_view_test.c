@@ -182,13 +182,13 @@ what_cannot_be_deduplicated_is_refused(void **state)
 	complains(HEAD "deduplicate: { by: [src_ip] }\n",
 	    "flows.yaml:7:", "prefer: [EXPORTERS");
 	complains(HEAD "deduplicate: { prefer: [a, b, a] }\n", "flows.yaml:7:31",
-	    "'a' is there already");
+	    "duplicate exporter 'a'");
 	complains(HEAD "deduplicate: { prefer: [a], by: [srcip] }\n", "flows.yaml:7:34",
 	    "did you mean 'src_ip'?");
 	complains(HEAD "deduplicate: { prefer: [a], by: [exporter] }\n",
-	    "flows.yaml:7:34", "cannot be in 'by'");
+	    "flows.yaml:7:34", "must not be in 'by'");
 	complains(HEAD "deduplicate: { prefer: [a], by: [] }\n",
-	    "flows.yaml:7:", "columns that tell flows apart");
+	    "flows.yaml:7:", "columns that distinguish flows");
 	complains(HEAD "deduplicate: { prefer: [a], bye: [src_ip] }\n",
 	    "flows.yaml:7:29", "'by'");
 	complains("table: flows\nfrom: conversation\npartition: day\nstorage: runs\n"
@@ -198,7 +198,7 @@ what_cannot_be_deduplicated_is_refused(void **state)
 	complains("table: flows\nfrom: conversation\npartition: day\nstorage: append\n"
 		  "values: { exporter: exporter, n: flows }\n"
 		  "deduplicate: { prefer: [a] }\n",
-	    "flows.yaml:6:14", "columns that tell flows apart");
+	    "flows.yaml:6:14", "columns that distinguish flows");
 }
 
 int

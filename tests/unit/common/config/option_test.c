@@ -131,12 +131,7 @@ end(void **state)
 static int
 parse(const char *const *argv)
 {
-	int argc = 0;
-
-	while (argv[argc] != NULL) {
-		argc++;
-	}
-	return option_parse(&program, argc, (char **)argv, &config, &words, &err);
+	return option_parse(&program, (char **)argv, &config, &words, &err);
 }
 
 static void
@@ -292,7 +287,7 @@ word_where_none_is_allowed_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(
-	    option_parse(&program_without_words, 2, (char **)argv, &config, NULL, &err),
+	    option_parse(&program_without_words, (char **)argv, &config, NULL, &err),
 	    -EINVAL);
 	assert_string_equal(err.text, "unexpected argument 'x': flowpair-test accepts "
 				      "only options (see 'flowpair-test --help')");
@@ -575,7 +570,7 @@ options_shared_by_programs_follow_the_own_ones(void **state)
 	(void)state;
 	with.has_shared = true;
 	with.shared = (size_t)((char *)&c.shared - (char *)&c);
-	assert_int_equal(option_parse(&with, 4, (char **)argv, &c, NULL, &err), 0);
+	assert_int_equal(option_parse(&with, (char **)argv, &c, NULL, &err), 0);
 	assert_true(c.own.verbose);
 	assert_true(c.shared.tls12);
 	assert_string_equal(c.shared.crl, "x");

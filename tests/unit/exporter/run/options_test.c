@@ -19,12 +19,8 @@ static struct err complaint;
 static int
 parse(const char **words)
 {
-	int n = 0;
-	while (words[n] != NULL) {
-		n++;
-	}
 	complaint.text[0] = '\0';
-	return options_parse(n, (char **)words, &parsed, &complaint);
+	return options_parse((char **)words, &parsed, &complaint);
 }
 #define PARSE(...) parse((const char *[]){"flowpair-exporter", __VA_ARGS__, NULL})
 
