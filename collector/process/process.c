@@ -113,7 +113,9 @@ take_counts(const struct session_counts *c, void *data)
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {
 		sum->dropped[i] += c->dropped[i];
 	}
-	tables_add_exporter(c, p->tables);
+	if (tables_add_exporter(p->tables, c) < 0) {
+		sum->dropped[SESSION_NO_MEMORY]++;
+	}
 }
 
 void

@@ -33,7 +33,8 @@ struct origin {
 	const struct templates *templates;
 	uint64_t templates_since_ns;
 	struct structured_data_counts *lists;
-	bool is_live; /* records far from their arrival are filed under it */
+	uint64_t *no_memory; /* where records are counted that memory is short for */
+	bool is_live;        /* records far from their arrival are filed under it */
 	/* By its certificate: it may send records of any age, as an exporter does that
 	 * reads old captures. */
 	bool is_proved;

@@ -22,6 +22,9 @@ struct batch {
 	uint8_t rows[2][BATCH_ROWS];
 	unsigned row_count[2];
 	uint64_t saturated; /* counters that did not fit; only grows */
+	uint64_t
+	    no_memory;     /* rows left out for want of memory for a text; only grows */
+	uint64_t failures; /* of intern, that rows were searched for */
 	/* Of the rows to come: set before decoding. */
 	int64_t exporter, domain;
 	struct protocol_clock clock;

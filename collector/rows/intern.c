@@ -24,6 +24,7 @@ struct intern {
 	uint32_t count, entry_capacity;
 	uint32_t *slots; /* number + 1; 0: free */
 	uint32_t slot_count;
+	uint64_t failures;
 };
 
 static int
@@ -165,7 +166,8 @@ add(struct intern *s, const void *bytes, size_t length, size_t most)
 		return s->slots[at] - 1;
 	}
 	if (!has_room(s, most)) {
-		return 0;
+		s->failures++;
+		return INTERN_NONE;
 	}
 	e = &s->entries[s->count];
 	*e = (struct entry){
@@ -199,6 +201,12 @@ intern_text(const struct intern *s, uint32_t id, size_t *ret_length)
 		*ret_length = e->length;
 	}
 	return s->arena + e->offset;
+}
+
+uint64_t
+intern_failures(const struct intern *s)
+{
+	return s->failures;
 }
 
 uint32_t

@@ -16,12 +16,17 @@ struct intern;
 
 struct intern *intern_new(void); /* NULL: no memory */
 void intern_free(struct intern *s);
-/* The number of these bytes; 0 ("") when memory is short. */
+/* No text's number: memory was short.  A row that has it is not whole (batch.h). */
+#define INTERN_NONE UINT32_MAX
+
+/* The number of these bytes, or INTERN_NONE. */
 uint32_t intern_add(struct intern *s, const void *bytes, size_t length);
 /* A text that may be long.  It and a short one that is cut are different texts. */
 uint32_t intern_add_long(struct intern *s, const void *bytes, size_t length);
 /* NUL-terminated; valid until the next intern_add() or intern_clear(). */
 const char *intern_text(const struct intern *s, uint32_t id, size_t *ret_length);
+/* How many texts memory was short for; only grows. */
+uint64_t intern_failures(const struct intern *s);
 uint32_t intern_count(const struct intern *s);
 size_t intern_bytes(const struct intern *s);
 void intern_clear(struct intern *s);

@@ -286,18 +286,42 @@ swap_row(const struct plan *p, struct batch *b, unsigned row)
 	batch_values(b, p->direction)[row] = 1;
 }
 
+/* Whether memory was short for a text of the row: as another text it would count for
+ * another key. */
+static bool
+has_lost_text(const struct plan *p, const struct batch *b, unsigned row)
+{
+	const struct layout *l = b->layout;
+
+	for (unsigned i = 0; i < l->count; i++) {
+		if (l->fields[i].kind == KIND_TEXT &&
+		    !nulls_has(&p->nulls[0], (int)i) &&
+		    batch_values(b, (int)i)[row] == INTERN_NONE) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static void
 group_rows(const struct plan *p, struct batch *b)
 {
+	bool may_have_lost =
+	    intern_failures(b->intern) != b->failures || b->exporter == INTERN_NONE;
 	const int64_t *direction =
 	    p->direction >= 0 ? batch_values(b, p->direction) : NULL;
 
+	b->failures = intern_failures(b->intern);
 	b->row_count[0] = b->row_count[1] = 0;
 	b->nulls[0] =
 	    p->needs_uptime && !b->clock.has_uptime ? &p->undated[0] : &p->nulls[0];
 	b->nulls[1] = b->nulls[0] + 1;
 	for (unsigned i = 0; i < b->count; i++) {
 		unsigned group = 0;
+		if (may_have_lost && has_lost_text(p, b, i)) {
+			b->no_memory++;
+			continue;
+		}
 		if (direction != NULL && direction[i] == REVERSE_INITIATOR) {
 			swap_row(p, b, i);
 			group = p->nulls_differ;

@@ -370,6 +370,7 @@ fill_origin(struct passage *p)
 	o->templates = p->domain->templates;
 	o->templates_since_ns = session_templates_since(p->s, p->session);
 	o->lists = &p->lists;
+	o->no_memory = &p->dropped[SESSION_NO_MEMORY];
 	o->clock = clock_of_message(p);
 }
 

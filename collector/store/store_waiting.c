@@ -160,6 +160,7 @@ take_chunk(const struct store *s, const struct statement *q, struct err *e)
 	const char *words = statement_text(q, 0);
 	const struct tables_stitch *x = find_pool(t, words);
 	int64_t waiting = statement_i64(q, 3);
+	int rc;
 
 	if (waiting == 0) {
 		return 0;
@@ -167,14 +168,15 @@ take_chunk(const struct store *s, const struct statement *q, struct err *e)
 	if (x == NULL) {
 		return refuse_waiting(s, words, (long long)waiting, e);
 	}
-	if (stitch_read_rows(x->stitch, t->intern, statement_blob(q, 4),
-		statement_length(q, 4)) < 0) {
-		return err_set(e, -EBADMSG,
+	rc = stitch_read_rows(
+	    x->stitch, t->intern, statement_blob(q, 4), statement_length(q, 4));
+	if (rc == -EBADMSG) {
+		return err_set(e, rc,
 		    "%s/%s: table flowpair_waiting is damaged: restore the directory "
 		    "from a backup",
 		    s->directory, STORE_MAIN_FILE);
 	}
-	return 0;
+	return rc < 0 ? err_set(e, rc, "no memory for the one-way flows that wait") : 0;
 }
 
 /* Pools of tables whose settings are stored; *ret_same: they are those of now. */

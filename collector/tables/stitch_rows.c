@@ -226,6 +226,7 @@ read_value(const struct layout *l, const struct stored_field *f, struct cursor *
 	}
 	if (f->kind == KIND_TEXT) {
 		n = intern_add_long(texts, text.at, cursor_left(&text));
+		in->failed = n == INTERN_NONE;
 	}
 	w->nulls.words[f->field / 64] &= ~((uint64_t)1 << (f->field % 64));
 	if (address != NULL) {
@@ -257,6 +258,7 @@ read_row(const struct stitch *s, struct cursor *in, const struct stored_field *l
 	w->key.domain = (int64_t)cursor_u64(in);
 	name = cursor_sub(in, cursor_u16(in));
 	exporter = in->failed ? 0 : intern_add(texts, name.at, cursor_left(&name));
+	in->failed |= exporter == INTERN_NONE;
 	count = cursor_u16(in);
 	for (unsigned i = 0; i < count && !in->failed; i++) {
 		unsigned number = cursor_u16(in);
@@ -276,6 +278,7 @@ stitch_read_rows(struct stitch *s, struct intern *texts, const uint8_t *bytes, s
 	struct stored_field list[LAYOUT_MAX_FIELDS];
 	struct cursor in = cursor_of(bytes, n);
 	unsigned list_count = read_fields(s->layout, &in, list);
+	uint64_t failures = intern_failures(texts);
 
 	while (!in.failed && cursor_left(&in) > 0) {
 		uint32_t exporter, i = stitch_take_entry(s);
@@ -295,7 +298,7 @@ stitch_read_rows(struct stitch *s, struct intern *texts, const uint8_t *bytes, s
 		}
 	}
 	stitch_send(s);
-	return in.failed ? -EBADMSG : 0;
+	return intern_failures(texts) != failures ? -ENOMEM : in.failed ? -EBADMSG : 0;
 }
 
 void

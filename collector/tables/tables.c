@@ -47,6 +47,14 @@ add_batch(struct tables *t, struct tables_source *s, const struct origin *o,
 	}
 }
 
+static void
+count_no_memory(const struct origin *o, uint64_t records)
+{
+	if (o->no_memory != NULL) {
+		*o->no_memory += records;
+	}
+}
+
 static int
 add_source(struct tables *t, struct tables_source *s, const struct plan *p,
     const uint8_t *bytes, size_t length, const struct origin *o, int *ret_records)
@@ -62,6 +70,7 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 	s->batch.lists.templates = o->templates;
 	s->batch.lists.oldest_ns = o->templates_since_ns;
 	s->batch.list_counts = (struct structured_data_counts){0};
+	s->batch.no_memory = 0;
 	for (;;) {
 		n = plan_decode(p, bytes, length, &at, &s->batch);
 		if (n <= 0) {
@@ -77,6 +86,7 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 		o->lists->no_template += s->batch.list_counts.no_template;
 		o->lists->cut += s->batch.list_counts.cut;
 	}
+	count_no_memory(o, plan_is_usable(p) ? s->batch.no_memory : 0);
 	*ret_records = records;
 	return n;
 }
@@ -93,22 +103,23 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 	if (intern_bytes(t->intern) > TABLES_TEXT_BYTES && tables_are_empty(t)) {
 		intern_clear(t->intern);
 	}
-	if (plans == NULL) {
-		return -ENOMEM;
-	}
-	for (unsigned i = 0; i < plans->count; i++) {
+	for (unsigned i = 0; plans != NULL && i < plans->count; i++) {
 		if (plans->items[i] != NULL) {
 			rc = add_source(t, &t->sources[i], plans->items[i], bytes,
 			    length, o, &records);
 			is_used |= plan_is_usable(plans->items[i]);
 		}
 	}
-	if (plans->count ==
-	    0) { /* no table wants records: they are counted all the same */
+	/* Where no table wants records, or memory is short, they are counted. */
+	if (plans == NULL || plans->count == 0) {
 		bool is_whole;
 		records = (int)record_span_count(
 		    template, cursor_of(bytes, length), &is_whole);
 		rc = is_whole ? 0 : -EBADMSG;
+	}
+	if (plans == NULL) {
+		is_used = true;
+		count_no_memory(o, (uint64_t)records);
 	}
 	t->counts.records += template->is_options ? 0 : (uint64_t)records;
 	t->counts.unused += is_used ? 0 : (uint64_t)records;
@@ -160,12 +171,12 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 	}
 }
 
-void
-tables_add_exporter(const struct session_counts *c, void *tables)
+int
+tables_add_exporter(struct tables *t, const struct session_counts *c)
 {
 	struct layout_nulls nulls = {{0}};
-	struct tables *t = tables;
 	struct origin o = {.arrival_ns = c->last_ns};
+	uint64_t failures = intern_failures(t->intern);
 
 	if (c->last_drop >= SESSION_DROPS) {
 		nulls_set(&nulls, EXPORTER_LAST_ERROR);
@@ -176,12 +187,16 @@ tables_add_exporter(const struct session_counts *c, void *tables)
 			continue;
 		}
 		fill_exporter(t, b, c);
+		if (intern_failures(t->intern) != failures) {
+			return -ENOMEM;
+		}
 		b->count = b->row_count[0] = 1;
 		b->row_count[1] = 0;
 		b->rows[0][0] = 0;
 		b->nulls[0] = b->nulls[1] = &nulls;
 		add_batch(t, &t->sources[i], &o, 0, false);
 	}
+	return 0;
 }
 
 bool

@@ -52,8 +52,9 @@ void tables_free(struct tables *t);
 /* A session_new() set callback; data is the struct tables. */
 int tables_add_set(const struct template *t, const uint8_t *bytes, size_t length,
     const struct origin *o, void *tables);
-/* Session counters become rows of the tables that come `from: exporter`. */
-void tables_add_exporter(const struct session_counts *c, void *tables);
+/* Session counters become rows of the tables that come `from: exporter`.  0 or -ENOMEM.
+ */
+int tables_add_exporter(struct tables *t, const struct session_counts *c);
 /* Arrival time passes, before records of that time come: what has waited for its other
  * direction for longer than `stitch` says goes into the tables.  Whether there was any.
  */

@@ -59,7 +59,7 @@ take_counts(const struct session_counts *c, void *data)
 	uint64_t *messages = data;
 
 	*messages += c->messages;
-	tables_add_exporter(c, tables);
+	tables_add_exporter(tables, c);
 }
 
 static struct sessions *

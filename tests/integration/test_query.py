@@ -115,7 +115,7 @@ def test_addresses_compare_as_addresses(store):
 
 
 @pytest.mark.parametrize("words, mentions", [
-    (["pairs", "src_ip_prefix=10.0.0.1/8"], ["10.0.0.1/8", "beyond the length"]),
+    (["pairs", "src_ip_prefix=10.0.0.1/8"], ["10.0.0.1/8", "beyond its length"]),
     (["pairs", "src_ip=10.0.0.0/8"], ["src_ip_prefix=10.0.0.0/8"]),
     (["pairs", "src_ip=router"], ["router", "10.0.0.1"]),
     (["pairs", "dst_port_prefix=3"], ["dst_port is a number"]),

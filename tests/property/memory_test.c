@@ -15,6 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "collector/protocol/reader.h"
+#include "collector/rows/normalise.h"
 #include "common/base/loop.h"
 #include "common/base/ring.h"
 #include "common/capture/compressed.h"
@@ -22,6 +24,7 @@
 #include "common/config/yaml.h"
 #include "common/ipfix/template.h"
 #include "exporter/export/export.h"
+#include "tests/unit/collector/protocol/support_set.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define REPLACES_MALLOC 0
@@ -350,6 +353,113 @@ export_and_templates_survive(void **state)
 	elements_free(registry);
 }
 
+#define TEXTS       200
+#define TEXT_LENGTH 40
+
+static struct schema_record *names_record;
+static struct layout *names_layout;
+static struct plan *names_plan;
+static int names_field;
+static struct support_set names_set;
+
+/* Records of one text each, another in every record.  A text that memory is short for
+ * costs its own row, which is counted, and no other. */
+static void
+decode_texts(void)
+{
+	struct intern *texts = intern_new();
+	struct batch b = {0};
+	unsigned record = 0, kept = 0;
+	size_t at = 0;
+	int n;
+
+	if (texts == NULL || batch_init(&b, names_layout, texts) < 0) {
+		check(has_failed);
+		intern_free(texts);
+		return;
+	}
+	while ((n = plan_decode(
+		    names_plan, names_set.bytes, names_set.length, &at, &b)) > 0) {
+		for (unsigned i = 0; i < b.row_count[0]; i++) {
+			unsigned row = b.rows[0][i];
+			const char *text = intern_text(
+			    texts, (uint32_t)batch_values(&b, names_field)[row], NULL);
+			check((unsigned)atoi(text) == record + row);
+		}
+		kept += b.row_count[0];
+		record += (unsigned)n;
+	}
+	check(
+	    record == TEXTS && b.no_memory == has_failed && kept + has_failed == TEXTS);
+	batch_done(&b);
+	intern_free(texts);
+}
+
+static void
+rows_survive(void **state)
+{
+	static const char text[] =
+	    "record: names\nfields: {name: {from: interfaceName}}\n"
+	    "requires: [name]\n";
+	char name[TEXT_LENGTH + 1];
+	struct err e = {""};
+
+	(void)state;
+	assert_int_equal(
+	    schema_record_parse("r", text, sizeof text - 1, &names_record, &e), 0);
+	assert_int_equal(
+	    layout_new(names_record, support_elements(), &names_layout, &e), 0);
+	assert_int_equal(layout_finish(names_layout, &e), 0);
+	names_field = names_layout->required[0];
+	names_plan = plan_new(names_layout, support_template(256, "interfaceName:40"));
+	assert_non_null(names_plan);
+	for (unsigned i = 0; i < TEXTS; i++) {
+		snprintf(name, sizeof name, "%0*u", TEXT_LENGTH, i);
+		support_put_bytes(&names_set, name, TEXT_LENGTH);
+	}
+	with_every_allocation_failing(decode_texts);
+	plan_free(names_plan);
+	layout_free(names_layout);
+	schema_record_free(names_record);
+	support_templates_free();
+}
+
+static struct tables *all_tables;
+
+/* Data whose template nothing was compiled for yet, and that no table wants. */
+static void
+add_set(void)
+{
+	static const uint8_t body[] = {1, 0, 0, 1, 0, 2, 0, 8}; /* packetDeltaCount */
+	static const uint8_t records[3 * 8];
+	struct template_counts counts = {0};
+	struct templates *s = templates_new(10, 10);
+	uint64_t no_memory = 0;
+	const struct origin o = {.exporter = "x", .no_memory = &no_memory};
+
+	if (s != NULL) {
+		templates_read_set(s, support_elements(), TEMPLATE_SET_ID,
+		    cursor_of(body, sizeof body), true, &counts);
+	}
+	if (s != NULL && templates_count(s) == 1) {
+		struct template *t = templates_find(s, 256);
+		const struct reader *r;
+		check(tables_add_set(t, records, sizeof records, &o, all_tables) == 3);
+		r = t->reader;
+		check(no_memory == (r != NULL && r->plans != NULL ? 0 : 3));
+	}
+	templates_free(s);
+}
+
+static void
+tables_survive(void **state)
+{
+	(void)state;
+	all_tables = support_tables(NULL);
+	with_every_allocation_failing(add_set);
+	tables_free(all_tables);
+}
+
 int
 main(void)
 {
@@ -359,6 +469,8 @@ main(void)
 	    cmocka_unit_test(compressed_survives),
 	    cmocka_unit_test(ring_and_loop_survive),
 	    cmocka_unit_test(export_and_templates_survive),
+	    cmocka_unit_test(rows_survive),
+	    cmocka_unit_test(tables_survive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
