@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/journal/journal_disk.h"
+#include "collector/journal/journal_private.h"
 #include "common/base/pages.h"
 
 /* What a reservation promises beside the frame's header. */

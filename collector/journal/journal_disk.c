@@ -1,4 +1,4 @@
-#include "collector/journal/journal_disk.h"
+#include "collector/journal/journal_private.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/journal/journal_disk.h"
+#include "collector/journal/journal_private.h"
 #include "common/base/log.h"
 
 #define MARK        "synced"

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "collector/journal/journal_disk.h"
+#include "collector/journal/journal_private.h"
 #include "common/base/log.h"
 
 #define SUFFIX ".journal"

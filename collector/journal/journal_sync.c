@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "collector/journal/journal_disk.h"
+#include "collector/journal/journal_private.h"
 
 struct journal_segment
 journal_last(struct journal *j)

@@ -6,8 +6,8 @@
  *   sync_lock   one journal_sync() or journal_trim() at a time
  *   write_lock  the file being written, and the switch to another
  *   lock        the list of segments, the free buffers; held for moments only */
-#ifndef COLLECTOR_JOURNAL_JOURNAL_DISK_H
-#define COLLECTOR_JOURNAL_JOURNAL_DISK_H
+#ifndef COLLECTOR_JOURNAL_JOURNAL_PRIVATE_H
+#define COLLECTOR_JOURNAL_JOURNAL_PRIVATE_H
 
 #include <pthread.h>
 #include <stdbool.h>
