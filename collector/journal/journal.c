@@ -373,20 +373,16 @@ write_buffer(struct journal *j, int fd, uint64_t at, struct journal_buffer *b)
 	return 0;
 }
 
-/* A buffer never spans segments. */
-static bool
-must_roll(struct journal *j, const struct journal_segment *s, size_t n)
-{
-	return s->has_failed ||
-	       (s->written > s->start &&
-		   s->written - s->start + n > j->settings.segment_bytes);
-}
-
+/* Under write_lock.  1: not written, for it may not go to the last segment. */
 static int
 write_locked(struct journal *j, struct journal_buffer *b, struct err *e)
 {
 	struct journal_segment s = journal_last(j);
 	int rc;
+
+	if (journal_must_roll(j, &s, b->used)) {
+		return 1;
+	}
 
 	/* A sync that failed since the last try may have begun another segment. */
 	if (b->done_in != s.start) {
@@ -412,8 +408,7 @@ static int
 write_filling(struct journal *j, struct err *e)
 {
 	struct journal_buffer *b = j->filling;
-	struct journal_segment s = journal_last(j);
-	int rc = 0;
+	int rc;
 
 	if (!b->is_padded) {
 		pad_buffer(j, b);
@@ -424,14 +419,11 @@ write_filling(struct journal *j, struct err *e)
 		    " bytes: reading stops until tables are stored",
 		    j->directory, j->settings.max_bytes);
 	}
-	if (must_roll(j, &s, b->used)) {
-		rc = journal_roll(j, e);
-	}
-	if (rc == 0) {
+	do {
 		pthread_mutex_lock(&j->write_lock);
 		rc = write_locked(j, b, e);
 		pthread_mutex_unlock(&j->write_lock);
-	}
+	} while (rc > 0 && (rc = journal_roll(j, b->used, e)) == 0);
 	return rc;
 }
 

@@ -79,8 +79,12 @@ int journal_sync_directory(struct journal *j, struct err *e);
 /* A copy of the segment that is written to.  Only holders of sync_lock and write_lock
  * begin another. */
 struct journal_segment journal_last(struct journal *j);
-/* Ends it and begins the next. */
-int journal_roll(struct journal *j, struct err *e);
+/* Whether n bytes more may not go to it: a buffer never spans segments, and nothing
+ * follows what failed.  Only an answer under write_lock holds. */
+bool journal_must_roll(
+    const struct journal *j, const struct journal_segment *last, size_t n);
+/* Ends it and begins the next, if it is still one that n bytes may not go to. */
+int journal_roll(struct journal *j, size_t n, struct err *e);
 /* Adds to the list; under `lock`. */
 int journal_add_segment(struct journal *j, const struct journal_segment *s);
 /* Creates the segment that begins at start, durably, and makes it the last. */

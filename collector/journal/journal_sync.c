@@ -45,6 +45,14 @@ set_failed(struct journal *j)
 	pthread_mutex_unlock(&j->lock);
 }
 
+bool
+journal_must_roll(const struct journal *j, const struct journal_segment *last, size_t n)
+{
+	return last->has_failed ||
+	       (last->written > last->start &&
+		   last->written - last->start + n > j->settings.segment_bytes);
+}
+
 /* Ends the last segment and begins the next one where it ends; under sync_lock and
  * write_lock.  All but the last segment are durable, or say what of them is not: after
  * a failed fdatasync the kernel may have dropped what it could not write, and a second
@@ -52,17 +60,18 @@ set_failed(struct journal *j)
  * durable is written down as torn: positions go on after it, a replay expects no whole
  * frames there, and a store that holds it already stays right. */
 static int
-roll(struct journal *j, bool has_failed, struct err *e)
+roll(struct journal *j, struct err *e)
 {
 	struct journal_segment s = journal_last(j), *now;
+	bool has_failed;
 	int rc;
 
-	if (!has_failed && s.synced < s.written && fdatasync(s.fd) < 0) {
+	if (!s.has_failed && s.synced < s.written && fdatasync(s.fd) < 0) {
 		/* For good, even if what follows cannot be done now. */
 		set_failed(j);
-		has_failed = true;
+		s.has_failed = true;
 	}
-	has_failed = has_failed && s.synced < s.written;
+	has_failed = s.has_failed && s.synced < s.written;
 	if (has_failed) {
 		atomic_fetch_add(&j->failed_syncs, 1);
 		rc = journal_write_torn(j, s.start, s.synced, s.written, true, e);
@@ -74,6 +83,7 @@ roll(struct journal *j, bool has_failed, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
+	journal_write_mark(j, s.written);
 	pthread_mutex_lock(&j->lock);
 	now = &j->segments[j->count - 2];
 	now->torn_from = has_failed ? now->synced : UINT64_MAX;
@@ -82,18 +92,22 @@ roll(struct journal *j, bool has_failed, struct err *e)
 	now->fd = -1;
 	pthread_mutex_unlock(&j->lock);
 	close(s.fd);
-	journal_write_mark(j, s.written);
 	return 0;
 }
 
 int
-journal_roll(struct journal *j, struct err *e)
+journal_roll(struct journal *j, size_t n, struct err *e)
 {
-	int rc;
+	struct journal_segment s;
+	int rc = 0;
 
 	pthread_mutex_lock(&j->sync_lock);
 	pthread_mutex_lock(&j->write_lock);
-	rc = roll(j, journal_last(j).has_failed, e);
+	/* A sync that failed may have done it while this one waited. */
+	s = journal_last(j);
+	if (journal_must_roll(j, &s, n)) {
+		rc = roll(j, e);
+	}
 	pthread_mutex_unlock(&j->write_lock);
 	pthread_mutex_unlock(&j->sync_lock);
 	return rc;
@@ -105,7 +119,7 @@ sync_failed(struct journal *j, const struct journal_segment *s, int code, struct
 	atomic_fetch_add(&j->failed_syncs, 1);
 	set_failed(j);
 	pthread_mutex_lock(&j->write_lock);
-	(void)roll(j, true, NULL);
+	(void)roll(j, NULL);
 	pthread_mutex_unlock(&j->write_lock);
 	return err_set(e, -EIO,
 	    "cannot sync the journal in %s: %s; what follows position %" PRIu64
@@ -127,11 +141,11 @@ journal_sync(struct journal *j, uint64_t position, struct err *e)
 		} else if (fdatasync(s.fd) < 0) {
 			rc = sync_failed(j, &s, errno, e);
 		} else {
+			journal_write_mark(j, s.written);
 			/* sync_lock: it is still the last one. */
 			pthread_mutex_lock(&j->lock);
 			j->segments[j->count - 1].synced = s.written;
 			pthread_mutex_unlock(&j->lock);
-			journal_write_mark(j, s.written);
 		}
 	}
 	pthread_mutex_unlock(&j->sync_lock);
