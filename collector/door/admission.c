@@ -30,20 +30,20 @@ make_room(struct listener *l, struct peer *p)
  * silent longest, if that is longer than a handshake may take; whoever was there still
  * opens another session.  of: its host; NULL: any. */
 static void
-replace_silent(struct listener *l, const struct transport *of)
+replace_silent(struct listener *l, const struct address *of)
 {
 	uint64_t now = clock_monotonic_ns();
 	struct peer *longest = NULL;
 	struct err e = {0};
-	struct address a;
+	struct address host = {{0}};
 
-	if (of != NULL && peers_by_host_address(of->peer, &a) < 0) {
-		return;
+	if (of != NULL) {
+		host = peers_by_host_of(of);
 	}
 	for (struct peer *p = l->peers.first; p != NULL; p = p->next) {
 		if (p->transport.scheme->is_unreliable &&
 		    now - p->since_ns >= l->settings.handshake_timeout_ns &&
-		    (of == NULL || memcmp(&p->address, &a, sizeof a) == 0) &&
+		    (of == NULL || memcmp(&p->host, &host, sizeof host) == 0) &&
 		    (longest == NULL || p->since_ns < longest->since_ns)) {
 			longest = p;
 		}
@@ -57,11 +57,11 @@ replace_silent(struct listener *l, const struct transport *of)
 
 /* 0, or -EBUSY with *ret_why and the sentence. */
 static int
-bound_address(struct listener *l, const struct transport *t, enum peers_end *ret_why,
-    struct err *e)
+bound_address(
+    struct listener *l, const struct address *a, enum peers_end *ret_why, struct err *e)
 {
 	struct peer *oldest;
-	unsigned n = peers_by_host_count(&l->peers_by_host, t, &l->half_open, &oldest);
+	unsigned n = peers_by_host_count(&l->peers_by_host, a, &l->half_open, &oldest);
 	unsigned most = l->settings.max_peers_per_address;
 
 	if (most == 0 || n < most) {
@@ -71,8 +71,8 @@ bound_address(struct listener *l, const struct transport *t, enum peers_end *ret
 		make_room(l, oldest);
 		return 0;
 	}
-	replace_silent(l, t);
-	n = peers_by_host_count(&l->peers_by_host, t, &l->half_open, &oldest);
+	replace_silent(l, a);
+	n = peers_by_host_count(&l->peers_by_host, a, &l->half_open, &oldest);
 	if (n < most) {
 		return 0;
 	}
@@ -84,7 +84,7 @@ int
 admission_check(struct listener *l, const struct transport *t, enum peers_end *ret_why,
     struct err *e)
 {
-	int rc = bound_address(l, t, ret_why, e);
+	int rc = bound_address(l, &t->peer.at.address, ret_why, e);
 
 	if (rc < 0) {
 		return rc;
@@ -126,10 +126,9 @@ admission_introduce(struct peer *p, struct session_identity *who)
 static bool
 has_same_terms(const struct listener *l, const struct peer *p)
 {
-	struct session_identity who = {0};
+	struct session_identity who = {.peer = p->transport.peer.at};
 	uint64_t terms;
 
-	(void)endpoint_parse(p->transport.peer, &who.peer);
 	memcpy(who.identity, p->transport.identity, sizeof who.identity);
 	return admission_terms(l, &who, &terms) && terms == p->terms;
 }

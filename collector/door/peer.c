@@ -283,12 +283,12 @@ put_open(struct peer *p, struct intake *intake, struct err *e)
 
 	snprintf(identity.transport, sizeof identity.transport, "%s",
 	    p->transport.scheme->name);
-	(void)endpoint_parse(p->transport.peer, &identity.peer);
+	identity.peer = p->transport.peer.at;
 	memcpy(identity.identity, p->transport.identity, sizeof identity.identity);
 	identity.delivery = p->delivery;
 	if (p->introduce != NULL && !p->introduce(p, &identity)) {
 		return err_set(e, -EACCES, "%s is not among the peers permitted here",
-		    p->transport.peer);
+		    p->transport.peer.text);
 	}
 	n = session_identity_write(&identity, text, sizeof text);
 	p->session = journal_new_session(intake->journal);

@@ -88,8 +88,8 @@ struct peer {
 	    partial_ns; /* since when a message is begun and not whole; 0: none is */
 	uint64_t partial_after; /* messages before that one */
 	uint64_t terms;         /* on which it was let in */
-	struct address address;
-	bool has_address;
+	struct address host;    /* peers_by_host.h */
+	bool has_host;
 	struct peer *neighbour; /* from addresses of the same bucket */
 	struct peer_list *list;
 	struct peer *next, *previous;

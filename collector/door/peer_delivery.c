@@ -18,7 +18,7 @@ static int
 bad_hello(struct peer *p, const char *why, struct err *e)
 {
 	p->turn = PEER_BAD_HELLO;
-	return err_set(e, -EPROTO, "%s: %s", p->transport.peer, why);
+	return err_set(e, -EPROTO, "%s: %s", p->transport.peer.text, why);
 }
 
 static int
@@ -150,7 +150,7 @@ take_spool(struct peer *p, struct intake *intake, const struct delivery_hello *h
 		return err_set(e, -EBUSY,
 		    "%s: another connection has its spool already: one of its own that "
 		    "has not ended yet, or the spool was copied",
-		    p->transport.peer);
+		    p->transport.peer.text);
 	}
 	if (m == NULL) {
 		m = watermarks_add(
@@ -159,7 +159,7 @@ take_spool(struct peer *p, struct intake *intake, const struct delivery_hello *h
 			turn_away(p, PEER_NO_SPOOL, DELIVERY_FULL);
 			return err_set(e, -ENOSPC,
 			    "%s: %u spools are known already (--max-spools)",
-			    p->transport.peer, watermarks_count(intake->marks));
+			    p->transport.peer.text, watermarks_count(intake->marks));
 		}
 		m->next = m->durable = h->first;
 	}

@@ -192,9 +192,9 @@ peers_tell_short(struct listener *l, const struct transport *t)
 {
 	struct err e = {0};
 
-	err_set(&e, -ENOMEM, "%s: no memory for one more peer", t->peer);
+	err_set(&e, -ENOMEM, "%s: no memory for one more peer", t->peer.text);
 	l->counts.ended[PEERS_NO_MEMORY]++;
-	peers_tell_refused(l, t->scheme->name, t->peer, "no-memory", e.text);
+	peers_tell_refused(l, t->scheme->name, t->peer.text, "no-memory", e.text);
 }
 
 static void
@@ -209,7 +209,7 @@ tell_gone(struct listener *l, const struct peer *p)
 	if (p->reason[0] == '\0' || !peers_may_tell(l)) {
 		return;
 	}
-	log_warning("lost %s after %" PRIu64 " messages: %s", p->transport.peer,
+	log_warning("lost %s after %" PRIu64 " messages: %s", p->transport.peer.text,
 	    p->messages, p->reason);
 }
 
@@ -260,8 +260,8 @@ peers_end(struct listener *l, struct peer *p, enum peers_end why, const char *se
 
 	l->counts.ended[why]++;
 	if (p->state < PEER_OPEN) {
-		err_set(&e, -ECONNABORTED, "%s: %s", p->transport.peer, sentence);
-		peers_tell_refused(l, p->transport.scheme->name, p->transport.peer,
+		err_set(&e, -ECONNABORTED, "%s: %s", p->transport.peer.text, sentence);
+		peers_tell_refused(l, p->transport.scheme->name, p->transport.peer.text,
 		    peers_end_name(why), e.text);
 		peers_forget(l, p);
 		return;

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "common/base/endpoint.h"
 #include "common/base/hash.h"
 
 static unsigned
@@ -13,17 +12,13 @@ bucket_of(const struct peers_by_host *c, const struct address *a)
 }
 
 /* One host has all of an IPv6 /64 (RFC 6177), and one IPv4 address. */
-int
-peers_by_host_address(const char *peer, struct address *ret)
+struct address
+peers_by_host_of(const struct address *a)
 {
-	struct endpoint at;
-	int rc = endpoint_parse(peer, &at);
+	struct address host = *a;
 
-	if (rc == 0) {
-		*ret = at.address;
-		address_mask(ret, 32, 64);
-	}
-	return rc;
+	address_mask(&host, 32, 64);
+	return host;
 }
 
 void
@@ -37,12 +32,11 @@ peers_by_host_add(struct peers_by_host *c, struct peer *p)
 {
 	struct peer **at;
 
-	p->has_address = peers_by_host_address(p->transport.peer, &p->address) == 0;
-	if (p->has_address) {
-		at = &c->buckets[bucket_of(c, &p->address)];
-		p->neighbour = *at;
-		*at = p;
-	}
+	p->host = peers_by_host_of(&p->transport.peer.at.address);
+	p->has_host = true;
+	at = &c->buckets[bucket_of(c, &p->host)];
+	p->neighbour = *at;
+	*at = p;
 }
 
 void
@@ -50,31 +44,28 @@ peers_by_host_remove(struct peers_by_host *c, struct peer *p)
 {
 	struct peer **at;
 
-	if (!p->has_address) {
+	if (!p->has_host) {
 		return;
 	}
-	at = &c->buckets[bucket_of(c, &p->address)];
+	at = &c->buckets[bucket_of(c, &p->host)];
 	while (*at != p) {
 		at = &(*at)->neighbour;
 	}
 	*at = p->neighbour;
-	p->has_address = false;
+	p->has_host = false;
 }
 
 unsigned
-peers_by_host_count(const struct peers_by_host *c, const struct transport *t,
+peers_by_host_count(const struct peers_by_host *c, const struct address *a,
     const struct peer_list *list, struct peer **ret_oldest)
 {
-	struct address a;
+	const struct address host = peers_by_host_of(a);
 	unsigned n = 0;
 
 	*ret_oldest = NULL;
-	if (peers_by_host_address(t->peer, &a) < 0) {
-		return 0;
-	}
-	for (struct peer *p = c->buckets[bucket_of(c, &a)]; p != NULL;
+	for (struct peer *p = c->buckets[bucket_of(c, &host)]; p != NULL;
 	     p = p->neighbour) {
-		if (memcmp(&p->address, &a, sizeof a) != 0) {
+		if (memcmp(&p->host, &host, sizeof host) != 0) {
 			continue;
 		}
 		n++;

@@ -15,14 +15,14 @@ struct peers_by_host {
 };
 
 void peers_by_host_init(struct peers_by_host *c);
-/* The host of a peer's text, as in p->address.  0 or -EINVAL. */
-int peers_by_host_address(const char *peer, struct address *ret);
-/* Sets p->address, the host.  A peer whose address is unknown belongs to no peers_by_host. */
+/* The host of an address, as in p->host. */
+struct address peers_by_host_of(const struct address *a);
+/* Sets p->host. */
 void peers_by_host_add(struct peers_by_host *c, struct peer *p);
 void peers_by_host_remove(struct peers_by_host *c, struct peer *p);
-/* How many come from the host of this transport's peer; of those that are in `list`,
+/* How many come from the host of this address; of those that are in `list`,
  * *ret_oldest is the one that began first (NULL: none is). */
-unsigned peers_by_host_count(const struct peers_by_host *c, const struct transport *t,
+unsigned peers_by_host_count(const struct peers_by_host *c, const struct address *a,
     const struct peer_list *list, struct peer **ret_oldest);
 
 #endif

@@ -46,7 +46,7 @@ static void
 tell_open(struct listener *l, const struct peer *p)
 {
 	if (peers_may_tell(l)) {
-		log_info("%s%s%s%s connected by %s", p->transport.peer,
+		log_info("%s%s%s%s connected by %s", p->transport.peer.text,
 		    p->transport.identity[0] != '\0' ? " (" : "", p->transport.identity,
 		    p->transport.identity[0] != '\0' ? ")" : "",
 		    p->transport.scheme->name);
@@ -54,7 +54,7 @@ tell_open(struct listener *l, const struct peer *p)
 	if (p->lost_records > 0 && peers_may_tell(l)) {
 		log_warning("%s dropped %" PRIu64
 			    " records before it could send them: its spool was full",
-		    p->transport.peer, p->lost_records);
+		    p->transport.peer.text, p->lost_records);
 	}
 }
 
@@ -80,7 +80,7 @@ tell_turned(struct listener *l, struct peer *p, const struct err *e)
 		name = peers_end_name(turns[p->turn]);
 	}
 	peers_tell_refused(
-	    l, p->transport.scheme->name, p->transport.peer, name, e->text);
+	    l, p->transport.scheme->name, p->transport.peer.text, name, e->text);
 	if (p->turn == PEER_CLONE) {
 		acknowledge_probe(l, p->rival);
 	}
@@ -206,9 +206,9 @@ reception_admit(struct listener *l, struct transport *t)
 	l->counts.accepted++;
 	if (admission_check(l, t, &why, &e) < 0) {
 		l->counts.ended[why]++;
-		err_set(&full, -EBUSY, "%s: %.400s", t->peer, e.text);
+		err_set(&full, -EBUSY, "%s: %.400s", t->peer.text, e.text);
 		peers_tell_refused(
-		    l, t->scheme->name, t->peer, peers_end_name(why), full.text);
+		    l, t->scheme->name, t->peer.text, peers_end_name(why), full.text);
 		t->ops->close(t);
 		return;
 	}

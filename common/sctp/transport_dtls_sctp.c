@@ -60,7 +60,7 @@ follow(struct transport *t)
 	const struct secured *s = t->state;
 
 	t->fd = s->sctp.fd;
-	memcpy(t->peer, s->sctp.peer, sizeof t->peer);
+	t->peer = s->sctp.peer;
 }
 
 /* The carrier. */
@@ -182,13 +182,13 @@ secured_accept(struct transport_listener *l, struct transport *t,
 		return rc;
 	}
 	t->fd = sctp.fd;
-	memcpy(t->peer, sctp.peer, sizeof t->peer);
+	t->peer = sctp.peer;
 	if (s == NULL) {
 		sctp.ops->close(&sctp);
 		return -ECONNABORTED;
 	}
 	s->sctp = sctp;
-	memcpy(s->text, t->peer, sizeof t->peer);
+	snprintf(s->text, sizeof s->text, "%s", t->peer.text);
 	t->state = s;
 	if (begin(s, tls, NULL, e) < 0) {
 		secured_close(t);

@@ -28,7 +28,7 @@ say_broken(const struct transport *t, int code, struct err *e)
 		code = -ECONNRESET;
 	}
 	return err_set(
-	    e, code, "the connection with %s broke: %s", t->peer, strerror(-code));
+	    e, code, "the connection with %s broke: %s", t->peer.text, strerror(-code));
 }
 
 int
@@ -131,10 +131,8 @@ try_next(struct transport *t, int code, struct err *e)
 	struct association *a = t->state;
 
 	for (; a->next != NULL; a->next = a->next->ai_next) {
-		struct sockaddr_storage at = {0};
 		a->stack->close(&a->socket);
-		memcpy(&at, a->next->ai_addr, a->next->ai_addrlen);
-		transport_format_peer(&at, t->peer);
+		transport_peer_set(&t->peer, a->next->ai_addr);
 		code = try_address(a, a->next);
 		if (code == 0) {
 			a->next = a->next->ai_next;
@@ -143,7 +141,7 @@ try_next(struct transport *t, int code, struct err *e)
 		}
 	}
 	return err_set(e, code, "cannot connect to %s (last tried %s): %s", a->text,
-	    t->peer, strerror(-code));
+	    t->peer.text, strerror(-code));
 }
 
 static int
@@ -268,7 +266,8 @@ take_piece(
 		return 0;
 	case SCTP_PIECE_RESTART:
 		return err_set(e, -ECONNRESET,
-		    "the connection with %s broke: its other end began anew", t->peer);
+		    "the connection with %s broke: its other end began anew",
+		    t->peer.text);
 	case SCTP_PIECE_DATA:
 		break;
 	}
@@ -302,7 +301,7 @@ sctp_read(struct transport *t, void *to, size_t n, struct err *e)
 			return err_set(e, -EMSGSIZE,
 			    "the connection with %s broke: a message of more than %zu "
 			    "bytes",
-			    t->peer, n);
+			    t->peer.text, n);
 		}
 		rc = a->stack->receive(&a->socket, bytes + have, n - have, &piece);
 		if (rc == 0) {
@@ -390,7 +389,7 @@ say_key(const struct transport *t, int rc, struct err *e)
 		       : err_set(e, rc,
 			     "%s: its SCTP does not authenticate what it sends as DTLS "
 			     "needs it (RFC 6083): %s",
-			     t->peer, strerror(-rc));
+			     t->peer.text, strerror(-rc));
 }
 
 int

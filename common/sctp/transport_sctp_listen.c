@@ -149,7 +149,7 @@ association_accept(struct transport_listener *l, struct transport *t,
 		return transport_accept_failed(rc, e);
 	}
 	t->fd = s.fd;
-	transport_format_peer(&from, t->peer);
+	transport_peer_set(&t->peer, &from);
 	a = calloc(1, sizeof *a);
 	if (a == NULL) {
 		p->settings.stack->close(&s);

@@ -288,10 +288,10 @@ dtls_sender_fd(const struct dtls_sender *x)
 	return x->wake;
 }
 
-void
-dtls_sender_name(const struct dtls_sender *x, char out[static 128])
+const struct sockaddr_storage *
+dtls_sender_address(const struct dtls_sender *x)
 {
-	transport_format_peer(&x->route.peer, out);
+	return &x->route.peer;
 }
 
 ssize_t

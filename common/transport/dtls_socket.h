@@ -47,7 +47,7 @@ void dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *
 void dtls_socket_close(struct dtls_socket *s);
 
 /* "192.0.2.1:51234" */
-void dtls_sender_name(const struct dtls_sender *x, char out[static 128]);
+const struct sockaddr_storage *dtls_sender_address(const struct dtls_sender *x);
 int dtls_sender_fd(const struct dtls_sender *x); /* readable: it has sent something */
 /* Its handshake is done: it supersedes a former session from there (RFC 6347 section
  * 4.2.8), and from now on a ClientHello from there begins another. */

@@ -7,8 +7,6 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "common/base/address.h"
-
 static int
 look_up(const char *host, uint16_t port, struct addrinfo *hints, struct addrinfo **ret,
     const char **why)
@@ -41,17 +39,13 @@ transport_find_host(
 }
 
 int
-transport_connect(
-    const struct addrinfo *a, int type, void (*prepare)(int fd), char peer[static 128])
+transport_connect(const struct addrinfo *a, int type, void (*prepare)(int fd))
 {
 	int fd = socket(a->ai_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc;
-	struct sockaddr_storage to = {0};
 
 	if (fd < 0) {
 		return -errno;
 	}
-	memcpy(&to, a->ai_addr, a->ai_addrlen);
-	transport_format_peer(&to, peer);
 	prepare(fd);
 	if (connect(fd, a->ai_addr, a->ai_addrlen) == 0 || errno == EINPROGRESS) {
 		return fd;
@@ -161,7 +155,7 @@ transport_accept_failed(int code, struct err *e)
 
 int
 transport_accept_socket(
-    struct transport_listener *l, char peer[static 128], struct err *e)
+    struct transport_listener *l, struct transport_peer *ret_peer, struct err *e)
 {
 	struct sockaddr_storage from = {0};
 	socklen_t n = sizeof from;
@@ -171,7 +165,7 @@ transport_accept_socket(
 	if (fd < 0) {
 		return transport_accept_failed(-errno, e);
 	}
-	transport_format_peer(&from, peer);
+	transport_peer_set(ret_peer, &from);
 	return fd;
 }
 
@@ -183,23 +177,10 @@ transport_close_listener(struct transport_listener *l)
 }
 
 void
-transport_format_peer(const struct sockaddr_storage *from, char out[static 128])
+transport_peer_set(struct transport_peer *p, const void *at)
 {
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)from;
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)from;
-	char text[ADDRESS_TEXT];
-	struct address a = {0};
-	uint8_t bytes[4];
-
-	if (from->ss_family == AF_INET6) {
-		memcpy(a.bytes, &v6->sin6_addr, sizeof a.bytes);
-	} else {
-		memcpy(bytes, &v4->sin_addr, sizeof bytes);
-		address_from_ipv4(&a, bytes);
-	}
-	address_format(&a, text);
-	snprintf(out, 128, address_is_ipv4(&a) ? "%s:%u" : "[%s]:%u", text,
-	    transport_port(from));
+	endpoint_from_sockaddr(at, &p->at);
+	endpoint_format(&p->at, p->text);
 }
 
 uint16_t

@@ -1,5 +1,5 @@
 /* Sockets for the transports: finding a host's addresses, connecting, listening,
- * accepting, and addresses as text. */
+ * accepting, and who is at the other end. */
 #ifndef COMMON_TRANSPORT_SOCKET_H
 #define COMMON_TRANSPORT_SOCKET_H
 
@@ -18,9 +18,8 @@
 int transport_find_host(
     const struct transport_uri *uri, int type, struct addrinfo **ret, struct err *e);
 /* A non-blocking socket that is connected or connecting to this address, its options
- * set by prepare(), with the address as text in peer; or a negative errno. */
-int transport_connect(
-    const struct addrinfo *a, int type, void (*prepare)(int fd), char peer[static 128]);
+ * set by prepare(); or a negative errno. */
+int transport_connect(const struct addrinfo *a, int type, void (*prepare)(int fd));
 /* A connection to a local port where nobody listens can meet itself (simultaneous
  * open), when the kernel picks the same port for our end. */
 bool transport_is_self(int fd);
@@ -29,18 +28,17 @@ bool transport_is_self(int fd);
  * listens unless it is for datagrams (IPPROTO_UDP); l->fd, l->port. */
 int transport_listen_socket(struct transport_listener *l,
     const struct transport_uri *uri, int protocol, struct err *e);
-/* The next connection's non-blocking socket, with its peer as text; -EAGAIN: there is
- * none; negative with e: an error of the listener. */
+/* The next connection's non-blocking socket, with its peer; -EAGAIN: there is none;
+ * negative with e: an error of the listener. */
 int transport_accept_socket(
-    struct transport_listener *l, char peer[static 128], struct err *e);
+    struct transport_listener *l, struct transport_peer *ret_peer, struct err *e);
 /* -EAGAIN for the error of a connection that died in the queue; others are the
  * listener's own and get a sentence. */
 int transport_accept_failed(int code, struct err *e);
 void transport_close_listener(struct transport_listener *l); /* closes l->fd */
 
-/* "192.0.2.1:51234" or "[2001:db8::1]:51234"; an IPv4 address also as IPv4 where an
- * IPv6 socket accepted it. */
-void transport_format_peer(const struct sockaddr_storage *from, char out[static 128]);
+/* at: a struct sockaddr of IPv4 or IPv6, aligned or not. */
+void transport_peer_set(struct transport_peer *p, const void *at);
 uint16_t transport_port(const struct sockaddr_storage *at);
 
 /* As transport_ops.close for a transport that is nothing but its fd. */

@@ -12,11 +12,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/base/endpoint.h"
 #include "common/base/err.h"
 #include "common/tls/tls.h"
 
 struct transport_scheme;
 struct transport_uri;
+
+struct transport_peer {
+	struct endpoint at; /* zeros: a file */
+	char text[128];     /* of it, for sentences; or the name of the file */
+};
 
 struct transport {
 	const struct transport_scheme *scheme;
@@ -24,7 +30,7 @@ struct transport {
 	int fd;
 	bool is_open;     /* handshakes done: read and write may be called */
 	bool write_waits; /* the last write found no room */
-	char peer[128];   /* "192.0.2.1:51234", or the file's name */
+	struct transport_peer peer;
 	/* From the verified certificate: SAN dNSName, else URI, else IP address, else
 	 * subject CN; "" when there is none. */
 	char identity[256];

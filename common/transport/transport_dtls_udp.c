@@ -166,8 +166,8 @@ try_next(struct transport *t, int code, struct err *e)
 		const struct addrinfo *a = s->next;
 		s->next = a->ai_next;
 		end_attempt(t);
-		code = transport_connect(
-		    a, SOCK_DGRAM, transport_forbid_fragments, t->peer);
+		transport_peer_set(&t->peer, a->ai_addr);
+		code = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments);
 		if (code < 0) {
 			continue;
 		}
@@ -176,8 +176,8 @@ try_next(struct transport *t, int code, struct err *e)
 		s->has_heard = false;
 		return tls_new_over(s->context, &carrier, s->host, &s->tls, e);
 	}
-	return err_set(e, code, "cannot reach %s (last tried %s): %s", s->text, t->peer,
-	    strerror(-code));
+	return err_set(e, code, "cannot reach %s (last tried %s): %s", s->text,
+	    t->peer.text, strerror(-code));
 }
 
 static int
@@ -288,16 +288,17 @@ secured_accept(struct transport_listener *l, struct transport *t,
 		return rc;
 	}
 	t->fd = dtls_sender_fd(sender);
-	dtls_sender_name(sender, t->peer);
+	transport_peer_set(&t->peer, dtls_sender_address(sender));
 	s = calloc(1, sizeof *s);
 	if (s == NULL) {
 		dtls_sender_leave(sender);
 		tls_free(connection);
-		return err_set(e, -ECONNABORTED, "no memory for the peer %s", t->peer);
+		return err_set(
+		    e, -ECONNABORTED, "no memory for the peer %s", t->peer.text);
 	}
 	s->sender = sender;
 	s->tls = connection;
-	snprintf(s->text, sizeof s->text, "%s", t->peer);
+	snprintf(s->text, sizeof s->text, "%s", t->peer.text);
 	t->state = s;
 	return 0;
 }

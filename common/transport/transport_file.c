@@ -18,10 +18,10 @@ file_dial(struct transport *t, const struct transport_uri *uri, struct tls_conte
 	int code;
 
 	(void)tls;
-	snprintf(t->peer, sizeof t->peer, "%.127s", uri->host);
+	snprintf(t->peer.text, sizeof t->peer.text, "%.127s", uri->host);
 	if (strcmp(uri->host, "-") == 0) {
 		t->fd = STDOUT_FILENO;
-		snprintf(t->peer, sizeof t->peer, "standard output");
+		snprintf(t->peer.text, sizeof t->peer.text, "standard output");
 	} else {
 		t->fd = open(uri->host, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	}
@@ -47,7 +47,7 @@ file_read(struct transport *t, void *bytes, size_t n, struct err *e)
 {
 	(void)bytes;
 	(void)n;
-	return err_set(e, -ENOTSUP, "%s can only be written", t->peer);
+	return err_set(e, -ENOTSUP, "%s can only be written", t->peer.text);
 }
 
 /* Standard output may have been made non-blocking by the program that gave it to us: it
@@ -67,7 +67,7 @@ file_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 	if (put >= 0) {
 		return put;
 	}
-	return err_set(e, -code, "cannot write %s: %s", t->peer, strerror(code));
+	return err_set(e, -code, "cannot write %s: %s", t->peer.text, strerror(code));
 }
 
 static int
@@ -84,7 +84,7 @@ file_finish(struct transport *t, struct err *e)
 		return 0;
 	}
 	code = errno;
-	return err_set(e, -code, "cannot sync %s: %s", t->peer, strerror(code));
+	return err_set(e, -code, "cannot sync %s: %s", t->peer.text, strerror(code));
 }
 
 static void

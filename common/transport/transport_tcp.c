@@ -77,14 +77,15 @@ try_next(struct transport *t, int code, struct err *e)
 		const struct addrinfo *a = d->next;
 		d->next = a->ai_next;
 		transport_close_socket(t);
-		code = transport_connect(a, SOCK_STREAM, set_options, t->peer);
+		transport_peer_set(&t->peer, a->ai_addr);
+		code = transport_connect(a, SOCK_STREAM, set_options);
 		if (code >= 0) {
 			t->fd = code;
 			return 0;
 		}
 	}
 	return err_set(e, code, "cannot connect to %s (last tried %s): %s", d->text,
-	    t->peer, strerror(-code));
+	    t->peer.text, strerror(-code));
 }
 
 static int
@@ -131,7 +132,7 @@ static int
 tcp_accept(struct transport_listener *l, struct transport *t, struct tls_context *tls,
     struct err *e)
 {
-	int fd = transport_accept_socket(l, t->peer, e);
+	int fd = transport_accept_socket(l, &t->peer, e);
 
 	(void)tls;
 	if (fd >= 0) {
@@ -176,7 +177,7 @@ say_broken(const struct transport *t, int code, struct err *e)
 		return -EAGAIN;
 	}
 	return err_set(
-	    e, -code, "the connection with %s broke: %s", t->peer, strerror(code));
+	    e, -code, "the connection with %s broke: %s", t->peer.text, strerror(code));
 }
 
 static ssize_t
@@ -218,7 +219,7 @@ transport_check_path(const struct transport *t, struct err *e)
 	return err_set(e, -ETIMEDOUT,
 	    "the connection with %s broke: nothing has come back, though the same was "
 	    "sent %u times again",
-	    t->peer, info.tcpi_retransmits);
+	    t->peer.text, info.tcpi_retransmits);
 }
 
 static int

@@ -42,7 +42,7 @@ follow(struct transport *t)
 	struct secured *s = t->state;
 
 	t->fd = s->tcp.fd;
-	memcpy(t->peer, s->tcp.peer, sizeof t->peer);
+	t->peer = s->tcp.peer;
 }
 
 static int
@@ -82,10 +82,10 @@ transport_tls_take(struct transport *t, int fd, struct tls_context *tls, struct 
 	t->state = s;
 	if (s == NULL) {
 		close(fd);
-		return err_set(e, -ENOMEM, "no memory for the peer %s", t->peer);
+		return err_set(e, -ENOMEM, "no memory for the peer %s", t->peer.text);
 	}
-	memcpy(s->tcp.peer, t->peer, sizeof t->peer);
-	snprintf(s->text, sizeof s->text, "%s", t->peer);
+	s->tcp.peer = t->peer;
+	snprintf(s->text, sizeof s->text, "%s", t->peer.text);
 	transport_tcp_take(&s->tcp, fd);
 	t->fd = fd;
 	rc = tls_new(tls, fd, NULL, &s->tls, e);
@@ -173,7 +173,7 @@ static int
 secured_accept(struct transport_listener *l, struct transport *t,
     struct tls_context *tls, struct err *e)
 {
-	int fd = transport_accept_socket(l, t->peer, e);
+	int fd = transport_accept_socket(l, &t->peer, e);
 
 	if (fd < 0) {
 		return fd;

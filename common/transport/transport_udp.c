@@ -64,7 +64,8 @@ count_addresses(const struct addrinfo *list)
 
 /* To the first address from this turn on that there is a route to. */
 static int
-connect_to_any(const struct addrinfo *list, unsigned turn, char peer[static 128])
+connect_to_any(
+    const struct addrinfo *list, unsigned turn, struct transport_peer *ret_peer)
 {
 	unsigned n = count_addresses(list);
 	int rc = -EADDRNOTAVAIL;
@@ -74,7 +75,8 @@ connect_to_any(const struct addrinfo *list, unsigned turn, char peer[static 128]
 		for (unsigned skip = (turn + i) % n; skip > 0; skip--) {
 			a = a->ai_next;
 		}
-		rc = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments, peer);
+		transport_peer_set(ret_peer, a->ai_addr);
+		rc = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments);
 	}
 	return rc;
 }
@@ -92,11 +94,11 @@ udp_dial(struct transport *t, const struct transport_uri *uri, struct tls_contex
 		return rc;
 	}
 	t->addresses = count_addresses(list);
-	rc = connect_to_any(list, uri->turn, t->peer);
+	rc = connect_to_any(list, uri->turn, &t->peer);
 	freeaddrinfo(list);
 	if (rc < 0) {
 		return err_set(e, rc, "cannot send to %s (last tried %s): %s",
-		    uri->text, t->peer, strerror(-rc));
+		    uri->text, t->peer.text, strerror(-rc));
 	}
 	t->fd = rc;
 	t->is_open = true;
@@ -110,8 +112,7 @@ room_towards(const struct addrinfo *a)
 {
 	bool is_v6 = a->ai_family == AF_INET6;
 	uint32_t headers = UDP_HEADER + (is_v6 ? IPV6_HEADER : IPV4_HEADER), room = 0;
-	char peer[128];
-	int fd = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments, peer);
+	int fd = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments);
 	socklen_t n = sizeof(int);
 	int mtu = 0, rc;
 
@@ -173,7 +174,7 @@ static int
 complain_refused(struct transport *t, int code, struct err *e)
 {
 	t->refusals++;
-	return err_set(e, -code, "datagrams are refused at %s (ICMP: %s)", t->peer,
+	return err_set(e, -code, "datagrams are refused at %s (ICMP: %s)", t->peer.text,
 	    strerror(code));
 }
 
@@ -200,7 +201,7 @@ udp_read(struct transport *t, void *bytes, size_t n, struct err *e)
 		}
 		if (!is_told_by_icmp(code)) {
 			return err_set(e, -code, "cannot send to %s any more: %s",
-			    t->peer, strerror(code));
+			    t->peer.text, strerror(code));
 		}
 		t->refusals += code != EMSGSIZE;
 	}
@@ -257,7 +258,7 @@ send_message(struct transport *t, const void *bytes, size_t n, struct err *e)
 		return (ssize_t)n; /* refused as fast as we send: so was this one */
 	}
 	return err_set(
-	    e, -code, "cannot send to %s any more: %s", t->peer, strerror(code));
+	    e, -code, "cannot send to %s any more: %s", t->peer.text, strerror(code));
 }
 
 static ssize_t
@@ -268,7 +269,7 @@ udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 	if (n > t->scheme->message_max) {
 		return err_set(e, -EMSGSIZE,
 		    "a message of %zu bytes is longer than a datagram to %s can be", n,
-		    t->peer);
+		    t->peer.text);
 	}
 	put = send_message(t, bytes, n, e);
 	t->write_waits = put == -EAGAIN;

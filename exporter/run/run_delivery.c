@@ -241,16 +241,17 @@ run_tell_twins(struct run *r)
 	run_count_senders(r);
 	for (unsigned i = 0; i < r->sender_count; i++) {
 		const struct summary_delivery *d = &r->deliveries[i];
-		for (unsigned j = 0; j < i && d->counts.peer[0] != '\0'; j++) {
+		for (unsigned j = 0; j < i && d->counts.peer.at.port != 0; j++) {
 			const struct summary_delivery *twin = &r->deliveries[j];
-			if (strcmp(d->counts.peer, twin->counts.peer) != 0 ||
+			if (!endpoint_is_same(
+				&d->counts.peer.at, &twin->counts.peer.at) ||
 			    !is_same_scheme(d->to, twin->to)) {
 				continue;
 			}
 			log_warning("%s and %s are one collector, at %s: with "
 				    "--delivery duplicate it counts everything twice; "
 				    "give it once",
-			    twin->to, d->to, d->counts.peer);
+			    twin->to, d->to, d->counts.peer.text);
 			r->is_told_twins = true;
 			return;
 		}

@@ -212,7 +212,7 @@ sender_counts(struct sender *s, struct sender_counts *ret)
 	ret->too_long_records = atomic_load(&s->too_long_records);
 	ret->spool = s->counts;
 	memcpy(ret->last_error, s->last_error, sizeof ret->last_error);
-	memcpy(ret->peer, s->peer, sizeof ret->peer);
+	ret->peer = s->peer;
 	pthread_mutex_unlock(&s->lock);
 	count_spool(s, ret);
 	ret->dropped_messages = ret->queue_full_messages + ret->spool_full_messages +

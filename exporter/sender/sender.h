@@ -67,8 +67,8 @@ struct sender_counts {
 	uint64_t queued_bytes;         /* now */
 	bool is_over; /* a file could not be written: whatever comes is dropped */
 	char last_error[256];
-	char peer[128]; /* where the last connection went, as struct transport has it */
-	struct spool_counts spool; /* over all runs */
+	struct transport_peer peer; /* where the last connection went */
+	struct spool_counts spool;  /* over all runs */
 };
 
 struct sender;

@@ -78,7 +78,7 @@ struct sender {
 	pthread_mutex_t lock;       /* of what follows */
 	struct spool_counts counts; /* as of the last change */
 	char last_error[256];
-	char peer[128];
+	struct transport_peer peer;
 };
 
 static inline void

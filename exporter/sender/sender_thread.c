@@ -170,7 +170,7 @@ note_troubles(struct sender *s)
 	if (t->refusals > 0 && t->addresses < 2 && atomic_load(&s->refusals) == 0) {
 		log_warning("%s: datagrams are refused at %s (ICMP); sending goes on, "
 			    "what is refused is lost",
-		    sender_uri(s)->text, t->peer);
+		    sender_uri(s)->text, t->peer.text);
 	}
 	if (t->fragmented > 0 && atomic_load(&s->fragmented) == 0) {
 		log_warning("%s: the path takes shorter packets than it did, longer "
@@ -276,10 +276,10 @@ open_connection(struct sender *s, struct err *e)
 	}
 	if (rc == 0 && !scheme->is_file) {
 		pthread_mutex_lock(&s->lock);
-		memcpy(s->peer, s->transport.peer, sizeof s->peer);
+		s->peer = s->transport.peer;
 		pthread_mutex_unlock(&s->lock);
 		log_info("connected to %s (%s)%s", sender_uri(s)->text,
-		    s->transport.peer,
+		    s->transport.peer.text,
 		    s->is_acknowledged ? "; it acknowledges what is durable" : "");
 	}
 	return rc;

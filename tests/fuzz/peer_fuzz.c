@@ -140,7 +140,7 @@ LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
 	enum peer_next next = PEER_WAITS;
 	bool has_spool = length > 0 && bytes[0] >= 128, is_turned;
 	struct delivery_hello hello;
-	struct transport t = {.peer = "192.0.2.1:5"};
+	struct transport t = {.peer.text = "192.0.2.1:5"};
 	struct peer *p;
 	size_t n, turn = 0;
 	uint8_t words[64];

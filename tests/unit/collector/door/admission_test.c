@@ -335,7 +335,7 @@ an_address_that_is_full_makes_room_of_its_own(void **state)
 	assert_int_equal(listener->counts.peers, 3);
 	assert_int_equal(listener->counts.ended[PEERS_HALF_OPEN], 1);
 	assert_memory_equal(
-	    listener->half_open.first->transport.peer, "127.0.0.2:", 10);
+	    listener->half_open.first->transport.peer.text, "127.0.0.2:", 10);
 }
 
 static void
@@ -373,7 +373,7 @@ of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **s
 {
 	struct listener_settings s = usual_settings();
 	struct tls_context *context = context_of("exporter", false);
-	struct transport mine[2], next = {.peer = "127.0.0.1:7"};
+	struct transport mine[2], next = {.fd = -1};
 	enum peers_end why = PEERS_ENDS;
 	struct err e = {0};
 	struct peer *longest;
@@ -383,6 +383,7 @@ of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **s
 	open_listener(&s);
 	open_session(&mine[0], context);
 	open_session(&mine[1], context);
+	assert_int_equal(endpoint_parse("127.0.0.1:7", &next.peer.at), 0);
 	assert_int_equal(admission_check(listener, &next, &why, &e), -EBUSY);
 	assert_int_equal(why, PEERS_FULL);
 	longest = peer_at(1);
@@ -457,7 +458,7 @@ who_is_listed_as_before_stays_and_the_others_go(void **state)
 				    "  - address: 127.0.0.3\n    name: third\n");
 	assert_int_equal(listener_reload(listener, &e), 0);
 	turn_until(listener->counts.peers == 1);
-	assert_memory_equal(peer_at(0)->transport.peer, "127.0.0.1:", 10);
+	assert_memory_equal(peer_at(0)->transport.peer.text, "127.0.0.1:", 10);
 	assert_int_equal(listener->counts.ended[PEERS_NO_LONGER], 2);
 }
 

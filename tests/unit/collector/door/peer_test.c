@@ -89,8 +89,10 @@ set_up(void **state)
 	struct bench *b = calloc(1, sizeof *b);
 	struct journal_settings s = {
 	    .directory = b->directory, .segment_bytes = 4 << 20, .max_bytes = 64 << 20};
-	struct transport t = {
-	    .scheme = &scheme, .ops = &packets, .is_open = true, .peer = "192.0.2.1:5"};
+	struct transport t = {.scheme = &scheme,
+	    .ops = &packets,
+	    .is_open = true,
+	    .peer.text = "192.0.2.1:5"};
 	int ends[2], room = 8 << 20;
 
 	strcpy(b->directory, "/tmp/flowpair-peer-XXXXXX");

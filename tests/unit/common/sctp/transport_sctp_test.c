@@ -222,7 +222,7 @@ messages_keep_their_bounds_and_their_streams(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		struct pair p = meet(hosts[i], "", "?streams=4", false);
 		assert_int_equal(p.ours.streams, 4);
-		assert_memory_equal(p.theirs.peer, hosts[i], strlen(hosts[i]));
+		assert_memory_equal(p.theirs.peer.text, hosts[i], strlen(hosts[i]));
 		assert_int_equal(put(&p.ours, 0, "templates", 9), 9);
 		assert_int_equal(put(&p.ours, 3, "data", 4), 4);
 		assert_int_equal(get(&p.theirs, got), 9);
@@ -395,7 +395,7 @@ several_addresses_of_either_end_make_one_connection(void **state)
 	}
 	p = meet("127.0.0.1", "?addresses=127.0.0.2,::1",
 	    "?addresses=127.0.0.2&local=127.0.0.3,127.0.0.4", false);
-	assert_memory_equal(p.theirs.peer, "127.0.0.3:", 10);
+	assert_memory_equal(p.theirs.peer.text, "127.0.0.3:", 10);
 	assert_int_equal(put(&p.ours, 0, "hello", 5), 5);
 	assert_int_equal(get(&p.theirs, got), 5);
 	part(&p);
@@ -430,7 +430,7 @@ the_address_to_dial_from_is_the_one_that_the_peer_sees(void **state)
 
 	NEEDS_SCTP();
 	p = meet("127.0.0.1", "", "?local=127.0.0.5", false);
-	assert_memory_equal(p.theirs.peer, "127.0.0.5:", 10);
+	assert_memory_equal(p.theirs.peer.text, "127.0.0.5:", 10);
 	assert_int_equal(put(&p.theirs, 0, "hello", 5), 5);
 	assert_int_equal(get(&p.ours, got), 5);
 	part(&p);

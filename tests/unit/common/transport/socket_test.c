@@ -14,27 +14,28 @@
 #include "common/transport/socket.h"
 
 static void
-addresses_are_written_as_people_write_them(void **state)
+a_peer_has_an_address_and_a_text(void **state)
 {
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(51234)};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(1)};
 	struct sockaddr_storage at = {0};
-	char text[128];
+	struct transport_peer peer;
 
 	(void)state;
 	inet_pton(AF_INET, "192.0.2.1", &v4.sin_addr);
 	memcpy(&at, &v4, sizeof v4);
-	transport_format_peer(&at, text);
-	assert_string_equal(text, "192.0.2.1:51234");
+	transport_peer_set(&peer, &at);
+	assert_string_equal(peer.text, "192.0.2.1:51234");
+	assert_int_equal(peer.at.port, 51234);
 	assert_int_equal(transport_port(&at), 51234);
 	inet_pton(AF_INET6, "2001:db8::1", &v6.sin6_addr);
 	memcpy(&at, &v6, sizeof v6);
-	transport_format_peer(&at, text);
-	assert_string_equal(text, "[2001:db8::1]:1");
+	transport_peer_set(&peer, &at);
+	assert_string_equal(peer.text, "[2001:db8::1]:1");
 	inet_pton(AF_INET6, "::ffff:192.0.2.1", &v6.sin6_addr);
 	memcpy(&at, &v6, sizeof v6);
-	transport_format_peer(&at, text);
-	assert_string_equal(text, "192.0.2.1:1");
+	transport_peer_set(&peer, &at);
+	assert_string_equal(peer.text, "192.0.2.1:1");
 }
 
 static void
@@ -83,7 +84,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(addresses_are_written_as_people_write_them),
+	    cmocka_unit_test(a_peer_has_an_address_and_a_text),
 	    cmocka_unit_test(only_the_listeners_own_errors_are_told),
 	    cmocka_unit_test(an_unknown_host_is_named),
 	    cmocka_unit_test(a_connection_wants_room_only_after_a_write_found_none),

@@ -40,7 +40,7 @@ a_file_is_open_at_once_and_written_from_its_start(void **state)
 	assert_true(t.is_open);
 	assert_int_equal(t.ops->write(&t, "new", 3, &e), 3);
 	assert_int_equal(t.ops->finish(&t, &e), 0);
-	assert_string_equal(t.peer, path);
+	assert_string_equal(t.peer.text, path);
 	t.ops->close(&t);
 	assert_int_equal(pread(fd, content, sizeof content, 0), 3);
 	assert_string_equal(content, "new");

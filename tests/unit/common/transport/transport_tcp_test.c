@@ -73,12 +73,12 @@ one_socket_serves_ipv4_and_ipv6_and_names_peers_plainly(void **state)
 	(void)state;
 	assert_int_equal(dial(&ours, "127.0.0.1", place.port, &e), 0);
 	accept_one(&place, &theirs);
-	assert_memory_equal(theirs.peer, "127.0.0.1:", 10);
+	assert_memory_equal(theirs.peer.text, "127.0.0.1:", 10);
 	ours.ops->close(&ours);
 	theirs.ops->close(&theirs);
 	assert_int_equal(dial(&ours, "[::1]", place.port, &e), 0);
 	accept_one(&place, &theirs);
-	assert_memory_equal(theirs.peer, "[::1]:", 6);
+	assert_memory_equal(theirs.peer.text, "[::1]:", 6);
 	ours.ops->close(&ours);
 	theirs.ops->close(&theirs);
 	transport_unlisten(&place);

@@ -209,7 +209,7 @@ the_server_names_the_client_by_its_certificate(void **state)
 	pair_open(&p, &client, &server, "127.0.0.1");
 	assert_string_equal(p.server.identity, "exporter.example");
 	assert_string_equal(p.client.identity, "localhost");
-	assert_memory_equal(p.server.peer, "127.0.0.1:", 10);
+	assert_memory_equal(p.server.peer.text, "127.0.0.1:", 10);
 	pair_close(&p);
 }
 
@@ -467,7 +467,7 @@ refusal_of_bytes(const void *bytes, size_t n, struct err *e)
 {
 	struct tls_settings server = settings_of("collector");
 	struct tls_context *context = NULL;
-	struct transport t = {.peer = "here"};
+	struct transport t = {.peer.text = "here"};
 	enum tls_refusal why;
 	int ends[2];
 
@@ -531,7 +531,7 @@ old_pair_shake(struct old_pair *p, bool tls12)
 	s.tls12 = tls12;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	assert_int_equal(tls_context_new(&s, true, &p->server_context, NULL), 0);
-	strcpy(p->server.peer, "old");
+	strcpy(p->server.peer.text, "old");
 	assert_int_equal(
 	    transport_tls_take(&p->server, ends[0], p->server_context, NULL), 0);
 	p->fd = ends[1];
