@@ -6,8 +6,6 @@
 #include "common/base/digits.h"
 #include "common/tls/tls.h"
 
-#define LABEL 20
-
 void
 summary_add_import(struct summary *s, const struct import_counts *c)
 {
@@ -35,33 +33,16 @@ summary_add_import(struct summary *s, const struct import_counts *c)
 }
 
 static void
-line(FILE *out, const char *label, uint64_t n, const char *note)
-{
-	char text[32];
-
-	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, digits_grouped(text, n),
-	    *note == '\0' ? "" : "  ", note);
-}
-
-/* A line only where there is something to say. */
-static void
-line_if(FILE *out, const char *label, uint64_t n, const char *note)
-{
-	if (n > 0) {
-		line(out, label, n, note);
-	}
-}
-
-static void
 text_import(const struct summary *s, FILE *out)
 {
-	line(out, "files", s->files, "");
-	line_if(out, "  already there", s->files_already, "the store had all of them");
-	line_if(out, "  failed", s->files_failed, "");
+	digits_line(out, "files", s->files, "");
+	digits_line_if(
+	    out, "  already there", s->files_already, "the store had all of them");
+	digits_line_if(out, "  failed", s->files_failed, "");
 	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
 		char label[64];
 		(void)snprintf(label, sizeof label, "  %s", import_skip_name(i));
-		line_if(out, label, s->skipped[i], import_skip_unit(i));
+		digits_line_if(out, label, s->skipped[i], import_skip_unit(i));
 	}
 }
 
@@ -70,15 +51,16 @@ text_udp(const struct summary_udp *u, FILE *out)
 {
 	const struct udp_listener_counts *c = &u->counts;
 
-	line(out, "datagrams", c->datagrams, u->uri);
-	line(out, "  kernel drops", c->kernel_drops,
+	digits_line(out, "datagrams", c->datagrams, u->uri);
+	digits_line(out, "  kernel drops", c->kernel_drops,
 	    c->kernel_drops == 0 ? "" : "its buffer was full: see --udp-buffer");
-	line_if(out, "  no export", c->not_ipfix,
+	digits_line_if(out, "  no export", c->not_ipfix,
 	    "neither IPFIX, NetFlow v9 or v5, nor sFlow v5: refused");
-	line_if(out, "  identity", c->not_permitted, "address not permitted: refused");
-	line(out, "  sources", c->sources, "");
-	line_if(out, "    silent", c->idle, "ended");
-	line_if(out, "    too many", c->evicted, "the longest idle ended");
+	digits_line_if(
+	    out, "  identity", c->not_permitted, "address not permitted: refused");
+	digits_line(out, "  sources", c->sources, "");
+	digits_line_if(out, "    silent", c->idle, "ended");
+	digits_line_if(out, "    too many", c->evicted, "the longest idle ended");
 }
 
 static void
@@ -86,22 +68,23 @@ text_live(const struct summary *s, FILE *out)
 {
 	const struct listener_counts *l = &s->listener;
 
-	line(out, "connections", l->accepted, "");
+	digits_line(out, "connections", l->accepted, "");
 	for (unsigned i = TLS_REFUSED_NONE + 1; i < TLS_REFUSALS; i++) {
 		char label[64];
 		(void)snprintf(label, sizeof label, "  %s", tls_refusal_name(i));
-		line_if(out, label, l->refused[i], "refused");
+		digits_line_if(out, label, l->refused[i], "refused");
 	}
 	for (unsigned i = 0; i < PEERS_ENDS; i++) {
 		char label[64];
 		(void)snprintf(label, sizeof label, "  %s", peers_end_name(i));
-		line_if(out, label, l->ended[i], "refused or ended");
+		digits_line_if(out, label, l->ended[i], "refused or ended");
 	}
 	for (unsigned i = 0; i < s->udp_count; i++) {
 		text_udp(&s->udp[i], out);
 	}
-	line_if(out, "replayed", s->process.replayed, "messages, from the journal");
-	line_if(out, "quarantined", s->process.quarantined, "messages");
+	digits_line_if(
+	    out, "replayed", s->process.replayed, "messages, from the journal");
+	digits_line_if(out, "quarantined", s->process.quarantined, "messages");
 }
 
 void
@@ -114,36 +97,39 @@ summary_print_text(const struct summary *s, FILE *out)
 	} else {
 		text_import(s, out);
 	}
-	line(out, "messages", p->messages, "");
-	line(out, "records", p->records, "");
-	line_if(out, "  options", p->options, "beside them");
-	line_if(out, "  counter samples", p->counter_samples, "of sFlow, not read");
-	line_if(out, "  unused", s->tables.unused,
+	digits_line(out, "messages", p->messages, "");
+	digits_line(out, "records", p->records, "");
+	digits_line_if(out, "  options", p->options, "beside them");
+	digits_line_if(
+	    out, "  counter samples", p->counter_samples, "of sFlow, not read");
+	digits_line_if(out, "  unused", s->tables.unused,
 	    "no table is made of what their templates have");
-	line_if(out, "  lost", p->lost, "by sequence numbers, before they came here");
-	line_if(out, "  came late", p->reordered, "messages");
+	digits_line_if(
+	    out, "  lost", p->lost, "by sequence numbers, before they came here");
+	digits_line_if(out, "  came late", p->reordered, "messages");
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {
 		char label[64];
 		(void)snprintf(label, sizeof label, "  %s", session_drop_name(i));
-		line_if(out, label, p->dropped[i], session_drop_unit(i));
+		digits_line_if(out, label, p->dropped[i], session_drop_unit(i));
 	}
-	line_if(out, "  held", p->held, "sets that wait for their template");
-	line_if(out, "  late", s->tables.late, "filed under their arrival");
-	line_if(out, "  early", s->tables.early, "filed under their arrival");
-	line_if(out, "  undated", s->tables.undated, "filed under their arrival");
-	line_if(out, "  stitched", s->tables.stitched.pairs,
+	digits_line_if(out, "  held", p->held, "sets that wait for their template");
+	digits_line_if(out, "  late", s->tables.late, "filed under their arrival");
+	digits_line_if(out, "  early", s->tables.early, "filed under their arrival");
+	digits_line_if(
+	    out, "  undated", s->tables.undated, "filed under their arrival");
+	digits_line_if(out, "  stitched", s->tables.stitched.pairs,
 	    "biflows made of two one-way flows");
-	line_if(out, "  without partner", s->tables.stitched.alone,
+	digits_line_if(out, "  without partner", s->tables.stitched.alone,
 	    "one-way flows, within their window");
-	line_if(out, "  not awaited", s->tables.stitched.evicted,
+	digits_line_if(out, "  not awaited", s->tables.stitched.evicted,
 	    "one-way flows beyond max_waiting");
-	line_if(out, "  waiting", s->tables.stitched.waiting,
+	digits_line_if(out, "  waiting", s->tables.stitched.waiting,
 	    "one-way flows, on to the next start");
-	line(out, "rows", s->tables.rows, "made of records");
-	line_if(out, "  saturated", s->tables.saturated, "sums at their limit");
-	line(out, "rows stored", s->tables.rows_written, "");
-	fprintf(out, "%-*s %17.2f s  of CPU in %.2f s, %.1f MB of memory\n", LABEL,
-	    "time", (double)s->cpu_ns / (double)NS_PER_SECOND,
+	digits_line(out, "rows", s->tables.rows, "made of records");
+	digits_line_if(out, "  saturated", s->tables.saturated, "sums at their limit");
+	digits_line(out, "rows stored", s->tables.rows_written, "");
+	fprintf(out, "%-*s %17.2f s  of CPU in %.2f s, %.1f MB of memory\n",
+	    DIGITS_LABEL, "time", (double)s->cpu_ns / (double)NS_PER_SECOND,
 	    (double)s->wall_ns / (double)NS_PER_SECOND, (double)s->memory_bytes / 1e6);
 }
 
@@ -153,24 +139,6 @@ member(FILE *out, const char *name, uint64_t n)
 	fprintf(out, ", \"%s\": %" PRIu64, name, n);
 }
 
-/* URIs come from the command line. */
-static void
-json_text(FILE *out, const char *text)
-{
-	putc('"', out);
-	for (; *text != '\0'; text++) {
-		unsigned char c = (unsigned char)*text;
-		if (c == '"' || c == '\\') {
-			fprintf(out, "\\%c", c);
-		} else if (c < 0x20 || c >= 0x7f) {
-			fprintf(out, "\\u%04x", c);
-		} else {
-			putc(c, out);
-		}
-	}
-	putc('"', out);
-}
-
 static void
 json_udp(const struct summary *s, FILE *out)
 {
@@ -178,7 +146,7 @@ json_udp(const struct summary *s, FILE *out)
 	for (unsigned i = 0; i < s->udp_count; i++) {
 		const struct udp_listener_counts *c = &s->udp[i].counts;
 		fputs(i == 0 ? "{\"uri\": " : ", {\"uri\": ", out);
-		json_text(out, s->udp[i].uri);
+		metrics_print_json_text(out, s->udp[i].uri);
 		member(out, "datagrams", c->datagrams);
 		member(out, "octets", c->octets);
 		member(out, "messages", c->messages);

@@ -26,6 +26,46 @@ digits_grouped(char out[static 32], uint64_t n)
 	return out;
 }
 
+const char *
+digits_short(char out[static 32], uint64_t n)
+{
+	static const char prefixes[] = "kMGTPE";
+	double v = (double)n;
+	int i = -1;
+
+	if (n < 1000) {
+		(void)snprintf(out, 32, "%" PRIu64, n);
+		return out;
+	}
+	while (v >= 999.5 && prefixes[i + 1] != '\0') {
+		v /= 1000;
+		i++;
+	}
+	(void)snprintf(out, 32, "%.*f %c",
+	    v < 9.995   ? 2
+	    : v < 99.95 ? 1
+			: 0,
+	    v, prefixes[i]);
+	return out;
+}
+
+void
+digits_line(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	char text[32];
+
+	fprintf(out, "%-*s %19s%s%s\n", DIGITS_LABEL, label, digits_grouped(text, n),
+	    *note == '\0' ? "" : "  ", note);
+}
+
+void
+digits_line_if(FILE *out, const char *label, uint64_t n, const char *note)
+{
+	if (n > 0) {
+		digits_line(out, label, n, note);
+	}
+}
+
 static bool
 is_made_of(const char *text, const char *digits)
 {

@@ -201,3 +201,20 @@ metrics_print_json(
 		putc('}', out);
 	}
 }
+
+void
+metrics_print_json_text(FILE *out, const char *text)
+{
+	putc('"', out);
+	for (; *text != '\0'; text++) {
+		unsigned char b = (unsigned char)*text;
+		if (b == '"' || b == '\\') {
+			fprintf(out, "\\%c", b);
+		} else if (b < 0x20 || b >= 0x7f) {
+			fprintf(out, "\\u%04x", b);
+		} else {
+			putc(b, out);
+		}
+	}
+	putc('"', out);
+}

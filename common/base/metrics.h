@@ -39,6 +39,9 @@ void metrics_add_rows(struct metrics *m, const struct metrics_row *rows, unsigne
 /* Puts the file in its place.  0, or negative with the sentence; frees m. */
 int metrics_close(struct metrics *m, struct err *e);
 
+/* A JSON string.  All but printable ASCII is escaped, so that a strange file name can
+ * break neither the JSON nor a terminal. */
+void metrics_print_json_text(FILE *out, const char *text);
 /* The rows as members of a JSON object: "key": 1, "other": {"reason": 2}. */
 void metrics_print_json(
     FILE *out, const struct metrics_row *rows, unsigned n, const void *structure);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "exporter/run/summary.h"
+#include "common/base/digits.h"
 
 #define BAR         24u
 #define INTERVAL_NS 200000000ULL
@@ -55,8 +55,8 @@ print_line(char line[static LINE], const struct progress_point *at, uint64_t ela
 	unsigned full;
 
 	share = share > 1 ? 1 : share;
-	summary_format_count(rate, (uint64_t)((double)at->count / (seconds + 1e-9)));
-	summary_format_count(count, at->count);
+	digits_short(rate, (uint64_t)((double)at->count / (seconds + 1e-9)));
+	digits_short(count, at->count);
 	if (at->all == 0) {
 		(void)snprintf(line, LINE, " %s %s  %s/s", count, at->unit, rate);
 		return;

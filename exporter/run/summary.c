@@ -5,8 +5,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/digits.h"
-
-#define LABEL 16
+#include "common/base/metrics.h"
 
 static const char *const end_names[] = {
     [FLOW_END_IDLE] = "idle",
@@ -16,46 +15,14 @@ static const char *const end_names[] = {
     [FLOW_END_RESOURCES] = "resources",
 };
 
-void
-summary_format_count(char out[static 32], uint64_t n)
-{
-	static const char prefixes[] = "kMGTPE";
-	double v = (double)n;
-	int i = -1;
-
-	if (n < 1000) {
-		(void)snprintf(out, 32, "%" PRIu64, n);
-		return;
-	}
-	while (v >= 999.5 && prefixes[i + 1] != '\0') {
-		v /= 1000;
-		i++;
-	}
-	(void)snprintf(out, 32, "%.*f %c",
-	    v < 9.995   ? 2
-	    : v < 99.95 ? 1
-			: 0,
-	    v, prefixes[i]);
-}
-
 /* "512 B", "12.3 kB" */
 static const char *
 bytes_text(char out[static 36], uint64_t n)
 {
 	char number[32];
 
-	summary_format_count(number, n);
-	(void)snprintf(out, 36, "%s%sB", number, n < 1000 ? " " : "");
+	(void)snprintf(out, 36, "%s%sB", digits_short(number, n), n < 1000 ? " " : "");
 	return out;
-}
-
-static void
-line(FILE *out, const char *label, uint64_t n, const char *note)
-{
-	char text[32];
-
-	fprintf(out, "%-*s %19s%s%s\n", LABEL, label, digits_grouped(text, n),
-	    *note == '\0' ? "" : "  ", note);
 }
 
 static uint64_t
@@ -76,12 +43,12 @@ text_packets(const struct summary *s, FILE *out)
 
 	(void)snprintf(note, sizeof note, "%s of IP counted",
 	    bytes_text(octets, s->conversations.octets));
-	line(out, "packets", s->packets_read, note);
+	digits_line(out, "packets", s->packets_read, note);
 	for (unsigned i = PACKET_KEPT + 1; i < PACKET_DROPS; i++) {
 		if (s->dropped[i] > 0) {
 			(void)snprintf(
 			    label, sizeof label, "  %s", packet_drop_name(i));
-			line(out, label, s->dropped[i], "not counted");
+			digits_line(out, label, s->dropped[i], "not counted");
 		}
 	}
 	for (unsigned i = 0; i < s->capture_count; i++) {
@@ -89,10 +56,10 @@ text_packets(const struct summary *s, FILE *out)
 		uint64_t missed =
 		    c->counts.kernel_dropped + c->counts.interface_dropped;
 		if (missed > 0) {
-			line(out, "  missed", missed, c->name);
+			digits_line(out, "  missed", missed, c->name);
 		}
 		if (c->counts.cut_short) {
-			line(out, "  cut short", 1, c->name);
+			digits_line(out, "  cut short", 1, c->name);
 		}
 	}
 }
@@ -105,11 +72,11 @@ text_conversations(const struct summary *s, FILE *out)
 
 	(void)snprintf(
 	    note, sizeof note, "at most %s at once", digits_grouped(peak, c->peak));
-	line(out, "conversations", c->created, note);
+	digits_line(out, "conversations", c->created, note);
 	for (unsigned i = FLOW_END_IDLE; i <= FLOW_END_RESOURCES; i++) {
 		if (c->ended[i] > 0) {
 			(void)snprintf(label, sizeof label, "  %s", end_names[i]);
-			line(out, label, c->ended[i],
+			digits_line(out, label, c->ended[i],
 			    i == FLOW_END_ACTIVE ? "segments of longer ones" : "");
 		}
 	}
@@ -120,23 +87,15 @@ text_trace(const struct summary *s, FILE *out)
 {
 	char label[64], note[64];
 
-	line(out, "rows", s->trace.rows, "");
+	digits_line(out, "rows", s->trace.rows, "");
 	for (unsigned i = 0; i < TRACE_BADS; i++) {
 		if (s->trace.bad[i] > 0) {
 			(void)snprintf(label, sizeof label, "  %s", trace_bad_name(i));
 			(void)snprintf(note, sizeof note,
 			    "rows left out, first in line %" PRIu64,
 			    s->trace.bad_line[i]);
-			line(out, label, s->trace.bad[i], note);
+			digits_line(out, label, s->trace.bad[i], note);
 		}
-	}
-}
-
-static void
-text_if(FILE *out, const char *label, uint64_t n, const char *note)
-{
-	if (n > 0) {
-		line(out, label, n, note);
 	}
 }
 
@@ -146,28 +105,31 @@ text_delivery(const struct summary_delivery *d, FILE *out)
 	const struct sender_counts *c = &d->counts;
 	bool is_held = c->held_records > 0 || c->held_messages > 0;
 
-	line(out, "delivered", c->records, d->to);
-	text_if(out, "  unconfirmed", c->unconfirmed_records,
+	digits_line(out, "delivered", c->records, d->to);
+	digits_line_if(out, "  unconfirmed", c->unconfirmed_records,
 	    "taken by the transport, acknowledged by nobody");
-	line(out, "  messages", c->messages, "");
-	line(out, "  octets", c->bytes, c->sent_messages > c->messages ? "sent" : "");
+	digits_line(out, "  messages", c->messages, "");
+	digits_line(
+	    out, "  octets", c->bytes, c->sent_messages > c->messages ? "sent" : "");
 	if (is_held) {
-		line(out, "  kept", c->held_records,
+		digits_line(out, "  kept", c->held_records,
 		    c->is_kept ? "records, for the next run"
 			       : "records, not yet "
 				 "delivered");
 	}
-	text_if(out, "  not delivered", c->dropped_records, c->last_error);
-	text_if(out, "    queue full", c->queue_full_records, "");
-	text_if(out, "    spool full", c->spool_full_records, "or damaged");
-	text_if(out, "    too long", c->too_long_records, "");
-	text_if(out, "    given up", c->given_up_records, "");
-	text_if(out, "  perhaps twice", c->duplicate_records,
+	digits_line_if(out, "  not delivered", c->dropped_records, c->last_error);
+	digits_line_if(out, "    queue full", c->queue_full_records, "");
+	digits_line_if(out, "    spool full", c->spool_full_records, "or damaged");
+	digits_line_if(out, "    too long", c->too_long_records, "");
+	digits_line_if(out, "    given up", c->given_up_records, "");
+	digits_line_if(out, "  perhaps twice", c->duplicate_records,
 	    "sent to one collector, acknowledged by another");
-	text_if(out, "  refused", c->refusals, "by ICMP: so many datagrams at least");
-	text_if(out, "  in fragments", c->fragmented, "longer than the path takes");
-	text_if(out, "  failovers", c->failovers, "");
-	text_if(out, "  failures", c->failures, c->last_error);
+	digits_line_if(
+	    out, "  refused", c->refusals, "by ICMP: so many datagrams at least");
+	digits_line_if(
+	    out, "  in fragments", c->fragmented, "longer than the path takes");
+	digits_line_if(out, "  failovers", c->failovers, "");
+	digits_line_if(out, "  failures", c->failures, c->last_error);
 }
 
 static void
@@ -184,24 +146,24 @@ text_spool(const char *name, const struct spool_counts *c, FILE *out)
 	char id[33], note[128];
 
 	format_id(c->id, id);
-	fprintf(out, "%-*s %s  %s\n", LABEL, "spool", id, name);
+	fprintf(out, "%-*s %s  %s\n", DIGITS_LABEL, "spool", id, name);
 	(void)snprintf(
 	    note, sizeof note, "records in %" PRIu64 " messages", c->messages);
-	line(out, "handed over", c->records, note);
+	digits_line(out, "handed over", c->records, note);
 	(void)snprintf(note, sizeof note,
 	    "records in %" PRIu64 " messages: acknowledged, or taken by a transport "
 	    "without that",
 	    c->delivered_messages);
-	line(out, "delivered", c->delivered_records, note);
+	digits_line(out, "delivered", c->delivered_records, note);
 	(void)snprintf(
 	    note, sizeof note, "records in %" PRIu64 " messages", c->held_messages);
-	line(out, "held", c->held_records, note);
+	digits_line(out, "held", c->held_records, note);
 	(void)snprintf(
 	    note, sizeof note, "records in %" PRIu64 " messages", c->lost_messages);
-	line(out, "lost", c->lost_records, note);
-	line(out, "first", c->first, "number of the oldest message held");
-	line(out, "next", c->next, "number of the next message");
-	line(out, "octets", c->bytes, "on disk");
+	digits_line(out, "lost", c->lost_records, note);
+	digits_line(out, "first", c->first, "number of the oldest message held");
+	digits_line(out, "next", c->next, "number of the next message");
+	digits_line(out, "octets", c->bytes, "on disk");
 	if (c->is_running) {
 		fputs("in use, or its last run ended without totals\n", out);
 	}
@@ -219,33 +181,14 @@ summary_print_text(const struct summary *s, FILE *out)
 		text_conversations(s, out);
 	}
 	if (!s->is_delivery) {
-		line(out, "records", s->records, "");
+		digits_line(out, "records", s->records, "");
 	}
 	for (unsigned i = 0; i < s->delivery_count; i++) {
 		text_delivery(&s->deliveries[i], out);
 	}
-	fprintf(out, "%-*s %19.3f  s of CPU; %.3f s in all; %s of memory\n", LABEL,
-	    "time", (double)s->cpu_ns / NS_PER_SECOND,
+	fprintf(out, "%-*s %19.3f  s of CPU; %.3f s in all; %s of memory\n",
+	    DIGITS_LABEL, "time", (double)s->cpu_ns / NS_PER_SECOND,
 	    (double)s->wall_ns / NS_PER_SECOND, bytes_text(memory, s->memory_bytes));
-}
-
-/* A JSON string.  Bytes that are no printable ASCII are escaped, so that a strange file
- * name can break neither the JSON nor a terminal. */
-static void
-json_text(FILE *out, const char *text)
-{
-	putc('"', out);
-	for (; *text != '\0'; text++) {
-		unsigned char b = (unsigned char)*text;
-		if (b == '"' || b == '\\') {
-			fprintf(out, "\\%c", b);
-		} else if (b < 0x20 || b >= 0x7f) {
-			fprintf(out, "\\u%04x", b);
-		} else {
-			putc(b, out);
-		}
-	}
-	putc('"', out);
 }
 
 static void
@@ -275,7 +218,7 @@ json_packets(const struct summary *s, FILE *out)
 	for (unsigned i = 0; i < s->capture_count; i++) {
 		const struct summary_capture *k = &s->captures[i];
 		fputs(i == 0 ? "{\"name\":" : ",{\"name\":", out);
-		json_text(out, k->name);
+		metrics_print_json_text(out, k->name);
 		json_number(out, "received", k->counts.received);
 		json_number(out, "kernel_dropped", k->counts.kernel_dropped);
 		json_number(out, "interface_dropped", k->counts.interface_dropped);
@@ -307,7 +250,7 @@ json_delivery(const struct summary_delivery *d, FILE *out)
 
 	format_id(c->spool.id, id);
 	fputs("{\"to\":", out);
-	json_text(out, d->to);
+	metrics_print_json_text(out, d->to);
 	json_number(out, "messages", c->messages);
 	json_number(out, "records", c->records);
 	json_number(out, "unconfirmed_records", c->unconfirmed_records);
@@ -336,7 +279,7 @@ json_delivery(const struct summary_delivery *d, FILE *out)
 	json_number(out, "fragmented", c->fragmented);
 	json_number(out, "disk_failures", c->spool.disk_failures);
 	fprintf(out, ",\"spool\":\"%s\",\"last_error\":", id);
-	json_text(out, c->last_error);
+	metrics_print_json_text(out, c->last_error);
 	putc('}', out);
 }
 
@@ -347,7 +290,7 @@ json_spool(const char *name, const struct spool_counts *c, FILE *out)
 
 	format_id(c->id, id);
 	fputs("{\"directory\":", out);
-	json_text(out, name);
+	metrics_print_json_text(out, name);
 	fprintf(out, ",\"id\":\"%s\"", id);
 	json_number(out, "messages", c->messages);
 	json_number(out, "records", c->records);

@@ -46,7 +46,4 @@ int summary_write_metrics(const struct summary *s, const char *path, struct err 
 void summary_print_spool(
     const char *name, const struct spool_counts *c, bool is_json, FILE *out);
 
-/* "512", "12.3 k", "4.56 M" */
-void summary_format_count(char out[static 32], uint64_t n);
-
 #endif

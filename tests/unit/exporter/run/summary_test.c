@@ -45,23 +45,6 @@ example(struct summary_capture *capture)
 }
 
 static void
-counts_have_three_digits_and_a_prefix(void **unused)
-{
-	static const struct {
-		uint64_t n;
-		const char *text;
-	} cases[] = {{0, "0"}, {999, "999"}, {1000, "1.00 k"}, {12345, "12.3 k"},
-	    {99960, "100 k"}, {999600, "1.00 M"}, {4838065, "4.84 M"},
-	    {UINT64_MAX, "18.4 E"}};
-	(void)unused;
-	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
-		char text[32];
-		summary_format_count(text, cases[i].n);
-		assert_string_equal(text, cases[i].text);
-	}
-}
-
-static void
 text_groups_digits_and_names_what_was_dropped(void **unused)
 {
 	struct summary_capture capture = {.name = "eth0"};
@@ -128,7 +111,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(counts_have_three_digits_and_a_prefix),
 	    cmocka_unit_test(text_groups_digits_and_names_what_was_dropped),
 	    cmocka_unit_test(json_has_every_reason),
 	    cmocka_unit_test(json_escapes_strange_names),
