@@ -28,7 +28,7 @@ print_summary(struct run *r, const struct options *o)
 	}
 }
 
-/* Mistakes of the operator have a status of their own. */
+/* The operator's mistakes have their own status. */
 static int
 status_of(int rc)
 {
@@ -48,15 +48,15 @@ status_of(int rc)
 	}
 }
 
-/* Who gives certificates believes that nobody else gets in. */
+/* Certificates suggest that only their owners can send; here, anyone can. */
 static void
 warn_unsecured(const struct options *o)
 {
 	const char *unused = option_shared_tls(&o->shared);
 
 	if (unused != NULL && o->listen.count > 0 && !options_is_secured(o)) {
-		log_warning("%s is not used: no --listen is encrypted, as tls://HOST, "
-			    "dtls+sctp://HOST and dtls+udp://HOST are",
+		log_warning("%s is not used: no --listen is encrypted (use tls://, "
+			    "dtls+sctp:// or dtls+udp://)",
 		    unused);
 	}
 }
@@ -83,10 +83,7 @@ collect(const struct options *o, struct err *e)
 		run_free(r);
 		return rc < 0 ? EXIT_OPERATOR : EXIT_OK;
 	}
-	rc = o->files.count > 0 ? run_import(r, e) : run_listen(r, e);
-	if (rc < 0 && e->text[0] != '\0') {
-		log_error("%s", e->text);
-	}
+	rc = o->files.count > 0 ? run_import(r) : run_listen(r);
 	print_summary(r, o);
 	run_free(r);
 	return status_of(rc);

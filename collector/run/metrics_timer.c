@@ -57,7 +57,7 @@ write_file(struct metrics_timer *t)
 	if (summary_write_metrics(&s, t->settings.path, &e) == 0) {
 		t->is_told = false;
 	} else if (!t->is_told) {
-		log_warning("%s; going on trying", e.text);
+		log_warning("%s; retrying", e.text);
 		t->is_told = true;
 	}
 	free(s.udp);
@@ -91,7 +91,7 @@ metrics_timer_new(const struct metrics_timer_settings *s, struct loop *loop,
 	struct metrics_timer *t = calloc(1, sizeof *t);
 
 	if (t == NULL) {
-		return err_set(e, -ENOMEM, "no memory for the metrics");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	t->settings = *s;
 	t->loop = loop;

@@ -31,9 +31,9 @@ static const struct option table[] = {
 	AT(files),
 	.argument = "FILE",
 	.help = "Import this file and exit when it is stored: IPFIX, or a capture "
-		"(pcap, pcapng) of IPFIX, NetFlow v9 or v5, or sFlow v5 over UDP, "
-		"also .gz and .zst.  A file that the store already has is skipped.  "
-		"May be repeated."},
+		"(pcap, pcapng) of IPFIX, NetFlow v9 or v5, or sFlow v5 over UDP, also "
+		".gz and .zst.  A file that the store already has is skipped.  May be "
+		"repeated."},
     {.name = "exporter",
 	.kind = OPTION_STRING,
 	AT(exporter),
@@ -82,9 +82,9 @@ static const struct option table[] = {
 	AT(lateness_ns),
 	.argument = "TIME",
 	.standard = "2d",
-	.help = "File records under their arrival time when they start longer ago "
-		"than this, so that a router with a wrong clock cannot create tables "
-		"for bogus days.  Imports and peers with a verified certificate are "
+	.help = "File records under their arrival time when they start longer ago than "
+		"this, so that a router with a wrong clock cannot create tables for "
+		"bogus days.  Imports and peers with a verified certificate are "
 		"exempt."},
     {.name = "skew",
 	.kind = OPTION_DURATION,
@@ -98,26 +98,26 @@ static const struct option table[] = {
 	AT(template_lifetime_ns),
 	.argument = "TIME",
 	.standard = "1d",
-	.help = "Forget a template received over UDP when it has not been repeated "
-		"for this time.  Data that needs it is held until the template is "
-		"sent again."},
+	.help = "Forget a template received over UDP when it has not been repeated for "
+		"this time.  Data that needs it is held until the template is sent "
+		"again."},
     {.name = "compact",
 	.kind = OPTION_CHOICE,
 	AT(compact),
 	.argument = "WHEN",
 	.standard = "auto",
 	.choices = compacts,
-	.help = "Reduce days that ended longer ago than --lateness to one row per "
-		"key, with indexes on the addresses: auto (after tables are stored "
-		"and after imports) or never.  Takes about 2 s for a million rows."},
+	.help = "Reduce days that ended longer ago than --lateness to one row per key, "
+		"with indexes on the addresses: auto (after tables are stored and "
+		"after imports) or never.  Takes about 2 s for a million rows."},
 
     {.name = "journal",
 	.kind = OPTION_STRING,
 	AT(journal),
 	.argument = "DIR",
 	.section = "Journal",
-	.help = "Keep received messages in this directory until the tables have "
-		"them.  Without it: journal/ in the store's directory."},
+	.help = "Keep received messages in this directory until the tables have them.  "
+		"Without it: journal/ in the store's directory."},
     {.name = "journal-size",
 	.kind = OPTION_SIZE,
 	AT(journal_bytes),
@@ -183,10 +183,10 @@ static const struct option table[] = {
 	.argument = "N",
 	.standard = "256",
 	.max = 100000,
-	.help = "Allow at most this many connections at a time that have not "
-		"completed their handshake or, without a certificate, have not sent a "
-		"message yet.  When there are more, the oldest of them is closed; 0: "
-		"no limit but --max-peers."},
+	.help = "Allow at most this many connections at a time that have not completed "
+		"their handshake or, without a certificate, have not sent a message "
+		"yet.  When there are more, the oldest of them is closed; 0: no limit "
+		"but --max-peers."},
     {.name = "max-spools",
 	.kind = OPTION_NUMBER,
 	AT(max_spools),
@@ -194,10 +194,10 @@ static const struct option table[] = {
 	.standard = "65536",
 	.min = 1,
 	.max = 1000000,
-	.help = "How many exporter spools to track.  When full, a new spool is "
-		"refused until one has been silent for a week.  If the new spool's "
-		"certificate identity has less than its share of them, it replaces a "
-		"spool of an identity that has more."},
+	.help = "How many exporter spools to track.  When full, a new spool is refused "
+		"until one has been silent for a week.  If the new spool's certificate "
+		"identity has less than its share of them, it replaces a spool of an "
+		"identity that has more."},
     {.name = "handshake-timeout",
 	.kind = OPTION_DURATION,
 	AT(handshake_timeout_ns),
@@ -211,9 +211,10 @@ static const struct option table[] = {
 	.argument = "N",
 	.standard = "1000",
 	.max = 1000000000,
-	.help = "Close a connection after more than this many errors within a minute: "
-		"messages, sets and templates that are malformed or exceed a limit, "
-		"and messages of forbidden domains; 0: never."},
+	.help =
+	    "Close a connection after more than this many errors within a minute: "
+	    "messages, sets and templates that are malformed or exceed a limit, and "
+	    "messages of forbidden domains; 0: never."},
     {.name = "message-timeout",
 	.kind = OPTION_DURATION,
 	AT(message_timeout_ns),
@@ -309,17 +310,17 @@ check_input(const struct options *o, struct err *e)
 	}
 	if (o->listen.count > 0 && o->files.count > 0) {
 		return err_set(e, -EINVAL,
-		    "--listen and -r exclude each other: import files with a second "
-		    "command and a store of its own, or before listening");
+		    "--listen and -r exclude each other: import files before "
+		    "listening, or with a second command into another store");
 	}
 	if (o->files.count > 0 && (o->peers != NULL || o->port_file != NULL)) {
 		return err_set(e, -EINVAL,
-		    "--%s goes with --listen: files are read whoever is in them",
+		    "--%s is only for --listen: files are imported from any exporter",
 		    o->peers != NULL ? "peers" : "port-file");
 	}
 	if (o->store == NULL) {
-		return err_set(e, -EINVAL,
-		    "nowhere to keep tables: give --store sqlite:DIR or --store DIR");
+		return err_set(
+		    e, -EINVAL, "no store: give --store DIR, where to keep the tables");
 	}
 	return 0;
 }
@@ -356,8 +357,8 @@ check_peers(const struct options *o, struct err *e)
 		if (uri.scheme->is_secure && o->shared.ca == NULL &&
 		    !o->insecure_no_client_auth) {
 			return err_set(e, -EINVAL,
-			    "--listen %s needs --ca, the authorities that exporters' "
-			    "certificates come from (or --insecure-no-client-auth)",
+			    "--listen %s needs --ca, the authorities that issued the "
+			    "exporters' certificates (or --insecure-no-client-auth)",
 			    o->listen.items[i]);
 		}
 	}
@@ -414,9 +415,9 @@ options_parse(char **argv, struct options *ret, struct err *e)
 	int rc;
 
 	snprintf(listen_help, sizeof listen_help,
-	    "Receive records at %s.  udp:// also accepts NetFlow v9 and v5 and sFlow v5.  "
-	    "HOST * means every address of this host, port 0 any free port.  May be "
-	    "repeated.",
+	    "Receive records at %s.  udp:// also accepts NetFlow v9 and v5 and sFlow "
+	    "v5.  HOST * means every address of this host, port 0 any free port.  May "
+	    "be repeated.",
 	    schemes_text(true));
 	rc = option_parse(&program, argv, ret, NULL, e);
 	if (rc != 0) {

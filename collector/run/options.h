@@ -1,4 +1,4 @@
-/* What the collector's command line and configuration file say. */
+/* The collector's options: command line and configuration file. */
 #ifndef COLLECTOR_RUN_OPTIONS_H
 #define COLLECTOR_RUN_OPTIONS_H
 
@@ -44,7 +44,7 @@ struct options {
 
 /* As option_parse(): 0 go on; 1 something was printed, exit 0; negative: exit 2. */
 int options_parse(char **argv, struct options *ret, struct err *e);
-/* Whether any --listen is encrypted, and so has use for certificates. */
+/* Whether any --listen is encrypted, and so needs certificates. */
 bool options_is_secured(const struct options *o);
 void options_free(struct options *o);
 

@@ -122,8 +122,8 @@ run_make_for_user(const char *path, const char *user, struct err *e)
 					     path, strerror(errno));
 	}
 	if (chown(path, uid, gid) < 0) {
-		return err_set(
-		    e, -errno, "cannot give %s to %s: %s", path, user, strerror(errno));
+		return err_set(e, -errno, "cannot make %s the owner of %s: %s", user,
+		    path, strerror(errno));
 	}
 	return 0;
 }

@@ -1,5 +1,5 @@
-/* One run of the collector: what main wires.  Imports files, or listens until told to
- * stop.  Threads: main; listening adds the processing thread. */
+/* One run of the collector: imports files, or listens until stopped.  main.c wires it.
+ * Threads: main; listening adds the processing thread. */
 #ifndef COLLECTOR_RUN_RUN_H
 #define COLLECTOR_RUN_RUN_H
 
@@ -15,13 +15,13 @@ struct run; /* elements, tables and store */
 /* Loads registries and schemas; opens no store yet. */
 int run_new(const struct options *o, struct run **ret, struct err *e);
 void run_free(struct run *r);
-/* Certificates too, for --check. */
+/* For --check: schemas, user, peers and certificates. */
 int run_check(struct run *r, struct err *e);
 void run_explain(const struct run *r);
-/* -EINVAL: the operator's mistake.  Logs what it goes on after. */
-int run_import(struct run *r, struct err *e);
-int run_listen(struct run *r, struct err *e);
-/* False: the run never began, and there is nothing to tell. */
+/* 0, or the last failure, which is logged.  -EINVAL and the like: the operator's mistake. */
+int run_import(struct run *r);
+int run_listen(struct run *r);
+/* False: the run never began, so there is nothing to report. */
 bool run_summary(const struct run *r, struct summary *ret);
 
 #endif

@@ -17,10 +17,10 @@ explain_field(const struct layout *l, const struct layout_field *f, FILE *out)
 	static const char *const computed[] = {
 	    [SOURCE_FLOWS] = "deltaFlowCount, else 1",
 	    [SOURCE_DURATION] = "end - start",
-	    [SOURCE_EXPORTER] = "who sent it",
+	    [SOURCE_EXPORTER] = "name of the exporter",
 	    [SOURCE_DOMAIN] = "from the message header",
 	    [SOURCE_SCALED] = "times the sampling rate",
-	    [SOURCE_RATE] = "packets for each one that was sampled",
+	    [SOURCE_RATE] = "packets per sampled packet",
 	    [SOURCE_GIVEN] = "session counters"};
 
 	fprintf(
@@ -72,8 +72,8 @@ explain_table(const struct table *t, const struct derive *d, FILE *out)
 	    (unsigned long long)reduce_max(t->reduce));
 	if (t->schema->stitch_node != NULL) {
 		fprintf(out,
-		    "  one-way flows of both directions that start within %.12g s are "
-		    "one record; at most %llu wait\n",
+		    "  one-way flows in opposite directions that start within %.12g s "
+		    "become one record; at most %llu wait\n",
 		    (double)t->schema->stitch_ns / (double)NS_PER_SECOND,
 		    (unsigned long long)t->schema->max_waiting);
 	}

@@ -1,4 +1,4 @@
-/* Files: one after the other, until a signal. */
+/* Imports files, one after the other, until a signal. */
 #include <errno.h>
 #include <signal.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@
 
 static atomic_bool is_stopped;
 
-/* The first asks to stop, a second one kills. */
+/* The first signal asks to stop, the second kills. */
 static void
 take_signal(int number)
 {
@@ -24,16 +24,16 @@ take_signal(int number)
 	signal(number, SIG_DFL);
 }
 
-/* A capture of what exporters see is easily taken for one of what they say. */
+/* Captures of traffic are easily mistaken for captures of exports. */
 static void
 tell_of_nothing(const char *path, const struct import_counts *c)
 {
 	uint64_t others = c->skipped[IMPORT_NOT_UDP] + c->skipped[IMPORT_NOT_EXPORT];
 
 	if (c->bytes == 0 && !c->is_already && others > 0) {
-		log_warning("%s: none of its packets carries IPFIX, NetFlow v9 or "
-			    "v5, or sFlow v5 over UDP; records of packets are "
-			    "flowpair-exporter -r's",
+		log_warning(
+		    "%s: no packet carries IPFIX, NetFlow v9 or v5, or sFlow v5 over "
+		    "UDP; to make records of its packets, use flowpair-exporter -r",
 		    path);
 	}
 }
@@ -43,19 +43,19 @@ tell(const char *path, const struct import_counts *c)
 {
 	tell_of_nothing(path, c);
 	if (c->is_already) {
-		log_info("%s: already imported, the store has all of it", path);
+		log_info("%s: already imported, skipped", path);
 	}
 	if (c->skipped[IMPORT_TRAILING] > 0) {
-		log_warning("%s: %llu bytes after the last whole message are skipped",
+		log_warning("%s: skipped %llu bytes after the last complete message",
 		    path, (unsigned long long)c->skipped[IMPORT_TRAILING]);
 	}
 	if (c->skipped[IMPORT_LEADING] > 0) {
-		log_warning("%s: %llu bytes before the first message are skipped", path,
+		log_warning("%s: skipped %llu bytes before the first message", path,
 		    (unsigned long long)c->skipped[IMPORT_LEADING]);
 	}
 }
 
-/* The tables are whole without it: a failure is told, and that is all. */
+/* The tables are complete without it, so a failure is only logged. */
 static void
 compact_days(struct compact *c)
 {
@@ -65,12 +65,12 @@ compact_days(struct compact *c)
 	while (c != NULL && rc != 0 && !atomic_load(&is_stopped)) {
 		rc = compact_next(c, COMPACT_ALL, &e);
 		if (rc < 0) {
-			log_warning("%s; a day is not compacted", e.text);
+			log_warning("%s; the day is left uncompacted", e.text);
 		}
 	}
 }
 
-/* As the user that the store is to belong to. */
+/* As the user that will own the store. */
 static int
 open_store(struct run *r, struct err *e)
 {
@@ -85,7 +85,7 @@ open_store(struct run *r, struct err *e)
 }
 
 int
-run_import(struct run *r, struct err *e)
+run_import(struct run *r)
 {
 	const struct options *o = r->o;
 	const struct import_settings s = {
@@ -103,27 +103,29 @@ run_import(struct run *r, struct err *e)
 	};
 	const struct sigaction action = {.sa_handler = take_signal};
 	struct compact *compact = NULL;
+	struct err e;
 	int result = 0;
 
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	result = open_store(r, e);
+	result = open_store(r, &e);
 	if (result == 0 && o->compact == COMPACT_AUTO) {
-		result = compact_new(r->store, true, &compact, e);
+		result = compact_new(r->store, true, &compact, &e);
 	}
 	if (result < 0) {
+		log_error("%s", e.text);
 		return result;
 	}
 	r->is_begun = true;
 	for (unsigned i = 0; i < o->files.count && result != -EINTR; i++) {
 		struct import_counts c;
 		int rc = import_file(
-		    o->files.items[i], &s, r->elements, r->tables, r->store, &c, e);
+		    o->files.items[i], &s, r->elements, r->tables, r->store, &c, &e);
 		summary_add_import(&r->summary, &c);
 		r->summary.files++;
 		if (rc < 0) {
 			/* The others are imported all the same. */
-			log_error("%s", e->text);
+			log_error("%s", e.text);
 			r->summary.files_failed++;
 			result = rc;
 			continue;
@@ -132,8 +134,5 @@ run_import(struct run *r, struct err *e)
 	}
 	compact_days(compact);
 	compact_free(compact);
-	if (result < 0) {
-		e->text[0] = '\0'; /* told already */
-	}
 	return result;
 }

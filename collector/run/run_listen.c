@@ -1,5 +1,5 @@
-/* Listening: receiving in this thread, processing in another, a ring of journal buffers
- * between them. */
+/* Listens: this thread receives, another one processes, and a ring of journal buffers
+ * connects them. */
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -24,7 +24,7 @@
 #include "common/base/ring.h"
 #include "common/schemes/schemes.h"
 
-/* Of the journal, where every sender can wait. */
+/* Buffers of the journal if every sender can wait. */
 #define RELIABLE_BUFFERS 16u
 #define RING             128u /* more than the journal has buffers: a push never waits */
 #define MAX_TEMPLATES    4096u
@@ -53,7 +53,7 @@ struct service {
 	struct err error;
 };
 
-/* The processing thread: for good. */
+/* The processing thread failed for good. */
 static void
 fail(struct service *s)
 {
@@ -61,8 +61,8 @@ fail(struct service *s)
 	loop_wake(s->loop);
 }
 
-/* The processing thread: a session is nothing but mistakes.  What replay finds is over
- * already. */
+/* The processing thread wants to end a session that sends only errors.  Sessions in a
+ * replay have ended already. */
 static bool
 cut(uint32_t session, void *data)
 {
@@ -75,8 +75,8 @@ cut(uint32_t session, void *data)
 	return true;
 }
 
-/* The frames of a buffer.  After a failure buffers are only given back: what is in them
- * is in the journal, and the next start processes it. */
+/* Processes the frames of a buffer.  After a failure, buffers are only returned: their
+ * frames are in the journal, and the next start processes them. */
 static void
 process_buffer(struct service *s, const struct journal_buffer *b)
 {
@@ -91,8 +91,8 @@ process_buffer(struct service *s, const struct journal_buffer *b)
 	}
 }
 
-/* Frames tell the time.  Where none come, because peers are silent or the journal is
- * full, the loop does. */
+/* Frames carry the time.  When none arrive, because peers are silent or the journal is
+ * full, the clock does. */
 static void
 process_tick(struct service *s)
 {
@@ -106,7 +106,7 @@ process_tick(struct service *s)
 	}
 }
 
-/* One day at most, when the store has just taken a flush or nothing comes. */
+/* Compacts at most one day, just after a flush or while nothing arrives. */
 static void
 compact_one(struct service *s, bool is_idle)
 {
@@ -125,7 +125,7 @@ compact_one(struct service *s, bool is_idle)
 	s->flushes = counts.flushes;
 	rc = compact_next(s->compact, clock_realtime_ns(), &e);
 	if (rc < 0) {
-		log_warning("%s; a day is not compacted", e.text);
+		log_warning("%s; the day is left uncompacted", e.text);
 	} else if (rc == 0) {
 		s->compact_ns = now + COMPACT_EVERY;
 	}
@@ -161,7 +161,7 @@ process_all(void *data)
 static void
 stop(struct service *s)
 {
-	/* A store that fails now is not waited for: the journal has it. */
+	/* Do not wait for a store that fails now: the journal has the messages. */
 	process_give_up(s->process);
 	listener_stop(s->listener);
 	loop_stop(s->loop);
@@ -176,14 +176,14 @@ take_signal(int number, void *data)
 	if (number != SIGHUP) {
 		stop(s);
 	} else if (listener_reload(s->listener, &e) < 0) {
-		log_error("%s; certificates and peers stay as they were", e.text);
+		log_error("%s; keeping the previous certificates and peers", e.text);
 	} else {
 		metrics_timer_reload(s->metrics);
-		log_info("certificates, revocation lists and peers are read anew");
+		log_info("reloaded certificates, revocation lists and peers");
 	}
 }
 
-/* The processing thread failed for good, or wants sessions ended. */
+/* The processing thread has failed for good, or wants to end sessions. */
 static void
 take_wake(void *data)
 {
@@ -198,7 +198,7 @@ take_wake(void *data)
 	}
 }
 
-/* Memory for what is received and not yet processed. */
+/* Memory for messages that are received but not yet processed. */
 static unsigned
 journal_buffers(const struct options *o)
 {
@@ -279,21 +279,21 @@ replay(struct service *s, struct err *e)
 	}
 	process_counts(s->process, &counts);
 	if (counts.replayed > 0) {
-		log_info("%" PRIu64
-			 " messages of the journal were not stored yet: they "
-			 "are now in the tables",
+		log_info(
+		    "%" PRIu64
+		    " messages from the journal, which were not in the tables yet, are "
+		    "stored now",
 		    counts.replayed);
 	}
 	if (journal_skipped(s->journal) > 0) {
 		log_warning("%" PRIu64
-			    " bytes of the journal could not be read and are "
-			    "lost",
+			    " bytes of the journal could not be read and are lost",
 		    journal_skipped(s->journal));
 	}
 	return 0;
 }
 
-/* Store and journal belong to the user that the program ends as. */
+/* Store and journal belong to the user that the program switches to. */
 static int
 open_as_user(struct service *s, struct err *e)
 {
@@ -336,8 +336,9 @@ raise_file_limit(unsigned peers)
 	    l.rlim_max < peers + SPARE_FILES ? l.rlim_max : peers + SPARE_FILES;
 	(void)setrlimit(RLIMIT_NOFILE, &l);
 	if (l.rlim_cur < peers + SPARE_FILES) {
-		log_warning("only %llu files may be open at a time: fewer peers than "
-			    "--max-peers %u will be served",
+		log_warning(
+		    "the limit of open files is %llu, so fewer peers than --max-peers "
+		    "%u can connect",
 		    (unsigned long long)l.rlim_cur, peers);
 	}
 }
@@ -373,17 +374,17 @@ open_listener(struct service *s, struct err *e)
 	s->ring = ring_new(RING);
 	s->cuts = ring_new(RING);
 	if (s->loop == NULL || s->ring == NULL || s->cuts == NULL) {
-		return err_set(e, -ENOMEM, "no memory for the loop");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	rc = loop_signals(s->loop, signals, 3, take_signal, s);
 	if (rc < 0) {
-		return err_set(e, rc, "signals: %s", strerror(-rc));
+		return err_set(e, rc, "cannot handle signals: %s", strerror(-rc));
 	}
 	loop_on_wake(s->loop, take_wake, s);
 	return listener_new(&settings, s->loop, s->journal, s->ring, &s->listener, e);
 }
 
-/* "tls://127.0.0.1:0" with the port that it came to be. */
+/* "tls://127.0.0.1:0" with the actual port. */
 static void
 format_uri(const struct service *s, unsigned i, char *out, size_t capacity)
 {
@@ -428,7 +429,7 @@ tell_ports(const struct service *s, struct err *e)
 	return 0;
 }
 
-/* What the receiving thread knows.  The caller frees ret->udp. */
+/* The receiving thread's counts.  The caller frees ret->udp. */
 static void
 sum_up(struct summary *ret, void *data)
 {
@@ -470,7 +471,7 @@ serve(struct service *s, struct err *e)
 	}
 	rc = loop_run(s->loop);
 	if (rc < 0) {
-		err_set(e, rc, "the loop failed: %s", strerror(-rc));
+		err_set(e, rc, "the event loop failed: %s", strerror(-rc));
 	}
 	ring_close(s->ring);
 	pthread_join(s->thread, NULL);
@@ -485,29 +486,33 @@ serve(struct service *s, struct err *e)
 }
 
 int
-run_listen(struct run *r, struct err *e)
+run_listen(struct run *r)
 {
 	struct service s = {.run = r};
+	struct err e;
 	int rc;
 
 	r->summary.is_live = true;
 	signal(SIGPIPE, SIG_IGN);
-	rc = open_as_user(&s, e);
+	rc = open_as_user(&s, &e);
 	if (rc == 0) {
-		rc = open_listener(&s, e);
+		rc = open_listener(&s, &e);
 	}
 	if (rc == 0) {
-		rc = tell_ports(&s, e);
+		rc = tell_ports(&s, &e);
 	}
 	if (rc == 0) {
-		rc = privileges_drop(r->o->shared.user, e);
+		rc = privileges_drop(r->o->shared.user, &e);
 	}
 	if (rc == 0) {
-		rc = open_metrics(&s, e);
+		rc = open_metrics(&s, &e);
 	}
 	if (rc == 0) {
 		r->is_begun = true;
-		rc = serve(&s, e);
+		rc = serve(&s, &e);
+	}
+	if (rc < 0) {
+		log_error("%s", e.text);
 	}
 	metrics_timer_free(s.metrics);
 	listener_free(s.listener);

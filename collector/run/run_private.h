@@ -1,4 +1,4 @@
-/* A run from inside: shared by run.c, run_import.c and run_listen.c. */
+/* Inside of a run: shared by run.c, run_import.c and run_listen.c. */
 #ifndef COLLECTOR_RUN_RUN_PRIVATE_H
 #define COLLECTOR_RUN_RUN_PRIVATE_H
 
@@ -11,12 +11,12 @@ struct run {
 	struct store *store;
 	struct summary summary;
 	uint64_t begin_ns; /* monotonic */
-	bool is_begun;     /* there is something to sum up */
+	bool is_begun;     /* there is something to report */
 };
 
 /* The directory of --store, without "sqlite:". */
 const char *run_store_directory(const struct run *r);
-/* Makes a directory that is missing, and gives it to this user. */
+/* Creates a missing directory, owned by this user. */
 int run_make_for_user(const char *path, const char *user, struct err *e);
 void run_tls_settings(const struct options *o, struct tls_settings *ret);
 

@@ -36,8 +36,7 @@ static void
 text_import(const struct summary *s, FILE *out)
 {
 	digits_line(out, "files", s->files, "");
-	digits_line_if(
-	    out, "  already there", s->files_already, "the store had all of them");
+	digits_line_if(out, "  already imported", s->files_already, "skipped");
 	digits_line_if(out, "  failed", s->files_failed, "");
 	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
 		char label[64];
@@ -53,14 +52,15 @@ text_udp(const struct summary_udp *u, FILE *out)
 
 	digits_line(out, "datagrams", c->datagrams, u->uri);
 	digits_line(out, "  kernel drops", c->kernel_drops,
-	    c->kernel_drops == 0 ? "" : "its buffer was full: see --udp-buffer");
-	digits_line_if(out, "  no export", c->not_ipfix,
-	    "neither IPFIX, NetFlow v9 or v5, nor sFlow v5: refused");
+	    c->kernel_drops == 0 ? "" : "receive buffer full (see --udp-buffer)");
+	digits_line_if(out, "  not flow data", c->not_ipfix,
+	    "refused: not IPFIX, NetFlow v9 or v5, or sFlow v5");
 	digits_line_if(
-	    out, "  identity", c->not_permitted, "address not permitted: refused");
+	    out, "  identity", c->not_permitted, "refused: address not permitted");
 	digits_line(out, "  sources", c->sources, "");
-	digits_line_if(out, "    silent", c->idle, "ended");
-	digits_line_if(out, "    too many", c->evicted, "the longest idle ended");
+	digits_line_if(out, "    idle", c->idle, "ended (see --udp-idle)");
+	digits_line_if(
+	    out, "    evicted", c->evicted, "longest idle (see --udp-sources)");
 }
 
 static void
@@ -83,7 +83,7 @@ text_live(const struct summary *s, FILE *out)
 		text_udp(&s->udp[i], out);
 	}
 	digits_line_if(
-	    out, "replayed", s->process.replayed, "messages, from the journal");
+	    out, "replayed", s->process.replayed, "messages from the journal");
 	digits_line_if(out, "quarantined", s->process.quarantined, "messages");
 }
 
@@ -99,34 +99,35 @@ summary_print_text(const struct summary *s, FILE *out)
 	}
 	digits_line(out, "messages", p->messages, "");
 	digits_line(out, "records", p->records, "");
-	digits_line_if(out, "  options", p->options, "beside them");
-	digits_line_if(
-	    out, "  counter samples", p->counter_samples, "of sFlow, not read");
-	digits_line_if(out, "  unused", s->tables.unused,
-	    "no table is made of what their templates have");
-	digits_line_if(
-	    out, "  lost", p->lost, "by sequence numbers, before they came here");
-	digits_line_if(out, "  came late", p->reordered, "messages");
+	digits_line_if(out, "  options", p->options, "options records, in addition");
+	digits_line_if(out, "  counter samples", p->counter_samples,
+	    "from sFlow, counted but not read");
+	digits_line_if(out, "  unused", s->tables.unused, "no table uses their fields");
+	digits_line_if(out, "  lost", p->lost,
+	    "according to sequence numbers, before they arrived");
+	digits_line_if(out, "  reordered", p->reordered, "messages");
 	for (unsigned i = 0; i < SESSION_DROPS; i++) {
 		char label[64];
 		(void)snprintf(label, sizeof label, "  %s", session_drop_name(i));
 		digits_line_if(out, label, p->dropped[i], session_drop_unit(i));
 	}
-	digits_line_if(out, "  held", p->held, "sets that wait for their template");
-	digits_line_if(out, "  late", s->tables.late, "filed under their arrival");
-	digits_line_if(out, "  early", s->tables.early, "filed under their arrival");
+	digits_line_if(out, "  held", p->held, "sets waiting for their template");
+	digits_line_if(out, "  late", s->tables.late, "filed under their arrival time");
 	digits_line_if(
-	    out, "  undated", s->tables.undated, "filed under their arrival");
+	    out, "  early", s->tables.early, "filed under their arrival time");
+	digits_line_if(
+	    out, "  undated", s->tables.undated, "filed under their arrival time");
 	digits_line_if(out, "  stitched", s->tables.stitched.pairs,
-	    "biflows made of two one-way flows");
+	    "biflows made from two one-way flows");
 	digits_line_if(out, "  without partner", s->tables.stitched.alone,
-	    "one-way flows, within their window");
-	digits_line_if(out, "  not awaited", s->tables.stitched.evicted,
-	    "one-way flows beyond max_waiting");
+	    "one-way flows, none within the window");
+	digits_line_if(out, "  not stitched", s->tables.stitched.evicted,
+	    "one-way flows over max_waiting");
 	digits_line_if(out, "  waiting", s->tables.stitched.waiting,
-	    "one-way flows, on to the next start");
-	digits_line(out, "rows", s->tables.rows, "made of records");
-	digits_line_if(out, "  saturated", s->tables.saturated, "sums at their limit");
+	    "one-way flows, kept for the next start");
+	digits_line(out, "rows", s->tables.rows, "made from records");
+	digits_line_if(
+	    out, "  saturated", s->tables.saturated, "sums that reached their limit");
 	digits_line(out, "rows stored", s->tables.rows_written, "");
 	fprintf(out, "%-*s %17.2f s  of CPU in %.2f s, %.1f MB of memory\n",
 	    DIGITS_LABEL, "time", (double)s->cpu_ns / (double)NS_PER_SECOND,

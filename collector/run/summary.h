@@ -1,4 +1,5 @@
-/* What a run did: for people as aligned text, for programs as one JSON object. */
+/* What a run did: as aligned text for people, as one JSON object for programs, and as
+ * metrics. */
 #ifndef COLLECTOR_RUN_SUMMARY_H
 #define COLLECTOR_RUN_SUMMARY_H
 
@@ -13,7 +14,7 @@
 #include "common/base/metrics.h"
 #include "common/tls/tls.h"
 
-struct summary_udp { /* a URI where datagrams are taken */
+struct summary_udp { /* a listener for datagrams */
 	char uri[320];
 	struct udp_listener_counts counts;
 };
@@ -24,7 +25,7 @@ struct summary {
 	uint64_t bytes;                              /* of messages */
 	uint64_t skipped[IMPORT_SKIPS];
 	struct listener_counts listener; /* live */
-	struct summary_udp *udp;         /* the run's */
+	struct summary_udp *udp;         /* owned by the run */
 	unsigned udp_count;
 	struct process_counts process;
 	struct tables_counts tables;
@@ -39,7 +40,7 @@ void summary_print_json(const struct summary *s, FILE *out);
 /* 0, or negative with the sentence. */
 int summary_write_metrics(const struct summary *s, const char *path, struct err *e);
 
-/* What is counted: live, and always. */
+/* The counters: of live runs, and of all. */
 extern const struct metrics_row summary_live_rows[], summary_rows[];
 extern const unsigned summary_live_row_count, summary_row_count;
 

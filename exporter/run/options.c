@@ -260,21 +260,22 @@ static const struct option table[] = {
 	.kind = OPTION_STRING,
 	AT(spool),
 	.argument = "DIR",
-	.help = "Keep messages in this directory until a collector has stored them.  "
-		"They survive a restart: the next run that names the directory "
-		"delivers what is left.  Without it, messages are kept in memory.  "
-		"With --delivery duplicate, each collector has its own spool in "
-		"DIR/1, DIR/2 and so on, in the order of --to.  An order that would "
-		"deliver spooled messages to another collector, or to the same one "
-		"under another name or address, is refused."},
+	.help =
+	    "Keep messages in this directory until a collector has stored them.  They "
+	    "survive a restart: the next run that names the directory delivers what is "
+	    "left.  Without it, messages are kept in memory.  With --delivery "
+	    "duplicate, each collector has its own spool in DIR/1, DIR/2 and so on, in "
+	    "the order of --to.  An order that would deliver spooled messages to "
+	    "another collector, or to the same one under another name or address, is "
+	    "refused."},
     {.name = "spool-size",
 	.kind = OPTION_SIZE,
 	AT(spool_bytes),
 	.argument = "BYTES",
 	.standard = "1GiB",
 	.min = SPOOL_LEAST,
-	.help = "Largest size of the spool directory.  When it is full, files are "
-		"read no further until there is room; a live capture drops the oldest "
+	.help = "Largest size of the spool directory.  When it is full, files are read "
+		"no further until there is room; a live capture drops the oldest "
 		"messages that were never sent, and counts them."},
     {.name = "acknowledge",
 	.kind = OPTION_FLAG,
@@ -299,9 +300,9 @@ static const struct option table[] = {
 	.min = 1 << 20,
 	.help = "Keep at most this much in memory while the collector is slow, "
 		"unreachable or has not acknowledged it.  Without it: 64MiB for live "
-		"captures and encrypted transports, else 2MiB.  When the queue is "
-		"full and there is no --spool, files are read no further until there "
-		"is room, and a live capture drops messages and counts them."},
+		"captures and encrypted transports, else 2MiB.  When the queue is full "
+		"and there is no --spool, files are read no further until there is "
+		"room, and a live capture drops messages and counts them."},
     {.name = "give-up",
 	.kind = OPTION_DURATION,
 	AT(give_up_ns),
@@ -346,9 +347,9 @@ check_timeouts(const struct options *o, struct err *e)
 	for (unsigned i = 0; i < sizeof idle / sizeof *idle; i++) {
 		if (idle[i].ns > o->active_ns) {
 			return err_set(e, -EINVAL,
-			    "--%s is longer than --active-timeout: an idle "
-			    "conversation would be reported late; make it shorter or "
-			    "the active timeout longer",
+			    "--%s is longer than --active-timeout, so idle "
+			    "conversations would be reported late; shorten it or "
+			    "lengthen --active-timeout",
 			    idle[i].name);
 		}
 	}
@@ -367,15 +368,14 @@ check_target(const struct options *o, const char *text, struct err *e)
 
 	if (rc == 0 && o->message_size > to.scheme->message_max) {
 		rc = err_set(e, -EINVAL,
-		    "--message-size %" PRIu64
-		    " is too long for %s://, whose messages have at most %" PRIu32
-		    " bytes",
+		    "--message-size %" PRIu64 " is too long for %s:// (maximum %" PRIu32
+		    " bytes)",
 		    o->message_size, to.scheme->name, to.scheme->message_max);
 	}
 	return rc;
 }
 
-/* Everything to each: who is named twice would count everything twice. */
+/* A collector given twice would count everything twice with --delivery duplicate. */
 static int
 check_twins(const struct options *o, unsigned i, struct err *e)
 {
@@ -390,8 +390,8 @@ check_twins(const struct options *o, unsigned i, struct err *e)
 		    other.scheme == to.scheme && other.port == to.port &&
 		    strcasecmp(other.host, to.host) == 0) {
 			return err_set(e, -EINVAL,
-			    "--to %s and --to %s are one collector: with --delivery "
-			    "duplicate it would count everything twice; give it once",
+			    "--to %s and --to %s are one collector, which would count "
+			    "everything twice with --delivery duplicate; give it once",
 			    other.text, to.text);
 		}
 	}
@@ -405,14 +405,14 @@ check_delivery(const struct options *o, struct err *e)
 
 	if (o->to.count == 0) {
 		return err_set(e, -EINVAL,
-		    "nowhere to send records to: give --to file:PATH, --to tcp://HOST "
-		    "or --to tls://HOST");
+		    "no destination: give --to file:PATH, --to tcp://HOST or --to "
+		    "tls://HOST");
 	}
 	if (o->failover_after_ns != 0 &&
 	    (o->to.count < 2 || o->delivery != DELIVERY_FAILOVER)) {
 		return err_set(e, -EINVAL,
-		    "--failover-after needs another collector to go to: give --to "
-		    "twice, and --delivery failover");
+		    "--failover-after needs another collector: give --to twice, and "
+		    "--delivery failover");
 	}
 	for (unsigned i = 0; i < o->to.count && rc == 0; i++) {
 		rc = check_target(o, o->to.items[i], e);
@@ -437,8 +437,8 @@ options_is_secured(const struct options *o)
 	return false;
 }
 
-/* Acknowledgements come a fraction of a second after the messages: so much must find
- * room until then. */
+/* Acknowledgements arrive a fraction of a second after the messages, which need room
+ * until then. */
 static uint64_t
 standard_queue(const struct options *o)
 {
@@ -451,7 +451,8 @@ options_parse(char **argv, struct options *ret, struct err *e)
 	int rc;
 
 	snprintf(to_help, sizeof to_help,
-	    "Send records to %s.  May be repeated; --delivery says how several are used.",
+	    "Send records to %s.  May be repeated; --delivery says how several are "
+	    "used.",
 	    schemes_text(false));
 	rc = option_parse(&program, argv, ret, NULL, e);
 	if (rc != 0 || ret->list_elements) {

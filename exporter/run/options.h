@@ -1,4 +1,4 @@
-/* What the exporter's command line and configuration file say. */
+/* The exporter's options: command line and configuration file. */
 #ifndef EXPORTER_RUN_OPTIONS_H
 #define EXPORTER_RUN_OPTIONS_H
 
@@ -44,7 +44,7 @@ int options_parse(char **argv, struct options *ret, struct err *e);
 void options_free(struct options *o);
 /* Live interfaces, not files. */
 bool options_is_live(const struct options *o);
-/* Whether any --to is encrypted, and so has use for certificates. */
+/* Whether any --to is encrypted, and so uses certificates. */
 bool options_is_secured(const struct options *o);
 
 #endif

@@ -21,25 +21,25 @@ check_kinds(const struct options *o, struct err *e)
 			   ? 0
 			   : err_set(e, -EINVAL,
 				 "--deliver-only sends what a spool holds: give "
-				 "--spool DIR, and nothing to read");
+				 "--spool DIR, and no input");
 	}
 	if (kinds != 1) {
 		return err_set(e, -EINVAL,
 		    kinds == 0
-			? "nothing to read: give -i INTERFACE, -r FILE or --trace-csv "
-			  "FILE"
+			? "no input: give -i INTERFACE, -r FILE or --trace-csv FILE"
 			: "-i, -r and --trace-csv exclude each other: give one kind of "
 			  "input");
 	}
 	if (o->shared.user != NULL && !options_is_live(o)) {
 		return err_set(e, -EINVAL,
-		    "--user is for live capture (-i); reading a file needs no "
-		    "privileges to drop");
+		    "--user is only for live capture (-i): reading files needs no "
+		    "privileges");
 	}
 	return 0;
 }
 
-/* Each is captured for itself: twice the same would count every packet twice. */
+/* Each interface is captured on its own: one given twice would count every packet
+ * twice. */
 static int
 check_interfaces(const struct options *o, struct err *e)
 {
@@ -48,8 +48,7 @@ check_interfaces(const struct options *o, struct err *e)
 			if (strcmp(o->interfaces.items[i], o->interfaces.items[k]) ==
 			    0) {
 				return err_set(e, -EINVAL,
-				    "-i %s is given twice, and would count every "
-				    "packet "
+				    "-i %s is given twice and would count every packet "
 				    "twice",
 				    o->interfaces.items[i]);
 			}
@@ -58,7 +57,7 @@ check_interfaces(const struct options *o, struct err *e)
 	return 0;
 }
 
-/* Opening the output empties it, before anything was read. */
+/* Opening the output would empty the input before it is read. */
 static int
 check_overwriting(const struct options *o, const char *input, struct err *e)
 {
@@ -72,7 +71,7 @@ check_overwriting(const struct options *o, const char *input, struct err *e)
 		if (strncmp(to, "file:", 5) == 0 && stat(to + 5, &out) == 0 &&
 		    in.st_dev == out.st_dev && in.st_ino == out.st_ino) {
 			return err_set(e, -EINVAL,
-			    "--to %s would overwrite %s, which is to be read; name "
+			    "--to %s would overwrite %s, which is also the input; name "
 			    "another file",
 			    to, input);
 		}

@@ -337,7 +337,7 @@ def test_after_a_crash_the_journal_is_replayed_once(live, tmp_path):
     assert records_of(tmp_path / "store") == 0
     for replayed in (True, False, False):
         collector = live("--flush-interval", "1h")
-        assert ("101 messages of the journal were not stored yet"
+        assert ("101 messages from the journal"
                 in collector.process.stderr) == replayed
         collector.process.kill()
         assert records_of(tmp_path / "store") == 1000

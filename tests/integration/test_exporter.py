@@ -173,10 +173,10 @@ def test_a_capture_that_ends_in_the_middle_of_a_packet_is_told(programs, run, tm
 
 
 @pytest.mark.parametrize("arguments, said", [
-    ([], "nothing to read"),
+    ([], "no input"),
     (["-r", "x", "-i", "lo"], "exclude each other"),
     (["-r", "/nonexistent/x.pcap", "--to", "file:/dev/null"], "/nonexistent/x.pcap"),
-    (["-i", "lo"], "nowhere to send"),
+    (["-i", "lo"], "no destination"),
     (["-i", "lo", "--to", "file:/dev/null", "--idle-timeout", "2h"], "--active-timeout"),
     (["-r", "/etc/passwd", "--to", "file:/dev/null"], "/etc/passwd"),
     (["-r", "x", "--to", "file:/dev/null", "--user", "nobody"], "--user"),

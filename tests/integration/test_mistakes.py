@@ -102,7 +102,7 @@ LISTEN = "--listen tcp://127.0.0.1:0 --store s"
 LISTEN_TLS = "--listen tls://127.0.0.1:0 --store s"
 COLLECTOR = [
     ("", "nothing to do: give --listen URI or -r FILE"),
-    ("-r good.pcap", "nowhere to keep tables"),
+    ("-r good.pcap", "no store: give --store DIR"),
     ("-r good.pcap --store /proc/x", "/proc/x: cannot make the store"),
     ("-r good.pcap --store nosuch/s",
      "nosuch/s: cannot make the store: .*the directory above it has to be there"),
@@ -117,7 +117,7 @@ COLLECTOR = [
     ("-r good.pcap --store s --tables pairs,pairs", "--tables names pairs twice"),
     ("-r good.pcap --store s --own-pen 29305", "29305 is taken by reverse elements"),
     ("-r good.pcap --listen tcp://127.0.0.1:0 --store s", "exclude each other"),
-    ("-r good.pcap --store s --peers nosuch", "--peers goes with --listen"),
+    ("-r good.pcap --store s --peers nosuch", "--peers is only for --listen"),
     ("-r good.pcap --store s --user nosuchuser", "there is no such user"),
     ("--listen tcp://127.0.0.1:99999 --store s", "invalid port \"99999\" .expected 1 to 65535."),
     ("--listen tcp://192.0.2.1:4739 --store s", "cannot listen at tcp://192.0.2.1:4739"),
@@ -165,8 +165,8 @@ def test_who_imports_packets_instead_of_exports_hears_whose_they_are(place, prog
     done = run(programs.collector, "-r", "traffic.pcap", "-r", "good.pcap", "--store", "s",
                cwd=place)
     told, = [line for line in done.stderr.splitlines() if "warning" in line]
-    assert told.startswith("flowpair-collector: warning: traffic.pcap: none of its packets")
-    assert told.endswith("records of packets are flowpair-exporter -r's")
+    assert told.startswith("flowpair-collector: warning: traffic.pcap: no packet carries")
+    assert told.endswith("use flowpair-exporter -r")
 
 
 @pytest.fixture(name="busy", scope="module")

@@ -373,14 +373,14 @@ def test_a_hangup_signal_renews_and_judges_anew_without_dropping_the_others(
         try:
             t.peers.write_text("peers: [{identity: exporter.example, name: honest}]\n")
             t.process.process.send_signal(signal.SIGHUP)
-            t.process.wait_line("are read anew")
+            t.process.wait_line("reloaded certificates")
             assert limited.recv(1) == b""  # whom the file has no longer
             assert t.is_refused("limited")
             with t.connect() as fresh:
                 assert fresh.getpeercert()["serialNumber"] != before
             t.peers.write_text("peers: [{identity: exporter.example, nam: honest}]\n")
             t.process.process.send_signal(signal.SIGHUP)
-            t.process.wait_line("did you mean 'name'.*stay as they were")
+            t.process.wait_line("did you mean 'name'.*keeping the previous")
         finally:
             certificates.server.write_bytes(kept[0])
             certificates.server_key.write_bytes(kept[1])
@@ -485,7 +485,7 @@ def test_a_hangup_signal_ends_datagram_sessions_of_addresses_that_are_not_listed
             process.wait_line(rf"{address}:\d+ sends to")
         peers.write_text("peers: [{address: 127.0.0.1, domains: 2}, {address: 127.0.0.3}]\n")
         process.process.send_signal(signal.SIGHUP)
-        process.wait_line("are read anew")
+        process.wait_line("reloaded certificates")
         send(1, 2)
         process.stop()
     summary = json.loads(process.stdout)

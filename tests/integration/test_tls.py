@@ -170,11 +170,11 @@ def test_a_hangup_signal_reads_revocation_lists_anew(
     run(*export(identities, c.port, "leaver"))
     crl.write_text("nonsense")
     c.process.process.send_signal(signal.SIGHUP)
-    c.process.wait_line("revocation lists in PEM form.*stay as they were")
+    c.process.wait_line("revocation lists in PEM form.*keeping the previous")
     run(*export(identities, c.port, "leaver"))
     crl.write_bytes(identities.revoke(certificate).read_bytes())
     c.process.process.send_signal(signal.SIGHUP)
-    c.process.wait_line("read anew")
+    c.process.wait_line("reloaded certificates")
     said = run(*export(identities, c.port, "leaver"), status=1)
     assert "our certificate was revoked" in said.stderr
 

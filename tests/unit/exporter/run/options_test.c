@@ -63,7 +63,7 @@ static void
 one_kind_of_input_is_wanted(void **unused)
 {
 	(void)unused;
-	assert_refused(PARSE("--to", "file:y"), "nothing to read");
+	assert_refused(PARSE("--to", "file:y"), "no input");
 	assert_refused(
 	    PARSE("-i", "lo", "-r", "x", "--to", "file:y"), "exclude each other");
 	assert_refused(PARSE("-i", "lo", "-i", "any", "-i", "lo", "--to", "file:y"),
@@ -76,7 +76,7 @@ static void
 a_destination_is_wanted(void **unused)
 {
 	(void)unused;
-	assert_refused(PARSE("-r", "x"), "nowhere to send");
+	assert_refused(PARSE("-r", "x"), "no destination");
 }
 
 static void
@@ -107,8 +107,7 @@ messages_are_no_longer_than_the_transport_takes(void **state)
 	(void)state;
 	assert_refused(
 	    PARSE("-r", "x", "--to", "dtls+udp://h", "--message-size", "16385"),
-	    "16385 is too long for dtls+udp://, whose messages have at most 16384 "
-	    "bytes");
+	    "16385 is too long for dtls+udp:// (maximum 16384 bytes)");
 }
 
 int
