@@ -33,7 +33,8 @@ static const struct {
 	"lists, of records that are kept"},
     [SESSION_LONG_LIST] = {"long-list", "a list is longer than its column holds",
 	"texts, of records that are kept"},
-    [SESSION_NO_MEMORY] = {"no-memory", "the collector was short of memory", "records"},
+    [SESSION_NO_MEMORY] = {"no-memory", "the collector was short of memory",
+	"records, sets, templates or messages"},
 };
 
 const char *

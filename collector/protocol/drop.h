@@ -22,7 +22,8 @@ enum session_drop {
 	SESSION_BAD_LIST,      /* lists: malformed */
 	SESSION_LIST_TEMPLATE, /* lists whose template never came */
 	SESSION_LONG_LIST,     /* texts that do not hold all of a list */
-	SESSION_NO_MEMORY,     /* records: the collector's fault, never the peer's */
+	/* Records, sets, templates, messages: the collector's fault, never the peer's */
+	SESSION_NO_MEMORY,
 	SESSION_DROPS,
 };
 

@@ -43,7 +43,7 @@ nsel_is(const struct template *t)
 	       find_field(t, 0, START_MS, 8) >= 0 && find_field(t, 0, EVENT_MS, 8) >= 0;
 }
 
-void
+int
 nsel_learn(struct sampling **s, const struct template *t, const struct cursor *fields)
 {
 	int event = find_field(t, 0, FIREWALL_EVENT, 1);
@@ -52,14 +52,15 @@ nsel_learn(struct sampling **s, const struct template *t, const struct cursor *f
 	double age, known = sampling_find(*s, SAMPLING_UPDATE_AGE, 0);
 
 	if (event < 0 || start < 0 || at < 0 || fields[event].at[0] != NSEL_UPDATED) {
-		return;
+		return 0;
 	}
 	before = load_u64(fields[start].at);
 	now = load_u64(fields[at].at);
 	age = now > before ? (double)(now - before) : 0;
 	if (age >= LEAST_AGE_MS && (known <= 0 || age < known)) {
-		sampling_set(s, SAMPLING_UPDATE_AGE, 0, age);
+		return sampling_set(s, SAMPLING_UPDATE_AGE, 0, age);
 	}
+	return 0;
 }
 
 int64_t

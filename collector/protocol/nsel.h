@@ -25,8 +25,8 @@ enum nsel_event { /* firewallEvent */
 bool nsel_is(const struct template *t);
 /* Whether this element counts in them. */
 bool nsel_is_counter(const struct element *element);
-/* Learns from one record. */
-void nsel_learn(
+/* Learns from one record.  0, or -ENOMEM. */
+int nsel_learn(
     struct sampling **s, const struct template *t, const struct cursor *fields);
 /* Age in ns of flows when they are updated first; 0: none was. */
 int64_t nsel_update_age(const struct sampling *s);

@@ -1,5 +1,6 @@
 #include "collector/protocol/sampling.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +64,7 @@ sampling_rate_of(const int64_t in[static SAMPLING_INPUTS])
 	return p > 0 ? bounded(1 / p) : 0;
 }
 
-void
+int
 sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate)
 {
 	struct sampling_rate *r = NULL;
@@ -72,7 +73,7 @@ sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate)
 		*s = calloc(1, sizeof **s);
 	}
 	if (*s == NULL) {
-		return;
+		return -ENOMEM;
 	}
 	for (unsigned i = 0; r == NULL && i < (*s)->count; i++) {
 		if ((*s)->rates[i].of == of && (*s)->rates[i].id == id) {
@@ -85,6 +86,7 @@ sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate)
 	if (r != NULL) {
 		*r = (struct sampling_rate){.of = of, .id = id, .rate = bounded(rate)};
 	}
+	return 0;
 }
 
 double
@@ -166,7 +168,7 @@ probability_of(const struct template *t, const struct cursor *fields)
 	return bits;
 }
 
-void
+int
 sampling_learn(
     struct sampling **s, const struct template *t, const struct cursor *fields)
 {
@@ -189,7 +191,7 @@ sampling_learn(
 	inputs[SAMPLING_PROBABILITY] = probability_of(t, fields);
 	rate = sampling_rate_of(inputs);
 	if (rate <= 0) {
-		return;
+		return 0;
 	}
 	for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
 		if (number_of(t, fields, keys[i].id, &id)) {
@@ -197,5 +199,5 @@ sampling_learn(
 			break;
 		}
 	}
-	sampling_set(s, of, of == SAMPLING_DOMAIN ? 0 : (uint64_t)id, rate);
+	return sampling_set(s, of, of == SAMPLING_DOMAIN ? 0 : (uint64_t)id, rate);
 }

@@ -50,8 +50,8 @@ struct sampling {
 /* Packets for each one that was looked at, at least 1; 0: the inputs do not say. */
 double sampling_rate_of(const int64_t inputs[static SAMPLING_INPUTS]);
 /* NULL *s is made.  A rate of 1 or less is kept, too: it says that nothing is sampled.
- */
-void sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate);
+ * 0, or -ENOMEM. */
+int sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate);
 /* 0: not known. */
 double sampling_find(const struct sampling *s, enum sampling_of of, uint64_t id);
 /* The rate of every sampler and selector that is known; 0: none is, or they differ. */
@@ -59,8 +59,8 @@ double sampling_common(const struct sampling *s);
 
 /* Whether records of this options template tell a rate. */
 bool sampling_is(const struct template *t);
-/* Learns from one record. */
-void sampling_learn(
+/* Learns from one record.  0, or -ENOMEM. */
+int sampling_learn(
     struct sampling **s, const struct template *t, const struct cursor *fields);
 
 #endif

@@ -12,8 +12,8 @@
 bool type_record_is(const struct template *t);
 /* Adds what one record (fields as record_span_next() gives them) describes.  Only
  * enterprise elements that nobody described before, with a plain name; the registry and
- * what operators loaded stay as they are.  *ret: the element.  0, -EEXIST, or -EBADMSG
- * for what cannot be one. */
+ * what operators loaded stay as they are.  *ret: the element.  0, -EEXIST, -ENOMEM, or
+ * -EBADMSG for what cannot be one. */
 int type_record_learn(const struct template *t, const struct cursor *fields,
     struct elements *elements, const struct element **ret);
 

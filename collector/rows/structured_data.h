@@ -21,13 +21,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "collector/protocol/origin.h"
 #include "common/base/cursor.h"
 #include "common/ipfix/element.h"
 #include "common/ipfix/template.h"
 
 #define STRUCTURED_DATA_DEPTH 8
 #define STRUCTURED_DATA_LEAST 160 /* bytes of text that tell at least what is wrong */
+
+/* What happened to structured data (RFC 6313) in records that are kept. */
+struct structured_data_counts {
+	uint64_t malformed;   /* lists */
+	uint64_t no_template; /* lists, and parts of multi-lists */
+	uint64_t cut;         /* texts that do not have all of their lists */
+};
 
 /* What lists refer to. */
 struct structured_data {

@@ -30,7 +30,6 @@ struct passage {
 	bool is_certain; /* every record could be counted */
 	bool is_new;     /* its records are; counters may be */
 	struct template_counts templates;
-	struct structured_data_counts lists;
 	uint64_t dropped[SESSION_DROPS];
 };
 
@@ -58,6 +57,27 @@ clock_since_start(const struct domain *d, struct protocol_clock c)
 }
 
 static void
+note_memory(struct passage *p, int rc)
+{
+	p->dropped[SESSION_NO_MEMORY] += rc == -ENOMEM;
+}
+
+static void
+learn_element(struct passage *p, const struct template *t)
+{
+	const struct element *e;
+	int rc;
+
+	if (p->s->learned_count < SESSION_LEARNED_MAX) {
+		rc = type_record_learn(t, p->s->fields, p->s->elements, &e);
+		note_memory(p, rc);
+		if (rc == 0) {
+			sessions_learned(p->s, e);
+		}
+	}
+}
+
+static void
 read_options(struct passage *p, const struct template *t, struct cursor set)
 {
 	bool is_type, is_sampling, is_read;
@@ -75,19 +95,18 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 		(void)p->s->set(t, set.at, cursor_left(&set), &p->origin, p->s->data);
 	}
 	while ((rc = record_span_next(t, &set, is_read ? p->s->fields : NULL)) > 0) {
-		const struct element *e;
 		p->options++;
 		if (is_sampling) {
-			sampling_learn(&p->domain->sampling, t, p->s->fields);
+			note_memory(
+			    p, sampling_learn(&p->domain->sampling, t, p->s->fields));
 			domain_sampled(p->domain);
 		}
 		if (started >= 0 && cursor_left(&p->s->fields[started]) == 8) {
 			p->domain->started_ms = load_u64(p->s->fields[started].at);
 			p->origin.clock = clock_since_start(p->domain, p->origin.clock);
 		}
-		if (is_type && p->s->learned_count < SESSION_LEARNED_MAX &&
-		    type_record_learn(t, p->s->fields, p->s->elements, &e) == 0) {
-			sessions_learned(p->s, e);
+		if (is_type) {
+			learn_element(p, t);
 		}
 	}
 	if (rc < 0) {
@@ -101,7 +120,7 @@ static void
 read_events(struct passage *p, const struct template *t, struct cursor set)
 {
 	while (record_span_next(t, &set, p->s->fields) > 0) {
-		nsel_learn(&p->domain->sampling, t, p->s->fields);
+		note_memory(p, nsel_learn(&p->domain->sampling, t, p->s->fields));
 	}
 }
 
@@ -135,20 +154,29 @@ may_come_late(const struct passage *p)
 	return p->session->can_reorder || p->domain->key.protocol->has_late_templates;
 }
 
+/* Data whose template is not there. */
+static void
+wait_for_template(struct passage *p, uint16_t id, struct cursor set)
+{
+	struct waiting_set w = {.id = id, .set = set};
+	int rc =
+	    may_come_late(p) ? waiting_add(p->s, p->domain, &w, &p->origin) : -ENOSPC;
+
+	p->is_certain = false;
+	note_memory(p, rc);
+	p->dropped[SESSION_NO_TEMPLATE] += rc == -ENOSPC;
+}
+
 static void
 read_data(struct passage *p, uint16_t id, struct cursor set)
 {
-	struct template *t = domain_find_template(p->s, p->session, p->domain, id);
+	struct template *t = domain_find_template(p->s, p->domain, id);
 	bool is_whole = true;
 	int n = 0;
 
 	domain_learn(p->s, p->domain);
 	if (t == NULL) {
-		p->is_certain = false;
-		if (!may_come_late(p) || !waiting_add(p->s, p->domain, id, set.at,
-					     cursor_left(&set), &p->origin)) {
-			p->dropped[SESSION_NO_TEMPLATE]++;
-		}
+		wait_for_template(p, id, set);
 		return;
 	}
 	if (t->is_options) {
@@ -189,7 +217,7 @@ read_templates(struct passage *p, uint16_t id, struct cursor body)
 		    id == OPTIONS_TEMPLATE_SET_ID, body, p->s->rewritten, &bad);
 		p->templates.bad += bad;
 	}
-	domain_read_templates(p->s, p->session, p->domain, id, body, &p->templates);
+	domain_read_templates(p->s, p->domain, id, body, &p->templates);
 }
 
 /* As if its template had been there: the origin is its own. */
@@ -199,6 +227,7 @@ read_held(const struct held *h, void *data)
 	struct passage *p = data, late = *p;
 
 	late.records = late.options = 0;
+	late.origin.dropped = late.dropped;
 	late.origin.arrival_ns = h->arrival_ns;
 	late.origin.position = h->position;
 	late.origin.clock = h->clock;
@@ -225,11 +254,12 @@ read_sets(struct passage *p)
 		p->is_certain = false;
 	}
 	if (p->templates.added + p->templates.redefined + p->templates.repeated > 0) {
-		waiting_release(p->s, p->session, p->domain, read_held, p);
+		waiting_release(p->s, p->domain, read_held, p);
 	}
 	p->dropped[SESSION_BAD_TEMPLATE] += p->templates.bad;
 	p->dropped[SESSION_REFUSED_TEMPLATE] += p->templates.refused;
 	p->dropped[SESSION_IGNORED_WITHDRAWAL] += p->templates.ignored;
+	p->dropped[SESSION_NO_MEMORY] += p->templates.no_memory;
 }
 
 static void
@@ -291,10 +321,12 @@ has_restarted(struct domain *d, const struct protocol_clock *clock)
 }
 
 static void
-learn_sampling(struct domain *d, uint16_t interval)
+learn_sampling(struct passage *p, uint16_t interval)
 {
-	if (interval > 1 || d->sampling != NULL) {
-		sampling_set(&d->sampling, SAMPLING_DOMAIN, 0, interval);
+	struct sampling **s = &p->domain->sampling;
+
+	if (interval > 1 || *s != NULL) {
+		note_memory(p, sampling_set(s, SAMPLING_DOMAIN, 0, interval));
 	}
 }
 
@@ -369,8 +401,7 @@ fill_origin(struct passage *p)
 	o->domain = p->view->header.domain;
 	o->templates = p->domain->templates;
 	o->templates_since_ns = session_templates_since(p->s, p->session);
-	o->lists = &p->lists;
-	o->no_memory = &p->dropped[SESSION_NO_MEMORY];
+	o->dropped = p->dropped;
 	o->clock = clock_of_message(p);
 }
 
@@ -381,13 +412,15 @@ follow_sequence(struct passage *p, uint16_t stream, struct sequence_result *lost
 	bool counts_records = p->view->protocol->sequence == PROTOCOL_COUNTS_RECORDS;
 	struct sequence *sequence;
 	uint64_t lost_before = 0;
+	int rc;
 
 	if (has_restarted(p->domain, &h->clock)) {
 		lost_before = sequence_end(&p->domain->sequence);
 		p->domain->sequence = (struct sequence){0};
 	}
-	sequence = domain_sequence(p->s, p->domain, stream);
-	if (sequence != NULL) {
+	rc = domain_sequence(p->s, p->domain, stream, &sequence);
+	note_memory(p, rc);
+	if (rc == 0) {
 		sequence_message(sequence, h->sequence,
 		    counts_records ? p->records + p->options : 1,
 		    p->is_certain || !counts_records, p->session->can_reorder, lost);
@@ -400,16 +433,13 @@ read_message(struct passage *p, uint16_t stream, struct sequence_result *lost)
 {
 	fill_origin(p);
 	if (p->view->protocol->has_sampling) {
-		learn_sampling(p->domain, p->view->header.sampling);
+		learn_sampling(p, p->view->header.sampling);
 	}
 	if (p->view->protocol->body == PROTOCOL_SAMPLES) {
 		read_samples(p);
 	} else {
 		read_sets(p);
 	}
-	p->dropped[SESSION_BAD_LIST] += p->lists.malformed;
-	p->dropped[SESSION_LIST_TEMPLATE] += p->lists.no_template;
-	p->dropped[SESSION_LONG_LIST] += p->lists.cut;
 	follow_sequence(p, stream, lost);
 }
 
@@ -456,6 +486,7 @@ find_domain(struct passage *p)
 	const struct message_view *v = p->view;
 	struct domain_key key;
 	struct domain *d = NULL;
+	int rc;
 
 	if (p->session == p->s->unknown) {
 		p->dropped[SESSION_UNKNOWN_SESSION]++;
@@ -465,8 +496,9 @@ find_domain(struct passage *p)
 		p->dropped[SESSION_FORBIDDEN_DOMAIN]++;
 	} else {
 		key = key_of(v);
-		d = session_domain(p->s, p->session, &key);
-		p->dropped[SESSION_REFUSED_DOMAIN] += d == NULL;
+		rc = session_domain(p->s, p->session, &key, &d);
+		note_memory(p, rc);
+		p->dropped[SESSION_REFUSED_DOMAIN] += rc == -ENOSPC;
 	}
 	return d;
 }
@@ -477,7 +509,6 @@ sessions_message(
 {
 	struct passage p = {
 	    .s = s, .view = v, .is_certain = true, .is_new = s->is_counting};
-	static const struct domain_key rest = {.protocol = &protocol_ipfix};
 	struct sequence_result lost = {0};
 
 	p.session = find_last(s, f->session);
@@ -498,13 +529,11 @@ sessions_message(
 	}
 	count_errors(&p);
 	p.session->used = ++s->clock;
-	if (p.domain == NULL) {
-		p.domain = session_domain(s, p.session, &rest);
+	if (p.domain == NULL && session_rest(s, p.session, &p.domain) < 0) {
+		p.domain = s->unknown->domains[0];
 	}
-	if (p.domain != NULL) {
-		count_message(&p, &lost);
-		p.session->lost_in_spool = 0;
-	}
+	count_message(&p, &lost);
+	p.session->lost_in_spool = 0;
 }
 
 /* Templates may change, and data that waits for them comes out: the least record is one

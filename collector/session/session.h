@@ -68,9 +68,9 @@ struct sessions_settings {
 	const char *exporter; /* overrides every origin's exporter name; NULL: none */
 };
 
-/* set() gets each set of data or options that has a template: it decodes and stores;
- * returns the number of records or -EBADMSG when a record ran over the end of the set
- * (those before it count). */
+/* set() gets each set of data or options that has a template: it decodes and stores,
+ * and counts what it drops with the origin; returns the number of records or -EBADMSG
+ * when a record ran over the end of the set (those before it count). */
 struct sessions *sessions_new(const struct sessions_settings *s,
     struct elements *elements,
     int (*set)(const struct template *t, const uint8_t *bytes, size_t length,

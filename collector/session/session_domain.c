@@ -1,4 +1,5 @@
 /* The observation domains of a session: found, made, named. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -99,9 +100,9 @@ domain_sampling(const struct domain *d)
 		   : sampler->sampling;
 }
 
+/* NULL: no memory. */
 static struct domain *
-domain_new(
-    const struct sessions *s, struct session *session, const struct domain_key *key)
+domain_new(struct sessions *s, struct session *session, const struct domain_key *key)
 {
 	struct domain *d = calloc(1, sizeof *d);
 
@@ -119,6 +120,12 @@ domain_new(
 		domain_free(d);
 		return NULL;
 	}
+	if (key->protocol->built_in != NULL &&
+	    domain_add_templates(s, d, key->protocol->built_in()) < 0) {
+		domain_end_templates(s, d);
+		domain_free(d);
+		return NULL;
+	}
 	return d;
 }
 
@@ -131,41 +138,68 @@ is_domain_0(const struct domain_key *key)
 	return key->id == 0 && memcmp(&key->agent, &none, sizeof none) == 0;
 }
 
-struct domain *
-session_domain(
-    struct sessions *s, struct session *session, const struct domain_key *key)
+static int
+add_domain(struct sessions *s, struct session *session, const struct domain_key *key,
+    struct domain **ret)
 {
-	struct domain *d = session_find_domain(session, key), **more;
+	struct domain *d, **more;
 	unsigned at;
 
-	if (d != NULL) {
-		session->last = d;
-		return d;
-	}
 	if (!is_domain_0(key) && !has_room_for_domain(s, session)) {
-		return NULL;
+		return -ENOSPC;
 	}
 	more = realloc(
 	    session->domains, (session->domain_count + 1) * sizeof *session->domains);
 	if (more == NULL) {
-		return NULL;
+		return -ENOMEM;
 	}
 	session->domains = more;
 	d = domain_new(s, session, key);
 	if (d == NULL) {
-		return NULL;
+		return -ENOMEM;
 	}
 	at = domain_place(session, key);
 	memmove(session->domains + at + 1, session->domains + at,
 	    (session->domain_count - at) * sizeof(struct domain *));
 	session->domains[at] = d;
 	session->domain_count++;
-	session->last = d;
-	s->domains++;
-	if (key->protocol->built_in != NULL) {
-		domain_add_templates(s, d, key->protocol->built_in());
+	s->domains += session != s->unknown;
+	*ret = d;
+	return 0;
+}
+
+int
+session_domain(struct sessions *s, struct session *session,
+    const struct domain_key *key, struct domain **ret)
+{
+	struct domain *d = session_find_domain(session, key);
+	int rc = d != NULL ? 0 : add_domain(s, session, key, &d);
+
+	if (rc == 0) {
+		*ret = session->last = d;
 	}
-	return d;
+	return rc;
+}
+
+int
+session_rest(struct sessions *s, struct session *session, struct domain **ret)
+{
+	static const struct domain_key rest = {.protocol = &protocol_ipfix};
+
+	return session_domain(s, session, &rest, ret);
+}
+
+void
+domain_count_drop(const struct sessions *s, struct domain *d, enum session_drop why)
+{
+	if (!s->is_counting) {
+		return;
+	}
+	if (d->counts.messages == 0) {
+		d->counts.first_ns = d->counts.last_ns = s->now_ns;
+	}
+	d->counts.dropped[why]++;
+	d->counts.last_drop = why;
 }
 
 void

@@ -112,7 +112,7 @@ struct sessions {
 	uint64_t clock;  /* messages so far */
 	uint64_t now_ns; /* arrival of the latest frame */
 	bool is_counting;
-	struct session *unknown; /* counts what belongs to no session */
+	struct session *unknown; /* counts what belongs to no session; has its rest */
 	struct watermarks *marks;
 	size_t template_bytes;
 	struct held *held_first, *held_last; /* oldest first */
@@ -142,14 +142,21 @@ struct session *sessions_add(
 /* session_domain.c.  NULL: not there. */
 struct domain *session_find_domain(
     const struct session *session, const struct domain_key *key);
-/* The domain, made on first sight; NULL: one too many. */
-struct domain *session_domain(
-    struct sessions *s, struct session *session, const struct domain_key *key);
+/* The domain, made on first sight.  0, -ENOSPC: one too many, or -ENOMEM. */
+int session_domain(struct sessions *s, struct session *session,
+    const struct domain_key *key, struct domain **ret);
+/* Domain 0 of IPFIX, where what belongs to no domain is counted: there is always room
+ * for it.  0 or -ENOMEM. */
+int session_rest(struct sessions *s, struct session *session, struct domain **ret);
+/* Counts one drop outside a message. */
+void domain_count_drop(
+    const struct sessions *s, struct domain *d, enum session_drop why);
 void domain_free(struct domain *d);
 /* Who a domain's records come from. */
 const char *domain_exporter(const struct sessions *s, const struct domain *d);
-/* The stream's sequence, made on first sight; NULL: one too many. */
-struct sequence *domain_sequence(struct sessions *s, struct domain *d, uint16_t stream);
+/* The stream's sequence, made on first sight.  0, -ENOSPC: one too many, or -ENOMEM. */
+int domain_sequence(
+    struct sessions *s, struct domain *d, uint16_t stream, struct sequence **ret);
 /* Nothing more comes: the records lost in open gaps of all streams, which go. */
 uint64_t domain_end_sequences(struct sessions *s, struct domain *d);
 /* Its options told of sampling. */
@@ -157,19 +164,18 @@ void domain_sampled(struct domain *d);
 /* What is known of the sampling of its records; NULL: nothing. */
 const struct sampling *domain_sampling(const struct domain *d);
 /* Reads a template set; the memory of all stays bounded. */
-void domain_read_templates(struct sessions *s, const struct session *session,
-    struct domain *d, uint16_t set_id, struct cursor body,
-    struct template_counts *counts);
+void domain_read_templates(struct sessions *s, struct domain *d, uint16_t set_id,
+    struct cursor body, struct template_counts *counts);
 /* No more templates: their memory is free. */
 void domain_end_templates(struct sessions *s, struct domain *d);
-/* A template set of ours, which the domain has whatever room there is. */
-void domain_add_templates(struct sessions *s, struct domain *d, struct cursor body);
+/* A template set of ours, which the domain has whatever room there is.  0 or -ENOMEM. */
+int domain_add_templates(struct sessions *s, struct domain *d, struct cursor body);
 /* Templates of this session that came before have expired. */
 uint64_t session_templates_since(
     const struct sessions *s, const struct session *session);
 /* NULL: never came, or is too old. */
-struct template *domain_find_template(const struct sessions *s,
-    const struct session *session, const struct domain *d, uint16_t id);
+struct template *domain_find_template(
+    const struct sessions *s, const struct domain *d, uint16_t id);
 /* Remembers a learned element for snapshots; domain_learn() takes it to templates. */
 void sessions_learned(struct sessions *s, const struct element *e);
 /* Templates that were read before their elements were learned know them now. */
@@ -194,9 +200,13 @@ void orphan_take(struct sessions *s, struct session *session);
 struct session *orphans_find(
     const struct sessions *s, const struct session_identity *id);
 
-/* session_waiting.c: data before its template.  False: no room. */
-bool waiting_add(struct sessions *s, struct domain *d, uint16_t id,
-    const uint8_t *bytes, size_t length, const struct origin *o);
+/* session_waiting.c: data before its template.  0, -ENOSPC or -ENOMEM. */
+struct waiting_set {
+	uint16_t id;
+	struct cursor set;
+};
+int waiting_add(struct sessions *s, struct domain *d, const struct waiting_set *w,
+    const struct origin *o);
 /* Drops and counts what has waited too long. */
 void waiting_expire(struct sessions *s);
 /* Drops what a domain holds. */
@@ -205,7 +215,7 @@ void waiting_drop(struct sessions *s, struct domain *d, bool counts);
  * most, for which the tables need room beforehand.  What is left waits for the next
  * message with templates. */
 #define HELD_RELEASE_MOST 65536u
-void waiting_release(struct sessions *s, const struct session *session,
-    struct domain *d, void (*each)(const struct held *h, void *data), void *data);
+void waiting_release(struct sessions *s, struct domain *d,
+    void (*each)(const struct held *h, void *data), void *data);
 
 #endif

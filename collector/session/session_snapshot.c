@@ -243,6 +243,19 @@ sessions_save(const struct sessions *s, const char *path, struct err *e)
 	return rc < 0 ? err_set(e, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
+struct input {
+	struct sessions *s;
+	struct cursor c;
+	uint64_t magic;
+	bool is_short; /* of memory */
+};
+
+static void
+note_memory(struct input *in, int rc)
+{
+	in->is_short |= rc == -ENOMEM;
+}
+
 static uint64_t
 get(struct cursor *c, size_t n)
 {
@@ -273,11 +286,14 @@ get_text(struct cursor *c, char *out, size_t capacity)
 }
 
 static void
-get_element(struct sessions *s, struct cursor *c)
+get_element(struct input *in)
 {
+	struct sessions *s = in->s;
+	struct cursor *c = &in->c;
 	char name[256], description[1024];
 	struct element e = {.name = name, .description = description};
 	const struct element *known;
+	int rc;
 
 	e.pen = (uint32_t)get(c, 4);
 	e.id = (uint16_t)get(c, 2);
@@ -294,8 +310,9 @@ get_element(struct sessions *s, struct cursor *c)
 		return;
 	}
 	/* -EEXIST: a registry that was loaded since then says it better. */
-	if (elements_add(s->elements, &e) == 0 &&
-	    (known = elements_find(s->elements, e.pen, e.id)) != NULL) {
+	rc = elements_add(s->elements, &e);
+	note_memory(in, rc);
+	if (rc == 0 && (known = elements_find(s->elements, e.pen, e.id)) != NULL) {
 		s->learned[s->learned_count++] = known;
 	}
 }
@@ -326,8 +343,9 @@ get_sequence(struct sequence *q, struct cursor *c)
 
 /* d may be NULL. */
 static void
-get_sampling(struct domain *d, struct cursor *c)
+get_sampling(struct domain *d, struct input *in)
 {
+	struct cursor *c = &in->c;
 	uint64_t count = get(c, 4);
 
 	for (uint64_t i = 0; i < count && !c->failed; i++) {
@@ -336,20 +354,21 @@ get_sampling(struct domain *d, struct cursor *c)
 		double rate;
 		memcpy(&rate, &bits, sizeof rate);
 		if (d != NULL && !c->failed && of <= SAMPLING_UPDATE_AGE) {
-			sampling_set(&d->sampling, of, id, rate);
+			note_memory(in, sampling_set(&d->sampling, of, id, rate));
 		}
 	}
 }
 
 static struct domain_key
-get_key(struct cursor *c, uint64_t magic)
+get_key(struct input *in)
 {
+	struct cursor *c = &in->c;
 	struct domain_key key = {.protocol = protocol_numbered((uint16_t)get(c, 2))};
 
 	key.id = (uint32_t)get(c, 4);
 	if (key.protocol == NULL) {
 		c->failed = true;
-	} else if (key.protocol->has_agent && magic != STATE_MAGIC_BEFORE) {
+	} else if (key.protocol->has_agent && in->magic != STATE_MAGIC_BEFORE) {
 		struct cursor agent = get_bytes(c);
 		const uint8_t *bytes = cursor_take(&agent, sizeof key.agent.bytes);
 		if (bytes == NULL) {
@@ -361,49 +380,63 @@ get_key(struct cursor *c, uint64_t magic)
 	return key;
 }
 
-static int
-get_domain(
-    struct sessions *s, struct session *session, struct cursor *c, uint64_t magic)
+/* Of these two, d may be NULL: what was there is passed over. */
+static void
+get_streams(struct input *in, struct domain *d)
 {
-	struct domain_key key = get_key(c, magic);
-	uint32_t uptime_ms = (uint32_t)get(c, 4);
-	uint64_t started_ms = get(c, 8);
-	uint64_t streams, templates;
-	struct domain *d;
+	uint64_t streams = get(&in->c, 2);
 
-	if (c->failed) {
+	for (uint64_t i = 0; i < streams && !in->c.failed; i++) {
+		uint16_t stream = (uint16_t)get(&in->c, 2);
+		struct sequence ignored, *q = &ignored;
+		if (d != NULL && !in->c.failed) {
+			note_memory(in, domain_sequence(in->s, d, stream, &q));
+		}
+		get_sequence(q, &in->c);
+	}
+}
+
+static void
+get_templates(struct input *in, struct domain *d)
+{
+	uint64_t templates = get(&in->c, 4);
+
+	for (uint64_t i = 0; i < templates && !in->c.failed; i++) {
+		uint64_t seen_ns = get(&in->c, 8);
+		uint16_t set_id = (uint16_t)get(&in->c, 1);
+		struct cursor raw = get_bytes(&in->c);
+		struct template_counts counts = {0};
+		if (d != NULL && !in->c.failed) {
+			in->s->now_ns = seen_ns;
+			domain_read_templates(in->s, d, set_id, raw, &counts);
+			in->is_short |= counts.no_memory > 0;
+		}
+	}
+}
+
+static int
+get_domain(struct input *in, struct session *session)
+{
+	struct domain_key key = get_key(in);
+	uint32_t uptime_ms = (uint32_t)get(&in->c, 4);
+	uint64_t started_ms = get(&in->c, 8);
+	struct domain *d = NULL;
+
+	if (in->c.failed) {
 		return -EPROTO;
 	}
-	d = session_domain(s, session, &key);
+	note_memory(in, session_domain(in->s, session, &key, &d));
 	if (d != NULL) {
 		d->uptime_ms = uptime_ms;
 		d->started_ms = started_ms;
 	}
-	get_sampling(d, c);
-	streams = get(c, 2);
-	for (uint64_t i = 0; i < streams && !c->failed; i++) {
-		uint16_t stream = (uint16_t)get(c, 2);
-		struct sequence ignored, *q = NULL;
-		if (d != NULL && !c->failed) {
-			q = domain_sequence(s, d, stream);
-		}
-		get_sequence(q == NULL ? &ignored : q, c);
-	}
-	templates = get(c, 4);
-	for (uint64_t i = 0; i < templates && !c->failed; i++) {
-		uint64_t seen_ns = get(c, 8);
-		uint16_t set_id = (uint16_t)get(c, 1);
-		struct cursor raw = get_bytes(c);
-		struct template_counts counts = {0};
-		if (d != NULL && !c->failed) {
-			s->now_ns = seen_ns;
-			domain_read_templates(s, session, d, set_id, raw, &counts);
-		}
-	}
+	get_sampling(d, in);
+	get_streams(in, d);
+	get_templates(in, d);
 	if (d != NULL) {
 		domain_sampled(d);
 	}
-	return c->failed ? -EPROTO : 0;
+	return in->c.failed ? -EPROTO : 0;
 }
 
 static int
@@ -434,8 +467,10 @@ get_watermark(struct sessions *s, struct cursor *c)
 }
 
 static int
-get_session(struct sessions *s, struct cursor *c, uint64_t magic)
+get_session(struct input *in)
 {
+	struct sessions *s = in->s;
+	struct cursor *c = &in->c;
 	struct session_identity identity;
 	struct session *session = NULL;
 	uint32_t number = (uint32_t)get(c, 4);
@@ -460,7 +495,7 @@ get_session(struct sessions *s, struct cursor *c, uint64_t magic)
 	session->is_broken_off = is_broken_off != 0;
 	session->lost_in_spool = lost_in_spool;
 	for (uint64_t i = 0; i < domains; i++) {
-		int rc = get_domain(s, session, c, magic);
+		int rc = get_domain(in, session);
 		if (rc < 0) {
 			return rc;
 		}
@@ -472,13 +507,14 @@ get_session(struct sessions *s, struct cursor *c, uint64_t magic)
 }
 
 static void
-get_held(struct sessions *s, struct cursor *c, uint64_t magic)
+get_held(struct input *in)
 {
+	struct sessions *s = in->s;
+	struct cursor *c = &in->c;
 	const struct session *session = sessions_find(s, (uint32_t)get(c, 4));
-	struct domain_key key = get_key(c, magic);
-	uint16_t id;
+	struct domain_key key = get_key(in);
+	struct waiting_set w;
 	struct origin o = {.arrival_ns = get(c, 8)};
-	struct cursor bytes;
 	struct domain *d =
 	    session == NULL || c->failed ? NULL : session_find_domain(session, &key);
 
@@ -486,48 +522,51 @@ get_held(struct sessions *s, struct cursor *c, uint64_t magic)
 	o.clock.export_ns = get(c, 8);
 	o.clock.uptime_ms = (uint32_t)get(c, 4);
 	o.clock.has_uptime = get(c, 1) != 0;
-	id = (uint16_t)get(c, 2);
-	bytes = get_bytes(c);
+	w.id = (uint16_t)get(c, 2);
+	w.set = get_bytes(c);
 	if (d != NULL && !c->failed) {
-		(void)waiting_add(s, d, id, bytes.at, cursor_left(&bytes), &o);
+		note_memory(in, waiting_add(s, d, &w, &o));
 	}
 }
 
 static int
-get_all(struct sessions *s, const uint8_t *bytes, size_t n)
+get_all(struct input *in)
 {
-	struct cursor c = cursor_of(bytes, n);
-	uint64_t magic = get(&c, 8), count;
+	struct cursor *c = &in->c;
+	uint64_t count = get(c, 4);
+	int rc = 0;
 
-	if (n < 16 || (magic != STATE_MAGIC && magic != STATE_MAGIC_BEFORE) ||
+	for (uint64_t i = 0; i < count && !c->failed; i++) {
+		get_element(in);
+	}
+	count = get(c, 4);
+	for (uint64_t i = 0; rc == 0 && i < count; i++) {
+		rc = get_watermark(in->s, c);
+	}
+	in->s->clock = get(c, 8);
+	count = get(c, 4);
+	for (uint64_t i = 0; rc == 0 && i < count; i++) {
+		rc = get_session(in);
+	}
+	count = get(c, 4);
+	for (uint64_t i = 0; rc == 0 && i < count && !c->failed; i++) {
+		get_held(in);
+	}
+	return rc < 0 ? rc : c->failed ? -EPROTO : in->is_short ? -ENOMEM : 0;
+}
+
+static int
+get_snapshot(struct sessions *s, const uint8_t *bytes, size_t n)
+{
+	struct input in = {.s = s, .c = cursor_of(bytes, n)};
+
+	in.magic = get(&in.c, 8);
+	if (n < 16 || (in.magic != STATE_MAGIC && in.magic != STATE_MAGIC_BEFORE) ||
 	    load_u64(bytes + n - 8) != hash_bytes(bytes, n - 8, 0)) {
 		return -EPROTO;
 	}
-	c.end -= 8;
-	count = get(&c, 4);
-	for (uint64_t i = 0; i < count && !c.failed; i++) {
-		get_element(s, &c);
-	}
-	count = get(&c, 4);
-	for (uint64_t i = 0; i < count; i++) {
-		int rc = get_watermark(s, &c);
-		if (rc < 0) {
-			return rc;
-		}
-	}
-	s->clock = get(&c, 8);
-	count = get(&c, 4);
-	for (uint64_t i = 0; i < count; i++) {
-		int rc = get_session(s, &c, magic);
-		if (rc < 0) {
-			return rc;
-		}
-	}
-	count = get(&c, 4);
-	for (uint64_t i = 0; i < count && !c.failed; i++) {
-		get_held(s, &c, magic);
-	}
-	return c.failed ? -EPROTO : 0;
+	in.c.end -= 8;
+	return get_all(&in);
 }
 
 int
@@ -542,7 +581,7 @@ sessions_load(struct sessions *s, const char *path, struct err *e)
 	}
 	/* Empty: an operator's word that there is nothing to remember. */
 	if (rc == 0 && n > 0) {
-		rc = get_all(s, bytes, n);
+		rc = get_snapshot(s, bytes, n);
 	}
 	free(bytes);
 	if (rc == -EPROTO) {

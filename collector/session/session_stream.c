@@ -1,5 +1,6 @@
 /* Sequence numbers count per session, domain and stream (RFC 7011 section 3.1).  Nearly
  * all peers have stream 0 alone, which is part of the domain. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,40 +23,46 @@ stream_place(const struct domain *d, uint16_t number)
 	return low;
 }
 
-static struct sequence *
+static int
 add_stream(struct sessions *s, struct domain *d, unsigned at, uint16_t number)
 {
 	struct stream *more;
 
 	if (d->stream_count >= DOMAIN_STREAMS_MAX ||
 	    s->streams >= SESSION_STREAMS_MAX) {
-		return NULL;
+		return -ENOSPC;
 	}
 	more = realloc(d->streams, (d->stream_count + 1) * sizeof *more);
 	if (more == NULL) {
-		return NULL;
+		return -ENOMEM;
 	}
 	d->streams = more;
 	memmove(more + at + 1, more + at, (d->stream_count - at) * sizeof *more);
 	more[at] = (struct stream){.number = number};
 	d->stream_count++;
 	s->streams++;
-	return &more[at].sequence;
+	return 0;
 }
 
-struct sequence *
-domain_sequence(struct sessions *s, struct domain *d, uint16_t stream)
+int
+domain_sequence(
+    struct sessions *s, struct domain *d, uint16_t stream, struct sequence **ret)
 {
 	unsigned at;
+	int rc = 0;
 
 	if (stream == 0) {
-		return &d->sequence;
+		*ret = &d->sequence;
+		return 0;
 	}
 	at = stream_place(d, stream);
-	if (at < d->stream_count && d->streams[at].number == stream) {
-		return &d->streams[at].sequence;
+	if (at == d->stream_count || d->streams[at].number != stream) {
+		rc = add_stream(s, d, at, stream);
 	}
-	return add_stream(s, d, at, stream);
+	if (rc == 0) {
+		*ret = &d->streams[at].sequence;
+	}
+	return rc;
 }
 
 uint64_t

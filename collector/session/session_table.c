@@ -19,7 +19,7 @@ session_free(struct sessions *s, struct session *session)
 		struct domain *d = session->domains[i];
 		waiting_drop(s, d, false);
 		domain_end_templates(s, d);
-		s->domains--;
+		s->domains -= session != s->unknown;
 		(void)domain_end_sequences(s, d);
 		domain_free(d);
 	}
@@ -90,11 +90,15 @@ static struct templates *
 new_packets(const struct elements *elements)
 {
 	struct templates *t = templates_new(UINT16_MAX, UINT16_MAX);
-	struct template_counts ignored = {0};
+	struct template_counts counts = {0};
 
 	if (t != NULL) {
 		templates_read_set(t, elements, TEMPLATE_SET_ID,
-		    packet_section_templates(), false, &ignored);
+		    packet_section_templates(), false, &counts);
+	}
+	if (counts.no_memory > 0) {
+		templates_free(t);
+		return NULL;
 	}
 	return t;
 }
@@ -108,6 +112,7 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	static const struct session_identity unknown = {
 	    .transport = "unknown", .peer_name = "unknown"};
 	struct sessions *s = calloc(1, sizeof *s);
+	struct domain *rest;
 
 	if (s == NULL) {
 		return NULL;
@@ -129,7 +134,8 @@ sessions_new(const struct sessions_settings *settings, struct elements *elements
 	s->unknown = session_new(s, 0, &unknown);
 	if (s->buckets == NULL || s->orphans == NULL || s->fields == NULL ||
 	    s->learned == NULL || s->marks == NULL || s->rewritten == NULL ||
-	    s->packets == NULL || s->unknown == NULL) {
+	    s->packets == NULL || s->unknown == NULL ||
+	    session_rest(s, s->unknown, &rest) < 0) {
 		sessions_free(s);
 		return NULL;
 	}
@@ -181,7 +187,7 @@ sessions_find(const struct sessions *s, uint32_t number)
 static bool
 is_counted(const struct session_counts *c)
 {
-	return c->messages > 0 || c->lost > 0 || c->dropped[SESSION_NO_TEMPLATE] > 0;
+	return c->messages > 0 || c->lost > 0 || c->last_drop < SESSION_DROPS;
 }
 
 static bool
@@ -213,15 +219,13 @@ unlink_session(struct sessions *s, struct session *session)
 static void
 count_lost_in_spool(struct sessions *s, struct session *session)
 {
-	static const struct domain_key rest = {.protocol = &protocol_ipfix};
 	struct domain *d;
 
 	if (session->lost_in_spool == 0 || !s->is_counting) {
 		return;
 	}
-	d = session_domain(s, session, &rest);
-	if (d == NULL) {
-		return;
+	if (session_rest(s, session, &d) < 0) {
+		d = s->unknown->domains[0];
 	}
 	if (d->counts.messages == 0) {
 		d->counts.first_ns = d->counts.last_ns = s->now_ns;
@@ -350,6 +354,8 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
 		added = sessions_add(s, session, &identity);
 		if (added != NULL) {
 			session_begin_spool(s, added);
+		} else {
+			domain_count_drop(s, s->unknown->domains[0], SESSION_NO_MEMORY);
 		}
 		return;
 	}

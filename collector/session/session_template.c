@@ -1,4 +1,6 @@
 /* Templates of the domains: reading them within bounds, learning what elements are. */
+#include <errno.h>
+
 #include "collector/session/session_private.h"
 #include "common/ipfix/message.h"
 
@@ -39,10 +41,10 @@ domain_end_templates(struct sessions *s, struct domain *d)
 }
 
 void
-domain_read_templates(struct sessions *s, const struct session *session,
-    struct domain *d, uint16_t set_id, struct cursor body,
-    struct template_counts *counts)
+domain_read_templates(struct sessions *s, struct domain *d, uint16_t set_id,
+    struct cursor body, struct template_counts *counts)
 {
+	const struct session *session = d->session;
 	uint64_t lifetime = s->settings.template_lifetime_ns;
 
 	/* A template in memory takes up to five times its length on the wire. */
@@ -64,14 +66,15 @@ domain_read_templates(struct sessions *s, const struct session *session,
 	count_bytes(s, d);
 }
 
-void
+int
 domain_add_templates(struct sessions *s, struct domain *d, struct cursor body)
 {
-	struct template_counts ignored = {0};
+	struct template_counts counts = {0};
 
 	templates_read_set(
-	    d->templates, s->elements, TEMPLATE_SET_ID, body, false, &ignored);
+	    d->templates, s->elements, TEMPLATE_SET_ID, body, false, &counts);
 	count_bytes(s, d);
+	return counts.no_memory > 0 ? -ENOMEM : 0;
 }
 
 uint64_t
@@ -85,13 +88,13 @@ session_templates_since(const struct sessions *s, const struct session *session)
 }
 
 struct template *
-domain_find_template(const struct sessions *s, const struct session *session,
-    const struct domain *d, uint16_t id)
+domain_find_template(const struct sessions *s, const struct domain *d, uint16_t id)
 {
 	struct template *t = templates_find(d->templates, id);
 	bool is_ours = d->key.protocol->built_in != NULL;
 
-	return t != NULL && !is_ours && t->seen_ns < session_templates_since(s, session)
+	return t != NULL && !is_ours &&
+		       t->seen_ns < session_templates_since(s, d->session)
 		   ? NULL
 		   : t;
 }

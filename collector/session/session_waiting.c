@@ -2,6 +2,7 @@
  * within bounds of time and memory.  All of it is in one list, oldest first, and in one
  * of its domain.  Only messages make it shorter, never a clock, so that a replay holds
  * and drops the same. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,27 +43,33 @@ remove_held(struct sessions *s, struct held *h, struct held *before)
 	free(h);
 }
 
-bool
-waiting_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *bytes,
-    size_t length, const struct origin *o)
+int
+waiting_add(struct sessions *s, struct domain *d, const struct waiting_set *w,
+    const struct origin *o)
 {
-	size_t size = sizeof(struct held) + length;
+	size_t length = cursor_left(&w->set), size = sizeof(struct held) + length;
 	struct held *h;
 
 	if (s->held_bytes + size > HELD_BYTES ||
 	    d->session->held_bytes + size > HELD_SESSION_BYTES ||
 	    d->held_bytes + size > HELD_DOMAIN_BYTES ||
-	    d->held_count >= HELD_DOMAIN_SETS || (h = malloc(size)) == NULL) {
-		return false;
+	    d->held_count >= HELD_DOMAIN_SETS) {
+		return -ENOSPC;
+	}
+	h = malloc(size);
+	if (h == NULL) {
+		return -ENOMEM;
 	}
 	*h = (struct held){.domain = d,
-	    .id = id,
+	    .id = w->id,
 	    .arrival_ns = o->arrival_ns,
 	    .position = o->position,
 	    .clock = o->clock,
 	    .length = length,
 	    .older = s->held_last};
-	memcpy(h->bytes, bytes, length);
+	if (length > 0) {
+		memcpy(h->bytes, w->set.at, length);
+	}
 	*(s->held_last != NULL ? &s->held_last->newer : &s->held_first) = h;
 	s->held_last = h;
 	*(d->held_last != NULL ? &d->held_last->next : &d->held_first) = h;
@@ -72,20 +79,7 @@ waiting_add(struct sessions *s, struct domain *d, uint16_t id, const uint8_t *by
 	d->held_bytes += size;
 	d->held_count++;
 	s->held_count++;
-	return true;
-}
-
-static void
-count_lost(const struct sessions *s, struct domain *d)
-{
-	if (!s->is_counting) {
-		return;
-	}
-	if (d->counts.messages == 0) {
-		d->counts.first_ns = d->counts.last_ns = s->now_ns;
-	}
-	d->counts.dropped[SESSION_NO_TEMPLATE]++;
-	d->counts.last_drop = SESSION_NO_TEMPLATE;
+	return 0;
 }
 
 /* The oldest of all is the oldest of its domain, too. */
@@ -94,7 +88,7 @@ waiting_expire(struct sessions *s)
 {
 	while (s->held_first != NULL && s->now_ns > s->held_first->arrival_ns &&
 	       s->now_ns - s->held_first->arrival_ns > HELD_NS) {
-		count_lost(s, s->held_first->domain);
+		domain_count_drop(s, s->held_first->domain, SESSION_NO_TEMPLATE);
 		remove_held(s, s->held_first, NULL);
 	}
 }
@@ -104,21 +98,21 @@ waiting_drop(struct sessions *s, struct domain *d, bool counts)
 {
 	while (d->held_first != NULL) {
 		if (counts) {
-			count_lost(s, d);
+			domain_count_drop(s, d, SESSION_NO_TEMPLATE);
 		}
 		remove_held(s, d->held_first, NULL);
 	}
 }
 
 void
-waiting_release(struct sessions *s, const struct session *session, struct domain *d,
+waiting_release(struct sessions *s, struct domain *d,
     void (*each)(const struct held *h, void *data), void *data)
 {
 	struct held *h = d->held_first, *before = NULL;
 	size_t left = HELD_RELEASE_MOST;
 
 	while (h != NULL) {
-		const struct template *t = domain_find_template(s, session, d, h->id);
+		const struct template *t = domain_find_template(s, d, h->id);
 		struct held *next = h->next;
 		size_t most = t == NULL ? 0 : h->length / t->record_length;
 		if (most > left) {

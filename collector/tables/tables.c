@@ -48,10 +48,10 @@ add_batch(struct tables *t, struct tables_source *s, const struct origin *o,
 }
 
 static void
-count_no_memory(const struct origin *o, uint64_t records)
+count_drops(const struct origin *o, enum session_drop why, uint64_t n)
 {
-	if (o->no_memory != NULL) {
-		*o->no_memory += records;
+	if (o->dropped != NULL) {
+		o->dropped[why] += n;
 	}
 }
 
@@ -81,12 +81,10 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 		}
 		records += n;
 	}
-	if (o->lists != NULL) {
-		o->lists->malformed += s->batch.list_counts.malformed;
-		o->lists->no_template += s->batch.list_counts.no_template;
-		o->lists->cut += s->batch.list_counts.cut;
-	}
-	count_no_memory(o, plan_is_usable(p) ? s->batch.no_memory : 0);
+	count_drops(o, SESSION_BAD_LIST, s->batch.list_counts.malformed);
+	count_drops(o, SESSION_LIST_TEMPLATE, s->batch.list_counts.no_template);
+	count_drops(o, SESSION_LONG_LIST, s->batch.list_counts.cut);
+	count_drops(o, SESSION_NO_MEMORY, plan_is_usable(p) ? s->batch.no_memory : 0);
 	*ret_records = records;
 	return n;
 }
@@ -119,7 +117,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 	}
 	if (plans == NULL) {
 		is_used = true;
-		count_no_memory(o, (uint64_t)records);
+		count_drops(o, SESSION_NO_MEMORY, (uint64_t)records);
 	}
 	t->counts.records += template->is_options ? 0 : (uint64_t)records;
 	t->counts.unused += is_used ? 0 : (uint64_t)records;

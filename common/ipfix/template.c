@@ -288,9 +288,13 @@ define(struct templates *s, struct template *t, const struct elements *elements,
 		s->table[slot] = t;
 		return;
 	}
-	if (s->count >= s->max_templates ||
-	    ((s->count + 1) * 2 > s->slots && double_slots(s) < 0)) {
+	if (s->count >= s->max_templates) {
 		counts->refused++;
+		template_free(t);
+		return;
+	}
+	if ((s->count + 1) * 2 > s->slots && double_slots(s) < 0) {
+		counts->no_memory++;
 		template_free(t);
 		return;
 	}
@@ -400,12 +404,14 @@ read_template(struct templates *s, const struct span *r,
 {
 	size_t raw_length = (size_t)(r->end - r->record);
 	struct cursor fields = r->fields;
-	struct template *t =
-	    r->count > s->max_fields || r->empty > TEMPLATE_MAX_EMPTY
-		? NULL
-		: calloc(1, sizeof *t + r->count * sizeof t->fields[0] + raw_length);
-	if (t == NULL) {
+	struct template *t;
+	if (r->count > s->max_fields || r->empty > TEMPLATE_MAX_EMPTY) {
 		counts->refused++;
+		return;
+	}
+	t = calloc(1, sizeof *t + r->count * sizeof t->fields[0] + raw_length);
+	if (t == NULL) {
+		counts->no_memory++;
 		return;
 	}
 	t->id = r->id;
@@ -424,7 +430,7 @@ read_template(struct templates *s, const struct span *r,
 		t->fields[i] = f;
 	}
 	if (number_repeats(t) < 0) {
-		counts->refused++;
+		counts->no_memory++;
 		template_free(t);
 		return;
 	}

@@ -55,9 +55,10 @@ struct template_counts { /* what a template set brought */
 	unsigned
 	    options;  /* of those added, repeated and redefined: options templates */
 	unsigned bad; /* malformed records, and withdrawals of nothing */
-	unsigned refused; /* more than max_templates, or fields than max_fields, or
+	unsigned refused;   /* more than max_templates, or fields than max_fields, or
 			     fields of length 0 than TEMPLATE_MAX_EMPTY */
-	unsigned ignored; /* withdrawals where none may be */
+	unsigned ignored;   /* withdrawals where none may be */
+	unsigned no_memory; /* not kept because memory is short */
 };
 
 struct templates *templates_new(unsigned max_templates, unsigned max_fields);

@@ -17,6 +17,7 @@
 
 #include "collector/protocol/reader.h"
 #include "collector/rows/normalise.h"
+#include "collector/session/session.h"
 #include "common/base/loop.h"
 #include "common/base/ring.h"
 #include "common/capture/compressed.h"
@@ -25,6 +26,7 @@
 #include "common/ipfix/template.h"
 #include "exporter/export/export.h"
 #include "tests/unit/collector/protocol/support_set.h"
+#include "tests/unit/collector/session/support_message.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define REPLACES_MALLOC 0
@@ -334,9 +336,166 @@ read_templates(void)
 	}
 	templates_read_set(
 	    s, registry, TEMPLATE_SET_ID, cursor_of(body, sizeof body), true, &counts);
-	check(counts.bad == 0 && counts.refused == has_failed);
+	check(counts.bad == 0 && counts.refused == 0 && counts.no_memory == has_failed);
 	check(counts.added == 40u - has_failed && templates_count(s) == counts.added);
 	templates_free(s);
+}
+
+static unsigned stored;
+
+/* Tables that need memory for each set. */
+static int
+take_set(const struct template *t, const uint8_t *bytes, size_t length,
+    const struct origin *o, void *data)
+{
+	void *p = malloc(8);
+
+	unsigned records = (unsigned)(length / t->record_length);
+
+	(void)bytes;
+	(void)data;
+	if (p == NULL) {
+		o->dropped[SESSION_NO_MEMORY] += records;
+	} else {
+		stored += records;
+	}
+	free(p);
+	return (int)records;
+}
+
+static bool
+cut(uint32_t session, void *data)
+{
+	unsigned *cuts = data;
+
+	(void)session;
+	(*cuts)++;
+	return true;
+}
+
+struct accounts {
+	uint64_t messages, blamed, no_memory;
+};
+
+/* Without a template or a session, what came for it is dropped as such. */
+static void
+take_counts(const struct session_counts *c, void *data)
+{
+	struct accounts *a = data;
+
+	a->messages += c->messages;
+	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+		if (i == SESSION_NO_MEMORY) {
+			a->no_memory += c->dropped[i];
+		} else if (i != SESSION_NO_TEMPLATE && i != SESSION_UNKNOWN_SESSION) {
+			a->blamed += c->dropped[i];
+		}
+	}
+}
+
+static void
+open_session(struct sessions *s, uint32_t number, const char *text)
+{
+	sessions_open(s, number, (const uint8_t *)text, strlen(text), 1);
+}
+
+#define IPFIX(domain, length) 0, 10, 0, (length), [15] = (domain)
+
+static void
+send_messages(struct sessions *s)
+{
+	/* Data, then its template; an options template and a sampling rate. */
+	const uint8_t data[] = {IPFIX(7, 24), 1, 0, 0, 8, 1, 2, 3, 4};
+	const uint8_t early[] = {IPFIX(7, 28), 0, 2, 0, 12, 1, 0, 0, 1, 0, 1, 0, 4};
+	const uint8_t options[] = {IPFIX(8, 38), 0, 3, 0, 14, 1, 1, 0, 1, 0, 0, 0, 34,
+	    0, 4, 1, 1, 0, 8, 0, 0, 0, 100};
+	const uint8_t netflow5[24 + 48] = {0, 5, 0, 1, [23] = 100};
+	const uint8_t sflow[28] = {0, 0, 0, 5, 0, 0, 0, 1, 10, 0, 0, 1};
+
+	support_message(s, MESSAGE(1, 0, data, sizeof data, 1, 0));
+	support_message(s, MESSAGE(1, 0, early, sizeof early, 1, 100));
+	support_message(s, MESSAGE(1, 0, options, sizeof options, 1, 200));
+	support_message(s, MESSAGE(1, 0, netflow5, sizeof netflow5, 1, 300));
+	support_message(s, MESSAGE(1, 0, sflow, sizeof sflow, 1, 400));
+	support_message(s, MESSAGE(2, 3, early, sizeof early, 1, 500));
+	support_message(s, MESSAGE(2, 3, data, sizeof data, 1, 600));
+}
+#define SENT    7
+#define RECORDS 4u
+
+static struct sessions *
+make_sessions(unsigned *cuts)
+{
+	const struct sessions_settings settings = {.max_errors = 1,
+	    .cut = cut,
+	    .cut_data = cuts,
+	    .max_sessions = 4,
+	    .max_domains = 16,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .max_spools = 4};
+
+	return sessions_new(&settings, registry, take_set, NULL);
+}
+
+/* Nobody is blamed, every message is counted, and what was lost has its reason. */
+static void
+pass_messages(void)
+{
+	struct accounts a = {0};
+	unsigned cuts = 0;
+	struct sessions *s = make_sessions(&cuts);
+
+	stored = 0;
+	if (s == NULL) {
+		check(has_failed);
+		return;
+	}
+	open_session(s, 1, "transport=udp\npeer=192.0.2.1:1\nidentity=\n");
+	open_session(s, 2, "transport=sctp\npeer=192.0.2.2:1\nidentity=\n");
+	send_messages(s);
+	sessions_take_counts(s, take_counts, &a);
+	check(cuts == 0 && a.blamed == 0 && a.messages == SENT);
+	check(has_failed || a.no_memory == 0);
+	check(stored == RECORDS || a.no_memory > 0);
+	sessions_free(s);
+}
+
+static char snapshot_path[] = "/tmp/flowpair-memory-XXXXXX";
+
+static void
+load_snapshot(void)
+{
+	struct err e = {""};
+	struct sessions *s = make_sessions(NULL);
+	int rc = s == NULL ? -ENOMEM : sessions_load(s, snapshot_path, &e);
+
+	check(rc == (has_failed ? -ENOMEM : 0));
+	sessions_free(s);
+}
+
+static void
+sessions_blame_nobody(void **state)
+{
+	struct sessions *s;
+	struct err e;
+	int fd = mkstemp(snapshot_path);
+
+	(void)state;
+	assert_true(fd >= 0);
+	close(fd);
+	registry = elements_new(ELEMENT_PEN_OWN);
+	assert_non_null(registry);
+	with_every_allocation_failing(pass_messages);
+	s = make_sessions(NULL);
+	open_session(s, 1, "transport=udp\npeer=192.0.2.1:1\nidentity=\n");
+	open_session(s, 2, "transport=sctp\npeer=192.0.2.2:1\nidentity=\n");
+	send_messages(s);
+	assert_int_equal(sessions_save(s, snapshot_path, &e), 0);
+	sessions_free(s);
+	with_every_allocation_failing(load_snapshot);
+	unlink(snapshot_path);
+	elements_free(registry);
 }
 
 static void
@@ -434,8 +593,8 @@ add_set(void)
 	static const uint8_t records[3 * 8];
 	struct template_counts counts = {0};
 	struct templates *s = templates_new(10, 10);
-	uint64_t no_memory = 0;
-	const struct origin o = {.exporter = "x", .no_memory = &no_memory};
+	uint64_t dropped[SESSION_DROPS] = {0};
+	const struct origin o = {.exporter = "x", .dropped = dropped};
 
 	if (s != NULL) {
 		templates_read_set(s, support_elements(), TEMPLATE_SET_ID,
@@ -446,7 +605,8 @@ add_set(void)
 		const struct reader *r;
 		check(tables_add_set(t, records, sizeof records, &o, all_tables) == 3);
 		r = t->reader;
-		check(no_memory == (r != NULL && r->plans != NULL ? 0 : 3));
+		check(dropped[SESSION_NO_MEMORY] ==
+		      (r != NULL && r->plans != NULL ? 0 : 3));
 	}
 	templates_free(s);
 }
@@ -471,6 +631,7 @@ main(void)
 	    cmocka_unit_test(export_and_templates_survive),
 	    cmocka_unit_test(rows_survive),
 	    cmocka_unit_test(tables_survive),
+	    cmocka_unit_test(sessions_blame_nobody),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
