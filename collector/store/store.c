@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "collector/store/store_private.h"
+#include "collector/store/store_query.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
@@ -34,46 +35,6 @@ store_partition_file(const struct table *t, int64_t day, char out[static 128])
 		    (unsigned long long)t->schema->version);
 	}
 	snprintf(out, 128, "%s%s-%s.sqlite", t->schema->name, version, text);
-}
-
-int
-store_position(struct database *d, const char *table, const struct source_id *source,
-    uint64_t *ret, struct err *e)
-{
-	struct statement *s = NULL;
-	char sql[128];
-	int rc;
-
-	snprintf(sql, sizeof sql, "SELECT position FROM %s WHERE source = ?", table);
-	rc = statement_new(d, sql, &s, e);
-	if (rc < 0) {
-		return rc;
-	}
-	statement_bind_text(s, 1, source->text);
-	rc = statement_step(s, e);
-	if (rc >= 0) {
-		*ret = rc > 0 ? (uint64_t)statement_i64(s, 0) : 0;
-	}
-	statement_free(s);
-	return rc < 0 ? rc : 0;
-}
-
-int
-store_set_position(struct database *d, const struct source_id *source,
-    uint64_t position, struct err *e)
-{
-	struct statement *s = NULL;
-	int rc = statement_new(
-	    d, "INSERT OR REPLACE INTO flowpair_progress VALUES (?, ?)", &s, e);
-
-	if (rc < 0) {
-		return rc;
-	}
-	statement_bind_text(s, 1, source->text);
-	statement_bind_i64(s, 2, (int64_t)position);
-	rc = statement_step(s, e);
-	statement_free(s);
-	return rc;
 }
 
 static void
@@ -286,32 +247,16 @@ struct survey {
 	char pending_file[128];
 };
 
-/* What the catalog has of a file and source; 0: nothing. */
-static int
-catalog_position(struct store *s, const char *file, const struct source_id *source,
-    uint64_t *ret, struct err *e)
-{
-	struct statement *q = NULL;
-	int rc = statement_new(s->main,
-	    "SELECT position FROM flowpair_partitions WHERE file = ? AND source = ?",
-	    &q, e);
-
-	if (rc < 0) {
-		return rc;
-	}
-	statement_bind_text(q, 1, file);
-	statement_bind_text(q, 2, source->text);
-	rc = statement_step(q, e);
-	*ret = rc > 0 ? (uint64_t)statement_i64(q, 0) : 0;
-	statement_free(q);
-	return rc < 0 ? rc : 0;
-}
-
 static int
 survey_file(struct store *s, const char *file, struct survey *v, struct err *e)
 {
+	const struct store_query has_progress = {
+	    .sql = "SELECT 1 FROM sqlite_schema WHERE name = 'flowpair_progress'"};
+	const struct store_query in_catalog = {
+	    .sql = "SELECT position FROM flowpair_partitions WHERE file = ? AND source "
+		   "= ?",
+	    .texts = {file, v->source->text}};
 	struct database *d = NULL;
-	struct statement *q = NULL;
 	uint64_t catalog = 0, position = 0;
 	char path[4096];
 	int rc;
@@ -323,18 +268,13 @@ survey_file(struct store *s, const char *file, struct survey *v, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = statement_new(
-	    d, "SELECT 1 FROM sqlite_schema WHERE name = 'flowpair_progress'", &q, e);
-	if (rc == 0) {
-		rc = statement_step(q, e);
-		statement_free(q);
-	}
+	rc = store_query(d, &has_progress, NULL, e);
 	if (rc > 0) { /* else the file was made and nothing came into it */
-		rc = store_position(d, "flowpair_progress", v->source, &position, e);
+		rc = store_position(d, v->source, &position, e);
 	}
 	database_close(d);
 	if (rc == 0) {
-		rc = catalog_position(s, file, v->source, &catalog, e);
+		rc = store_query_position(s->main, &in_catalog, &catalog, e);
 	}
 	if (rc < 0) {
 		return rc;
@@ -373,25 +313,21 @@ survey_file(struct store *s, const char *file, struct survey *v, struct err *e)
 static int
 forget_missing(struct store *s, struct err *e)
 {
-	struct statement *q = NULL, *forget = NULL;
+	struct store_query forget = {
+	    .sql = "DELETE FROM flowpair_partitions WHERE file = ?"};
+	struct statement *q = NULL;
 	char path[4096];
 	int rc = statement_new(
 	    s->main, "SELECT DISTINCT file FROM flowpair_partitions", &q, e);
 
-	if (rc == 0) {
-		rc = statement_new(s->main,
-		    "DELETE FROM flowpair_partitions WHERE file = ?", &forget, e);
-	}
 	while (rc >= 0 && (rc = statement_step(q, e)) > 0) {
-		store_path(s, statement_text(q, 0), path);
+		forget.texts[0] = statement_text(q, 0);
+		store_path(s, forget.texts[0], path);
 		if (access(path, F_OK) < 0 && errno == ENOENT) {
 			log_info("%s: was removed; its day is forgotten", path);
-			statement_reset(forget);
-			statement_bind_text(forget, 1, statement_text(q, 0));
-			rc = statement_step(forget, e);
+			rc = store_query(s->main, &forget, NULL, e);
 		}
 	}
-	statement_free(forget);
 	statement_free(q);
 	return rc;
 }
@@ -408,9 +344,12 @@ int
 store_progress(struct store *s, const struct source_id *source, uint64_t *ret_complete,
     uint64_t *ret_pending, struct err *e)
 {
+	const struct store_query q = {
+	    .sql = "SELECT position FROM flowpair_sources WHERE source = ?",
+	    .texts = {source->text}};
 	struct survey v = {.source = source};
 	struct dirent **list = NULL;
-	int n, rc = store_position(s->main, "flowpair_sources", source, &v.complete, e);
+	int n, rc = store_query_position(s->main, &q, &v.complete, e);
 
 	if (rc == 0) {
 		rc = forget_missing(s, e);
@@ -441,16 +380,10 @@ store_progress(struct store *s, const struct source_id *source, uint64_t *ret_co
 bool
 store_is_finished(struct store *s, const struct source_id *source)
 {
-	struct statement *q = NULL;
-	bool is_finished = false;
+	const struct store_query q = {
+	    .sql = "SELECT finished FROM flowpair_sources WHERE source = ?",
+	    .texts = {source->text}};
+	int64_t is_finished = 0;
 
-	if (statement_new(s->main,
-		"SELECT finished FROM flowpair_sources WHERE source = ?", &q,
-		NULL) < 0) {
-		return false;
-	}
-	statement_bind_text(q, 1, source->text);
-	is_finished = statement_step(q, NULL) > 0 && statement_i64(q, 0) != 0;
-	statement_free(q);
-	return is_finished;
+	return store_query(s->main, &q, &is_finished, NULL) > 0 && is_finished != 0;
 }

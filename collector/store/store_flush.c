@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collector/store/store_private.h"
+#include "collector/store/store_query.h"
 #include "collector/store/store_rows.h"
 #include "collector/store/store_waiting.h"
 
@@ -85,7 +86,7 @@ flush_day(struct flush *f, const struct table *t, int64_t day, const uint32_t *o
 	store_partition_file(t, day, file);
 	rc = store_partition(f->store, t, file, &d, e);
 	if (rc == 0) {
-		rc = store_position(d, "flowpair_progress", f->source, &stored, e);
+		rc = store_position(d, f->source, &stored, e);
 	}
 	if (rc == 0 && stored > f->position) {
 		rc = err_set(e, -ESTALE,
@@ -172,40 +173,26 @@ flush_upsert(struct flush *f, const struct table *t, struct err *e)
 static int
 write_catalog(struct flush *f, bool finished, struct err *e)
 {
+	const struct store_query source = {
+	    .sql = "INSERT INTO flowpair_sources(source, position, finished) VALUES "
+		   "(?, ?, ?) ON CONFLICT(source) DO UPDATE SET position = "
+		   "excluded.position, finished = max(finished, excluded.finished)",
+	    .texts = {f->source->text},
+	    .numbers = {(int64_t)f->position, finished}};
 	struct database *d = f->store->main;
-	struct statement *s = NULL;
-	int rc = statement_new(d,
-	    "INSERT INTO flowpair_sources(source, position, finished) VALUES (?, ?, ?) "
-	    "ON CONFLICT(source) DO UPDATE SET position = excluded.position, finished "
-	    "= "
-	    "max(finished, excluded.finished)",
-	    &s, e);
+	int rc = store_query(d, &source, NULL, e);
 
-	if (rc < 0) {
-		return rc;
-	}
-	statement_bind_text(s, 1, f->source->text);
-	statement_bind_i64(s, 2, (int64_t)f->position);
-	statement_bind_i64(s, 3, finished);
-	rc = statement_step(s, e);
-	statement_free(s);
-	s = NULL;
 	if (rc == 0) {
 		rc = store_set_position(d, f->source, f->position, e);
 	}
-	if (rc == 0) {
-		rc = statement_new(d,
-		    "INSERT OR REPLACE INTO flowpair_partitions VALUES (?, ?, ?)", &s,
-		    e);
-	}
 	for (size_t i = 0; rc == 0 && i < f->file_count; i++) {
-		statement_reset(s);
-		statement_bind_text(s, 1, f->files[i]);
-		statement_bind_text(s, 2, f->source->text);
-		statement_bind_i64(s, 3, (int64_t)f->position);
-		rc = statement_step(s, e);
+		const struct store_query file = {
+		    .sql = "INSERT OR REPLACE INTO flowpair_partitions VALUES (?, ?, "
+			   "?)",
+		    .texts = {f->files[i], f->source->text},
+		    .numbers = {(int64_t)f->position}};
+		rc = store_query(d, &file, NULL, e);
 	}
-	statement_free(s);
 	return rc;
 }
 
@@ -222,7 +209,7 @@ flush_main(struct flush *f, bool finished, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = store_position(d, "flowpair_progress", f->source, &stored, e);
+	rc = store_position(d, f->source, &stored, e);
 	if (rc == 0 && stored > f->position) {
 		rc = err_set(e, -ESTALE,
 		    "%s/%s: holds more (up to %llu) than is to be written (%llu)",

@@ -35,13 +35,6 @@ int store_partition(struct store *s, const struct table *t, const char *file,
     struct database **ret, struct err *e);
 void store_path(const struct store *s, const char *file, char out[static 4096]);
 
-/* Position of a source in flowpair_progress (or another table with these columns); 0:
- * not there. */
-int store_position(struct database *d, const char *table,
-    const struct source_id *source, uint64_t *ret, struct err *e);
-int store_set_position(struct database *d, const struct source_id *source,
-    uint64_t position, struct err *e);
-
 /* Tables of the catalog in any file, and the tables and views of t in the file where
  * its rows lie.  A table that is there is compared: new columns are added, what cannot
  * be joined is an error that says what to do. */

@@ -5,6 +5,7 @@
 
 #include "collector/store/ddl.h"
 #include "collector/store/store_private.h"
+#include "collector/store/store_query.h"
 #include "collector/store/store_waiting.h"
 
 /* What flowpair_columns says of one column. */
@@ -222,19 +223,14 @@ static int
 check_new_column(struct database *d, const char *file, const struct table *t,
     const struct table_column *c, struct err *e)
 {
-	struct statement *s = NULL;
 	char name[80];
-	int rc = statement_new(
-	    d, "SELECT 1 FROM pragma_table_xinfo(?) WHERE name = ?", &s, e);
+	const struct store_query q = {
+	    .sql = "SELECT 1 FROM pragma_table_xinfo(?) WHERE name = ?",
+	    .texts = {name, c->name}};
+	int rc;
 
-	if (rc < 0) {
-		return rc;
-	}
 	ddl_stored_name(t, name);
-	statement_bind_text(s, 1, name);
-	statement_bind_text(s, 2, c->name);
-	rc = statement_step(s, e);
-	statement_free(s);
+	rc = store_query(d, &q, NULL, e);
 	return rc > 0
 		   ? refuse(file, t, e, "was removed once and is named again", c->name)
 		   : rc;
@@ -365,7 +361,9 @@ static int
 retire(struct database *d, const struct table *t, uint64_t old, struct err *e)
 {
 	const char *name = t->schema->name;
-	struct statement *s = NULL;
+	const struct store_query is_there = {
+	    .sql = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?",
+	    .texts = {name}};
 	int rc = database_exec(d, e,
 	    "DROP VIEW IF EXISTS \"%s_iso\"; DELETE FROM flowpair_columns WHERE "
 	    "table_name "
@@ -377,14 +375,7 @@ retire(struct database *d, const struct table *t, uint64_t old, struct err *e)
 		    d, e, "DROP VIEW IF EXISTS \"%s\"", t->schema->views[i].name);
 	}
 	if (rc == 0) {
-		rc = statement_new(d,
-		    "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", &s,
-		    e);
-	}
-	if (rc == 0) {
-		statement_bind_text(s, 1, name);
-		rc = statement_step(s, e);
-		statement_free(s);
+		rc = store_query(d, &is_there, NULL, e);
 	}
 	if (rc > 0) {
 		rc = database_exec(d, e, "ALTER TABLE \"%s\" RENAME TO \"%s_v%llu\"",

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/store/store_query.h"
 #include "common/base/clock.h"
 
 int
@@ -23,19 +24,12 @@ static int
 forget(struct database *d, const struct source_id *source, const char *condition,
     struct err *e)
 {
-	struct statement *s = NULL;
 	char sql[96];
-	int rc;
+	const struct store_query q = {.sql = sql, .texts = {source->text}};
 
 	snprintf(sql, sizeof sql, "DELETE FROM flowpair_waiting WHERE source = ?%s",
 	    condition);
-	rc = statement_new(d, sql, &s, e);
-	if (rc == 0) {
-		statement_bind_text(s, 1, source->text);
-		rc = statement_step(s, e);
-	}
-	statement_free(s);
-	return rc;
+	return store_query(d, &q, NULL, e);
 }
 
 int
@@ -220,16 +214,10 @@ write_settings(struct database *d, const struct tables_stitch *x,
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < 2; i++) {
-		struct statement *s = NULL;
-		rc = statement_new(d, sql[i], &s, e);
-		if (rc == 0) {
-			statement_bind_text(s, 1, source->text);
-			statement_bind_text(s, 2, x->words);
-			statement_bind_i64(s, 3, (int64_t)x->window_ns);
-			statement_bind_i64(s, 4, (int64_t)x->max_waiting);
-			rc = statement_step(s, e);
-		}
-		statement_free(s);
+		const struct store_query q = {.sql = sql[i],
+		    .texts = {source->text, x->words},
+		    .numbers = {(int64_t)x->window_ns, (int64_t)x->max_waiting}};
+		rc = store_query(d, &q, NULL, e);
 	}
 	return rc;
 }
