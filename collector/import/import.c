@@ -1,7 +1,9 @@
 #include "collector/import/import.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,10 +12,9 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/capture/compressed.h"
-#include "common/tls/tls.h"
+#include "common/tls/digest.h"
 
-#define CHUNK       65536u
-#define MAGIC_BYTES 4u
+#define CHUNK 65536u
 
 static const struct {
 	const char *name, *unit;
@@ -39,52 +40,94 @@ import_skip_unit(enum import_skip s)
 	return s < IMPORT_SKIPS ? skips[s].unit : "";
 }
 
-/* The identity of a file: its unpacked content.  Also its first bytes. */
 static int
-read_identity(const char *path, struct source_id *ret,
-    uint8_t magic[static MAGIC_BYTES], uint64_t *ret_size, struct err *e)
+complain_of_reading(const char *path, const struct compressed *file, struct err *e)
 {
-	uint8_t digest[32], chunk[CHUNK];
-	struct digest *d = NULL;
+	const char *why = compressed_error(file);
+
+	return err_set(
+	    e, -EIO, "cannot read %s: %s", path, why == NULL ? strerror(errno) : why);
+}
+
+/* The identity of what was read so far.  It is kept as the beginning that is known, where
+ * the store has a content of this length with it. */
+static int
+identify(struct import *m, const struct digest *d, uint64_t length, struct err *e)
+{
+	struct store_content *c = &m->content;
+	int rc = 0;
+
+	c->length = length;
+	if (digest_format(d, c->id.text) < 0) {
+		return err_set(e, -ENOMEM, "no memory to read %s", m->path);
+	}
+	if (length == m->next_known) {
+		rc = store_content_find(m->settings->process.store, c, e);
+		if (rc > 0) {
+			m->known = *c;
+		}
+		if (rc >= 0) {
+			rc = store_content_next(
+			    m->settings->process.store, length, &m->next_known, e);
+		}
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* Of the unpacked content: its identity, its first bytes, and the longest beginning of it
+ * that the store knows as a content of its own. */
+static int
+read_content(struct import *m, struct compressed *file, struct err *e)
+{
+	struct digest *d = digest_new();
+	uint8_t chunk[CHUNK];
+	uint64_t length = 0;
+	size_t n = CHUNK;
+	int rc = store_content_next(m->settings->process.store, 0, &m->next_known, e);
+
+	if (d == NULL) {
+		return err_set(e, -ENOMEM, "no memory to read %s", m->path);
+	}
+	while (rc == 0 && n > 0) {
+		uint64_t left = m->next_known - length;
+		n = fread(chunk, 1, left < CHUNK ? (size_t)left : CHUNK, file->stream);
+		if (length < MAGIC_BYTES) {
+			size_t room = MAGIC_BYTES - (size_t)length;
+			memcpy(m->magic + length, chunk, n < room ? n : room);
+		}
+		digest_add(d, chunk, n);
+		length += n;
+		if (n == 0 || length == m->next_known) {
+			rc = identify(m, d, length, e);
+		}
+	}
+	if (rc == 0 && ferror(file->stream)) {
+		rc = complain_of_reading(m->path, file, e);
+	}
+	digest_free(d);
+	return rc;
+}
+
+static int
+read_identity(struct import *m, struct err *e)
+{
 	struct compressed file;
 	struct stat st;
-	size_t n, all = 0;
 	int rc;
 
-	if (strcmp(path, "-") == 0 || (stat(path, &st) == 0 && !S_ISREG(st.st_mode))) {
+	if (strcmp(m->path, "-") == 0 ||
+	    (stat(m->path, &st) == 0 && !S_ISREG(st.st_mode))) {
 		return err_set(e, -EINVAL,
-		    "%s is no regular file: an import must be able to read it twice, "
-		    "to know it by its content",
-		    strcmp(path, "-") == 0 ? "standard input" : path);
+		    "%s is not a regular file: an import reads its input twice, to "
+		    "know it by its content",
+		    strcmp(m->path, "-") == 0 ? "standard input" : m->path);
 	}
-	rc = compressed_open(path, &file, e);
+	rc = compressed_open(m->path, &file, e);
 	if (rc < 0) {
 		return rc;
 	}
-	d = digest_new();
-	if (d == NULL) {
-		rc = err_set(e, -ENOMEM, "no memory to read %s", path);
-		goto out;
-	}
-	memset(magic, 0, MAGIC_BYTES);
-	while ((n = fread(chunk, 1, sizeof chunk, file.stream)) > 0) {
-		if (all == 0) {
-			memcpy(magic, chunk, n < MAGIC_BYTES ? n : MAGIC_BYTES);
-		}
-		all += n;
-		digest_add(d, chunk, n);
-	}
-	if (ferror(file.stream)) {
-		const char *why = compressed_error(&file);
-		rc = err_set(e, -EIO, "cannot read %s: %s", path,
-		    why == NULL ? strerror(errno) : why);
-	}
-	digest_end(d, digest);
-	for (unsigned i = 0; i < sizeof digest; i++) {
-		snprintf(ret->text + 2 * i, 3, "%02x", digest[i]);
-	}
-	*ret_size = file.size;
-out:
+	m->size = file.size;
+	rc = read_content(m, &file, e);
 	compressed_close(&file);
 	return rc;
 }
@@ -104,7 +147,7 @@ is_capture(const uint8_t magic[static MAGIC_BYTES])
 	return false;
 }
 
-/* Nothing of this file ever comes behind this, which no message's place is. */
+/* A mark behind all messages: nothing waits any more. */
 static int
 end(struct import *m, struct err *e)
 {
@@ -120,7 +163,7 @@ end(struct import *m, struct err *e)
 }
 
 static int
-run(struct import *m, bool from_capture, struct err *e)
+run(struct import *m, struct err *e)
 {
 	struct err trouble;
 	int rc, flushed;
@@ -129,11 +172,14 @@ run(struct import *m, bool from_capture, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = from_capture ? import_capture(m, e) : import_messages(m, e);
+	rc = is_capture(m->magic) ? import_capture(m, e) : import_messages(m, e);
 	if (rc == 0) {
 		rc = end(m, e);
-	} else if (rc == -EPROTO) { /* damaged: it will be so the next time */
-		(void)end(m, &trouble);
+	} else if (rc == -EPROTO || rc == -EBADMSG) {
+		/* Damaged: it will be so the next time. */
+		if (import_end(m, &trouble) == 0) {
+			(void)end(m, &trouble);
+		}
 	}
 	/* A file that breaks off: what came before is kept. */
 	flushed = process_flush(m->process, rc == 0, &trouble);
@@ -148,35 +194,86 @@ run(struct import *m, bool from_capture, struct err *e)
 	return rc;
 }
 
-int
-import_file(const char *path, const struct import_settings *s,
-    struct elements *elements, struct tables *tables, struct store *store,
-    struct import_counts *ret, struct err *e)
+/* Goes on behind the known beginning, unless this import has begun before. */
+static int
+go_on(struct import *m, struct err *e)
 {
-	struct import m = {.path = path, .settings = s, .counts = ret};
-	uint8_t magic[MAGIC_BYTES];
-	struct source_id id = {""};
-	const char *slash;
-	int rc;
+	struct store *store = m->settings->process.store;
+	uint64_t complete = 0, pending = 0;
+	int rc = store_progress(store, &m->content.id, &complete, &pending, e);
 
-	*ret = (struct import_counts){0};
-	slash = strrchr(path, '/');
-	m.name = slash == NULL ? path : slash + 1;
-	rc = read_identity(path, &id, magic, &m.size, e);
+	if (rc < 0 || pending > 0) {
+		return rc;
+	}
+	rc = store_progress(store, &m->known.id, &complete, &pending, e);
 	if (rc < 0) {
 		return rc;
 	}
-	if (store_is_finished(store, &id)) {
+	if (pending > complete) {
+		return err_set(e, -EBUSY,
+		    "the import of its first %llu bytes was interrupted while it wrote "
+		    "to the store; import a copy of these alone, then the file again",
+		    (unsigned long long)m->known.length);
+	}
+	return store_content_continue(store, &m->known, &m->content.id, e);
+}
+
+/* Where the file begins with what was imported before, it adds only what is new.  The
+ * longest content known by its name tells whether it has changed otherwise. */
+static int
+begin(struct import *m, struct err *e)
+{
+	struct store *store = m->settings->process.store;
+	char name[PATH_MAX];
+	uint64_t named = 0;
+	int rc;
+
+	if (realpath(m->path, name) == NULL) {
+		return err_set(
+		    e, -errno, "cannot read %s: %s", m->path, strerror(errno));
+	}
+	rc = store_content_named(store, name, &named, e);
+	if (m->known.length == m->content.length) { /* it is itself, interrupted */
+		m->known.length = 0;
+		named = named > m->content.length ? named : 0;
+	}
+	if (rc == 0 && m->known.length > 0) {
+		rc = go_on(m, e);
+	}
+	if (rc == 0) {
+		rc = store_content_add(store, &m->content, name, e);
+	}
+	m->counts->known = m->known.length;
+	m->counts->changed = named > m->known.length ? named : 0;
+	return rc;
+}
+
+int
+import_file(const char *path, const struct import_settings *s,
+    struct import_counts *ret, struct err *e)
+{
+	struct import m = {.path = path, .settings = s, .counts = ret};
+	const char *slash = strrchr(path, '/');
+	int rc;
+
+	*ret = (struct import_counts){0};
+	m.name = slash == NULL ? path : slash + 1;
+	rc = read_identity(&m, e);
+	if (rc < 0) {
+		return rc;
+	}
+	if (store_is_finished(s->process.store, &m.content.id)) {
 		ret->is_already = true;
 		return 0;
 	}
 	m.begin_ns = m.drawn_ns = clock_monotonic_ns();
-	rc =
-	    process_new(&s->process, elements, tables, store, &id, NULL, &m.process, e);
-	if (rc < 0) {
-		return rc;
+	rc = begin(&m, e);
+	if (rc == 0) {
+		rc = process_new(&s->process, &m.content.id, &m.process, e);
 	}
-	rc = run(&m, is_capture(magic), e);
+	if (rc == 0) {
+		rc = run(&m, e);
+	}
 	process_free(m.process);
 	return rc < 0 ? err_prefix(e, rc, "%s", path) : 0;
 }

@@ -30,7 +30,10 @@ const char *import_skip_unit(enum import_skip s); /* "packets" */
 struct import_counts {
 	uint64_t bytes; /* of messages */
 	uint64_t skipped[IMPORT_SKIPS];
-	bool is_already; /* the store had all of it; nothing else is counted */
+	bool is_already;  /* the store had all of it; nothing else is counted */
+	uint64_t known;   /* bytes at its beginning that were imported before */
+	uint64_t changed; /* bytes that a file of its name had, of which it is no
+			     continuation; 0: it is */
 	struct process_counts process;
 };
 
@@ -44,7 +47,6 @@ struct import_settings {
 /* 0; -EINTR: stopped; else negative: what came before is counted and committed all the
  * same, unless the store failed. */
 int import_file(const char *path, const struct import_settings *s,
-    struct elements *elements, struct tables *tables, struct store *store,
     struct import_counts *ret, struct err *e);
 
 #endif

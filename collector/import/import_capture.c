@@ -56,8 +56,11 @@ close_all(struct senders *s, uint64_t position, struct err *e)
 
 	for (uint32_t n = s->next_session - s->count; rc == 0 && n < s->next_session;
 	     n++) {
-		rc = import_frame(
-		    s->m, FRAME_CLOSE, n, s->arrival_ns, position, "", 0, e);
+		struct frame f = {.kind = FRAME_CLOSE,
+		    .session = n,
+		    .arrival_ns = s->arrival_ns,
+		    .position = position};
+		rc = import_frame(s->m, &f, e);
 	}
 	memset(s->slots, 0, sizeof s->slots);
 	s->count = 0;
@@ -69,23 +72,28 @@ open_sender(
     struct senders *s, struct sender *free, const struct datagram *d, struct err *e)
 {
 	const struct session_identity who = {.transport = "udp", .peer = d->source};
+	struct frame f = {.arrival_ns = s->arrival_ns, .position = s->position};
 
 	free->source = d->source;
 	free->destination = d->destination;
-	free->session = s->next_session++;
+	f.session = free->session = s->next_session++;
 	s->count++;
-	return import_session(s->m, free->session, &who, s->arrival_ns, s->position, e);
+	return import_session(s->m, f, &who, e);
 }
 
 static int
 take_datagram(struct senders *s, const struct datagram *d, struct err *e)
 {
 	const struct protocol *p = protocol_find(d->payload, d->length);
-	size_t length = p == NULL ? 0 : p->in_datagram(d->payload, d->length);
+	struct frame f = {.kind = FRAME_MESSAGES,
+	    .arrival_ns = s->arrival_ns,
+	    .position = s->position,
+	    .payload = d->payload,
+	    .length = p == NULL ? 0 : p->in_datagram(d->payload, d->length)};
 	struct sender *sender;
 	int rc;
 
-	if (length == 0) {
+	if (f.length == 0) {
 		s->m->counts->skipped[IMPORT_NOT_EXPORT]++;
 		return 0;
 	}
@@ -103,11 +111,9 @@ take_datagram(struct senders *s, const struct datagram *d, struct err *e)
 			return rc;
 		}
 	}
-	rc = import_frame(s->m, FRAME_MESSAGES, sender->session, s->arrival_ns,
-	    s->position, d->payload, length, e);
-	s->position += length;
-	s->m->counts->bytes += length;
-	return rc;
+	f.session = sender->session;
+	s->position += f.length;
+	return import_frame(s->m, &f, e);
 }
 
 static int
@@ -156,11 +162,11 @@ read_packets(struct senders *s, struct reassembly *pieces, struct capture *captu
 			import_progress(s->m, counts.position);
 		}
 	}
-	if (rc < 0) {
-		return rc;
+	if (rc == 0) {
+		rc = import_end(s->m, e);
 	}
 	/* One beyond the last byte: never before a message. */
-	return close_all(s, s->position + 1, e);
+	return rc < 0 ? rc : close_all(s, s->position + 1, e);
 }
 
 int
@@ -170,6 +176,7 @@ import_capture(struct import *m, struct err *e)
 	struct reassembly *pieces = reassembly_new();
 	struct senders *s = calloc(1, sizeof *s);
 	struct capture *capture = NULL;
+	struct capture_counts counts;
 	int rc;
 
 	if (pieces == NULL || s == NULL) {
@@ -184,6 +191,8 @@ import_capture(struct import *m, struct err *e)
 		goto out;
 	}
 	rc = read_packets(s, pieces, capture, e);
+	capture_counts(capture, &counts);
+	m->counts->skipped[IMPORT_CUT] += counts.cut_short;
 	m->counts->skipped[IMPORT_PIECES] = reassembly_incomplete(pieces);
 	capture_close(capture);
 out:

@@ -7,43 +7,37 @@
 #define DRAW_EVERY 200000000ULL
 
 int
-import_frame(struct import *m, enum frame_kind kind, uint32_t session,
-    uint64_t arrival_ns, uint64_t position, const void *payload, size_t length,
-    struct err *e)
+import_frame(struct import *m, struct frame *f, struct err *e)
 {
-	const struct frame f = {
-	    .kind = kind,
-	    .session = session,
-	    .arrival_ns = arrival_ns,
-	    .position = position,
-	    .end = position + length,
-	    .payload = payload,
-	    .length = length,
-	};
-
 	if (m->settings->is_stopped != NULL && atomic_load(m->settings->is_stopped)) {
 		return err_set(e, -EINTR,
 		    "stopped before the end; the same command goes on from there");
 	}
+	f->end = f->position + f->length;
+	if (f->kind == FRAME_MESSAGES) {
+		m->counts->bytes += f->length;
+		m->end = f->end;
+	}
+	return process_frame(m->process, f, e);
+}
+
+int
+import_session(
+    struct import *m, struct frame f, const struct session_identity *who, struct err *e)
+{
+	char text[SESSION_IDENTITY_TEXT];
+
+	f.kind = FRAME_OPEN;
+	f.end = f.position; /* takes no place in the file */
+	f.payload = (const uint8_t *)text;
+	f.length = session_identity_write(who, text, sizeof text);
 	return process_frame(m->process, &f, e);
 }
 
 int
-import_session(struct import *m, uint32_t session, const struct session_identity *who,
-    uint64_t arrival_ns, uint64_t position, struct err *e)
+import_end(struct import *m, struct err *e)
 {
-	char text[SESSION_IDENTITY_TEXT];
-	const struct frame f = {
-	    .kind = FRAME_OPEN,
-	    .session = session,
-	    .arrival_ns = arrival_ns,
-	    .position = position,
-	    .end = position, /* takes no place in the file */
-	    .payload = (const uint8_t *)text,
-	    .length = session_identity_write(who, text, sizeof text),
-	};
-
-	return process_frame(m->process, &f, e);
+	return store_content_end(m->settings->process.store, &m->content.id, m->end, e);
 }
 
 void

@@ -159,29 +159,29 @@ find_message(const struct reading *r, struct found *ret)
 static int
 take_messages(struct reading *r, const struct found *first, struct err *e)
 {
-	const uint8_t *begin = r->window + r->at;
-	uint64_t arrival_ns = first->second * NS_PER_SECOND, position = r->offset;
+	struct frame f = {.kind = FRAME_MESSAGES,
+	    .session = SESSION,
+	    .arrival_ns = first->second * NS_PER_SECOND,
+	    .position = r->offset,
+	    .payload = r->window + r->at};
 	struct found next = *first;
-	size_t length = 0;
 	int rc;
 
 	do {
 		advance(r, next.length);
-		length += next.length;
+		f.length += next.length;
 	} while (first->protocol->is_framed && find_message(r, &next) &&
 		 next.protocol == first->protocol && next.second == first->second);
 	if (!r->has_begun) {
 		struct session_identity who = {.transport = "file"};
 		snprintf(who.peer_name, sizeof who.peer_name, "%s", r->m->name);
-		rc = import_session(r->m, SESSION, &who, arrival_ns, position, e);
+		rc = import_session(r->m, f, &who, e);
 		if (rc < 0) {
 			return rc;
 		}
 	}
 	r->has_begun = true;
-	r->m->counts->bytes += length;
-	return import_frame(
-	    r->m, FRAME_MESSAGES, SESSION, arrival_ns, position, begin, length, e);
+	return import_frame(r->m, &f, e);
 }
 
 static int
@@ -215,6 +215,7 @@ read_all(struct reading *r, struct err *e)
 int
 import_messages(struct import *m, struct err *e)
 {
+	struct frame end = {.kind = FRAME_CLOSE, .session = SESSION};
 	struct reading r = {.m = m};
 	int rc;
 
@@ -229,7 +230,9 @@ import_messages(struct import *m, struct err *e)
 	}
 	free(r.window);
 	/* The end of the session, one beyond the last byte: never before a message. */
-	return rc < 0
-		   ? rc
-		   : import_frame(m, FRAME_CLOSE, SESSION, 0, r.offset + 1, "", 0, e);
+	end.position = r.offset + 1;
+	if (rc == 0) {
+		rc = import_end(m, e);
+	}
+	return rc < 0 ? rc : import_frame(m, &end, e);
 }

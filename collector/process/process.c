@@ -18,10 +18,10 @@
 #define RETRY_WAIT 10         /* looks between attempts */
 
 int
-process_new(const struct process_settings *s, struct elements *elements,
-    struct tables *tables, struct store *store, const struct source_id *source,
-    struct journal *journal, struct process **ret, struct err *e)
+process_new(const struct process_settings *s, const struct source_id *source,
+    struct process **ret, struct err *e)
 {
+	struct journal *journal = s->journal;
 	struct process *p = calloc(1, sizeof *p);
 	char directory[PATH_MAX], *slash;
 	int rc = 0;
@@ -30,13 +30,14 @@ process_new(const struct process_settings *s, struct elements *elements,
 		return err_set(e, -ENOMEM, "no memory for processing");
 	}
 	p->settings = *s;
-	p->tables = tables;
-	p->store = store;
+	p->tables = store_tables(s->store);
+	p->store = s->store;
 	p->source = *source;
 	p->journal = journal;
 	p->is_counting = true;
 	p->has_resume = journal != NULL; /* of a crash */
-	p->sessions = sessions_new(&s->sessions, elements, tables_add_set, tables);
+	p->sessions =
+	    sessions_new(&s->sessions, s->elements, tables_add_set, p->tables);
 	if (p->sessions == NULL) {
 		rc = err_set(e, -ENOMEM, "no memory for sessions");
 	} else if (journal != NULL) {

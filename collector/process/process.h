@@ -5,8 +5,8 @@
  * A flush ends at the end of a message or frame.  The journal is durable up to there
  * before the store commits it, and is trimmed afterwards.  Where a sync of it failed,
  * what sessions know at that very position is made durable instead, and a start goes on
- * from there.  What the store has complete
- * is read again for its templates and sequence numbers only.
+ * from there.  What the store has complete is read again for its templates and sequence
+ * numbers only.
  * Threads: one; the processing thread, or main when importing and replaying. */
 #ifndef COLLECTOR_PROCESS_PROCESS_H
 #define COLLECTOR_PROCESS_PROCESS_H
@@ -23,10 +23,14 @@ struct process;
 struct process_settings {
 	struct sessions_settings sessions;
 	uint64_t flush_interval_ns; /* of arrival time; 0: only when tables are full */
+	/* Borrowed. */
+	struct elements *elements;
+	struct store *store;     /* and its tables */
+	struct journal *journal; /* NULL: a file is imported */
 };
 
-struct process_counts { /* of this run; replayed frames that were complete do not count
-			 */
+/* Of this run; replayed frames that were complete do not count. */
+struct process_counts {
 	uint64_t sessions, refused; /* peers */
 	uint64_t messages, octets, templates, records, options, lost, reordered;
 	uint64_t counter_samples; /* of sFlow, not read */
@@ -36,10 +40,8 @@ struct process_counts { /* of this run; replayed frames that were complete do no
 	uint64_t replayed; /* messages that came from the journal at the start */
 };
 
-int process_new(const struct process_settings *s, struct elements *elements,
-    struct tables *tables, struct store *store, const struct source_id *source,
-    struct journal *journal /* NULL: importing a file */, struct process **ret,
-    struct err *e);
+int process_new(const struct process_settings *s, const struct source_id *source,
+    struct process **ret, struct err *e);
 void process_free(struct process *p);
 /* Asks the store where it stands.  Then all frames from the source's begin are given to
  * process_frame(). */

@@ -31,8 +31,9 @@ static const struct option table[] = {
 	AT(files),
 	.argument = "FILE",
 	.help = "Import this file and exit when it is stored: IPFIX, or a capture "
-		"(pcap, pcapng) of IPFIX, NetFlow v9 or v5, or sFlow v5 over UDP, also "
-		".gz and .zst.  A file that the store already has is skipped.  May be "
+		"(pcap, pcapng) of IPFIX, NetFlow v9 or v5, or sFlow v5 over UDP, "
+		"also .gz and .zst.  Content that the store already has is skipped: "
+		"of a file that has grown, only what is new is imported.  May be "
 		"repeated."},
     {.name = "exporter",
 	.kind = OPTION_STRING,

@@ -38,6 +38,23 @@ tell_of_nothing(const char *path, const struct import_counts *c)
 	}
 }
 
+/* Whether the file had been imported in part, or another of its name. */
+static void
+tell_known(const char *path, const struct import_counts *c)
+{
+	if (c->known > 0) {
+		log_info("%s: its first %llu bytes were imported before; imported what "
+			 "follows them",
+		    path, (unsigned long long)c->known);
+	}
+	if (c->changed > 0) {
+		log_warning("%s: is not a continuation of the %llu bytes imported from "
+			    "it before; imported all of it%s",
+		    path, (unsigned long long)c->changed,
+		    c->known > 0 ? " that follows" : "");
+	}
+}
+
 static void
 tell(const char *path, const struct import_counts *c)
 {
@@ -88,13 +105,14 @@ int
 run_import(struct run *r)
 {
 	const struct options *o = r->o;
-	const struct import_settings s = {
+	struct import_settings s = {
 	    .process.sessions = {.max_sessions = MAX_SESSIONS,
 		.max_domains = MAX_DOMAINS,
 		.max_templates = MAX_TEMPLATES,
 		.max_fields = MAX_FIELDS,
 		.max_spools = 1,
 		.exporter = o->exporter},
+	    .process.elements = r->elements,
 	    .is_stopped = &is_stopped,
 	    .is_by_address = o->udp_sessions == UDP_BY_ADDRESS,
 	    .shows_progress =
@@ -109,6 +127,7 @@ run_import(struct run *r)
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	result = open_store(r, &e);
+	s.process.store = r->store;
 	if (result == 0 && o->compact == COMPACT_AUTO) {
 		result = compact_new(r->store, true, &compact, &e);
 	}
@@ -119,8 +138,8 @@ run_import(struct run *r)
 	r->is_begun = true;
 	for (unsigned i = 0; i < o->files.count && result != -EINTR; i++) {
 		struct import_counts c;
-		int rc = import_file(
-		    o->files.items[i], &s, r->elements, r->tables, r->store, &c, &e);
+		int rc = import_file(o->files.items[i], &s, &c, &e);
+		tell_known(o->files.items[i], &c);
 		summary_add_import(&r->summary, &c);
 		r->summary.files++;
 		if (rc < 0) {

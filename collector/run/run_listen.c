@@ -265,12 +265,14 @@ replay(struct service *s, struct err *e)
 		.cut_data = s,
 		.exporter = o->exporter},
 	    .flush_interval_ns = o->flush_interval_ns,
+	    .elements = s->run->elements,
+	    .store = s->run->store,
+	    .journal = s->journal,
 	};
 	struct process_counts counts;
 	int rc;
 
-	rc = process_new(&settings, s->run->elements, s->run->tables, s->run->store,
-	    journal_id(s->journal), s->journal, &s->process, e);
+	rc = process_new(&settings, journal_id(s->journal), &s->process, e);
 	if (rc == 0) {
 		rc = process_replay(s->process, e);
 	}

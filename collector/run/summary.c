@@ -13,6 +13,7 @@ summary_add_import(struct summary *s, const struct import_counts *c)
 	struct process_counts *sum = &s->process;
 
 	s->files_already += c->is_already;
+	s->files_continued += c->known > 0;
 	s->bytes += c->bytes;
 	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
 		s->skipped[i] += c->skipped[i];
@@ -37,6 +38,8 @@ text_import(const struct summary *s, FILE *out)
 {
 	digits_line(out, "files", s->files, "");
 	digits_line_if(out, "  already imported", s->files_already, "skipped");
+	digits_line_if(
+	    out, "  continued", s->files_continued, "only what is new was imported");
 	digits_line_if(out, "  failed", s->files_failed, "");
 	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {
 		char label[64];
@@ -177,6 +180,7 @@ json_import(const struct summary *s, FILE *out)
 {
 	fprintf(out, "\"files\": %u", s->files);
 	member(out, "files_already", s->files_already);
+	member(out, "files_continued", s->files_continued);
 	member(out, "files_failed", s->files_failed);
 	fputs(", \"skipped\": {", out);
 	for (unsigned i = 0; i < IMPORT_SKIPS; i++) {

@@ -21,8 +21,8 @@ struct summary_udp { /* a listener for datagrams */
 
 struct summary {
 	bool is_live;
-	unsigned files, files_already, files_failed; /* imports */
-	uint64_t bytes;                              /* of messages */
+	unsigned files, files_already, files_continued, files_failed; /* imports */
+	uint64_t bytes;                                               /* of messages */
 	uint64_t skipped[IMPORT_SKIPS];
 	struct listener_counts listener; /* live */
 	struct summary_udp *udp;         /* owned by the run */

@@ -223,6 +223,12 @@ store_open(const char *target, struct tables *t, struct store **ret, struct err 
 	return 0;
 }
 
+struct tables *
+store_tables(const struct store *s)
+{
+	return s->tables;
+}
+
 void
 store_close(struct store *s)
 {

@@ -20,6 +20,8 @@
  *     name TEXT)
  *   flowpair_partitions(file TEXT, source TEXT, position INTEGER,
  *     PRIMARY KEY (file, source))
+ *   flowpair_contents(source TEXT PRIMARY KEY, length INTEGER, end INTEGER, name TEXT):
+ *     files that were imported: bytes, position behind the last message, path
  *   flowpair_waiting(source, tables, window_ns, max_waiting, waiting, rows): one-way
  *     records up to the source's position that wait for their other direction (`stitch`)
  *     and are in no table yet: their number and they themselves, for the collector alone
@@ -61,6 +63,7 @@ int store_check(const struct tables *t, struct err *e);
  * writer per store (lock).  sqlite:DIR or a plain directory. */
 int store_open(const char *target, struct tables *t, struct store **ret, struct err *e);
 void store_close(struct store *s);
+struct tables *store_tables(const struct store *s);
 /* Position up to which this source is completely stored; 0: never seen.  *ret_pending
  * is the position that some partitions have beyond it, after a crash in the middle of a
  * flush (else equal): replay up to exactly there, then call store_flush() with it:

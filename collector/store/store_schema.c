@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "collector/store/ddl.h"
+#include "collector/store/store_content.h"
 #include "collector/store/store_private.h"
 #include "collector/store/store_query.h"
 #include "collector/store/store_waiting.h"
@@ -39,6 +40,9 @@ prepare_main(struct database *d, struct err *e)
 
 	if (rc == 0) {
 		rc = store_waiting_prepare(d, e);
+	}
+	if (rc == 0) {
+		rc = store_content_prepare(d, e);
 	}
 	if (rc < 0) {
 		return rc;

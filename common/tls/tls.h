@@ -145,10 +145,4 @@ int tls_expiry_warn(const struct tls_settings *settings, const struct tls_expiry
 /* As the family flowpair_certificate_expiry_timestamp_seconds. */
 void tls_expiry_add(const struct tls_expiry *x, struct metrics *m);
 
-/* SHA-256 of a stream, for the identity of files. */
-struct digest;
-struct digest *digest_new(void);
-void digest_add(struct digest *d, const void *bytes, size_t n);
-void digest_end(struct digest *d, uint8_t out[static 32]); /* frees d */
-
 #endif

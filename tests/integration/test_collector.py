@@ -63,7 +63,7 @@ def imports(programs, run, tmp_path):
     (("--listen", "tls://127.0.0.1:0", "--store", "s"), "needs --certificate and --key"),
     (("--listen", "http://127.0.0.1:0", "--store", "s"), "http"),
     (("-r", "none.ipfix", "--store", "s"), "No such file"),
-    (("-r", "/dev/null", "--store", "s"), "no regular file"),
+    (("-r", "/dev/null", "--store", "s"), "not a regular file"),
     (("-r", "x.ipfix", "--store", "sqlite:"), "sqlite:DIR"),
     (("--listen", "tcp://192.0.2.1:0", "--store", "s"), "cannot listen"),
     (("-r", "x.ipfix", "--store", "mysql:s"), "mysql"),
@@ -80,7 +80,7 @@ def test_an_operators_mistake_is_one_sentence_and_status_2(words, says, programs
 
 def test_standard_input_is_refused_since_an_import_reads_twice(programs, run, tmp_path):
     done = run(programs.collector, "-r", "-", "--store", tmp_path / "store", status=2)
-    assert "standard input is no regular file" in done.stderr
+    assert "standard input is not a regular file" in done.stderr
 
 
 def test_check_says_nothing_when_all_is_well(programs, run):

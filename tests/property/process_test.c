@@ -69,19 +69,23 @@ open_world(struct world *w)
 	const struct journal_settings journal = {.directory = w->journal_path,
 	    .segment_bytes = 4 << 20,
 	    .max_bytes = 64 << 20};
-	const struct process_settings process = {.sessions = {.max_sessions = 8,
-						     .max_domains = 16,
-						     .max_templates = 16,
-						     .max_fields = 64,
-						     .exporter = "x"},
+	struct process_settings process = {.sessions = {.max_sessions = 8,
+					       .max_domains = 16,
+					       .max_templates = 16,
+					       .max_fields = 64,
+					       .exporter = "x"},
 	    .flush_interval_ns = (1 + random_below(20)) * SECOND};
 	struct err e = {""};
 
 	if (tables_new(&tables, support_elements(), &w->tables, &e) < 0 ||
 	    store_open(w->store_path, w->tables, &w->store, &e) < 0 ||
-	    journal_open(&journal, &w->journal, &e) < 0 ||
-	    process_new(&process, support_elements(), w->tables, w->store,
-		journal_id(w->journal), w->journal, &w->process, &e) < 0 ||
+	    journal_open(&journal, &w->journal, &e) < 0) {
+		die("start", &e);
+	}
+	process.elements = support_elements();
+	process.store = w->store;
+	process.journal = w->journal;
+	if (process_new(&process, journal_id(w->journal), &w->process, &e) < 0 ||
 	    process_replay(w->process, &e) < 0) {
 		die("start", &e);
 	}
