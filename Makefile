@@ -39,10 +39,10 @@ ifeq ($(VARIANT),release)
 AR       := gcc-ar
 endif
 
-# SCTP in user space, in UDP packets; only where the library is
-ifeq ($(shell pkg-config --exists usrsctp 2>/dev/null && echo yes),yes)
+# SCTP in user space, in UDP packets; only where the library is (make USRSCTP= builds without it)
+USRSCTP  := $(shell pkg-config --exists usrsctp 2>/dev/null && echo -lusrsctp)
+ifneq ($(USRSCTP),)
 CPPFLAGS += -DFLOWPAIR_USRSCTP
-USRSCTP  := -lusrsctp
 endif
 
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
@@ -57,7 +57,7 @@ COMMON    := $(filter-out $(if $(USRSCTP),,common/sctp_user/%),$(wildcard common
 EXPORTER  := $(wildcard exporter/*/*.c)
 COLLECTOR := $(filter-out collector/query/%,$(wildcard collector/*/*.c))
 QUERY     := $(filter-out collector/query/main.c,$(wildcard collector/query/*.c))
-UNIT      := $(sort $(wildcard tests/unit/*/*/*_test.c tests/property/*_test.c))
+UNIT      := $(filter-out $(if $(USRSCTP),,tests/unit/common/sctp_user/%),$(sort $(wildcard tests/unit/*/*/*_test.c tests/property/*_test.c)))
 FUZZ      := $(wildcard tests/fuzz/*_fuzz.c)
 BENCH     := $(wildcard tests/bench/*.c)
 # Helpers that several tests share

@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/tls/tls_expiry.h"
 
 #define EVERY_NS   (10 * NS_PER_SECOND)
 #define PUBLISH_NS NS_PER_SECOND

@@ -12,7 +12,7 @@
 #include "collector/process/process.h"
 #include "collector/tables/tables.h"
 #include "common/base/metrics.h"
-#include "common/tls/tls.h"
+#include "common/tls/tls_expiry.h"
 
 struct summary_udp { /* a listener for datagrams */
 	char uri[320];

@@ -6,6 +6,10 @@
 #include <string.h>
 
 #include "common/sctp/sctp.h"
+#include "common/sctp/sctp_stack.h"
+#ifdef FLOWPAIR_USRSCTP
+#include "common/sctp_user/sctp_user.h"
+#endif
 
 /* In the order of help and manuals. */
 static const struct transport_scheme *const schemes[] = {&transport_tcp, &transport_tls,
@@ -37,19 +41,23 @@ write_text(char *out, size_t n, bool is_listening)
 	}
 }
 
+/* Once, before the first use of a scheme. */
 static void
-write_texts(void)
+start(void)
 {
 	write_text(dialled, sizeof dialled, false);
 	write_text(listened, sizeof listened, true);
+#ifdef FLOWPAIR_USRSCTP /* libusrsctp was there when this was built */
+	sctp_stack_set_user(&sctp_user);
+#endif
 }
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 const char *
 schemes_text(bool is_listening)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, write_texts);
+	pthread_once(&once, start);
 	return is_listening ? listened : dialled;
 }
 
@@ -74,6 +82,7 @@ schemes_parse_uri(const char *text, struct transport_uri *ret, struct err *e)
 	size_t n = strcspn(text, ":");
 	char name[16];
 
+	pthread_once(&once, start);
 	if (text[n] != ':') {
 		return err_set(e, -EINVAL, "\"%s\": no transport given (expected %s)",
 		    text, schemes_text(false));

@@ -4,29 +4,13 @@
 #include <netinet/in.h>
 #include <netinet/sctp.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "common/sctp/sctp_api.h"
 #include "common/sctp/sctp_stack.h"
 #include "common/transport/socket.h"
-
-#ifdef FLOWPAIR_USRSCTP
-#define OTHERWISE ", or carry SCTP in UDP packets (%s://HOST?encapsulation=udp)"
-#else
-#define OTHERWISE "; a flowpair built with libusrsctp could carry %s in UDP packets"
-#endif
-
-#define CHUNK_DATA        0   /* RFC 9260 section 3.2 */
-#define CHUNK_FORWARD_TSN 192 /* RFC 3758 section 3.2 */
-
-/* 7 s for an address that does not answer, 45 s for a peer that falls silent. */
-#define RTO_INITIAL_MS 1000
-#define RTO_MOST_MS    10000
-#define INIT_ATTEMPTS  2
-#define PATH_ATTEMPTS  4
-#define PEER_ATTEMPTS  7
 
 static int
 kernel_check(const struct sctp_settings *settings, const struct transport_uri *uri,
@@ -41,82 +25,36 @@ kernel_check(const struct sctp_settings *settings, const struct transport_uri *u
 	}
 	if (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) {
 		return err_set(e, -EINVAL,
-		    "%s: this kernel has no SCTP; load it (modprobe sctp)" OTHERWISE,
-		    uri->text, uri->scheme->name);
+		    "%s: this kernel has no SCTP; load it (modprobe sctp), or use SCTP "
+		    "in UDP packets (?encapsulation=udp)%s",
+		    uri->text,
+		    sctp_stack_user() != NULL
+			? ""
+			: " with a flowpair that was built with libusrsctp");
 	}
-	return err_set(e, -errno, "%s: no SCTP socket: %s", uri->text, strerror(errno));
+	return err_set(e, -errno, "%s: cannot open an SCTP socket: %s", uri->text,
+	    strerror(errno));
 }
 
 static int
-set(int fd, int name, const void *value, socklen_t n)
+set(const struct sctp_socket *s, int name, const void *value, socklen_t n)
 {
-	return setsockopt(fd, IPPROTO_SCTP, name, value, n) < 0 ? -errno : 0;
+	return setsockopt(s->fd, IPPROTO_SCTP, name, value, n) < 0 ? -errno : 0;
 }
 
-static int
-hear(int fd, uint16_t what)
+static void
+kernel_close(struct sctp_socket *s)
 {
-	struct sctp_event event = {.se_type = what, .se_on = 1};
-
-	return set(fd, SCTP_EVENT, &event, sizeof event);
-}
-
-static int
-authenticate(int fd)
-{
-	struct sctp_assoc_value on = {.assoc_value = 1};
-	struct sctp_authchunk data = {CHUNK_DATA}, forward = {CHUNK_FORWARD_TSN};
-	int rc;
-
-	/* For kernels that are told not to by default (net.sctp.auth_enable); those
-	 * before 5.4 do not know it. */
-	set(fd, SCTP_AUTH_SUPPORTED, &on, sizeof on);
-	rc = set(fd, SCTP_AUTH_CHUNK, &data, sizeof data);
-	return rc < 0 ? rc : set(fd, SCTP_AUTH_CHUNK, &forward, sizeof forward);
-}
-
-static int
-set_up(int fd, const struct sctp_settings *settings)
-{
-	struct sctp_initmsg init = {
-	    .sinit_num_ostreams = settings->streams,
-	    .sinit_max_instreams = SCTP_STREAMS_MOST,
-	    .sinit_max_attempts = INIT_ATTEMPTS,
-	};
-	struct sctp_rtoinfo rto = {
-	    .srto_initial = RTO_INITIAL_MS, .srto_max = RTO_MOST_MS};
-	struct sctp_assocparams peer = {.sasoc_asocmaxrxt = PEER_ATTEMPTS};
-	struct sctp_paddrparams path = {
-	    .spp_hbinterval = settings->heartbeat_ms,
-	    .spp_pathmaxrxt = PATH_ATTEMPTS,
-	    .spp_flags = SPP_HB_ENABLE,
-	};
-	int one = 1, rc;
-
-	rc = set(fd, SCTP_INITMSG, &init, sizeof init);
-	if (rc == 0) {
-		rc = set(fd, SCTP_RECVRCVINFO, &one, sizeof one);
+	if (s->fd >= 0) {
+		close(s->fd);
 	}
-	if (rc == 0) {
-		rc = hear(fd, SCTP_ASSOC_CHANGE);
-	}
-	if (rc == 0) {
-		rc = hear(fd, SCTP_PARTIAL_DELIVERY_EVENT);
-	}
-	if (rc == 0 && settings->has_auth) {
-		rc = authenticate(fd);
-	}
-	/* Without these it works, too, only not as promptly. */
-	set(fd, SCTP_RTOINFO, &rto, sizeof rto);
-	set(fd, SCTP_ASSOCINFO, &peer, sizeof peer);
-	set(fd, SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
-	set(fd, SCTP_NODELAY, &one, sizeof one);
-	return rc;
+	s->fd = -1;
 }
 
 static int
 kernel_open(struct sctp_socket *s, int family, const struct sctp_settings *settings)
 {
+	const struct sctp_assoc_value on = {.assoc_value = 1};
 	int zero = 0, one = 1, rc;
 	int fd =
 	    socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, IPPROTO_SCTP);
@@ -128,13 +66,17 @@ kernel_open(struct sctp_socket *s, int family, const struct sctp_settings *setti
 	if (family == AF_INET6) {
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof zero);
 	}
-	rc = set_up(fd, settings);
-	if (rc < 0) {
-		close(fd);
-		return rc;
-	}
 	*s = (struct sctp_socket){.fd = fd};
-	return 0;
+	/* For kernels that are told not to by default (net.sctp.auth_enable); those
+	 * before 5.4 do not know it. */
+	if (settings->has_auth) {
+		(void)set(s, SCTP_AUTH_SUPPORTED, &on, sizeof on);
+	}
+	rc = sctp_api_set_up(s, set, settings);
+	if (rc < 0) {
+		kernel_close(s);
+	}
+	return rc;
 }
 
 /* What sctp_bindx() and sctp_connectx() take: addresses back to back. */
@@ -252,40 +194,6 @@ kernel_streams(struct sctp_socket *s, uint16_t *ret)
 	return 0;
 }
 
-/* What became of the association.  As receive(). */
-static int
-judge_change(int fd, const struct sctp_assoc_change *change, struct sctp_piece *ret)
-{
-	switch (change->sac_state) {
-	case SCTP_RESTART:
-		ret->kind = SCTP_PIECE_RESTART;
-		return 1;
-	case SCTP_SHUTDOWN_COMP: /* poll says no more than this to who began it */
-		return 0;
-	case SCTP_COMM_LOST:
-	case SCTP_CANT_STR_ASSOC:
-		return error_of(fd, -ECONNRESET);
-	default:
-		return 1;
-	}
-}
-
-static int
-judge(int fd, const void *bytes, struct sctp_piece *ret)
-{
-	union sctp_notification note = {0};
-
-	memcpy(&note, bytes, ret->length < sizeof note ? ret->length : sizeof note);
-	ret->kind = SCTP_PIECE_NOTE;
-	if (note.sn_header.sn_type == SCTP_ASSOC_CHANGE) {
-		return judge_change(fd, &note.sn_assoc_change, ret);
-	}
-	if (note.sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
-		ret->kind = SCTP_PIECE_CUT;
-	}
-	return 1;
-}
-
 static int
 kernel_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *ret)
 {
@@ -295,6 +203,7 @@ kernel_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *
 	unsigned kind = 0;
 	int flags = 0;
 	int got = sctp_recvv(s->fd, &v, 1, NULL, NULL, &info, &info_n, &kind, &flags);
+	int rc;
 
 	if (got < 0) {
 		return errno == EINTR ? -EAGAIN : -errno;
@@ -302,19 +211,10 @@ kernel_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *
 	if (got == 0) {
 		return 0;
 	}
-	*ret = (struct sctp_piece){
-	    .kind = SCTP_PIECE_DATA,
-	    .length = (size_t)got,
-	    .is_last = (flags & MSG_EOR) != 0,
-	};
-	if ((flags & MSG_NOTIFICATION) != 0) {
-		return judge(s->fd, bytes, ret);
-	}
-	if (kind == SCTP_RECVV_RCVINFO) {
-		ret->stream = info.rcv_sid;
-		ret->protocol = ntohl(info.rcv_ppid);
-	}
-	return 1;
+	*ret = (struct sctp_piece){.length = (size_t)got};
+	rc = sctp_api_piece(
+	    bytes, flags, kind == SCTP_RECVV_RCVINFO ? &info : NULL, ret);
+	return rc < 0 ? error_of(s->fd, rc) : rc;
 }
 
 static void
@@ -338,13 +238,8 @@ kernel_send(
 	_Alignas(struct cmsghdr)
 	    uint8_t control[CMSG_SPACE(sizeof(struct sctp_sndinfo)) +
 			    CMSG_SPACE(sizeof(struct sctp_prinfo))] = {0};
-	struct sctp_sndinfo info = {
-	    .snd_sid = how->stream, .snd_ppid = htonl(how->protocol)};
-	struct sctp_prinfo given_up = {
-	    .pr_policy =
-		how->reliability == SCTP_TIMED ? SCTP_PR_SCTP_TTL : SCTP_PR_SCTP_RTX,
-	    .pr_value = how->limit,
-	};
+	struct sctp_sndinfo info = sctp_api_sndinfo(how);
+	struct sctp_prinfo given_up = sctp_api_prinfo(how);
 	struct iovec v = {.iov_len = n};
 	struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = control};
 
@@ -375,7 +270,7 @@ kernel_drained(struct sctp_socket *s)
 		if (memory[SK_MEMINFO_WMEM_QUEUED] == 0) {
 			return 0;
 		}
-		rc = i == 0 ? hear(s->fd, SCTP_SENDER_DRY_EVENT) : 0;
+		rc = i == 0 ? sctp_api_hear(s, set, SCTP_SENDER_DRY_EVENT) : 0;
 		if (rc < 0) {
 			return rc;
 		}
@@ -386,35 +281,19 @@ kernel_drained(struct sctp_socket *s)
 static int
 kernel_add_key(struct sctp_socket *s, uint16_t id, const uint8_t *key, size_t n)
 {
-	struct sctp_authkey *k = calloc(1, sizeof *k + n);
-	int rc;
-
-	if (k == NULL) {
-		return -ENOMEM;
-	}
-	k->sca_keynumber = id;
-	k->sca_keylength = (uint16_t)n;
-	memcpy(k->sca_key, key, n);
-	rc = set(s->fd, SCTP_AUTH_KEY, k, (socklen_t)(sizeof *k + n));
-	explicit_bzero(k, sizeof *k + n);
-	free(k);
-	return rc;
+	return sctp_api_add_key(s, set, id, key, n);
 }
 
 static int
 kernel_activate_key(struct sctp_socket *s, uint16_t id)
 {
-	struct sctp_authkeyid k = {.scact_keynumber = id};
-
-	return set(s->fd, SCTP_AUTH_ACTIVE_KEY, &k, sizeof k);
+	return sctp_api_choose_key(s, set, SCTP_AUTH_ACTIVE_KEY, id);
 }
 
 static int
 kernel_drop_key(struct sctp_socket *s, uint16_t id)
 {
-	struct sctp_authkeyid k = {.scact_keynumber = id};
-
-	return set(s->fd, SCTP_AUTH_DELETE_KEY, &k, sizeof k);
+	return sctp_api_choose_key(s, set, SCTP_AUTH_DELETE_KEY, id);
 }
 
 static int
@@ -428,15 +307,6 @@ kernel_wants(const struct sctp_socket *s, bool to_read, bool to_write)
 {
 	(void)s;
 	return (to_read ? EPOLLIN : 0) | (to_write ? EPOLLOUT : 0);
-}
-
-static void
-kernel_close(struct sctp_socket *s)
-{
-	if (s->fd >= 0) {
-		close(s->fd);
-	}
-	s->fd = -1;
 }
 
 const struct sctp_stack sctp_kernel = {

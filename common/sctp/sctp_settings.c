@@ -1,3 +1,5 @@
+#include "common/sctp/sctp_settings.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,8 +17,7 @@ const char *const sctp_option_names[] = {"streams", "reliability", "addresses", 
 const char *const sctp_secure_option_names[] = {"addresses", "local", "heartbeat",
     "encapsulation", "udp-port", "local-udp-port", NULL};
 
-/* The option as a string of its own; false: it is not there, or longer than anything
- * that would be right. */
+/* The option as a string of its own, cut to capacity; false: it is not there. */
 static bool
 take(const struct transport_uri *uri, const char *name, char *out, size_t capacity)
 {
@@ -47,42 +48,42 @@ is_number(const char *text, unsigned long least, unsigned long most, unsigned lo
 	return true;
 }
 
-/* *value stays what it is where the option is not given. */
+/* A number in an option; it stays what it is where the option is not given. */
+struct number {
+	const char *name;
+	unsigned long least, most, value;
+};
+
 static int
-read_number(const struct transport_uri *uri, const char *name, unsigned long least,
-    unsigned long most, unsigned long *value, struct err *e)
+read_number(const struct transport_uri *uri, struct number *n, struct err *e)
 {
 	char text[16];
 
-	if (!take(uri, name, text, sizeof text) ||
-	    is_number(text, least, most, value)) {
+	if (!take(uri, n->name, text, sizeof text) ||
+	    is_number(text, n->least, n->most, &n->value)) {
 		return 0;
 	}
-	return err_set(e, -EINVAL,
-	    "\"%s\": %s=%s; a number from %lu to %lu would be right", uri->text, name,
-	    text, least, most);
+	return err_set(e, -EINVAL, "\"%s\": invalid %s=%s (expected %lu to %lu)",
+	    uri->text, n->name, text, n->least, n->most);
 }
 
 static int
 read_numbers(const struct transport_uri *uri, struct sctp_settings *s, struct err *e)
 {
-	unsigned long streams = 1, heartbeat = HEARTBEAT_S, port = SCTP_UDP_PORT,
-		      local = 0;
-	int rc = read_number(uri, "streams", 1, SCTP_STREAMS_MOST, &streams, e);
+	struct number streams = {"streams", 1, SCTP_STREAMS_MOST, 1};
+	struct number heartbeat = {"heartbeat", 1, 3600, HEARTBEAT_S};
+	struct number port = {"udp-port", 1, 65535, SCTP_UDP_PORT};
+	struct number local = {"local-udp-port", 1, 65535, 0};
+	struct number *const all[] = {&streams, &heartbeat, &port, &local};
+	int rc = 0;
 
-	if (rc == 0) {
-		rc = read_number(uri, "heartbeat", 1, 3600, &heartbeat, e);
+	for (unsigned i = 0; i < sizeof all / sizeof *all && rc == 0; i++) {
+		rc = read_number(uri, all[i], e);
 	}
-	if (rc == 0) {
-		rc = read_number(uri, "udp-port", 1, 65535, &port, e);
-	}
-	if (rc == 0) {
-		rc = read_number(uri, "local-udp-port", 1, 65535, &local, e);
-	}
-	s->streams = (uint16_t)streams;
-	s->heartbeat_ms = (uint32_t)heartbeat * 1000;
-	s->udp_port = (uint16_t)port;
-	s->local_udp_port = (uint16_t)local;
+	s->streams = (uint16_t)streams.value;
+	s->heartbeat_ms = (uint32_t)heartbeat.value * 1000;
+	s->udp_port = (uint16_t)port.value;
+	s->local_udp_port = (uint16_t)local.value;
 	return rc;
 }
 
@@ -102,15 +103,15 @@ read_reliability(
 		s->reliability = SCTP_ATTEMPTS;
 	} else if (strcmp(text, "full") != 0) {
 		return err_set(e, -EINVAL,
-		    "\"%s\": reliability=%s; full, timed:MILLISECONDS or attempts:N "
-		    "(retransmissions) would be right",
+		    "\"%s\": invalid reliability=%s (expected full, timed:MILLISECONDS "
+		    "or attempts:RETRANSMISSIONS)",
 		    uri->text, text);
 	}
 	s->limit = (uint32_t)limit;
 	if (s->reliability != SCTP_FULL && s->streams < 2) {
 		return err_set(e, -EINVAL,
-		    "\"%s\": reliability=%s needs streams=2 or more: templates, which "
-		    "must arrive, have stream 0 to themselves then",
+		    "\"%s\": reliability=%s needs streams=2 or more, because templates, "
+		    "which must arrive, need stream 0 for themselves",
 		    uri->text, text);
 	}
 	return 0;
@@ -133,11 +134,12 @@ read_address(const char *text, uint16_t port, struct sockaddr_storage *ret)
 	return -EINVAL;
 }
 
-/* "192.0.2.1,2001:db8::1", each with this port. */
+/* "192.0.2.1,2001:db8::1", of the host with the port of the URI; ours with any. */
 static int
-read_addresses(const struct transport_uri *uri, const char *name, uint16_t port,
+read_addresses(const struct transport_uri *uri, const char *name,
     struct sockaddr_storage list[SCTP_ADDRESSES], unsigned *count, struct err *e)
 {
+	uint16_t port = strcmp(name, "local") == 0 ? 0 : uri->port;
 	char text[sizeof uri->options], *rest = text, *one;
 
 	if (!take(uri, name, text, sizeof text)) {
@@ -146,13 +148,13 @@ read_addresses(const struct transport_uri *uri, const char *name, uint16_t port,
 	while ((one = strsep(&rest, ",")) != NULL) {
 		if (*count == SCTP_ADDRESSES) {
 			return err_set(e, -EINVAL,
-			    "\"%s\": %s= takes at most %d addresses", uri->text, name,
-			    SCTP_ADDRESSES);
+			    "\"%s\": %s= can have at most %d addresses", uri->text,
+			    name, SCTP_ADDRESSES);
 		}
 		if (read_address(one, port, &list[*count]) < 0) {
 			return err_set(e, -EINVAL,
-			    "\"%s\": %s=: \"%s\" is no address; write some as in "
-			    "%s=192.0.2.1,2001:db8::1",
+			    "\"%s\": %s=: invalid address \"%s\" (expected addresses as "
+			    "in %s=192.0.2.1,2001:db8::1)",
 			    uri->text, name, one, name);
 		}
 		(*count)++;
@@ -172,18 +174,17 @@ choose_stack(const struct transport_uri *uri, struct sctp_settings *s, struct er
 	}
 	if (strcmp(text, "udp") != 0) {
 		return err_set(e, -EINVAL,
-		    "\"%s\": encapsulation=%s; udp or none would be right", uri->text,
-		    text);
+		    "\"%s\": invalid encapsulation=%s (expected udp or none)",
+		    uri->text, text);
 	}
-#ifdef FLOWPAIR_USRSCTP
-	s->stack = &sctp_user;
+	s->stack = sctp_stack_user();
+	if (s->stack == NULL) {
+		return err_set(e, -EINVAL,
+		    "\"%s\": this flowpair was built without libusrsctp, which carries "
+		    "SCTP in UDP; install libusrsctp-dev and build it again",
+		    uri->text);
+	}
 	return 0;
-#else
-	return err_set(e, -EINVAL,
-	    "\"%s\": this flowpair was built without libusrsctp, which carries SCTP in "
-	    "UDP; install libusrsctp-dev and build it again",
-	    uri->text);
-#endif
 }
 
 int
@@ -200,11 +201,10 @@ sctp_settings_read(
 		rc = read_reliability(uri, &s, e);
 	}
 	if (rc == 0) {
-		rc = read_addresses(
-		    uri, "addresses", uri->port, s.address, &s.addresses, e);
+		rc = read_addresses(uri, "addresses", s.address, &s.addresses, e);
 	}
 	if (rc == 0) {
-		rc = read_addresses(uri, "local", 0, s.local, &s.locals, e);
+		rc = read_addresses(uri, "local", s.local, &s.locals, e);
 	}
 	if (rc == 0) {
 		*ret = s;

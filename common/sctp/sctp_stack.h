@@ -1,8 +1,8 @@
 /* The SCTP that runs an association: the kernel's (sctp_kernel.c), or one in user space
- * whose packets travel in UDP (RFC 6951, sctp_user.c).  transport_sctp.c makes IPFIX's
- * connections of it and finds the sentences: everything here returns 0 or a negative
- * errno.  All operations are non-blocking; sockets are one-to-one (RFC 6458 section 4).
- * Threads: one at a time for each socket. */
+ * whose packets travel in UDP (RFC 6951, common/sctp_user/).  transport_sctp.c makes
+ * IPFIX's connections of it and finds the sentences: everything here returns 0 or a
+ * negative errno.  All operations are non-blocking; sockets are one-to-one (RFC 6458
+ * section 4).  Threads: one at a time for each socket. */
 #ifndef COMMON_SCTP_SCTP_STACK_H
 #define COMMON_SCTP_SCTP_STACK_H
 
@@ -12,35 +12,7 @@
 #include <sys/socket.h>
 
 #include "common/base/err.h"
-#include "common/transport/scheme.h"
-
-#define SCTP_ADDRESSES    8    /* of one end, at most */
-#define SCTP_STREAMS_MOST 64   /* that one URI may ask for */
-#define SCTP_UDP_PORT     9899 /* RFC 6951 section 5.1 */
-
-struct sctp_stack;
-
-enum sctp_reliability {
-	SCTP_FULL,
-	SCTP_TIMED,    /* given up when older than so many milliseconds (RFC 3758) */
-	SCTP_ATTEMPTS, /* given up after so many retransmissions (RFC 7496) */
-};
-
-struct sctp_settings { /* what the URI says */
-	const struct sctp_stack *stack;
-	uint16_t streams; /* in each direction */
-	enum sctp_reliability reliability;
-	uint32_t limit; /* of the reliability */
-	uint32_t heartbeat_ms;
-	uint16_t udp_port;       /* listening: ours; dialling: the peer's */
-	uint16_t local_udp_port; /* dialling: ours; 0: any */
-	bool is_listening;
-	bool has_auth; /* DATA and FORWARD-TSN chunks are authenticated, both ways */
-	unsigned addresses, locals;
-	/* Further ones of the place that is dialled or listened at; ours to dial from.
-	 */
-	struct sockaddr_storage address[SCTP_ADDRESSES], local[SCTP_ADDRESSES];
-};
+#include "common/sctp/sctp_settings.h"
 
 struct sctp_socket {
 	int fd;      /* for poll: see wants */
@@ -51,7 +23,7 @@ enum sctp_piece_kind {
 	SCTP_PIECE_DATA,
 	SCTP_PIECE_NOTE,    /* a notification that changes nothing here */
 	SCTP_PIECE_CUT,     /* the rest of the message begun will not come */
-	SCTP_PIECE_RESTART, /* the peer began anew: what was known of it is void */
+	SCTP_PIECE_RESTART, /* the peer restarted: what was known of it is void */
 };
 
 struct sctp_piece { /* of a message, all of it more often than not */
@@ -71,13 +43,13 @@ struct sctp_send {
 
 struct sctp_stack {
 	const char *name; /* "the kernel" */
-	/* Whether this machine has it for such settings; the sentence says what to do.
+	/* Whether this machine has it for these settings; the sentence says what to do.
 	 */
 	int (*check)(const struct sctp_settings *settings,
 	    const struct transport_uri *uri, struct err *e);
 	int (*open)(
 	    struct sctp_socket *s, int family, const struct sctp_settings *settings);
-	/* bind and listen come before anybody can connect with other settings. */
+	/* bind and listen come before peers can connect with other settings. */
 	int (*bind)(
 	    struct sctp_socket *s, const struct sockaddr_storage *list, unsigned n);
 	int (*listen)(struct sctp_socket *s);
@@ -89,7 +61,7 @@ struct sctp_stack {
 	    struct sctp_socket *s, const struct sockaddr_storage *list, unsigned n);
 	int (*connected)(struct sctp_socket *s); /* 0, -EAGAIN or why not */
 	int (*streams)(struct sctp_socket *s, uint16_t *ret); /* outgoing, agreed on */
-	/* 1: *ret; 0: the peer shut down in order. */
+	/* 1: *ret; 0: the peer shut down properly. */
 	int (*receive)(
 	    struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *ret);
 	/* The whole message or -EAGAIN; is writable (EPOLLOUT) again afterwards. */
@@ -109,14 +81,10 @@ struct sctp_stack {
 };
 
 extern const struct sctp_stack sctp_kernel;
-#ifdef FLOWPAIR_USRSCTP /* libusrsctp was there when this was built */
-extern const struct sctp_stack sctp_user;
-#endif
 
-/* Reads the options of the URI.  0, or -EINVAL with a sentence. */
-int sctp_settings_read(
-    const struct transport_uri *uri, struct sctp_settings *ret, struct err *e);
-/* Names of these options, for struct transport_ops. */
-extern const char *const sctp_option_names[];
+/* The stack that carries SCTP in UDP packets, where this program was built with one.
+ * Set once, before the first URI is read; NULL: there is none. */
+void sctp_stack_set_user(const struct sctp_stack *stack);
+const struct sctp_stack *sctp_stack_user(void);
 
 #endif

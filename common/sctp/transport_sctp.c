@@ -1,6 +1,6 @@
 /* sctp://: IPFIX messages over SCTP (RFC 7011 section 10.2).  Templates go out on
  * stream 0, reliably; data on the others, if there are any, as reliably as the URI
- * says. Also the carrier of DTLS (common/sctp/sctp.h). */
+ * says.  Also the carrier of DTLS (sctp_association.h). */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -15,99 +15,7 @@
 
 #define IDLE_TURNS 64 /* pieces that one read may find useless */
 
-static bool
-is_carrier(const struct association *a)
-{
-	return a->protocol == SCTP_PPID_DTLS;
-}
-
-static int
-say_broken(const struct transport *t, int code, struct err *e)
-{
-	if (code == -ENOTCONN || code == -EPIPE || code == -ENOENT) {
-		code = -ECONNRESET;
-	}
-	return err_set(
-	    e, code, "the connection with %s broke: %s", t->peer.text, strerror(-code));
-}
-
-int
-association_settings(const struct transport_uri *uri, uint32_t protocol,
-    bool is_listening, struct sctp_settings *ret, struct err *e)
-{
-	int rc = sctp_settings_read(uri, ret, e);
-
-	ret->has_auth = protocol == SCTP_PPID_DTLS;
-	ret->is_listening = is_listening;
-	return rc < 0 ? rc : ret->stack->check(ret, uri, e);
-}
-
-int
-sctp_check_target(const struct transport_uri *uri, struct err *e)
-{
-	struct sctp_settings settings;
-
-	return association_settings(uri,
-	    uri->scheme->is_secure ? SCTP_PPID_DTLS : SCTP_PPID_PLAIN, false, &settings,
-	    e);
-}
-
 /* Connecting. */
-
-static void
-end_dial(struct association *a)
-{
-	if (a->list != NULL) {
-		freeaddrinfo(a->list);
-	}
-	a->list = a->next = NULL;
-}
-
-void
-association_close(struct transport *t)
-{
-	struct association *a = t->state;
-
-	if (a != NULL) {
-		a->stack->close(&a->socket);
-		end_dial(a);
-		free(a->part);
-		free(a);
-	}
-	t->state = NULL;
-	t->fd = -1;
-	t->is_open = false;
-}
-
-static bool
-has_ipv6(const struct sockaddr_storage *list, unsigned n)
-{
-	for (unsigned i = 0; i < n; i++) {
-		if (list[i].ss_family == AF_INET6) {
-			return true;
-		}
-	}
-	return false;
-}
-
-/* One socket can have addresses of both families if it is an IPv6 one. */
-int
-association_family(const struct sctp_settings *s, const struct addrinfo *a)
-{
-	return has_ipv6(s->address, s->addresses) || has_ipv6(s->local, s->locals)
-		   ? AF_INET6
-		   : a->ai_family;
-}
-
-unsigned
-association_addresses(const struct sctp_settings *s, const struct addrinfo *a,
-    struct sockaddr_storage list[SCTP_ADDRESSES + 1])
-{
-	memset(list, 0, sizeof *list);
-	memcpy(list, a->ai_addr, a->ai_addrlen);
-	memcpy(list + 1, s->address, s->addresses * sizeof *list);
-	return s->addresses + 1;
-}
 
 /* One address, and the further ones of the URI, which are the same host's. */
 static int
@@ -145,20 +53,20 @@ try_next(struct transport *t, int code, struct err *e)
 }
 
 static int
-dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
+sctp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
     struct err *e)
 {
 	struct association *a = calloc(1, sizeof *a);
 	int rc;
 
+	(void)tls;
 	if (a == NULL) {
 		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
 	}
 	t->state = a;
-	a->protocol = protocol;
 	a->socket.fd = -1;
 	memcpy(a->text, uri->text, sizeof a->text);
-	rc = association_settings(uri, protocol, false, &a->settings, e);
+	rc = association_settings(uri, false, &a->settings, e);
 	a->stack = rc == 0 ? a->settings.stack : &sctp_kernel;
 	if (rc == 0) {
 		rc = transport_find_host(uri, SOCK_STREAM, &a->list, e);
@@ -171,36 +79,6 @@ dial(struct transport *t, const struct transport_uri *uri, uint32_t protocol,
 		association_close(t);
 	}
 	return rc;
-}
-
-static int
-sctp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
-    struct err *e)
-{
-	(void)tls;
-	return dial(t, uri, SCTP_PPID_PLAIN, e);
-}
-
-int
-sctp_dial_carrier(struct transport *t, const struct transport_uri *uri, struct err *e)
-{
-	return dial(t, uri, SCTP_PPID_DTLS, e);
-}
-
-int
-association_opened(struct transport *t)
-{
-	struct association *a = t->state;
-	uint16_t agreed;
-	int rc = a->stack->streams(&a->socket, &agreed);
-
-	if (rc < 0) {
-		return rc;
-	}
-	t->streams = agreed < a->settings.streams ? agreed : a->settings.streams;
-	t->is_open = true;
-	end_dial(a);
-	return 0;
 }
 
 static int
@@ -266,8 +144,7 @@ take_piece(
 		return 0;
 	case SCTP_PIECE_RESTART:
 		return err_set(e, -ECONNRESET,
-		    "the connection with %s broke: its other end began anew",
-		    t->peer.text);
+		    "the connection with %s broke: the peer restarted", t->peer.text);
 	case SCTP_PIECE_DATA:
 		break;
 	}
@@ -276,7 +153,7 @@ take_piece(
 		return 0;
 	}
 	drop_part(a);
-	if (is_carrier(a) && piece->protocol != a->protocol) {
+	if (a->settings.has_auth && piece->protocol != association_protocol(a)) {
 		*have = 0;
 		return 0;
 	}
@@ -299,18 +176,19 @@ sctp_read(struct transport *t, void *to, size_t n, struct err *e)
 	for (unsigned i = 0; i < IDLE_TURNS && rc == 0; i++) {
 		if (have >= n) {
 			return err_set(e, -EMSGSIZE,
-			    "the connection with %s broke: a message of more than %zu "
-			    "bytes",
+			    "the connection with %s broke: a message is longer than "
+			    "%zu bytes",
 			    t->peer.text, n);
 		}
 		rc = a->stack->receive(&a->socket, bytes + have, n - have, &piece);
 		if (rc == 0) {
-			return have == 0 ? 0 : say_broken(t, -ECONNRESET, e);
+			return have == 0 ? 0 : association_broken(t, -ECONNRESET, e);
 		}
 		if (rc == -EAGAIN) {
 			break;
 		}
-		rc = rc < 0 ? say_broken(t, rc, e) : take_piece(t, &have, &piece, e);
+		rc = rc < 0 ? association_broken(t, rc, e)
+			    : take_piece(t, &have, &piece, e);
 	}
 	if (rc == 1) {
 		return (ssize_t)have;
@@ -318,7 +196,7 @@ sctp_read(struct transport *t, void *to, size_t n, struct err *e)
 	if (rc == 0 || rc == -EAGAIN) {
 		rc = keep(a, bytes, have);
 	}
-	return rc == -ENOMEM ? say_broken(t, rc, e) : rc;
+	return rc == -ENOMEM ? association_broken(t, rc, e) : rc;
 }
 
 /* Writing. */
@@ -337,13 +215,13 @@ static ssize_t
 sctp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 {
 	struct association *a = t->state;
-	struct sctp_send how = {.stream = t->stream, .protocol = a->protocol};
+	struct sctp_send how = {
+	    .stream = t->stream, .protocol = association_protocol(a)};
 	int rc = 0;
 
-	if (n > (is_carrier(a) ? SCTP_CARRIED : transport_sctp.message_max)) {
+	if (n > (a->settings.has_auth ? SCTP_CARRIED : transport_sctp.message_max)) {
 		return err_set(e, -EMSGSIZE,
-		    "a message of %zu bytes is longer than %s:// carries", n,
-		    t->scheme->name);
+		    "a message of %zu bytes is too long for %s://", n, t->scheme->name);
 	}
 	if (t->stream > 0) {
 		how.reliability = a->settings.reliability;
@@ -359,7 +237,7 @@ sctp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 		a->head_waits |= t->stream == 0 && t->streams > 1;
 		return (ssize_t)n;
 	}
-	return rc == -EAGAIN ? rc : say_broken(t, rc, e);
+	return rc == -EAGAIN ? rc : association_broken(t, rc, e);
 }
 
 static int
@@ -368,7 +246,7 @@ sctp_finish(struct transport *t, struct err *e)
 	struct association *a = t->state;
 	int rc = a->stack->shutdown(&a->socket);
 
-	return rc == 0 || rc == -EAGAIN ? rc : say_broken(t, rc, e);
+	return rc == 0 || rc == -EAGAIN ? rc : association_broken(t, rc, e);
 }
 
 static uint32_t
@@ -378,52 +256,6 @@ sctp_want(const struct transport *t)
 
 	return t->is_open ? a->stack->wants(&a->socket, true, a->write_waits)
 			  : a->stack->wants(&a->socket, false, true);
-}
-
-/* For DTLS. */
-
-static int
-say_key(const struct transport *t, int rc, struct err *e)
-{
-	return rc == 0 ? 0
-		       : err_set(e, rc,
-			     "%s: its SCTP does not authenticate what it sends as DTLS "
-			     "needs it (RFC 6083): %s",
-			     t->peer.text, strerror(-rc));
-}
-
-int
-sctp_add_key(
-    struct transport *t, uint16_t id, const uint8_t *key, size_t n, struct err *e)
-{
-	struct association *a = t->state;
-
-	return say_key(t, a->stack->add_key(&a->socket, id, key, n), e);
-}
-
-int
-sctp_activate_key(struct transport *t, uint16_t id, struct err *e)
-{
-	struct association *a = t->state;
-
-	return say_key(t, a->stack->activate_key(&a->socket, id), e);
-}
-
-int
-sctp_drop_key(struct transport *t, uint16_t id, struct err *e)
-{
-	struct association *a = t->state;
-
-	return say_key(t, a->stack->drop_key(&a->socket, id), e);
-}
-
-int
-sctp_drained(struct transport *t, struct err *e)
-{
-	struct association *a = t->state;
-	int rc = a->stack->drained(&a->socket);
-
-	return rc == 0 || rc == -EAGAIN ? rc : say_broken(t, rc, e);
 }
 
 const struct transport_scheme transport_sctp = {
@@ -437,12 +269,7 @@ const struct transport_scheme transport_sctp = {
 	    .check = sctp_check_target,
 	    .dial = sctp_dial,
 	},
-    .listener =
-	&(const struct transport_listener_ops){
-	    .listen = association_listen,
-	    .accept = association_accept,
-	    .unlisten = association_unlisten,
-	},
+    .listener = &association_listener,
     .connection =
 	&(const struct transport_ops){
 	    .proceed = sctp_proceed,

@@ -1,4 +1,4 @@
-/* sctp://: listening, and associations that others begin. */
+/* sctp://: listening, and associations that peers begin. */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -13,7 +13,6 @@
 struct place { /* of a listener */
 	struct sctp_socket socket;
 	struct sctp_settings settings;
-	uint32_t protocol;
 };
 
 static int
@@ -81,8 +80,8 @@ listen_at_host(struct place *p, const struct transport_uri *uri, struct err *e)
 }
 
 static int
-listen_for(struct transport_listener *l, const struct transport_uri *uri,
-    uint32_t protocol, struct err *e)
+association_listen(
+    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
 {
 	struct place *p = calloc(1, sizeof *p);
 	struct err why = {0};
@@ -91,8 +90,7 @@ listen_for(struct transport_listener *l, const struct transport_uri *uri,
 	if (p == NULL) {
 		return err_set(e, -ENOMEM, "no memory to listen at %s", uri->text);
 	}
-	p->protocol = protocol;
-	rc = association_settings(uri, protocol, true, &p->settings, e);
+	rc = association_settings(uri, true, &p->settings, e);
 	if (rc < 0) {
 		goto out;
 	}
@@ -106,8 +104,8 @@ listen_for(struct transport_listener *l, const struct transport_uri *uri,
 	} else if (rc < 0) {
 		err_set(e, rc, "cannot listen at %s: %s", uri->text,
 		    rc == -EACCES && p->settings.has_auth
-			? "this kernel does not authenticate SCTP (sysctl -w "
-			  "net.sctp.auth_enable=1 lets it)"
+			? "this kernel does not authenticate SCTP (allow it with "
+			  "sysctl -w net.sctp.auth_enable=1)"
 			: strerror(-rc));
 	}
 	if (rc == 0) {
@@ -120,21 +118,7 @@ out:
 	return rc;
 }
 
-int
-association_listen(
-    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
-{
-	return listen_for(l, uri, SCTP_PPID_PLAIN, e);
-}
-
-int
-sctp_listen_carrier(
-    struct transport_listener *l, const struct transport_uri *uri, struct err *e)
-{
-	return listen_for(l, uri, SCTP_PPID_DTLS, e);
-}
-
-int
+static int
 association_accept(struct transport_listener *l, struct transport *t,
     struct tls_context *tls, struct err *e)
 {
@@ -159,7 +143,6 @@ association_accept(struct transport_listener *l, struct transport *t,
 	a->stack = p->settings.stack;
 	a->settings = p->settings;
 	a->socket = s;
-	a->protocol = p->protocol;
 	if (association_opened(t) < 0) { /* gone already */
 		association_close(t);
 		return -EAGAIN;
@@ -167,7 +150,7 @@ association_accept(struct transport_listener *l, struct transport *t,
 	return 0;
 }
 
-void
+static void
 association_unlisten(struct transport_listener *l)
 {
 	struct place *p = l->state;
@@ -177,3 +160,9 @@ association_unlisten(struct transport_listener *l)
 	l->state = NULL;
 	l->fd = -1;
 }
+
+const struct transport_listener_ops association_listener = {
+    .listen = association_listen,
+    .accept = association_accept,
+    .unlisten = association_unlisten,
+};

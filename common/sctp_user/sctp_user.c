@@ -15,24 +15,16 @@
 #include <unistd.h>
 
 #include "common/sctp_user/sctp_user.h"
+#include "common/sctp_user/sctp_user_private.h"
 #include "common/sctp_user/sctp_wire.h"
 #include "common/transport/socket.h"
 
-#define CHUNK_DATA        0   /* RFC 9260 section 3.2 */
-#define CHUNK_FORWARD_TSN 192 /* RFC 3758 section 3.2 */
-#define PACKET_HEADER     12  /* RFC 9260 section 3.1 */
-#define BACKLOG           128
+#define PACKET_HEADER 12 /* RFC 9260 section 3.1 */
+#define BACKLOG       128
 
 /* RFC 6335 section 6: 49152 and up. */
 #define EPHEMERAL          49152u
 #define EPHEMERAL_ATTEMPTS 32
-
-/* As the kernel's (sctp_kernel.c). */
-#define RTO_INITIAL_MS 1000
-#define RTO_MOST_MS    10000
-#define INIT_ATTEMPTS  2
-#define PATH_ATTEMPTS  4
-#define PEER_ATTEMPTS  7
 
 static void
 something_happened(struct socket *so, void *arg, int flags)
@@ -115,64 +107,14 @@ check(const struct sctp_settings *settings, const struct transport_uri *uri,
 		rc = start(port, e);
 	} else if (rc == 0 && port != 0 && port != has) {
 		rc = err_set(e, -EINVAL,
-		    "this process carries SCTP in UDP port %u already, and has one",
+		    "SCTP already runs in UDP port %u of this process, which can have "
+		    "only one",
 		    has);
 	}
 	return rc < 0 ? err_prefix(e, rc, "%s", uri->text) : 0;
 }
 
 /* Sockets. */
-
-static int
-authenticate(struct socket *so)
-{
-	struct sctp_authchunk data = {CHUNK_DATA}, forward = {CHUNK_FORWARD_TSN};
-	int rc = set(so, SCTP_AUTH_CHUNK, &data, sizeof data);
-
-	return rc < 0 ? rc : set(so, SCTP_AUTH_CHUNK, &forward, sizeof forward);
-}
-
-static int
-set_up(struct socket *so, const struct sctp_settings *settings)
-{
-	struct sctp_initmsg init = {
-	    .sinit_num_ostreams = settings->streams,
-	    .sinit_max_instreams = SCTP_STREAMS_MOST,
-	    .sinit_max_attempts = INIT_ATTEMPTS,
-	};
-	struct sctp_rtoinfo rto = {
-	    .srto_initial = RTO_INITIAL_MS, .srto_max = RTO_MOST_MS};
-	struct sctp_assocparams peer = {.sasoc_asocmaxrxt = PEER_ATTEMPTS};
-	struct sctp_paddrparams path = {
-	    .spp_hbinterval = settings->heartbeat_ms,
-	    .spp_pathmaxrxt = PATH_ATTEMPTS,
-	    .spp_flags = SPP_HB_ENABLE,
-	};
-	int one = 1;
-	int rc = usrsctp_set_non_blocking(so, 1) < 0 ? -errno : 0;
-
-	if (rc == 0) {
-		rc = set(so, SCTP_INITMSG, &init, sizeof init);
-	}
-	if (rc == 0) {
-		rc = set(so, SCTP_RECVRCVINFO, &one, sizeof one);
-	}
-	if (rc == 0) {
-		rc = hear(so, SCTP_ASSOC_CHANGE);
-	}
-	if (rc == 0) {
-		rc = hear(so, SCTP_PARTIAL_DELIVERY_EVENT);
-	}
-	if (rc == 0 && settings->has_auth) {
-		rc = authenticate(so);
-	}
-	/* Without these it works, too, only not as promptly. */
-	set(so, SCTP_RTOINFO, &rto, sizeof rto);
-	set(so, SCTP_ASSOCINFO, &peer, sizeof peer);
-	set(so, SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
-	set(so, SCTP_NODELAY, &one, sizeof one);
-	return rc;
-}
 
 static int
 epoll_of(int bell)
@@ -227,29 +169,6 @@ out:
 	return rc;
 }
 
-static int
-open_socket(struct sctp_socket *s, int family, const struct sctp_settings *settings)
-{
-	struct socket *so =
-	    usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, NULL, NULL, 0, NULL);
-	int rc;
-
-	(void)family; /* its UDP has both */
-	if (so == NULL) {
-		return -errno;
-	}
-	rc = set_up(so, settings);
-	if (rc < 0) {
-		usrsctp_close(so);
-		return rc;
-	}
-	rc = adopt(so, s);
-	if (rc == 0) {
-		((struct user *)s->state)->udp_port = settings->udp_port;
-	}
-	return rc;
-}
-
 static void
 close_socket(struct sctp_socket *s)
 {
@@ -265,6 +184,34 @@ close_socket(struct sctp_socket *s)
 		free(u);
 	}
 	*s = (struct sctp_socket){.fd = -1};
+}
+
+static int
+open_socket(struct sctp_socket *s, int family, const struct sctp_settings *settings)
+{
+	struct socket *so =
+	    usrsctp_socket(AF_CONN, SOCK_STREAM, IPPROTO_SCTP, NULL, NULL, 0, NULL);
+	int rc;
+
+	(void)family; /* its UDP has both */
+	if (so == NULL) {
+		return -errno;
+	}
+	if (usrsctp_set_non_blocking(so, 1) < 0) {
+		rc = -errno;
+		usrsctp_close(so);
+		return rc;
+	}
+	rc = adopt(so, s);
+	if (rc < 0) {
+		return rc;
+	}
+	((struct user *)s->state)->udp_port = settings->udp_port;
+	rc = sctp_api_set_up(s, sctp_user_set, settings);
+	if (rc < 0) {
+		close_socket(s);
+	}
+	return rc;
 }
 
 /* Addresses. */
@@ -339,14 +286,15 @@ port_of_socket(struct sctp_socket *s, uint16_t *ret)
 /* Packets as large as they can be now on the way to there.  The library adds its header
  * of 12 bytes to what it is told. */
 static void
-fit_packets(struct user *u)
+fit_packets(const struct sctp_socket *s)
 {
+	const struct user *u = s->state;
 	size_t room = sctp_wire_room(u->alias);
 	struct sctp_paddrparams path = {.spp_flags = SPP_PMTUD_DISABLE};
 
 	if (room > PACKET_HEADER) {
 		path.spp_pathmtu = (uint32_t)((room - PACKET_HEADER) & ~(size_t)3);
-		set(u->so, SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
+		(void)sctp_user_set(s, SCTP_PEER_ADDR_PARAMS, &path, sizeof path);
 	}
 }
 
@@ -370,7 +318,7 @@ welcome(struct socket *so, const struct sockaddr_conn *from, struct sctp_socket 
 	}
 	u->alias = ntohs(from->sconn_port);
 	sctp_wire_peer(u->alias, ret_peer);
-	fit_packets(u);
+	fit_packets(ret);
 	return 0;
 }
 
@@ -410,7 +358,7 @@ connect_socket(struct sctp_socket *s, const struct sockaddr_storage *list, unsig
 	if (u->alias == 0) {
 		return -ENOMEM;
 	}
-	fit_packets(u);
+	fit_packets(s);
 	to.sconn_port = htons(u->alias);
 	return usrsctp_connect(u->so, (struct sockaddr *)&to, sizeof to) >= 0 ||
 		       errno == EINPROGRESS

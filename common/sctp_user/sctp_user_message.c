@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/sctp_user/sctp_user.h"
+#include "common/sctp_user/sctp_user_private.h"
 
 static int
 status_of(const struct user *u, struct sctp_status *ret)
@@ -30,33 +30,6 @@ sctp_user_streams(struct sctp_socket *s, uint16_t *ret)
 
 /* Messages. */
 
-static int
-judge(const void *bytes, struct sctp_piece *ret)
-{
-	union sctp_notification note = {0};
-
-	memcpy(&note, bytes, ret->length < sizeof note ? ret->length : sizeof note);
-	ret->kind = SCTP_PIECE_NOTE;
-	if (note.sn_header.sn_type == SCTP_PARTIAL_DELIVERY_EVENT) {
-		ret->kind = SCTP_PIECE_CUT;
-	}
-	if (note.sn_header.sn_type != SCTP_ASSOC_CHANGE) {
-		return 1;
-	}
-	switch (note.sn_assoc_change.sac_state) {
-	case SCTP_RESTART:
-		ret->kind = SCTP_PIECE_RESTART;
-		return 1;
-	case SCTP_SHUTDOWN_COMP:
-		return 0;
-	case SCTP_COMM_LOST:
-	case SCTP_CANT_STR_ASSOC:
-		return -ECONNRESET;
-	default:
-		return 1;
-	}
-}
-
 int
 sctp_user_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piece *ret)
 {
@@ -81,19 +54,9 @@ sctp_user_receive(struct sctp_socket *s, void *bytes, size_t n, struct sctp_piec
 	if (got <= 0) {
 		return got < 0 ? -EAGAIN : 0;
 	}
-	*ret = (struct sctp_piece){
-	    .kind = SCTP_PIECE_DATA,
-	    .length = (size_t)got,
-	    .is_last = (flags & MSG_EOR) != 0,
-	};
-	if ((flags & MSG_NOTIFICATION) != 0) {
-		return judge(bytes, ret);
-	}
-	if (kind == SCTP_RECVV_RCVINFO) {
-		ret->stream = info.rcv_sid;
-		ret->protocol = ntohl(info.rcv_ppid);
-	}
-	return 1;
+	*ret = (struct sctp_piece){.length = (size_t)got};
+	return sctp_api_piece(
+	    bytes, flags, kind == SCTP_RECVV_RCVINFO ? &info : NULL, ret);
 }
 
 int
@@ -103,16 +66,12 @@ sctp_user_send(
 	struct user *u = s->state;
 	struct sctp_sendv_spa spa = {
 	    .sendv_flags = SCTP_SEND_SNDINFO_VALID,
-	    .sendv_sndinfo = {.snd_sid = how->stream, .snd_ppid = htonl(how->protocol)},
+	    .sendv_sndinfo = sctp_api_sndinfo(how),
 	};
 
 	if (how->reliability != SCTP_FULL) {
 		spa.sendv_flags |= SCTP_SEND_PRINFO_VALID;
-		spa.sendv_prinfo = (struct sctp_prinfo){
-		    .pr_policy = how->reliability == SCTP_TIMED ? SCTP_PR_SCTP_TTL
-								: SCTP_PR_SCTP_RTX,
-		    .pr_value = how->limit,
-		};
+		spa.sendv_prinfo = sctp_api_prinfo(how);
 	}
 	for (int i = 0; i < 2; i++) {
 		if (usrsctp_sendv(u->so, bytes, n, NULL, 0, &spa, sizeof spa,
@@ -146,7 +105,7 @@ sctp_user_drained(struct sctp_socket *s)
 			return 0;
 		}
 		if (rc == 0 && i == 0) {
-			rc = hear(u->so, SCTP_SENDER_DRY_EVENT);
+			rc = sctp_api_hear(s, sctp_user_set, SCTP_SENDER_DRY_EVENT);
 		}
 	}
 	return rc < 0 ? rc : -EAGAIN;
@@ -157,36 +116,17 @@ sctp_user_drained(struct sctp_socket *s)
 int
 sctp_user_add_key(struct sctp_socket *s, uint16_t id, const uint8_t *key, size_t n)
 {
-	struct user *u = s->state;
-	struct sctp_authkey *k = calloc(1, sizeof *k + n);
-	int rc;
-
-	if (k == NULL) {
-		return -ENOMEM;
-	}
-	k->sca_keynumber = id;
-	k->sca_keylength = (uint16_t)n;
-	memcpy(k->sca_key, key, n);
-	rc = set(u->so, SCTP_AUTH_KEY, k, (socklen_t)(sizeof *k + n));
-	explicit_bzero(k, sizeof *k + n);
-	free(k);
-	return rc;
+	return sctp_api_add_key(s, sctp_user_set, id, key, n);
 }
 
 int
 sctp_user_activate_key(struct sctp_socket *s, uint16_t id)
 {
-	struct user *u = s->state;
-	struct sctp_authkeyid k = {.scact_keynumber = id};
-
-	return set(u->so, SCTP_AUTH_ACTIVE_KEY, &k, sizeof k);
+	return sctp_api_choose_key(s, sctp_user_set, SCTP_AUTH_ACTIVE_KEY, id);
 }
 
 int
 sctp_user_drop_key(struct sctp_socket *s, uint16_t id)
 {
-	struct user *u = s->state;
-	struct sctp_authkeyid k = {.scact_keynumber = id};
-
-	return set(u->so, SCTP_AUTH_DELETE_KEY, &k, sizeof k);
+	return sctp_api_choose_key(s, sctp_user_set, SCTP_AUTH_DELETE_KEY, id);
 }

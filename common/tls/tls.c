@@ -1,183 +1,17 @@
 #include "common/tls/tls.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/x509v3.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
+#include <sys/time.h>
 
+#include "common/base/clock.h"
 #include "common/tls/tls_private.h"
 
-/* The socket as OpenSSL sees it.  Its own socket BIO writes with write(2), so a peer
- * that went away would kill the program by SIGPIPE. */
-
-static int
-socket_write(BIO *b, const char *bytes, int n)
-{
-	struct tls *t = BIO_get_data(b);
-	ssize_t put = send(t->fd, bytes, (size_t)n, MSG_NOSIGNAL);
-
-	BIO_clear_retry_flags(b);
-	if (put < 0 && (errno == EAGAIN || errno == EINTR)) {
-		BIO_set_retry_write(b);
-	} else if (put < 0) {
-		t->socket_error = errno;
-	}
-	return (int)put;
-}
-
-static int
-socket_read(BIO *b, char *bytes, int n)
-{
-	struct tls *t = BIO_get_data(b);
-	ssize_t got = recv(t->fd, bytes, (size_t)n, 0);
-
-	BIO_clear_retry_flags(b);
-	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-		BIO_set_retry_read(b);
-	} else if (got < 0) {
-		t->socket_error = errno;
-	} else if (got == 0) {
-		t->is_eof = true;
-	}
-	return (int)got;
-}
-
-static long
-socket_control(BIO *b, int command, long number, void *pointer)
-{
-	const struct tls *t = BIO_get_data(b);
-
-	(void)number;
-	(void)pointer;
-	if (command == BIO_CTRL_EOF) {
-		return t->is_eof;
-	}
-	return command == BIO_CTRL_FLUSH;
-}
-
-static BIO_METHOD *socket_method;
-
-static void
-make_socket_method(void)
-{
-	socket_method =
-	    BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "flowpair socket");
-	if (socket_method != NULL) {
-		BIO_meth_set_write(socket_method, socket_write);
-		BIO_meth_set_read(socket_method, socket_read);
-		BIO_meth_set_ctrl(socket_method, socket_control);
-	}
-}
-
-static int
-expect_name(struct tls *t, const char *name, struct err *e)
-{
-	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
-	struct in6_addr address;
-
-	/* An IPv6 zone is ours, no certificate knows it. */
-	snprintf(t->name, sizeof t->name, "%.*s", (int)strcspn(name, "%"), name);
-	if (inet_pton(AF_INET, t->name, &address) == 1 ||
-	    inet_pton(AF_INET6, t->name, &address) == 1) {
-		if (X509_VERIFY_PARAM_set1_ip_asc(param, t->name) == 1) {
-			return 0;
-		}
-	} else {
-		SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
-					      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-		if (SSL_set1_host(t->ssl, t->name) == 1 &&
-		    SSL_set_tlsext_host_name(t->ssl, t->name) == 1) {
-			return 0;
-		}
-	}
-	return err_set(
-	    e, -EINVAL, "\"%s\" cannot be the name in a certificate", t->name);
-}
-
-/* Offers the protocol; a server that knows none is content without. */
-static int
-offer_protocol(struct tls *t, struct err *e)
-{
-	unsigned char list[TLS_PROTOCOL];
-	size_t n = strlen(t->alpn);
-
-	list[0] = (unsigned char)n;
-	memcpy(list + 1, t->alpn, n);
-	if (n > 0 && SSL_set_alpn_protos(t->ssl, list, (unsigned)n + 1) != 0) {
-		return err_set(e, -ENOMEM, "no memory for a TLS connection");
-	}
-	return 0;
-}
-
-int
-tls_make(struct tls_context *c, SSL_CTX *ssl, BIO *bio, struct tls **ret)
-{
-	struct tls *t = calloc(1, sizeof *t);
-
-	if (t != NULL) {
-		t->fd = -1;
-		memcpy(t->alpn, c->alpn, sizeof t->alpn);
-		t->is_permitted = c->is_permitted;
-		t->permission = c->permission;
-		t->ssl = SSL_new(ssl);
-	}
-	if (t == NULL || t->ssl == NULL || bio == NULL) {
-		BIO_free(bio);
-		tls_free(t);
-		return -ENOMEM;
-	}
-	BIO_set_data(bio, t);
-	BIO_set_init(bio, 1);
-	SSL_set_bio(t->ssl, bio, bio);
-	SSL_set_app_data(t->ssl, t);
-	*ret = t;
-	return 0;
-}
-
-int
-tls_begin(struct tls *t, bool is_server, const char *name, struct err *e)
-{
-	int rc;
-
-	t->want = is_server ? EPOLLIN : EPOLLOUT;
-	if (is_server) {
-		SSL_set_accept_state(t->ssl);
-		return 0;
-	}
-	SSL_set_connect_state(t->ssl);
-	rc = expect_name(t, name, e);
-	return rc == 0 ? offer_protocol(t, e) : rc;
-}
-
-int
-tls_new(
-    struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct tls *t = NULL;
-	int rc;
-
-	pthread_once(&once, make_socket_method);
-	rc = tls_make(
-	    c, c->stream, socket_method != NULL ? BIO_new(socket_method) : NULL, &t);
-	if (rc < 0) {
-		return err_set(e, rc, "no memory for a TLS connection");
-	}
-	t->fd = fd;
-	rc = tls_begin(t, c->is_server, name, e);
-	if (rc < 0) {
-		tls_free(t);
-		return rc;
-	}
-	*ret = t;
-	return 0;
-}
+/* Between the clock on the wall and ours while they wait. */
+#define CLOCK_SKEW_NS 50000000u
 
 void
 tls_free(struct tls *t)
@@ -186,6 +20,45 @@ tls_free(struct tls *t)
 		SSL_free(t->ssl);
 		free(t);
 	}
+}
+
+/* Nanoseconds until OpenSSL's timer runs out; UINT64_MAX: never. */
+static uint64_t
+openssl_timeout(const struct tls *t)
+{
+	struct timeval left;
+
+	if (t->is_open || t->carrier.kind != TLS_DATAGRAMS ||
+	    DTLSv1_get_timeout(t->ssl, &left) != 1) {
+		return UINT64_MAX;
+	}
+	return (uint64_t)left.tv_sec * NS_PER_SECOND +
+	       (uint64_t)left.tv_usec * NS_PER_US;
+}
+
+/* A server is patient: its clients start over. */
+uint64_t
+tls_timeout(const struct tls *t)
+{
+	uint64_t left = openssl_timeout(t), now, due = t->again_ns + CLOCK_SKEW_NS;
+
+	if (left == UINT64_MAX || SSL_is_server(t->ssl)) {
+		return left;
+	}
+	now = clock_monotonic_ns();
+	due = due > now ? due - now : 0;
+	return due < left ? due : left;
+}
+
+/* Whether a client's handshake would wait for much longer than it was to before it
+ * sends again, because the clock was set back. */
+static bool
+is_stalled(const struct tls *t)
+{
+	uint64_t left = openssl_timeout(t);
+
+	return left > 0 && left != UINT64_MAX && !SSL_is_server(t->ssl) &&
+	       clock_monotonic_ns() >= t->again_ns + CLOCK_SKEW_NS;
 }
 
 /* What an alert of the peer means to the one who reads it here. */
@@ -287,7 +160,7 @@ fail(struct tls *t, int rc, struct err *e)
 	} else if (t->alert != 0) {
 		rc = explain_alert(t, t->alert, e);
 	} else if (kind == SSL_ERROR_SYSCALL || ERR_peek_error() == 0) {
-		int code = t->socket_error != 0 ? t->socket_error : EPIPE;
+		int code = t->carrier_error != 0 ? t->carrier_error : EPIPE;
 		t->refusal = t->is_open ? TLS_REFUSED_PROTOCOL : TLS_REFUSED_CUT;
 		rc = err_set(e, -code, "the connection broke: %s", strerror(code));
 	} else {
@@ -310,7 +183,7 @@ tls_handshake(struct tls *t, struct err *e)
 		return 0;
 	}
 	rc = fail(t, rc, e);
-	if (rc == -EAGAIN && tls_is_stalled(t)) {
+	if (rc == -EAGAIN && is_stalled(t)) {
 		return err_set(
 		    e, -ETIMEDOUT, "the clock was set back in mid handshake");
 	}
@@ -352,7 +225,7 @@ hear_last_word(struct tls *t, int *rc, struct err *e)
 	uint8_t unasked[1024];
 	ssize_t got;
 
-	t->socket_error = 0;
+	t->carrier_error = 0;
 	do {
 		got = tls_read(t, unasked, sizeof unasked, &said);
 	} while (got > 0);
@@ -373,7 +246,7 @@ tls_write(struct tls *t, const void *bytes, size_t n, struct err *e)
 	if (t->is_broken) {
 		return err_set(e, -EPIPE, "the connection is broken");
 	}
-	if (t->carrier.write != NULL && n > TLS_MESSAGE) {
+	if (t->carrier.kind != TLS_STREAM && n > TLS_MESSAGE) {
 		return err_set(e, -EMSGSIZE,
 		    "a message of %zu bytes is too long for DTLS, which takes %u", n,
 		    TLS_MESSAGE);
@@ -384,15 +257,15 @@ tls_write(struct tls *t, const void *bytes, size_t n, struct err *e)
 		t->want = EPOLLIN;
 		return (ssize_t)put;
 	}
-	if (t->socket_error == EMSGSIZE && t->carrier.write != NULL) {
-		t->socket_error = 0;
+	if (t->carrier_error == EMSGSIZE && t->carrier.kind != TLS_STREAM) {
+		t->carrier_error = 0;
 		ERR_clear_error();
 		return err_set(e, -EMSGSIZE,
 		    "a message of %zu bytes is longer than the path to the peer takes",
 		    n);
 	}
 	rc = fail(t, rc, e);
-	if (t->socket_error != 0) {
+	if (t->carrier_error != 0) {
 		hear_last_word(t, &rc, e);
 	}
 	return rc;

@@ -1,8 +1,8 @@
-/* TLS 1.3 over sockets and DTLS 1.2 over whatever carries messages: mutual certificates
- * by default, nothing weaker by accident.
- * All of OpenSSL is behind this header and the files tls*.c.  Used by the secured
- * transports. Every refusal has its own reason, which peers' counters and sentences
- * name. */
+/* TLS 1.3 over byte streams and DTLS 1.2 over messages, whatever moves them: mutual
+ * certificates by default, nothing weaker by accident.
+ * Sits under the secured transports; all of OpenSSL is behind the headers of this
+ * folder.  Every refusal has its own reason, which counters and sentences name.
+ * Threads: one at a time per connection; a context is read by all of them. */
 #ifndef COMMON_TLS_TLS_H
 #define COMMON_TLS_TLS_H
 
@@ -13,23 +13,25 @@
 
 #include "common/base/err.h"
 
-#define TLS_PROTOCOL 16 /* bytes of a protocol's name, NUL included */
+#define TLS_PROTOCOL 16     /* bytes of a protocol's name, NUL included */
+#define TLS_MESSAGE  16384u /* longest message by one DTLS write, bytes */
 
 struct tls_settings {
 	const char *certificate; /* PEM chain; NULL on a client: none is shown */
 	const char *key;         /* PEM; refused when others can read it */
-	const char *ca; /* PEM bundle that peers must chain to; NULL: the system's,
-			   which a server that asks for certificates refuses */
-	const char
-	    *crl; /* PEM bundle; NULL: none; then every chain member is checked */
+	/* PEM bundle that peers must chain to; NULL: the system's, which a server that
+	 * asks for certificates refuses. */
+	const char *ca;
+	/* PEM bundle; NULL: none.  With one, every member of a chain is checked. */
+	const char *crl;
 	bool insecure_no_client_auth; /* server: ask nobody for a certificate */
-	bool tls12; /* also TLS 1.2, for peers that need it; DTLS has 1.2 anyhow */
-	/* server: whether a certificate that is good so far may come in; NULL: yes */
+	bool tls12; /* also TLS 1.2, for peers that need it; DTLS always has 1.2 */
+	/* server: whether a certificate that is good so far is permitted; NULL: yes */
 	bool (*is_permitted)(const char *identity, void *data);
 	void *permission; /* data; outlives context and connections */
-	const char *alpn; /* protocol that a client offers and a server picks when it is
-			     offered; NULL: none.  That the other end knows it not is no
-			     error: plain RFC 7011 */
+	/* Protocol that a client offers and a server picks when it is offered; NULL:
+	 * none.  An other end that does not know it is no error: plain RFC 7011. */
+	const char *alpn;
 };
 
 enum tls_refusal {
@@ -39,15 +41,14 @@ enum tls_refusal {
 	TLS_REFUSED_EXPIRED,
 	TLS_REFUSED_NOT_YET, /* valid */
 	TLS_REFUSED_REVOKED,
-	TLS_REFUSED_NAME,        /* the certificate is for somebody else */
-	TLS_REFUSED_IDENTITY,    /* of a good certificate: not permitted here */
-	TLS_REFUSED_CERTIFICATE, /* unfit otherwise: purpose, weak key, no CRL of its CA
-				  */
-	TLS_REFUSED_BY_PEER,     /* an alert came: the peer did not like us */
-	TLS_REFUSED_VERSION,     /* it speaks none of our versions of TLS or DTLS */
-	TLS_REFUSED_CUT,         /* its handshake ended in the middle */
+	TLS_REFUSED_NAME,          /* the certificate is for another name */
+	TLS_REFUSED_IDENTITY,      /* a good certificate that is not permitted here */
+	TLS_REFUSED_CERTIFICATE,   /* unfit otherwise: purpose, weak key, no CRL */
+	TLS_REFUSED_BY_PEER,       /* the peer refused us, by an alert */
+	TLS_REFUSED_VERSION,       /* none of our versions of TLS or DTLS */
+	TLS_REFUSED_CUT,           /* its handshake ended in the middle */
 	TLS_REFUSED_RENEGOTIATION, /* it wanted another handshake in its session */
-	TLS_REFUSED_PROTOCOL,      /* no TLS at all, malformed */
+	TLS_REFUSED_PROTOCOL,      /* not TLS, or malformed */
 	TLS_REFUSALS,
 };
 const char *tls_refusal_name(enum tls_refusal r); /* "unknown-ca" */
@@ -57,30 +58,22 @@ int tls_context_new(const struct tls_settings *settings, bool is_server,
     struct tls_context **ret, struct err *e);
 void tls_context_free(struct tls_context *c);
 
-/* One connection over a connected non-blocking socket (borrowed).  name: what a client
- * expects in the server's SAN: a DNS name or an address; NULL on a server.  It outlives
- * its context.
- * With TLS 1.3 a client's handshake is over before the server has judged it.  A server
- * of ours sends one session ticket (never resumed) when it is content, so a client that
- * must know waits for its socket to be readable and reads: -EAGAIN says welcome, an
- * alert says refused. */
-struct tls;
-int tls_new(
-    struct tls_context *c, int fd, const char *name, struct tls **ret, struct err *e);
-void tls_free(struct tls *t);
+enum tls_carriage {
+	TLS_STREAM,   /* bytes in order: TLS */
+	TLS_MESSAGES, /* messages in order: DTLS (RFC 6083) */
+	/* Messages that may be lost, doubled and reordered: DTLS (RFC 6347).  What is
+	 * lost of a handshake goes out again, and no protocol is agreed on, because
+	 * none of ours does without order. */
+	TLS_DATAGRAMS,
+};
 
-/* DTLS 1.2 (RFC 6347) over messages that somebody else moves. */
-#define TLS_MESSAGE 16384u /* longest message by one write, bytes */
-
-struct tls_carrier {
-	/* Messages may be lost, doubled and reordered (UDP): what is lost of a
-	 * handshake goes out again, and no protocol is agreed on, because none of ours
-	 * does without order. */
-	bool is_lossy;
-	/* One message: its bytes; 0 at the end; -EAGAIN, or a negative errno. */
-	ssize_t (*read)(void *data, void *bytes, size_t n);
-	/* n, or as above; -EMSGSIZE: this one is too long and not sent, others may be.
+struct tls_carrier { /* what moves the bytes of a connection */
+	enum tls_carriage kind;
+	/* Bytes, or those of one message; 0 at the end; -EAGAIN, or a negative errno.
 	 */
+	ssize_t (*read)(void *data, void *bytes, size_t n);
+	/* Bytes moved, all of a message, or as above; -EMSGSIZE: this message is too
+	 * long and was not sent, others may be. */
 	ssize_t (*write)(void *data, const void *bytes, size_t n);
 	/* RFC 6083 section 4.8, or NULL.  The key for what follows the handshake: to be
 	 * accepted from now on; to be used from now on, before our Finished.  0 or a
@@ -90,30 +83,25 @@ struct tls_carrier {
 	void *data;
 };
 
-/* name: as for tls_new().  The carrier is copied, its data borrowed. */
-int tls_new_over(struct tls_context *c, const struct tls_carrier *carrier,
-    const char *name, struct tls **ret, struct err *e);
+/* One connection, which outlives its context.  name: what a client expects in the
+ * server's SAN, a DNS name or an address; NULL on a server.  The carrier is copied, its
+ * data borrowed.
+ * With TLS 1.3 a client's handshake is over before the server has judged it.  A server
+ * of ours sends one session ticket (never resumed) when it accepts, so a client that
+ * must know waits for its socket to be readable and reads: -EAGAIN means accepted, an
+ * alert refused. */
+struct tls;
+int tls_new(struct tls_context *c, const struct tls_carrier *carrier, const char *name,
+    struct tls **ret, struct err *e);
+void tls_free(struct tls *t);
 void tls_carry(struct tls *t, const struct tls_carrier *carrier); /* from now on */
-/* Nanoseconds until tls_handshake() is to be called again though nothing came, because
- * something may have been lost; UINT64_MAX: never. */
-uint64_t tls_timeout(const struct tls *t);
-
-/* Where DTLS clients knock of whom nothing is known.  Nothing is kept of them until
- * they have shown by a cookie that they receive what is sent to where they say they
- * are (RFC 6347 section 4.2.1).  Cookies live a minute or two. */
-#define TLS_SENDER 32 /* bytes at most that tell senders apart */
-struct tls_cookie;
-struct tls_cookie *tls_cookie_new(void); /* NULL: no memory, or no randomness */
-void tls_cookie_free(struct tls_cookie *g);
-/* The carrier reads one datagram of the sender, and writes the answer if there is one.
- * True: with *ret the handshake goes on, over what tls_carry() says. */
-bool tls_cookie_check(struct tls_cookie *g, struct tls_context *c,
-    const struct tls_carrier *carrier, const void *sender, size_t sender_length,
-    uint64_t now_ns, struct tls **ret);
 
 int tls_handshake(struct tls *t, struct err *e); /* 0, -EAGAIN, negative */
+/* Nanoseconds until tls_handshake() is to be called again even if nothing came, because
+ * something may have been lost; UINT64_MAX: never. */
+uint64_t tls_timeout(const struct tls *t);
 /* Bytes moved; read: 0 after close_notify; -EAGAIN; -ECONNABORTED (ended without
- * close_notify), -EPROTO, -EACCES (refused by alert or by us) or the socket's error,
+ * close_notify), -EPROTO, -EACCES (refused by alert or by us) or the carrier's error,
  * with the sentence in e. */
 ssize_t tls_read(struct tls *t, void *bytes, size_t n, struct err *e);
 ssize_t tls_write(struct tls *t, const void *bytes, size_t n, struct err *e);
@@ -124,25 +112,8 @@ void tls_identity(const struct tls *t, char out[static 256]);
 /* What both ends agreed on; "": nothing. */
 void tls_protocol(const struct tls *t, char out[static TLS_PROTOCOL]);
 enum tls_refusal tls_refusal(const struct tls *t); /* why it failed */
-/* Whether this server would still let the peer of an open connection in, by what
+/* Whether this server would still accept the peer of an open connection, by what
  * another context says: 0, or -EACCES with the sentence. */
 int tls_judge_anew(struct tls *t, struct tls_context *c, struct err *e);
-
-/* When what the settings name ends, in seconds since 1970 (0: there is none, or it
- * never ends): our certificate; the first of the authorities, of the revocation lists.
- */
-struct metrics;
-enum tls_paper { TLS_PAPER_CERTIFICATE, TLS_PAPER_CA, TLS_PAPER_CRL, TLS_PAPERS };
-struct tls_expiry {
-	uint64_t end_s[TLS_PAPERS];
-};
-const char *tls_paper_name(enum tls_paper p); /* "certificate" */
-void tls_expiry_read(const struct tls_settings *settings, struct tls_expiry *ret);
-/* 0, or -ETIME with the sentence: it ends within 30 days, or has. */
-int tls_expiry_warn(const struct tls_settings *settings, const struct tls_expiry *x,
-    enum tls_paper p, uint64_t now_s, struct err *e);
-
-/* As the family flowpair_certificate_expiry_timestamp_seconds. */
-void tls_expiry_add(const struct tls_expiry *x, struct metrics *m);
 
 #endif

@@ -1,10 +1,13 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/time.h>
+#include <sys/epoll.h>
 
 #include "common/base/clock.h"
 #include "common/tls/tls_private.h"
@@ -36,9 +39,6 @@
 /* Microseconds before what may be lost goes out again: RFC 6347 section 4.2.4.1. */
 #define WAIT_LEAST 1000000u
 #define WAIT_MOST  60000000u
-
-/* Between the clock on the wall and ours while they wait. */
-#define CLOCK_SKEW_NS 50000000u
 
 #define KEY_LABEL "EXPORTER_DTLS_OVER_SCTP" /* RFC 6083 section 5 */
 #define KEY_BYTES 64
@@ -78,7 +78,7 @@ report(BIO *b, struct tls *t, ssize_t moved, bool is_reading)
 		return -1;
 	}
 	if (moved < 0) {
-		t->socket_error = (int)-moved;
+		t->carrier_error = (int)-moved;
 		return -1;
 	}
 	return (int)moved;
@@ -172,7 +172,7 @@ carrier_read(BIO *b, char *bytes, int n)
 	ssize_t got = share_key(t);
 
 	if (got == 0) {
-		got = t->carrier.is_lossy
+		got = t->carrier.kind == TLS_DATAGRAMS
 			  ? read_datagram(t, (uint8_t *)bytes, (size_t)n)
 			  : t->carrier.read(t->carrier.data, bytes, (size_t)n);
 	}
@@ -232,7 +232,7 @@ carrier_write(BIO *b, const char *bytes, int n)
 	struct tls *t = BIO_get_data(b);
 	ssize_t put;
 
-	if (t->carrier.is_lossy) {
+	if (t->carrier.kind != TLS_MESSAGES) {
 		put = t->carrier.write(t->carrier.data, bytes, (size_t)n);
 	} else {
 		put = write_records(t, (const uint8_t *)bytes, (size_t)n);
@@ -297,27 +297,124 @@ wait_for_ever(SSL *ssl, unsigned microseconds)
 	return UINT32_MAX;
 }
 
+static void
+set_datagrams(struct tls *t)
+{
+	bool is_lossy = t->carrier.kind == TLS_DATAGRAMS;
+
+	SSL_set_mtu(t->ssl, is_lossy ? LOSSY_MTU : SAFE_MTU);
+	DTLS_set_timer_cb(t->ssl, is_lossy ? wait_longer : wait_for_ever);
+	if (is_lossy) {
+		t->alpn[0] = '\0';
+	}
+}
+
+/* Connections. */
+
+static int
+expect_name(struct tls *t, const char *name, struct err *e)
+{
+	X509_VERIFY_PARAM *param = SSL_get0_param(t->ssl);
+	struct in6_addr address;
+
+	/* An IPv6 zone is ours, no certificate knows it. */
+	snprintf(t->name, sizeof t->name, "%.*s", (int)strcspn(name, "%"), name);
+	if (inet_pton(AF_INET, t->name, &address) == 1 ||
+	    inet_pton(AF_INET6, t->name, &address) == 1) {
+		if (X509_VERIFY_PARAM_set1_ip_asc(param, t->name) == 1) {
+			return 0;
+		}
+	} else {
+		SSL_set_hostflags(t->ssl, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+					      X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+		if (SSL_set1_host(t->ssl, t->name) == 1 &&
+		    SSL_set_tlsext_host_name(t->ssl, t->name) == 1) {
+			return 0;
+		}
+	}
+	return err_set(
+	    e, -EINVAL, "\"%s\" cannot be the name in a certificate", t->name);
+}
+
+/* Offers the protocol; a server that knows none is content without. */
+static int
+offer_protocol(struct tls *t, struct err *e)
+{
+	unsigned char list[TLS_PROTOCOL];
+	size_t n = strlen(t->alpn);
+
+	list[0] = (unsigned char)n;
+	memcpy(list + 1, t->alpn, n);
+	if (n > 0 && SSL_set_alpn_protos(t->ssl, list, (unsigned)n + 1) != 0) {
+		return err_set(e, -ENOMEM, "no memory for a TLS connection");
+	}
+	return 0;
+}
+
+/* A connection that is neither a client's nor a server's yet.  Takes the BIO (NULL: no
+ * memory). */
+static int
+make(struct tls_context *c, SSL_CTX *ssl, BIO *bio, struct tls **ret)
+{
+	struct tls *t = calloc(1, sizeof *t);
+
+	if (t != NULL) {
+		memcpy(t->alpn, c->alpn, sizeof t->alpn);
+		t->is_permitted = c->is_permitted;
+		t->permission = c->permission;
+		t->ssl = SSL_new(ssl);
+	}
+	if (t == NULL || t->ssl == NULL || bio == NULL) {
+		BIO_free(bio);
+		tls_free(t);
+		return -ENOMEM;
+	}
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	SSL_set_bio(t->ssl, bio, bio);
+	SSL_set_app_data(t->ssl, t);
+	*ret = t;
+	return 0;
+}
+
+/* Makes it a client's, who expects this name, or a server's. */
+static int
+begin(struct tls *t, bool is_server, const char *name, struct err *e)
+{
+	int rc;
+
+	t->want = is_server ? EPOLLIN : EPOLLOUT;
+	if (is_server) {
+		SSL_set_accept_state(t->ssl);
+		return 0;
+	}
+	SSL_set_connect_state(t->ssl);
+	rc = expect_name(t, name, e);
+	return rc == 0 ? offer_protocol(t, e) : rc;
+}
+
 int
-tls_new_over(struct tls_context *c, const struct tls_carrier *carrier, const char *name,
+tls_new(struct tls_context *c, const struct tls_carrier *carrier, const char *name,
     struct tls **ret, struct err *e)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	bool is_stream = carrier->kind == TLS_STREAM;
 	struct tls *t = NULL;
+	BIO *bio;
 	int rc;
 
 	pthread_once(&once, make_carrier_method);
-	rc = tls_make(c, c->datagram,
-	    carrier_method != NULL ? BIO_new(carrier_method) : NULL, &t);
+	bio = carrier_method != NULL ? BIO_new(carrier_method) : NULL;
+	rc = make(c, is_stream ? c->stream : c->datagram, bio, &t);
 	if (rc < 0) {
-		return err_set(e, rc, "no memory for a DTLS connection");
+		return err_set(
+		    e, rc, "no memory for a %s connection", is_stream ? "TLS" : "DTLS");
 	}
 	t->carrier = *carrier;
-	SSL_set_mtu(t->ssl, carrier->is_lossy ? LOSSY_MTU : SAFE_MTU);
-	DTLS_set_timer_cb(t->ssl, carrier->is_lossy ? wait_longer : wait_for_ever);
-	if (carrier->is_lossy) {
-		t->alpn[0] = '\0';
+	if (!is_stream) {
+		set_datagrams(t);
 	}
-	rc = tls_begin(t, c->is_server, name, e);
+	rc = begin(t, c->is_server, name, e);
 	if (rc < 0) {
 		tls_free(t);
 		return rc;
@@ -330,41 +427,4 @@ void
 tls_carry(struct tls *t, const struct tls_carrier *carrier)
 {
 	t->carrier = *carrier;
-}
-
-/* Nanoseconds until OpenSSL's timer runs out; UINT64_MAX: never. */
-static uint64_t
-openssl_timeout(const struct tls *t)
-{
-	struct timeval left;
-
-	if (t->is_open || !t->carrier.is_lossy ||
-	    DTLSv1_get_timeout(t->ssl, &left) != 1) {
-		return UINT64_MAX;
-	}
-	return (uint64_t)left.tv_sec * NS_PER_SECOND +
-	       (uint64_t)left.tv_usec * NS_PER_US;
-}
-
-/* A server is patient: its clients begin anew. */
-uint64_t
-tls_timeout(const struct tls *t)
-{
-	uint64_t left = openssl_timeout(t), now, due = t->again_ns + CLOCK_SKEW_NS;
-
-	if (left == UINT64_MAX || SSL_is_server(t->ssl)) {
-		return left;
-	}
-	now = clock_monotonic_ns();
-	due = due > now ? due - now : 0;
-	return due < left ? due : left;
-}
-
-bool
-tls_is_stalled(const struct tls *t)
-{
-	uint64_t left = openssl_timeout(t);
-
-	return left > 0 && left != UINT64_MAX && !SSL_is_server(t->ssl) &&
-	       clock_monotonic_ns() >= t->again_ns + CLOCK_SKEW_NS;
 }

@@ -280,7 +280,7 @@ tls_certificate_verify(int ok, X509_STORE_CTX *store)
 int
 tls_judge_anew(struct tls *t, struct tls_context *c, struct err *e)
 {
-	SSL_CTX *ssl = t->fd >= 0 ? c->stream : c->datagram;
+	SSL_CTX *ssl = t->carrier.kind == TLS_STREAM ? c->stream : c->datagram;
 	X509 *own = SSL_get0_peer_certificate(t->ssl);
 	X509_STORE_CTX *store = X509_STORE_CTX_new();
 	int rc = 0;

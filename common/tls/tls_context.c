@@ -10,24 +10,6 @@
 
 #define READ_BUFFER 32768 /* of ciphertext: two records by one system call */
 
-const char *
-tls_openssl_reason(void)
-{
-	const char *reason = NULL;
-	unsigned long code;
-
-	while ((code = ERR_get_error()) != 0) {
-		if (ERR_SYSTEM_ERROR(code)) {
-			ERR_clear_error();
-			return strerror(ERR_GET_REASON(code));
-		}
-		if (reason == NULL) {
-			reason = ERR_reason_error_string(code);
-		}
-	}
-	return reason != NULL ? reason : "unknown reason";
-}
-
 /* A key with a passphrase must not stop a daemon with a question. */
 static int
 no_passphrase(char *out, int n, int is_writing, void *data)

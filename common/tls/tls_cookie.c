@@ -14,7 +14,7 @@
 #define KEY_NS       NS_PER_MINUTE
 
 struct tls_cookie {
-	uint8_t keys[2][KEY_BYTES]; /* today's and yesterday's */
+	uint8_t keys[2][KEY_BYTES]; /* the present one and the one before */
 	uint64_t since_ns;          /* of keys[0] */
 	BIO_ADDR *nobody;           /* DTLSv1_listen wants one; carriers know better */
 	struct tls *spare;          /* of the next client that brings a cookie */
@@ -50,8 +50,9 @@ tls_cookie_free(struct tls_cookie *g)
 static bool
 make_cookie(const struct tls *t, unsigned which, uint8_t out[static COOKIE_BYTES])
 {
-	return t->gate != NULL && HMAC(EVP_sha256(), t->gate->keys[which], KEY_BYTES,
-				      t->sender, t->sender_length, out, NULL) != NULL;
+	return t->cookies != NULL &&
+	       HMAC(EVP_sha256(), t->cookies->keys[which], KEY_BYTES, t->sender,
+		   t->sender_length, out, NULL) != NULL;
 }
 
 static int
@@ -82,7 +83,7 @@ tls_cookie_set(SSL_CTX *datagram)
 	SSL_CTX_set_cookie_verify_cb(datagram, check);
 }
 
-/* Without randomness yesterday's key serves on. */
+/* Without randomness the old keys stay in use. */
 static void
 renew_keys(struct tls_cookie *g, uint64_t now_ns)
 {
@@ -109,7 +110,7 @@ spare_of(struct tls_cookie *g, struct tls_context *c, const struct tls_carrier *
 		tls_free(g->spare);
 		g->spare = NULL;
 	}
-	if (g->spare == NULL && tls_new_over(c, carrier, NULL, &g->spare, NULL) < 0) {
+	if (g->spare == NULL && tls_new(c, carrier, NULL, &g->spare, NULL) < 0) {
 		g->spare = NULL;
 	}
 	return g->spare;
@@ -117,26 +118,25 @@ spare_of(struct tls_cookie *g, struct tls_context *c, const struct tls_carrier *
 
 bool
 tls_cookie_check(struct tls_cookie *g, struct tls_context *c,
-    const struct tls_carrier *carrier, const void *sender, size_t sender_length,
-    uint64_t now_ns, struct tls **ret)
+    const struct tls_knock *knock, struct tls **ret)
 {
-	struct tls *t = spare_of(g, c, carrier);
+	struct tls *t = spare_of(g, c, &knock->carrier);
 	int rc;
 
-	if (t == NULL || sender_length > sizeof t->sender) {
+	if (t == NULL || knock->sender_length > sizeof t->sender) {
 		return false;
 	}
-	renew_keys(g, now_ns);
-	t->carrier = *carrier;
-	t->gate = g;
-	t->sender_length = sender_length;
-	memcpy(t->sender, sender, sender_length);
-	t->socket_error = 0;
+	renew_keys(g, knock->now_ns);
+	t->carrier = knock->carrier;
+	t->cookies = g;
+	t->sender_length = knock->sender_length;
+	memcpy(t->sender, knock->sender, knock->sender_length);
+	t->carrier_error = 0;
 	t->is_eof = false;
 	ERR_clear_error();
 	rc = DTLSv1_listen(t->ssl, g->nobody);
 	ERR_clear_error();
-	t->gate = NULL;
+	t->cookies = NULL;
 	if (rc != 1) {
 		return false;
 	}

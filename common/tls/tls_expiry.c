@@ -1,3 +1,5 @@
+#include "common/tls/tls_expiry.h"
+
 #include <errno.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>

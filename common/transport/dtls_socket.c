@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/hash.h"
+#include "common/tls/tls_cookie.h"
 #include "common/transport/pktinfo.h"
 #include "common/transport/socket.h"
 
@@ -45,6 +46,15 @@ struct dtls_sender {
 	bool is_superseded; /* and out of the table */
 };
 
+struct arrival { /* a datagram, whose bytes are those received last */
+	struct pktinfo route;
+	size_t length;
+	struct tls_context *context; /* of new senders; NULL: none comes in */
+	/* Of a new sender that has shown its cookie. */
+	struct dtls_sender *sender;
+	struct tls *tls;
+};
+
 struct dtls_socket {
 	int fd;
 	bool is_closed;
@@ -52,7 +62,7 @@ struct dtls_socket {
 	struct dtls_sender *buckets[BUCKETS];
 	uint64_t seed;
 	size_t bytes; /* of all queues */
-	struct tls_cookie *gate;
+	struct tls_cookie *cookies;
 	struct dtls_socket_counts counts;
 	uint32_t overflows; /* as the kernel told last */
 	uint64_t disown_ns; /* of the second in which: */
@@ -81,9 +91,9 @@ dtls_socket_new(int fd, struct dtls_socket **ret, struct err *e)
 	if (s != NULL) {
 		s->fd = fd;
 		s->seed = hash_seed();
-		s->gate = tls_cookie_new();
+		s->cookies = tls_cookie_new();
 	}
-	if (s == NULL || s->gate == NULL) {
+	if (s == NULL || s->cookies == NULL) {
 		close(fd);
 		free(s);
 		return err_set(e, -ENOMEM, "no memory to listen");
@@ -97,7 +107,7 @@ static void
 free_when_left(struct dtls_socket *s)
 {
 	if (s->is_closed && s->senders == 0) {
-		tls_cookie_free(s->gate);
+		tls_cookie_free(s->cookies);
 		close(s->fd);
 		free(s);
 	}
@@ -318,7 +328,7 @@ dtls_sender_write(void *data, const void *bytes, size_t n)
 	return (ssize_t)n;
 }
 
-/* Those who are not known. */
+/* Senders that are not known yet. */
 
 struct knock {
 	const struct dtls_socket *socket;
@@ -370,11 +380,11 @@ is_client_hello(const uint8_t *bytes, size_t n)
 	       !is_encrypted(bytes) && bytes[RECORD_HEADER] == CLIENT_HELLO;
 }
 
-/* We have restarted, or its address has changed on the way: a plain alert tells it to
- * begin anew, as a reset does in TCP.  That it comes from whom the record was sent to
- * it shows by what stands in the place of its sequence number (DTLS_PROOF).  It is
- * shorter than what it answers, and there are few in a second, so that nobody can be
- * flooded by way of us.  Other DTLS implementations pass it over. */
+/* We have restarted, or the sender's address has changed on the way: a plain alert tells
+ * it to start over, as a reset does in TCP.  What stands in the place of its sequence
+ * number (DTLS_PROOF) shows that it comes from where the record was sent.  It is
+ * shorter than what it answers, and there are few in a second, so that we cannot be
+ * used to flood others.  Other DTLS implementations pass it over. */
 static void
 disown(struct dtls_socket *s, const struct pktinfo *r, const uint8_t *bytes, size_t n)
 {
@@ -400,36 +410,33 @@ disown(struct dtls_socket *s, const struct pktinfo *r, const uint8_t *bytes, siz
 
 /* 0 when a new sender has shown its cookie. */
 static int
-knock(struct dtls_socket *s, struct tls_context *c, const struct pktinfo *r, size_t n,
-    struct dtls_sender **ret, struct tls **ret_tls)
+knock(struct dtls_socket *s, struct arrival *a)
 {
-	struct knock k = {s, r, s->received, n};
-	struct tls_carrier carrier = {
-	    .is_lossy = true, .read = knock_read, .write = knock_write, .data = &k};
-	struct dtls_sender *x;
-	struct tls *t = NULL;
+	struct knock k = {s, &a->route, s->received, a->length};
+	const struct tls_knock unknown = {
+	    .carrier = {.kind = TLS_DATAGRAMS,
+		.read = knock_read,
+		.write = knock_write,
+		.data = &k},
+	    .sender = a->route.id,
+	    .sender_length = sizeof a->route.id,
+	    .now_ns = clock_monotonic_ns(),
+	};
 
-	if (!tls_cookie_check(
-		s->gate, c, &carrier, r->id, sizeof r->id, clock_monotonic_ns(), &t)) {
+	if (!tls_cookie_check(s->cookies, a->context, &unknown, &a->tls)) {
 		return -EAGAIN;
 	}
-	x = admit(s, r);
-	if (x == NULL) {
+	a->sender = admit(s, &a->route);
+	if (a->sender == NULL) {
 		s->counts.dropped++;
-		tls_free(t);
+		tls_free(a->tls);
 		return -EAGAIN;
 	}
-	carrier.read = dtls_sender_read;
-	carrier.write = dtls_sender_write;
-	carrier.data = x;
-	tls_carry(t, &carrier);
-	*ret = x;
-	*ret_tls = t;
 	return 0;
 }
 
-/* Until the handshake of another session from there is done, which somebody may have
- * begun who only repeats what he saw, the former one goes on: each passes over what is
+/* The former session goes on until the handshake of another one from there is done,
+ * which may be somebody's who only repeats what he saw: each passes over what is
  * encrypted for the other. */
 static void
 hand_over(
@@ -445,15 +452,16 @@ hand_over(
 
 /* Sorts the next datagram.  1: done; 0: a new sender has shown its cookie. */
 static int
-sort(struct dtls_socket *s, struct tls_context *c, const struct pktinfo *r, size_t n,
-    struct dtls_sender **ret, struct tls **ret_tls)
+sort(struct dtls_socket *s, struct arrival *a)
 {
-	struct dtls_sender *x = find_from(*bucket_of(s, r), r);
+	struct dtls_sender *x = find_from(*bucket_of(s, &a->route), &a->route);
+	const struct pktinfo *r = &a->route;
+	size_t n = a->length;
 
 	if (n == 0) {
 		s->counts.foreign++; /* and no end of anything */
 	} else if (is_client_hello(s->received, n) && (x == NULL || x->is_open)) {
-		if (c != NULL && knock(s, c, r, n, ret, ret_tls) == 0) {
+		if (a->context != NULL && knock(s, a) == 0) {
 			return 0;
 		}
 	} else if (x != NULL) {
@@ -468,9 +476,10 @@ int
 dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
     struct dtls_sender **ret, struct tls **ret_tls, struct err *e)
 {
+	struct arrival a = {.context = c};
+
 	for (unsigned i = 0; i < ROUND; i++) {
-		struct pktinfo r;
-		ssize_t n = take_datagram(s, &r);
+		ssize_t n = take_datagram(s, &a.route);
 		if (n == -EAGAIN || n == -EINTR) {
 			return -EAGAIN;
 		}
@@ -478,7 +487,10 @@ dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
 			return err_set(e, (int)n, "cannot receive datagrams: %s",
 			    strerror((int)-n));
 		}
-		if (sort(s, c, &r, (size_t)n, ret, ret_tls) == 0) {
+		a.length = (size_t)n;
+		if (sort(s, &a) == 0) {
+			*ret = a.sender;
+			*ret_tls = a.tls;
 			return 0;
 		}
 	}
@@ -488,14 +500,15 @@ dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
 void
 dtls_socket_close(struct dtls_socket *s)
 {
-	struct pktinfo r;
+	struct arrival a = {.context = NULL};
 	ssize_t n = 0;
 
-	/* What the kernel holds is for those who are there still. */
+	/* What the kernel holds is for the senders that are still there. */
 	for (unsigned i = 0; i < LAST_ROUND && n >= 0; i++) {
-		n = take_datagram(s, &r);
+		n = take_datagram(s, &a.route);
+		a.length = n >= 0 ? (size_t)n : 0;
 		if (n >= 0) {
-			sort(s, NULL, &r, (size_t)n, NULL, NULL);
+			sort(s, &a);
 		}
 	}
 	s->is_closed = true;

@@ -1,11 +1,12 @@
 /* The UDP socket of a dtls+udp:// listener, which all its sessions share: sorts
- * datagrams by sender into bounded queues, lets nobody in without a cookie (tls.h), and
- * tells senders of encrypted records that their session is not known here any more.
+ * datagrams by sender into bounded queues, accepts new senders by cookie only
+ * (tls_cookie.h), and tells senders of encrypted records that their session is no
+ * longer known here.
  * One socket, not a connected one for each sender: between bind() and connect() such a
  * socket would take other senders' datagrams away.
- * Memory: SENDER_BYTES for each sender and SOCKET_BYTES for all wait to be read; what
- * comes beyond that is dropped and counted.
- * Threads: one, the sessions' too. */
+ * Memory: DTLS_SENDER_BYTES for each sender and DTLS_SOCKET_BYTES for all wait to be
+ * read; what comes beyond that is dropped and counted.
+ * Threads: one, which is the sessions', too. */
 #ifndef COMMON_TRANSPORT_DTLS_SOCKET_H
 #define COMMON_TRANSPORT_DTLS_SOCKET_H
 
@@ -19,18 +20,17 @@
 #define DTLS_SENDER_BYTES (1u << 20)
 #define DTLS_SOCKET_BYTES (64u << 20)
 
-/* What shows that an answer to a record comes from whom it was sent to: the lower bytes
- * of the nonce that AES-GCM puts in front (RFC 5288 section 3), which OpenSSL begins
- * with at random and counts up. */
+/* What shows that an answer to a record comes from where the record was sent: the lower
+ * bytes of the nonce that AES-GCM puts in front (RFC 5288 section 3), which OpenSSL
+ * begins at random and counts up. */
 #define DTLS_PROOF       15u /* where in the record */
 #define DTLS_PROOF_BYTES 6u
 
 struct dtls_socket_counts {
 	uint64_t datagrams, octets, senders; /* that came */
-	uint64_t dropped; /* datagrams that found no room, in the kernel or here */
-	uint64_t foreign; /* that were of no session and no ClientHello */
-	uint64_t
-	    disowned; /* of those: answered, because they look like a lost session's */
+	uint64_t dropped;  /* datagrams that found no room, in the kernel or here */
+	uint64_t foreign;  /* datagrams of no session, and no ClientHello */
+	uint64_t disowned; /* of those, answered: they look like a lost session's */
 };
 
 struct dtls_socket;
@@ -39,21 +39,22 @@ struct dtls_sender; /* one, whose session goes on until dtls_sender_leave() */
 /* Takes the bound, non-blocking socket (closed on failure too).  0 or negative. */
 int dtls_socket_new(int fd, struct dtls_socket **ret, struct err *e);
 /* Sorts what has come until there is a new sender: 0, with its connection, whose
- * handshake may go on; -EAGAIN: for now there is none; or what ails the socket. */
+ * handshake goes on over what tls_carry() says; -EAGAIN: for now there is none; or an
+ * error of the socket. */
 int dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
     struct dtls_sender **ret, struct tls **ret_tls, struct err *e);
 void dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *ret);
-/* Nobody new comes in; the last sender that leaves frees it. */
+/* Accepts no new senders; the last sender that leaves frees it. */
 void dtls_socket_close(struct dtls_socket *s);
 
 /* "192.0.2.1:51234" */
 const struct sockaddr_storage *dtls_sender_address(const struct dtls_sender *x);
 int dtls_sender_fd(const struct dtls_sender *x); /* readable: it has sent something */
-/* Its handshake is done: it supersedes a former session from there (RFC 6347 section
- * 4.2.8), and from now on a ClientHello from there begins another. */
+/* Its handshake is done: it supersedes a former session from the same address (RFC 6347
+ * section 4.2.8), and from now on a ClientHello from there begins another. */
 void dtls_sender_open(struct dtls_sender *x);
 void dtls_sender_leave(struct dtls_sender *x);
-/* For tls_carrier.  read: -ECONNRESET when another session supersedes this one.  write:
+/* As those of struct tls_carrier.  read: -ECONNRESET when another session supersedes this one.  write:
  * what cannot be sent now is lost. */
 ssize_t dtls_sender_read(void *x, void *bytes, size_t n);
 ssize_t dtls_sender_write(void *x, const void *bytes, size_t n);

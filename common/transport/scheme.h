@@ -16,6 +16,8 @@
 #define TRANSPORT_PORT        4739
 #define TRANSPORT_PORT_SECURE 4740
 
+struct secured_carrier; /* transport_secured.h */
+
 struct transport_dialer_ops {
 	/* Whether this machine can do what the URI asks for; NULL: it can. */
 	int (*check)(const struct transport_uri *uri, struct err *e);
@@ -58,6 +60,7 @@ struct transport_scheme {
 	const struct transport_dialer_ops *dialer;
 	const struct transport_listener_ops *listener; /* NULL: nobody can listen */
 	const struct transport_ops *connection;
+	const struct secured_carrier *carrier; /* of TLS or DTLS; NULL: neither */
 };
 
 extern const struct transport_scheme transport_tcp, transport_tls, transport_udp,

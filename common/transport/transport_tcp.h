@@ -7,8 +7,5 @@
 /* Makes t the open connection of this socket, which the other end dialled; takes fd.
  * t->peer stays as it is. */
 void transport_tcp_take(struct transport *t, int fd);
-/* Makes t the TLS server of this socket; takes fd, closed on failure too. */
-int transport_tls_take(
-    struct transport *t, int fd, struct tls_context *tls, struct err *e);
 
 #endif

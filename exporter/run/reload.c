@@ -7,6 +7,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/tls/tls_expiry.h"
 
 static struct tls_settings settings;
 static bool is_secured;

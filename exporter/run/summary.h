@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "common/capture/capture.h"
+#include "common/tls/tls_expiry.h"
 #include "exporter/conversation/conversation.h"
 #include "exporter/decode/packet.h"
 #include "exporter/sender/sender.h"

@@ -21,6 +21,7 @@
 #include "common/base/clock.h"
 #include "common/schemes/schemes.h"
 #include "common/sctp/sctp.h"
+#include "common/sctp/sctp_association.h"
 #include "common/tls/tls.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
@@ -38,17 +39,13 @@ is_user(void)
 static bool
 has_sctp(void)
 {
-#ifdef FLOWPAIR_USRSCTP
-	bool has_user = true;
-#else
-	bool has_user = false;
-#endif
 	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
 
 	if (fd >= 0) {
 		close(fd);
 	}
-	return is_user() ? has_user : fd >= 0;
+	(void)schemes_text(false); /* registers what there is */
+	return is_user() ? sctp_stack_user() != NULL : fd >= 0;
 }
 
 #define NEEDS_SCTP()                                                                   \

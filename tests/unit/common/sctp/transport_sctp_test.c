@@ -21,6 +21,7 @@
 #include "common/base/clock.h"
 #include "common/schemes/schemes.h"
 #include "common/sctp/sctp.h"
+#include "common/sctp/sctp_association.h"
 
 #define PATIENCE_MS 20000
 #define ROOM        65535
@@ -49,11 +50,8 @@ has_sctp(void)
 static bool
 has_user_sctp(void)
 {
-#ifdef FLOWPAIR_USRSCTP
-	return true;
-#else
-	return false;
-#endif
+	(void)schemes_text(false); /* registers what there is */
+	return sctp_stack_user() != NULL;
 }
 
 static void
@@ -108,17 +106,27 @@ wait_for(struct transport *t)
 	assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
 }
 
+/* The scheme of what DTLS is carried by. */
+static void
+carry(struct transport_uri *uri, bool is_carrier)
+{
+	static struct transport_scheme carrier;
+
+	carrier = transport_sctp;
+	carrier.is_secure = true;
+	if (is_carrier) {
+		uri->scheme = &carrier;
+	}
+}
+
 static int
 dial(struct transport *t, const char *text, bool is_carrier, struct err *e)
 {
 	struct transport_uri uri = uri_of(text);
 	int rc;
 
-	*t = (struct transport){
-	    .scheme = uri.scheme, .ops = uri.scheme->connection, .fd = -1};
-	rc = is_carrier ? sctp_dial_carrier(t, &uri, e)
-			: transport_dial(t, &uri, NULL, e);
-
+	carry(&uri, is_carrier);
+	rc = transport_dial(t, &uri, NULL, e);
 	while (rc == 0 && (rc = t->ops->proceed(t, e)) == -EAGAIN) {
 		wait_for(t);
 		rc = 0;
@@ -136,9 +144,8 @@ listen_at(struct pair *p, const char *text)
 	struct err e = {0};
 	int rc;
 
-	p->place = (struct transport_listener){.scheme = uri.scheme, .fd = -1};
-	rc = p->is_carrier ? sctp_listen_carrier(&p->place, &uri, &e)
-			   : transport_listen(&uri, &p->place, &e);
+	carry(&uri, p->is_carrier);
+	rc = transport_listen(&uri, &p->place, &e);
 	if (rc < 0) {
 		fail_msg("%s", e.text);
 	}
@@ -300,7 +307,7 @@ a_full_peer_stops_the_writer_and_later_everything_arrives_in_order(void **state)
 	assert_in_range(written, 10, 999);
 	assert_int_equal(
 	    p.ours.ops->want(&p.ours), EPOLLIN | (is_user() ? 0 : EPOLLOUT));
-	assert_int_equal(sctp_drained(&p.ours, NULL), -EAGAIN);
+	assert_int_equal(association_drained(&p.ours, NULL), -EAGAIN);
 	for (; read < written; read++) {
 		assert_int_equal(get(&p.theirs, got), sizeof message);
 		assert_int_equal(got[0], (uint8_t)read);
@@ -321,7 +328,7 @@ drained_means_that_the_peer_acknowledged_everything(void **state)
 	p = meet("127.0.0.1", "", "", false);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(put(&p.ours, 0, "message", 7), 7);
-		while ((rc = sctp_drained(&p.ours, &e)) == -EAGAIN) {
+		while ((rc = association_drained(&p.ours, &e)) == -EAGAIN) {
 			wait_for(&p.ours);
 			assert_int_equal(
 			    p.ours.ops->read(&p.ours, nothing, sizeof nothing, &e),
@@ -486,13 +493,13 @@ a_carriers_messages_change_to_a_key_that_both_have(void **state)
 	p = meet("127.0.0.1", "", "", true);
 	assert_int_equal(put(&p.ours, 0, "under key 0", 11), 11);
 	assert_int_equal(get(&p.theirs, got), 11);
-	assert_int_equal(sctp_add_key(&p.theirs, 1, key, sizeof key, &e), 0);
-	assert_int_equal(sctp_add_key(&p.ours, 1, key, sizeof key, &e), 0);
-	assert_int_equal(sctp_activate_key(&p.ours, 1, &e), 0);
+	assert_int_equal(association_add_key(&p.theirs, 1, key, sizeof key, &e), 0);
+	assert_int_equal(association_add_key(&p.ours, 1, key, sizeof key, &e), 0);
+	assert_int_equal(association_activate_key(&p.ours, 1, &e), 0);
 	assert_int_equal(put(&p.ours, 0, "under key 1", 11), 11);
 	assert_int_equal(get(&p.theirs, got), 11);
 	assert_memory_equal(got, "under key 1", 11);
-	assert_int_equal(sctp_drop_key(&p.ours, 0, &e), 0);
+	assert_int_equal(association_drop_key(&p.ours, 0, &e), 0);
 	assert_int_equal(put(&p.ours, 0, "still", 5), 5);
 	assert_int_equal(get(&p.theirs, got), 5);
 	part(&p);

@@ -122,7 +122,7 @@ begin(struct end *x, const struct tls_settings *s, bool is_server, bool is_lossy
     const char *name)
 {
 	struct tls_carrier carrier = {
-	    .is_lossy = is_lossy,
+	    .kind = is_lossy ? TLS_DATAGRAMS : TLS_MESSAGES,
 	    .read = end_read,
 	    .write = end_write,
 	    .add_key = is_lossy ? NULL : end_add_key,
@@ -131,7 +131,7 @@ begin(struct end *x, const struct tls_settings *s, bool is_server, bool is_lossy
 	};
 
 	assert_int_equal(tls_context_new(s, is_server, &x->context, NULL), 0);
-	assert_int_equal(tls_new_over(x->context, &carrier, name, &x->tls, NULL), 0);
+	assert_int_equal(tls_new(x->context, &carrier, name, &x->tls, NULL), 0);
 	x->rc = -EAGAIN;
 }
 

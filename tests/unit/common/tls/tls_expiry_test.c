@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "common/base/err.h"
-#include "common/tls/tls.h"
+#include "common/tls/tls_expiry.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
 #define DAY_S ((uint64_t)86400)

@@ -18,6 +18,7 @@
 
 #include "common/schemes/schemes.h"
 #include "common/tls/tls.h"
+#include "common/transport/transport_secured.h"
 #include "common/transport/transport_tcp.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
@@ -461,19 +462,32 @@ a_protocol_with_a_long_name_is_refused_at_once(void **state)
 	expect_sentence(&e, "too long");
 }
 
+/* Makes t the server of a socket that this peer dialled. */
+static void
+take(struct transport *t, const char *peer, int fd, struct tls_context *context)
+{
+	struct transport carrier = {.fd = -1};
+
+	strcpy(carrier.peer.text, peer);
+	transport_tcp_take(&carrier, fd);
+	*t = (struct transport){
+	    .scheme = &transport_tls, .ops = transport_tls.connection, .fd = -1};
+	assert_int_equal(secured_take(t, &carrier, NULL, context, NULL), 0);
+}
+
 /* What a server makes of bytes that are no handshake. */
 static enum tls_refusal
 refusal_of_bytes(const void *bytes, size_t n, struct err *e)
 {
 	struct tls_settings server = settings_of("collector");
 	struct tls_context *context = NULL;
-	struct transport t = {.peer.text = "here"};
+	struct transport t;
 	enum tls_refusal why;
 	int ends[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	assert_int_equal(tls_context_new(&server, true, &context, e), 0);
-	assert_int_equal(transport_tls_take(&t, ends[0], context, e), 0);
+	take(&t, "here", ends[0], context);
 	assert_int_equal(write(ends[1], bytes, n), n);
 	close(ends[1]);
 	assert_true(t.ops->proceed(&t, e) < 0);
@@ -531,9 +545,7 @@ old_pair_shake(struct old_pair *p, bool tls12)
 	s.tls12 = tls12;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
 	assert_int_equal(tls_context_new(&s, true, &p->server_context, NULL), 0);
-	strcpy(p->server.peer.text, "old");
-	assert_int_equal(
-	    transport_tls_take(&p->server, ends[0], p->server_context, NULL), 0);
+	take(&p->server, "old", ends[0], p->server_context);
 	p->fd = ends[1];
 	p->client_context = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_max_proto_version(p->client_context, TLS1_2_VERSION);
