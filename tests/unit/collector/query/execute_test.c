@@ -6,34 +6,8 @@
 
 #include <cmocka.h>
 
-#include <stdlib.h>
-
 #include "collector/query/execute.h"
 #include "tests/unit/collector/query/support_store.h"
-
-#define ASK(expected, ...)                                                             \
-	do {                                                                           \
-		struct store_request request = {__VA_ARGS__};                          \
-		char *text = store_ask(&request);                                      \
-		assert_string_equal(text, expected);                                   \
-		free(text);                                                            \
-	} while (0)
-
-static int
-make(void **state)
-{
-	(void)state;
-	store_make();
-	return 0;
-}
-
-static int
-remove_store(void **state)
-{
-	(void)state;
-	store_remove();
-	return 0;
-}
 
 static void
 rows_come_day_by_day_in_address_order_with_runs_put_together(void **state)
@@ -305,7 +279,7 @@ a_span_that_is_empty_is_refused(void **state)
 	    .table = "pairs", .from = "2017-04-28", .to = "2017-04-26");
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, make, remove_store)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, store_setup, store_teardown)
 
 int
 main(void)

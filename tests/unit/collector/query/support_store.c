@@ -142,6 +142,12 @@ store_make(void)
 	return folder;
 }
 
+const char *
+store_folder(void)
+{
+	return folder;
+}
+
 void
 store_remove(void)
 {
@@ -160,9 +166,9 @@ store_remove(void)
 }
 
 static int
-ask(struct catalog *c, const struct store_request *r, FILE *to, struct err *e)
+new_question(struct catalog *c, const struct store_request *r, struct question **ret,
+    struct err *e)
 {
-	struct output_settings settings = {.format = OUTPUT_CSV, .keep = -1};
 	struct request request = {.where = r->where,
 	    .from = r->from,
 	    .to = r->to,
@@ -171,9 +177,6 @@ ask(struct catalog *c, const struct store_request *r, FILE *to, struct err *e)
 	    .sort = r->sort,
 	    .top = r->top,
 	    .limit = r->limit};
-	struct output_column columns[64];
-	struct question *q = NULL;
-	struct output *o = NULL;
 	const struct table *t = NULL;
 	int rc;
 
@@ -181,12 +184,80 @@ ask(struct catalog *c, const struct store_request *r, FILE *to, struct err *e)
 		request.where_count++;
 	}
 	rc = catalog_find(c, r->table, &t, e);
-	rc = rc == 0 ? question_new(t, &request, &q, e) : rc;
+	return rc == 0 ? question_new(t, &request, ret, e) : rc;
+}
+
+void
+store_scan_open(struct store_scan *s, const struct store_request *r)
+{
+	struct err e = {""};
+	const struct table *t = NULL;
+
+	memset(s, 0, sizeof *s);
+	if (catalog_open(folder, &s->catalog, &e) < 0 ||
+	    new_question(s->catalog, r, &s->question, &e) < 0 ||
+	    catalog_files(
+		folder, s->question->table, CATALOG_EVERY_DAY, &s->files, &e) < 0) {
+		fail_msg("%s", e.text);
+	}
+	t = s->question->table;
+	assert_true(s->files.count > 0);
+	assert_int_equal(catalog_file_open(&s->files.items[0], t, 0, &s->scan, &e), 1);
+}
+
+void
+store_scan_close(struct store_scan *s)
+{
+	catalog_file_close(&s->scan);
+	catalog_files_free(&s->files);
+	question_free(s->question);
+	catalog_close(s->catalog);
+}
+
+const char *
+store_complaint(const struct store_request *r)
+{
+	static struct err e;
+	struct catalog *c = NULL;
+	struct question *q = NULL;
+	int rc = catalog_open(folder, &c, &e);
+
+	rc = rc == 0 ? new_question(c, r, &q, &e) : rc;
+	question_free(q);
+	catalog_close(c);
+	return rc < 0 ? e.text : "";
+}
+
+int
+store_setup(void **state)
+{
+	(void)state;
+	store_make();
+	return 0;
+}
+
+int
+store_teardown(void **state)
+{
+	(void)state;
+	store_remove();
+	return 0;
+}
+
+static int
+ask(struct catalog *c, const struct store_request *r, FILE *to, struct err *e)
+{
+	struct output_settings settings = {.format = OUTPUT_CSV, .keep = -1};
+	struct output_column columns[64];
+	struct question *q = NULL;
+	struct output *o = NULL;
+	int rc = new_question(c, r, &q, e);
+
 	if (rc < 0) {
 		return rc;
 	}
 	for (unsigned i = 0; i < q->column_count; i++) {
-		const struct column *k = &t->columns[q->columns[i]];
+		const struct column *k = &q->table->columns[q->columns[i]];
 		columns[i] = (struct output_column){k->name, k->shown, k->kind};
 	}
 	o = output_new(&settings, columns, q->column_count, to);
