@@ -285,14 +285,12 @@ static int
 pass_message(struct process *p, const struct frame *f, uint64_t position, struct err *e)
 {
 	const struct message_view *v = &p->view;
-	bool is_new = false;
 	int rc = 0;
 
 	if (p->quarantine != NULL) {
-		rc = quarantine_begin(
-		    p->quarantine, position, v->bytes, v->length, &is_new, e);
+		rc = quarantine_begin(p->quarantine, position, v->bytes, v->length, e);
 	}
-	if (is_new) {
+	if (rc == QUARANTINE_NEW) {
 		log_error("the message of %zu bytes at position %" PRIu64
 			  " of the journal crashed this program twice: it is set aside "
 			  "in the journal's folder quarantine and not counted",

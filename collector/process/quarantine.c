@@ -240,14 +240,13 @@ set_aside(struct quarantine *q, uint64_t position, const uint8_t *message,
 
 int
 quarantine_begin(struct quarantine *q, uint64_t position, const uint8_t *message,
-    size_t length, bool *ret_is_new, struct err *e)
+    size_t length, struct err *e)
 {
 	int rc;
 
-	*ret_is_new = false;
 	for (size_t i = 0; i < q->count; i++) {
 		if (q->positions[i] == position) {
-			return 1;
+			return QUARANTINE_KNOWN;
 		}
 	}
 	if (q->crash->crashed == position && q->crash->times >= CRASHES_LIMIT) {
@@ -256,8 +255,7 @@ quarantine_begin(struct quarantine *q, uint64_t position, const uint8_t *message
 			return rc;
 		}
 		q->crash->crashed = NOBODY;
-		*ret_is_new = true;
-		return 1;
+		return QUARANTINE_NEW;
 	}
 	q->crash->current = position;
 	return 0;

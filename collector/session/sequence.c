@@ -75,26 +75,26 @@ fill_gap(struct sequence *s, uint32_t number, uint32_t records, uint64_t *lost)
 /* A number from the past that fills no gap: a duplicate, or an exporter that began
  * again.  Two in a row that follow each other are a new beginning. */
 static void
-take_late(struct sequence *s, uint32_t number, uint32_t records, bool can_reorder,
-    struct sequence_result *r)
+take_late(struct sequence *s, const struct sequence_step *m, struct sequence_result *r)
 {
-	if (!can_reorder || (s->has_late && number == s->late_next && records > 0)) {
+	if (!m->can_reorder ||
+	    (s->has_late && m->number == s->late_next && m->records > 0)) {
 		r->lost += sequence_end(s);
-		s->expected = number + records;
+		s->expected = m->number + m->records;
 		s->has_late = false;
 		return;
 	}
 	s->has_late = true;
-	s->late_next = number + records;
+	s->late_next = m->number + m->records;
 	r->is_late = true;
 }
 
 void
-sequence_message(struct sequence *s, uint32_t number, uint32_t records, bool is_certain,
-    bool can_reorder, struct sequence_result *ret)
+sequence_message(
+    struct sequence *s, const struct sequence_step *m, struct sequence_result *ret)
 {
 	struct sequence_result r = {0};
-	int32_t step = (int32_t)(number - s->expected);
+	int32_t step = (int32_t)(m->number - s->expected);
 
 	if (s->gap_count > 0) {
 		r.lost += age_gaps(s);
@@ -103,22 +103,22 @@ sequence_message(struct sequence *s, uint32_t number, uint32_t records, bool is_
 		step = 0;
 	}
 	if (step > 0) {
-		if (can_reorder) {
+		if (m->can_reorder) {
 			r.lost += add_gap(s, s->expected, (uint32_t)step);
 		} else {
 			r.lost += (uint32_t)step;
 		}
 	}
 	if (step >= 0) {
-		s->expected = number + records;
+		s->expected = m->number + m->records;
 		s->is_known = true;
-		s->is_uncertain = !is_certain;
+		s->is_uncertain = !m->is_certain;
 		s->has_late = false;
-	} else if (fill_gap(s, number, records, &r.lost)) {
+	} else if (fill_gap(s, m->number, m->records, &r.lost)) {
 		r.is_late = true;
 	} else {
-		take_late(s, number, records, can_reorder, &r);
-		s->is_uncertain = s->is_uncertain || !is_certain;
+		take_late(s, m, &r);
+		s->is_uncertain = s->is_uncertain || !m->is_certain;
 	}
 	*ret = r;
 }

@@ -30,15 +30,19 @@ struct sequence { /* zero: nothing is known yet */
 	struct sequence_gap gaps[SEQUENCE_GAPS];
 };
 
+struct sequence_step {            /* one message */
+	uint32_t number, records; /* its sequence number; what it counts */
+	bool is_certain;          /* every record in it could be counted */
+	bool can_reorder;         /* the transport can */
+};
+
 struct sequence_result {
 	uint64_t lost; /* records that are now known to be missing */
 	bool is_late;  /* this message is older than one before */
 };
 
-/* One message: its sequence number and its records; is_certain: every record in it
- * could be counted. */
-void sequence_message(struct sequence *s, uint32_t number, uint32_t records,
-    bool is_certain, bool can_reorder, struct sequence_result *ret);
+void sequence_message(
+    struct sequence *s, const struct sequence_step *m, struct sequence_result *ret);
 /* The session ends: nothing late can come.  Returns the records lost in open gaps. */
 uint64_t sequence_end(struct sequence *s);
 

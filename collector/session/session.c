@@ -410,6 +410,10 @@ follow_sequence(struct passage *p, uint16_t stream, struct sequence_result *lost
 {
 	const struct protocol_header *h = &p->view->header;
 	bool counts_records = p->view->protocol->sequence == PROTOCOL_COUNTS_RECORDS;
+	struct sequence_step step = {.number = h->sequence,
+	    .records = counts_records ? p->records + p->options : 1,
+	    .is_certain = p->is_certain || !counts_records,
+	    .can_reorder = p->session->can_reorder};
 	struct sequence *sequence;
 	uint64_t lost_before = 0;
 	int rc;
@@ -421,9 +425,7 @@ follow_sequence(struct passage *p, uint16_t stream, struct sequence_result *lost
 	rc = domain_sequence(p->s, p->domain, stream, &sequence);
 	note_memory(p, rc);
 	if (rc == 0) {
-		sequence_message(sequence, h->sequence,
-		    counts_records ? p->records + p->options : 1,
-		    p->is_certain || !counts_records, p->session->can_reorder, lost);
+		sequence_message(sequence, &step, lost);
 	}
 	lost->lost += lost_before;
 }

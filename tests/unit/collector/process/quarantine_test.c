@@ -56,13 +56,12 @@ crash(uint64_t position, int number, bool is_after)
 
 	if (child == 0) {
 		struct quarantine *q = NULL;
-		bool is_new;
 		setrlimit(RLIMIT_CORE, &none);
 		signal(number, SIG_DFL);
 		if (quarantine_new(directory, &q, NULL) < 0) {
 			_exit(1);
 		}
-		quarantine_begin(q, position, (const uint8_t *)"abc", 3, &is_new, NULL);
+		quarantine_begin(q, position, (const uint8_t *)"abc", 3, NULL);
 		if (is_after) {
 			quarantine_end(q);
 		}
@@ -75,10 +74,9 @@ crash(uint64_t position, int number, bool is_after)
 }
 
 static int
-begin(struct quarantine *q, uint64_t position, bool *ret_is_new)
+begin(struct quarantine *q, uint64_t position)
 {
-	return quarantine_begin(
-	    q, position, (const uint8_t *)"abc", 3, ret_is_new, NULL);
+	return quarantine_begin(q, position, (const uint8_t *)"abc", 3, NULL);
 }
 
 static void
@@ -86,17 +84,15 @@ test_a_message_that_crashed_twice_is_set_aside_for_good(void **state)
 {
 	struct quarantine *q;
 	char path[256], text[8] = "";
-	bool is_new;
 	FILE *f;
 
 	(void)state;
 	crash(4096, SIGSEGV, false);
 	crash(4096, SIGABRT, false);
 	q = open_quarantine();
-	assert_int_equal(begin(q, 40, &is_new), 0);
+	assert_int_equal(begin(q, 40), 0);
 	quarantine_end(q);
-	assert_int_equal(begin(q, 4096, &is_new), 1);
-	assert_true(is_new);
+	assert_int_equal(begin(q, 4096), QUARANTINE_NEW);
 	quarantine_free(q);
 	snprintf(path, sizeof path, "%s/quarantine/0000000000001000.ipfix", directory);
 	f = fopen(path, "r");
@@ -105,8 +101,7 @@ test_a_message_that_crashed_twice_is_set_aside_for_good(void **state)
 	assert_string_equal(text, "abc");
 	fclose(f);
 	q = open_quarantine();
-	assert_int_equal(begin(q, 4096, &is_new), 1);
-	assert_false(is_new);
+	assert_int_equal(begin(q, 4096), QUARANTINE_KNOWN);
 	quarantine_free(q);
 }
 
@@ -114,12 +109,11 @@ static void
 test_one_crash_is_forgiven(void **state)
 {
 	struct quarantine *q;
-	bool is_new;
 
 	(void)state;
 	crash(4096, SIGSEGV, false);
 	q = open_quarantine();
-	assert_int_equal(begin(q, 4096, &is_new), 0);
+	assert_int_equal(begin(q, 4096), 0);
 	quarantine_end(q);
 	quarantine_free(q);
 }
@@ -128,14 +122,13 @@ static void
 test_crashes_of_two_messages_are_not_added_up(void **state)
 {
 	struct quarantine *q;
-	bool is_new;
 
 	(void)state;
 	crash(4096, SIGSEGV, false);
 	crash(8192, SIGSEGV, false);
 	crash(4096, SIGSEGV, false);
 	q = open_quarantine();
-	assert_int_equal(begin(q, 4096, &is_new), 0);
+	assert_int_equal(begin(q, 4096), 0);
 	quarantine_free(q);
 }
 
@@ -143,14 +136,13 @@ static void
 test_being_killed_is_no_crash(void **state)
 {
 	struct quarantine *q;
-	bool is_new;
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++) {
 		crash(4096, SIGKILL, false);
 	}
 	q = open_quarantine();
-	assert_int_equal(begin(q, 4096, &is_new), 0);
+	assert_int_equal(begin(q, 4096), 0);
 	quarantine_free(q);
 }
 
@@ -158,13 +150,12 @@ static void
 test_a_crash_outside_of_a_message_blames_none(void **state)
 {
 	struct quarantine *q;
-	bool is_new;
 
 	(void)state;
 	crash(4096, SIGSEGV, true);
 	crash(4096, SIGSEGV, true);
 	q = open_quarantine();
-	assert_int_equal(begin(q, 4096, &is_new), 0);
+	assert_int_equal(begin(q, 4096), 0);
 	quarantine_free(q);
 }
 

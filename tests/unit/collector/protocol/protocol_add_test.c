@@ -91,11 +91,12 @@ its_records_become_rows_and_its_loss_is_counted(void **state)
 	const char *dir = *state;
 	const struct tables_settings settings = {
 	    .schema_directory = dir, .max_keys = 1000};
-	const struct process_settings process = {.sessions = {.max_sessions = 4,
-						     .max_domains = 4,
-						     .max_templates = 8,
-						     .max_fields = 32,
-						     .max_spools = 4}};
+	struct process_settings process = {.elements = support_elements(),
+	    .sessions = {.max_sessions = 4,
+		.max_domains = 4,
+		.max_templates = 8,
+		.max_fields = 32,
+		.max_spools = 4}};
 	const struct source_id source = {"toy"};
 	struct frame open = {.kind = FRAME_OPEN,
 	    .session = 1,
@@ -111,9 +112,8 @@ its_records_become_rows_and_its_loss_is_counted(void **state)
 	snprintf(data, sizeof data, "%s/data", dir);
 	assert_int_equal(tables_new(&settings, support_elements(), &tables, &e), 0);
 	assert_int_equal(store_open(data, tables, &store, &e), 0);
-	assert_int_equal(process_new(&process, support_elements(), tables, store,
-			     &source, NULL, &p, &e),
-	    0);
+	process.store = store;
+	assert_int_equal(process_new(&process, &source, &p, &e), 0);
 	assert_int_equal(process_resume(p, &e), 0);
 	put_message(&s, 1, 2);
 	put_message(&s, 3, 1);

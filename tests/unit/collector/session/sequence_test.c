@@ -26,9 +26,13 @@ set_up(void **state)
 static void
 take(struct sequence *s, uint32_t number, uint32_t records, bool can_reorder)
 {
+	const struct sequence_step m = {.number = number,
+	    .records = records,
+	    .is_certain = true,
+	    .can_reorder = can_reorder};
 	struct sequence_result r;
 
-	sequence_message(s, number, records, true, can_reorder, &r);
+	sequence_message(s, &m, &r);
 	lost += r.lost;
 	late += r.is_late;
 }
@@ -74,9 +78,10 @@ test_a_step_back_on_a_stream_is_an_exporter_that_began_again(void **state)
 static void
 test_uncounted_records_are_not_taken_for_loss(void **state)
 {
+	const struct sequence_step uncertain = {.number = 0, .records = 3};
 	struct sequence_result r;
 
-	sequence_message(*state, 0, 3, false, false, &r);
+	sequence_message(*state, &uncertain, &r);
 	take(*state, 40, 5, false);
 	assert_int_equal(lost, 0);
 	take(*state, 50, 5, false);
