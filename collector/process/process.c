@@ -183,6 +183,22 @@ tidy_journal(struct process *p)
 	}
 }
 
+/* Rows that found no place in a table are gone: that is to be known. */
+static void
+tell_dropped(struct process *p)
+{
+	struct tables_counts c;
+
+	tables_counts(p->tables, &c);
+	if (c.dropped > p->rows_dropped) {
+		log_error("lost %" PRIu64
+			  " rows: a table was full, or memory was short; lower "
+			  "--max-keys or give the collector more memory",
+		    c.dropped - p->rows_dropped);
+	}
+	p->rows_dropped = c.dropped;
+}
+
 static int
 flush(struct process *p, bool finished, struct err *e)
 {
@@ -213,6 +229,7 @@ flush(struct process *p, bool finished, struct err *e)
 	}
 	p->is_dirty = false;
 	p->counts.flushes++;
+	tell_dropped(p);
 	if (p->journal != NULL) {
 		tidy_journal(p);
 	}

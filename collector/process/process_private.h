@@ -27,9 +27,10 @@ struct process {
 	bool is_live;
 	bool is_broken; /* source and store do not belong together */
 	bool is_counting;
-	bool is_dirty;    /* something was counted since the last flush */
-	uint64_t held_ns; /* arrival of the first of it */
-	uint64_t now_ns;  /* latest arrival */
+	bool is_dirty;         /* something was counted since the last flush */
+	uint64_t held_ns;      /* arrival of the first of it */
+	uint64_t now_ns;       /* latest arrival */
+	uint64_t rows_dropped; /* by tables, as far as it was told */
 	atomic_bool gives_up;
 	struct process_counts counts;
 	struct message_view view; /* of the message that is handled */

@@ -129,6 +129,8 @@ summary_print_text(const struct summary *s, FILE *out)
 	digits_line_if(out, "  waiting", s->tables.stitched.waiting,
 	    "one-way flows, kept for the next start");
 	digits_line(out, "rows", s->tables.rows, "made from records");
+	digits_line_if(out, "  dropped", s->tables.dropped,
+	    "their table was full, or memory short");
 	digits_line_if(
 	    out, "  saturated", s->tables.saturated, "sums that reached their limit");
 	digits_line(out, "rows stored", s->tables.rows_written, "");

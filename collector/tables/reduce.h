@@ -67,7 +67,7 @@ const uint8_t *reduce_entry(const struct reduce *r, uint64_t i);
 /* A header with the bits set in which headers differ from each other. */
 const uint8_t *reduce_differ(const struct reduce *r);
 uint64_t reduce_saturated(const struct reduce *r); /* sums that reached the top */
-uint64_t reduce_dropped(const struct reduce *r);   /* came in spite of being full */
+uint64_t reduce_dropped(const struct reduce *r);   /* rows, full or no memory */
 void reduce_clear(struct reduce *r);
 
 /* What sorting needs, kept for the next time.  Zero at first. */

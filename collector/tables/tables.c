@@ -236,6 +236,7 @@ tables_counts(const struct tables *t, struct tables_counts *ret)
 		ret->rows += t->tables[i]->rows;
 		ret->filtered += t->tables[i]->filtered;
 		ret->saturated += reduce_saturated(t->tables[i]->reduce);
+		ret->dropped += reduce_dropped(t->tables[i]->reduce);
 	}
 	for (unsigned i = 0; i < t->source_count; i++) {
 		ret->saturated += t->sources[i].batch.saturated;

@@ -40,6 +40,7 @@ struct tables_counts {
 	uint64_t late, early; /* filed under their arrival time */
 	uint64_t undated;   /* no flow start in the record: filed under arrival time */
 	uint64_t saturated; /* sums that reached the top */
+	uint64_t dropped;   /* of `rows`: their table was full, or memory short */
 	struct stitch_counts stitched; /* of one-way records, for each window */
 	uint64_t flushes, rows_written;
 };

@@ -242,6 +242,32 @@ sums_of_a_key_add_up_and_stay_at_the_top(void **state)
 	free_world(&w);
 }
 
+static void
+what_finds_no_place_is_counted(void **state)
+{
+	const uint64_t rows = 400000;
+
+	(void)state;
+	for (int is_append = 0; is_append < 2; is_append++) {
+		struct world w = new_world(is_append, false);
+		uint64_t once = 0;
+		for (uint64_t i = 0; i < rows; i++) {
+			uint8_t key[KEY] = {0};
+			store_u64(key, i % (rows - 1000)); /* 1,000 come again */
+			add(&w, key, 1);
+		}
+		sort(&w);
+		for (uint64_t i = 0; i < reduce_count(w.reduce); i++) {
+			once += (uint64_t)value_at(&w, i);
+		}
+		assert_true(reduce_dropped(w.reduce) > 0);
+		assert_int_equal(once + reduce_dropped(w.reduce), rows);
+		reduce_clear(w.reduce);
+		assert_true(reduce_dropped(w.reduce) > 0);
+		free_world(&w);
+	}
+}
+
 int
 main(void)
 {
@@ -253,6 +279,7 @@ main(void)
 	    cmocka_unit_test(texts_in_keys_sort_by_their_bytes),
 	    cmocka_unit_test(scratch_memory_serves_again),
 	    cmocka_unit_test(sums_of_a_key_add_up_and_stay_at_the_top),
+	    cmocka_unit_test(what_finds_no_place_is_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -384,7 +384,7 @@ explain_says_what_is_stitched(void **state)
 	world_open(&w, "stitch: 30s");
 	run_explain_tables(w.tables, out);
 	fclose(out);
-	assert_non_null(strstr(text, "start within 30 s are one record"));
+	assert_non_null(strstr(text, "start within 30 s become one record"));
 	free(text);
 	world_close(&w);
 }
