@@ -1,5 +1,6 @@
 /* What peers hear from the listener: that all they sent is durable, by the end of our
- * side, and exporters with a spool how much of it is, by words (common/ipfix/delivery.h). */
+ * side; and exporters with a spool, how much of it is, by words
+ * (common/ipfix/delivery.h). */
 #include <errno.h>
 
 #include "collector/door/door_private.h"
@@ -15,7 +16,7 @@ open_lists(struct listener *l, struct peer_list *ret[static LISTS])
 	ret[2] = &l->stuck;
 }
 
-/* Says the last word to a peer that ended in order. */
+/* Says the last word to a peer that ended properly. */
 static void
 confirm(struct listener *l, struct peer *p, bool is_last)
 {
@@ -65,8 +66,8 @@ acknowledge(struct peer_list *list)
 	}
 }
 
-/* What they sent last is not durable: they come again and send it again, from the
- * number that is. */
+/* What they sent last is not durable: they reconnect and send it again, from the first
+ * number that is not. */
 static void
 cut_off(struct listener *l, struct peer_list *list)
 {
@@ -112,7 +113,7 @@ acknowledge_probe(struct listener *l, const struct watermark *m)
 	}
 }
 
-/* A word waits for it to read those before. */
+/* A word waits until it has read those before. */
 static void
 note_mute(struct peer *p, uint64_t now_ns)
 {

@@ -1,9 +1,9 @@
-/* Who comes in, and who has to go: the listener's bounds.
+/* Which peers are let in, and which have to go: the listener's limits.
  *
- * Half-open is who has neither proved an identity nor sent a whole message.  Such a one
- * never keeps anybody out: where there is no room, the oldest half-open one goes, of
- * the same address where that address has too many.  So who does not stay half-open for
- * long gets in, however many do nothing but connect. */
+ * A peer is half-open until it has proved an identity or sent a whole message.
+ * Half-open peers never keep others out: where there is no room, the oldest of them
+ * goes, of the same address where that address has too many.  So a peer that does not
+ * stay half-open for long gets in, even while many do nothing but connect. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,15 +20,15 @@ make_room(struct listener *l, struct peer *p)
 	struct err e = {0};
 
 	err_set(&e, -EBUSY,
-	    "others came while it had proved nothing for %" PRIu64 " ms",
+	    "evicted: unauthenticated for %" PRIu64 " ms while others were waiting",
 	    (uint64_t)((clock_monotonic_ns() - p->began_ns) / NS_PER_MS));
 	peers_end(l, p, PEERS_HALF_OPEN, e.text);
 }
 
-/* Over datagrams nobody hears that a peer is gone: those that crashed, and came back
- * from another port, would fill the room for ever.  Makes room of the one that has been
- * silent longest, if that is longer than a handshake may take; whoever was there still
- * opens another session.  of: its host; NULL: any. */
+/* Over datagrams a peer may go without a word: those that crashed, and came back from
+ * another port, would fill the room for ever.  Evicts the one that has been silent
+ * longest, if that is longer than a handshake may take; if it is still there it opens
+ * another session.  of: its host; NULL: any. */
 static void
 replace_silent(struct listener *l, const struct address *of)
 {
@@ -49,7 +49,8 @@ replace_silent(struct listener *l, const struct address *of)
 		}
 	}
 	if (longest != NULL) {
-		err_set(&e, -EBUSY, "others came while it was silent for %g s",
+		err_set(&e, -EBUSY,
+		    "evicted: silent for %g s while others were waiting",
 		    (double)(now - longest->since_ns) / (double)NS_PER_SECOND);
 		peers_end(l, longest, PEERS_IDLE, e.text);
 	}
@@ -77,7 +78,7 @@ bound_address(
 		return 0;
 	}
 	*ret_why = PEERS_ADDRESS_FULL;
-	return err_set(e, -EBUSY, "%u peers of its address are connected already", n);
+	return err_set(e, -EBUSY, "%u peers from its address are already connected", n);
 }
 
 int
@@ -100,7 +101,7 @@ admission_check(struct listener *l, const struct transport *t, enum peers_end *r
 	}
 	if (l->counts.peers >= l->settings.max_peers) {
 		*ret_why = PEERS_FULL;
-		return err_set(e, -EBUSY, "%" PRIu64 " peers are connected already",
+		return err_set(e, -EBUSY, "%" PRIu64 " peers are already connected",
 		    l->counts.peers);
 	}
 	return 0;
@@ -133,9 +134,9 @@ has_same_terms(const struct listener *l, const struct peer *p)
 	return admission_terms(l, &who, &terms) && terms == p->terms;
 }
 
-/* Whether it would be let in now as it was then; e: why not. */
+/* Whether it would be let in again, on the same terms; e: why not. */
 static bool
-is_welcome_still(const struct listener *l, struct peer *p, struct err *e)
+is_still_welcome(const struct listener *l, struct peer *p, struct err *e)
 {
 	if (p->state != PEER_OPEN) {
 		return true;
@@ -154,11 +155,11 @@ judge_list(struct listener *l, struct peer_list *list)
 	bool is_last = false;
 	struct err e = {0};
 
-	/* Who cannot end for want of room goes to the end of the stuck. */
+	/* A peer that cannot end for want of room goes to the end of the stuck. */
 	for (struct peer *p = list->first; p != NULL && !is_last; p = next) {
 		next = p->next;
 		is_last = p == last;
-		if (!is_welcome_still(l, p, &e)) {
+		if (!is_still_welcome(l, p, &e)) {
 			peers_end(l, p, PEERS_NO_LONGER, e.text);
 		}
 	}
@@ -184,7 +185,7 @@ admission_cut(struct listener *l, uint32_t session)
 		}
 		if (p != NULL) {
 			peers_end(l, p, PEERS_ERRORS,
-			    "too much of what it sent within a minute was wrong");
+			    "too many errors in what it sent within a minute");
 			return;
 		}
 	}
@@ -215,10 +216,9 @@ time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 	    {p->state == PEER_GREETING, p->began_ns, s->handshake_timeout_ns,
 		PEERS_NO_HELLO, "no hello within"},
 	    {p->mute_ns != 0, p->mute_ns, ANSWER_MUTE_NS, PEERS_MUTE,
-		"it read nothing of what was acknowledged for"},
+		"did not read acknowledgements for"},
 	    {p->state > PEER_GREETING && p->partial_ns != 0, p->partial_ns,
-		s->message_timeout_ns, PEERS_SLOW,
-		"a message that it began was not whole within"},
+		s->message_timeout_ns, PEERS_SLOW, "did not complete a message within"},
 	    {p->state > PEER_GREETING, p->since_ns, idle_limit(s, p), PEERS_IDLE,
 		"silent for"},
 	};
@@ -236,7 +236,7 @@ time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 	}
 }
 
-/* Only those who are being read: for the others it is we who are late. */
+/* Only peers that are being read: for the others it is we who are late. */
 void
 admission_time_out(struct listener *l, uint64_t now_ns)
 {

@@ -35,10 +35,9 @@ struct listener {
 	struct peers_by_host peers_by_host;
 	struct door *doors;
 	unsigned door_count;
-	/* Every peer is in one of these: half-open, those that have neither a proved
-	 * identity nor sent a whole message; watched or waiting for its turn; waiting
-	 * for room, first come first served; ended in order, until what it sent is
-	 * durable. */
+	/* Every peer is in one of these: half-open, without a proved identity or a
+	 * whole message; watched or waiting for its turn; waiting for room, first come
+	 * first served; ended properly, until what it sent is durable. */
 	struct peer_list half_open, peers, stuck, ended;
 	struct loop_timer sync_timer, second_timer, retry_timer, again_timer;
 	uint64_t synced_frames;   /* intake.added at the last sync */
@@ -55,42 +54,44 @@ struct listener {
 void reception_admit(struct listener *l, struct transport *t);
 /* Sets up the timers' callbacks. */
 void reception_init(struct listener *l);
-/* Takes what everybody has sent so far, ends all sessions, syncs, closes. */
+/* Takes what all peers have sent so far, ends their sessions, syncs, closes. */
 void reception_stop(struct listener *l);
-/* Closes whatever is left, at once. */
+/* Closes what is left, at once. */
 void reception_done(struct listener *l);
 
-/* What admission.c decides.  Whether there is room for one more, which is made where
- * half-open ones have it: 0, or -EBUSY with the reason and the sentence. */
+/* admission.c.
+ * Whether there is room for one more, evicting a half-open peer if need be: 0, or
+ * -EBUSY with the reason and the sentence. */
 int admission_check(struct listener *l, const struct transport *t,
     enum peers_end *ret_why, struct err *e);
 /* A peer's introduce(). */
 bool admission_introduce(struct peer *p, struct session_identity *who);
-/* What the roster says of a peer, to see whether it still does: completes who, and is
- * other for other terms.  False: it is not on the roster. */
+/* Completes who with what the roster says; *ret differs for different terms.  False: it
+ * is not on the roster. */
 bool admission_terms(
     const struct listener *l, struct session_identity *who, uint64_t *ret);
-/* Certificates or the roster were read anew: ends the sessions of whom they would not
- * let in any more, or on other terms. */
+/* Certificates or the roster were read again: ends the sessions of peers that they no
+ * longer let in, or only on other terms. */
 void admission_recheck(struct listener *l);
-#define ADMISSION_OTHER_TERMS "what the peers' file says of it has changed"
-/* Ends the connection of a session that is nothing but mistakes. */
+#define ADMISSION_OTHER_TERMS "its entry in the peers' file was changed or removed"
+/* Ends the connection of a session with too many errors. */
 void admission_cut(struct listener *l, uint32_t session);
-/* Ends what has been silent or slow for too long. */
+/* Ends peers that have been silent or slow for too long. */
 void admission_time_out(struct listener *l, uint64_t now_ns);
 
 /* acknowledge.c: what peers are told.
- * Everything up to now is durable (rc 0), or the disk failed: whoever ended in order
- * and waits to hear so is told, or cut off, which says that its last messages may be
+ * Everything up to now is durable (rc 0), or the disk failed: peers that ended properly
+ * and wait to hear so are told, or cut off, which says that their last messages may be
  * lost.  is_last: now or never. */
 void acknowledge_ended(struct listener *l, int rc, bool is_last);
-/* So are exporters with a spool. */
+/* The same for exporters with a spool. */
 void acknowledge_spools(struct listener *l, int rc);
-/* An ended one's socket is ready for its last word. */
+/* The socket of a peer that ended is ready for its last word. */
 void acknowledge_again(struct listener *l, struct peer *p);
-/* Asks the holder of a spool, which somebody else asked for, whether it is there. */
+/* Another peer asked for this spool: asks the holder whether it is still there. */
 void acknowledge_probe(struct listener *l, const struct watermark *m);
-/* Since when each has not read its words; those who ended go when it is too long. */
+/* Notes since when each has not read its words; peers that ended go when that is too
+ * long. */
 void acknowledge_time_out(struct listener *l, uint64_t now_ns);
 #define ANSWER_MUTE_NS (30 * NS_PER_SECOND) /* too long */
 

@@ -69,9 +69,9 @@ intake_pass(struct intake *i)
 		i->is_written = rc == 0;
 	}
 	if (rc < 0 && !i->is_refused) {
-		log_error("%s; peers are not read meanwhile", e.text);
+		log_error("%s; not reading from peers until this clears", e.text);
 	} else if (rc == 0 && i->is_refused) {
-		log_info("the journal takes frames again");
+		log_info("journal writable again; reading resumed");
 	}
 	i->is_refused = rc < 0;
 	i->is_stuck = rc < 0 || !hand_on(i) || journal_reserve(i->journal, &n) == NULL;

@@ -75,8 +75,7 @@ open_door(struct listener *l, struct door *d, const char *text, struct err *e)
 		return rc;
 	}
 	if (uri.scheme->listener->accept == NULL) {
-		return udp_listener_new(
-		    l, d->place.fd, d->place.port, text, &d->udp, e);
+		return udp_listener_new(l, &d->place, &d->udp, e);
 	}
 	d->is_shared = uri.scheme->listener->counts != NULL;
 	d->watch.fd = d->place.fd;
@@ -114,9 +113,9 @@ close_doors(struct listener *l)
 
 /* Once a second. */
 
-/* The processing thread reads no clock: frames tell it the time.  When none came they
- * do so after 1, 2, 3, 4 seconds and then ever more rarely, until whatever it holds is
- * surely flushed. */
+/* The processing thread reads no clock: frames tell it the time.  Where none arrive,
+ * ticks do, after 1, 2, 3, 4 seconds and then ever more rarely, until all that it holds
+ * has surely been flushed. */
 static void
 tick(struct listener *l)
 {
@@ -144,7 +143,8 @@ second_expired(struct loop_timer *t, uint64_t now_ns)
 
 	loop_timer_set(l->loop, t, now_ns + NS_PER_SECOND);
 	if (l->untold > 0) {
-		log_warning("%" PRIu64 " more peers came or went", l->untold);
+		log_warning("%" PRIu64 " peer messages suppressed in the last second",
+		    l->untold);
 	}
 	l->untold = l->told = l->noted = 0;
 	acknowledge_time_out(l, now_ns);
@@ -194,12 +194,12 @@ make_marks(struct listener *l, struct err *e)
 			 : watermarks_copy(l->intake.marks, l->settings.marks);
 	}
 	l->settings.marks = NULL; /* the processing side goes on with it */
-	return rc < 0 ? err_set(e, rc, "no memory for what spools are known") : 0;
+	return rc < 0 ? err_set(e, rc, "no memory for the spools that are tracked") : 0;
 }
 
 int
-listener_new(const struct listener_settings *settings, struct loop *loop,
-    struct journal *journal, struct ring *out, struct listener **ret, struct err *e)
+listener_new(
+    const struct listener_settings *settings, struct listener **ret, struct err *e)
 {
 	struct listener *l = calloc(1, sizeof *l);
 	int rc = -ENOMEM;
@@ -212,9 +212,9 @@ listener_new(const struct listener_settings *settings, struct loop *loop,
 		goto out;
 	}
 	l->settings = *settings;
-	l->loop = loop;
-	l->intake.journal = journal;
-	l->intake.out = out;
+	l->loop = settings->loop;
+	l->intake.journal = settings->journal;
+	l->intake.out = settings->out;
 	l->settings.tls.alpn = DELIVERY_ALPN;
 	l->second_timer = (struct loop_timer){.expired = second_expired, .data = l};
 	reception_init(l);
@@ -229,7 +229,7 @@ listener_new(const struct listener_settings *settings, struct loop *loop,
 	if (rc < 0) {
 		goto out;
 	}
-	loop_timer_set(loop, &l->second_timer, clock_monotonic_ns() + NS_PER_SECOND);
+	loop_timer_set(l->loop, &l->second_timer, clock_monotonic_ns() + NS_PER_SECOND);
 	*ret = l;
 	l = NULL;
 out:

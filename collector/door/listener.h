@@ -1,8 +1,9 @@
 /* Reception: many peers on one epoll loop.  Receives into the journal's buffer, cuts
- * whole messages, decodes nothing.  A stream that is no IPFIX, a silent handshake or
- * one peer too many is refused with a counted reason.  Back-pressure: when the journal
- * or the processing thread stop, sockets are not read. Threads: the receiving thread
- * (main). */
+ * whole messages, decodes nothing.  Ends a stream that is not IPFIX or a handshake that
+ * is silent, and refuses one peer too many, each with a counted reason.
+ * Back-pressure: while the journal or the processing thread is stuck, sockets are not
+ * read.
+ * Threads: the receiving thread (main). */
 #ifndef COLLECTOR_DOOR_LISTENER_H
 #define COLLECTOR_DOOR_LISTENER_H
 
@@ -18,7 +19,10 @@
 #include "common/tls/tls.h"
 
 struct listener_settings {
-	const char *roster_file; /* who may send; NULL: everybody whom TLS lets in */
+	struct loop *loop;
+	struct journal *journal;
+	struct ring *out; /* written journal buffers, for the processing thread */
+	const char *roster_file; /* who may send; NULL: all that TLS lets in */
 	const char *const *uris;
 	unsigned uri_count;
 	struct tls_settings tls;
@@ -39,16 +43,16 @@ struct listener_counts {
 };
 
 struct listener;
-/* Opens every URI or none.  Written journal buffers go to `out` (processing thread). */
-int listener_new(const struct listener_settings *s, struct loop *loop,
-    struct journal *journal, struct ring *out, struct listener **ret, struct err *e);
-/* Ports that were asked for as 0 are told here: the i-th URI's bound port. */
+/* Opens every URI or none. */
+int listener_new(
+    const struct listener_settings *s, struct listener **ret, struct err *e);
+/* The i-th URI's bound port, also where 0 was asked for. */
 uint16_t listener_port(const struct listener *l, unsigned i);
 /* What the i-th URI counted; false: it takes no datagrams. */
 bool listener_udp_counts(
     const struct listener *l, unsigned i, struct udp_listener_counts *ret);
-/* Reads certificates, CAs and revocation lists anew, for peers that connect from now
- * on. Negative with e: what was read before stays. */
+/* Reads certificates, CAs, revocation lists and the roster again, and ends sessions
+ * that they no longer permit.  Negative with e: what was read before stays. */
 int listener_reload(struct listener *l, struct err *e);
 /* Sends a peer away whose messages are wrong too often. */
 void listener_cut(struct listener *l, uint32_t session);

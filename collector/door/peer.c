@@ -75,7 +75,7 @@ drop_carry(struct peer *p)
 }
 
 /* Whole messages at the beginning of n bytes; *ret_rc negative: what follows them is
- * none. */
+ * not a message. */
 static size_t
 cut(struct peer *p, const uint8_t *bytes, size_t n, int *ret_rc)
 {
@@ -96,7 +96,7 @@ cut(struct peer *p, const uint8_t *bytes, size_t n, int *ret_rc)
 static int
 out_of_step(struct err *e)
 {
-	return err_set(e, -EPROTO, "its messages' numbers do not follow each other");
+	return err_set(e, -EPROTO, "its message numbers are out of sequence");
 }
 
 static int
@@ -112,7 +112,7 @@ add_frame(struct peer *p, struct intake *intake, uint16_t stream, size_t length,
 }
 
 /* `got` bytes lie in the room behind space for the carried ones.  Makes a frame of the
- * whole messages.  Negative: the stream is no IPFIX, or memory is short; e says so. */
+ * whole messages.  Negative: the stream is not IPFIX, or memory is short; e says so. */
 static int
 take_in(struct peer *p, struct intake *intake, uint8_t *room, size_t got, struct err *e)
 {
@@ -137,8 +137,8 @@ take_in(struct peer *p, struct intake *intake, uint8_t *room, size_t got, struct
 	} else if (rc < 0) {
 		p->is_foreign = true;
 		err_set(e, rc,
-		    "what it sends is no IPFIX: a message cannot begin with %02x%02x "
-		    "%02x%02x",
+		    "not IPFIX: unexpected bytes %02x%02x %02x%02x at the start of a "
+		    "message",
 		    room[whole], room[whole + 1], room[whole + 2], room[whole + 3]);
 	}
 	if (whole > 0 && add_frame(p, intake, 0, whole, p->messages - before) < 0) {
@@ -183,9 +183,8 @@ complain_message(struct peer *p, const uint8_t *bytes, size_t n, struct err *e)
 {
 	p->is_foreign = true;
 	return err_set(e, -EPROTO,
-	    "what it sends is no IPFIX: %zu bytes that begin with %02x%02x are no "
-	    "whole message",
-	    n, n > 0 ? bytes[0] : 0, n > 1 ? bytes[1] : 0);
+	    "not IPFIX: %zu bytes starting with %02x%02x are not one whole message", n,
+	    n > 0 ? bytes[0] : 0, n > 1 ? bytes[1] : 0);
 }
 
 /* A frame holds one stream's messages: another's first one is the next frame's. */
@@ -273,7 +272,7 @@ peer_end(struct peer *p, struct intake *intake, const char *reason)
 	return p->state == PEER_ENDING ? put_close(p, intake) : PEER_GONE;
 }
 
-/* 0, -EBUSY: no room; -EACCES: it may not come in. */
+/* 0; -EBUSY: no room; -EACCES: it may not come in. */
 static int
 put_open(struct peer *p, struct intake *intake, struct err *e)
 {

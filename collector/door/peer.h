@@ -1,9 +1,9 @@
-/* One peer of the collector: handshake, with flowpair/1 its hello (common/ipfix/delivery.h),
- * then its stream received into the intake's room
- * and cut into whole messages, then its end.  Decodes nothing and trusts no length.
+/* One peer of the collector: its handshake, with flowpair/1 its hello
+ * (common/ipfix/delivery.h), then its stream, received into the intake's room and cut
+ * into whole messages, then its end.  Decodes nothing and trusts no length.
  * Owned by the listener, which watches its socket and decides how long it may take.
- * A message transport's peer sends whole messages, each on a stream (SCTP): what is one
- * frame is of one stream.
+ * A message transport's peer sends whole messages, each on a stream (SCTP); the
+ * messages of one frame are of one stream.
  * Memory: a partial message (at most 64 KiB) between two rounds, only while there is
  * one; of a message transport the first whole one of another stream. */
 #ifndef COLLECTOR_DOOR_PEER_H
@@ -34,9 +34,9 @@ enum peer_state {
 
 enum peer_next {     /* what the peer needs for its next step */
 	PEER_WAITS,  /* its socket: transport want() */
-	PEER_AGAIN,  /* nothing: it has more, others are to have their turn */
+	PEER_AGAIN,  /* nothing: it has more, but it is the others' turn */
 	PEER_STUCK,  /* room in the intake */
-	PEER_SYNCED, /* PEER_ENDED in order: to be closed when all that is durable */
+	PEER_SYNCED, /* PEER_ENDED properly: to be closed when all of it is durable */
 	PEER_GONE,   /* PEER_ENDED, broken or refused: to be closed now */
 	PEER_REFUSED /* no session: the sentence is in e; to be closed now */
 };
@@ -45,7 +45,7 @@ enum peer_turn { /* how its hello was answered */
 	PEER_WELCOME,
 	PEER_BAD_HELLO,
 	PEER_CLONE,    /* another connection has its spool */
-	PEER_NO_SPOOL, /* as many spools are known as may be */
+	PEER_NO_SPOOL, /* as many spools are tracked as are allowed */
 };
 
 struct peer {
@@ -55,8 +55,8 @@ struct peer {
 	uint8_t *carry; /* the beginning of a message; NULL: none */
 	size_t carried;
 	uint16_t stream;  /* message transports: of the carried one */
-	bool is_foreign;  /* ended because its stream is no IPFIX */
-	char reason[256]; /* of FRAME_CLOSE; "": in order */
+	bool is_foreign;  /* ended because its stream is not IPFIX */
+	char reason[256]; /* of FRAME_CLOSE; "": it ended properly */
 	uint64_t messages, bytes;
 
 	/* Completes what FRAME_OPEN says; false: it may not come in.  NULL: all may. */
@@ -85,7 +85,7 @@ struct peer {
 	uint64_t mute_ns; /* since when a word waits to be read; 0: it does not */
 	uint64_t began_ns, since_ns; /* accepted; last sign of life; monotonic */
 	uint64_t
-	    partial_ns; /* since when a message is begun and not whole; 0: none is */
+	    partial_ns; /* since when it has sent part of a message; 0: it has not */
 	uint64_t partial_after; /* messages before that one */
 	uint64_t terms;         /* on which it was let in */
 	struct address host;    /* peers_by_host.h */
@@ -107,10 +107,10 @@ void peer_free(struct peer *p); /* closes at once */
 /* Goes on as far as it can, receiving at most `budget` bytes. */
 enum peer_next peer_step(
     struct peer *p, struct intake *intake, size_t budget, struct err *e);
-/* Ends its session from our side, whatever has come. */
+/* Ends its session from our side, even in the middle of a message. */
 enum peer_next peer_end(struct peer *p, struct intake *intake, const char *reason);
-/* After PEER_SYNCED: says that everything arrived, by ending our side in order.
- * -EAGAIN: not yet, the socket is waited for. */
+/* After PEER_SYNCED: says that everything arrived, by ending our side properly.
+ * -EAGAIN: not yet, wait for the socket. */
 int peer_confirm(struct peer *p);
 /* After PEER_SYNCED: says the contrary; peer_free() will reset the connection. */
 void peer_abort(struct peer *p);
@@ -121,9 +121,9 @@ void peer_abort(struct peer *p);
 int peer_greet(struct peer *p, struct intake *intake, uint64_t now_ns, struct err *e);
 /* Whether its messages have the numbers that the journal expects of its spool. */
 bool peer_is_in_step(const struct peer *p);
-/* So many messages of it were added. */
+/* This many messages of it were added. */
 void peer_number(struct peer *p, struct intake *intake, uint64_t messages);
-/* Tells what is durable, if that is news; 0: told.  -EAGAIN: a word waits until its
+/* Tells what is durable, if that is news; 0: it was sent.  -EAGAIN: a word waits until its
  * socket is writable; others: it is broken. */
 int peer_acknowledge(struct peer *p);
 bool peer_has_word(const struct peer *p);

@@ -1,5 +1,5 @@
-/* Acknowledged delivery (common/ipfix/delivery.h), the collector's end: the hello before a
- * session, the numbers of its messages, the words that tell what is durable. */
+/* Acknowledged delivery (common/ipfix/delivery.h), the collector's end: the hello
+ * before a session, the numbers of its messages, the words that tell what is durable. */
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>
@@ -10,7 +10,7 @@
 #include "collector/door/peer.h"
 #include "common/transport/scheme.h"
 
-/* A connection whose other end is gone without a word ends after this, so that the
+/* A connection whose other end has gone without a word ends after this, so that the
  * exporter can come back with its spool. */
 #define GONE_AFTER_MS 20000
 
@@ -27,7 +27,7 @@ read_hello(struct peer *p, uint8_t *at, size_t room, struct err *e)
 	ssize_t n = p->transport.ops->read(&p->transport, at, room, e);
 
 	if (n == 0) {
-		return bad_hello(p, "it ended before it had said hello", e);
+		return bad_hello(p, "it disconnected before its hello", e);
 	}
 	if (n > 0) {
 		p->bytes += (size_t)n;
@@ -51,7 +51,7 @@ receive_hello(struct peer *p, struct intake *intake, struct err *e)
 			return n;
 		}
 		if (n != (int)DELIVERY_HELLO) {
-			return bad_hello(p, "its hello has not the right length", e);
+			return bad_hello(p, "its hello has the wrong length", e);
 		}
 		memcpy(p->hello, at, DELIVERY_HELLO);
 		return 0;
@@ -148,8 +148,8 @@ take_spool(struct peer *p, struct intake *intake, const struct delivery_hello *h
 		p->rival = m;
 		turn_away(p, PEER_CLONE, DELIVERY_BUSY);
 		return err_set(e, -EBUSY,
-		    "%s: another connection has its spool already: one of its own that "
-		    "has not ended yet, or the spool was copied",
+		    "%s: its spool is already in use by another connection: an earlier "
+		    "one that has not ended yet, or the spool was copied",
 		    p->transport.peer.text);
 	}
 	if (m == NULL) {
@@ -158,7 +158,7 @@ take_spool(struct peer *p, struct intake *intake, const struct delivery_hello *h
 		if (m == NULL) {
 			turn_away(p, PEER_NO_SPOOL, DELIVERY_FULL);
 			return err_set(e, -ENOSPC,
-			    "%s: %u spools are known already (--max-spools)",
+			    "%s: %u spools are already tracked (--max-spools)",
 			    p->transport.peer.text, watermarks_count(intake->marks));
 		}
 		m->next = m->durable = h->first;
@@ -176,8 +176,7 @@ welcome(struct peer *p, struct intake *intake, const struct delivery_hello *h)
 	uint64_t wanted = m->next;
 
 	p->number = delivery_start(h, wanted);
-	m->next = p->number; /* what lies between is lost: the exporter has it no more
-			      */
+	m->next = p->number; /* the exporter no longer has what lies between: lost */
 	watermarks_moved(intake->marks, m);
 	p->delivery = (struct session_delivery){.is_on = true,
 	    .first = h->first,
@@ -207,7 +206,7 @@ peer_greet(struct peer *p, struct intake *intake, uint64_t now_ns, struct err *e
 		return rc;
 	}
 	if (delivery_read_hello(p->hello, &h) < 0) {
-		return bad_hello(p, "what it says is no hello of " DELIVERY_ALPN, e);
+		return bad_hello(p, "its hello is invalid for " DELIVERY_ALPN, e);
 	}
 	rc = take_spool(p, intake, &h, now_ns, e);
 	if (rc == 0) {

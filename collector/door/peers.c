@@ -164,7 +164,7 @@ peers_end_name(enum peers_end e)
 	    [PEERS_BAD_HELLO] = "bad-hello",
 	    [PEERS_CLONE] = "clone",
 	    [PEERS_NO_SPOOL] = "too-many-spools",
-	    [PEERS_MUTE] = "words-unread",
+	    [PEERS_MUTE] = "acks-unread",
 	};
 
 	return (unsigned)e < PEERS_ENDS ? names[e] : "unknown";

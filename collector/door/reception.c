@@ -86,7 +86,7 @@ tell_turned(struct listener *l, struct peer *p, const struct err *e)
 	}
 }
 
-/* Where a peer belongs that waits for nothing but its socket. */
+/* The list of a peer that waits only for its socket. */
 static struct peer_list *
 place_of(struct listener *l, const struct peer *p)
 {
@@ -95,8 +95,8 @@ place_of(struct listener *l, const struct peer *p)
 	return is_half_open ? &l->half_open : &l->peers;
 }
 
-/* Since when a message is begun.  While the peer was not read it is we who were late.
- */
+/* Since when it has sent part of a message.  While the peer was not read it is we who
+ * were late. */
 static void
 note_partial(struct peer *p, bool was_stuck)
 {
@@ -148,7 +148,7 @@ peer_ready(struct loop_watch *w, uint32_t events)
 	step(p->listener, p);
 }
 
-/* Nothing came, but its handshake has something to say again. */
+/* Nothing arrived, but its handshake has something to send again. */
 static void
 peer_expired(struct loop_timer *t, uint64_t now_ns)
 {
@@ -173,8 +173,8 @@ again_expired(struct loop_timer *t, uint64_t now_ns)
 	}
 }
 
-/* Those who wait for room, in the order they came, while there is any.  Who does not
- * get enough goes to the end of the queue. */
+/* Peers that wait for room, in the order they arrived, while there is any.  One that
+ * does not get enough goes to the end of the queue. */
 static void
 retry_expired(struct loop_timer *t, uint64_t now_ns)
 {
@@ -281,7 +281,7 @@ reception_stop(struct listener *l)
 	while (l->stuck.first != NULL) {
 		take_leave(l, l->stuck.first, due);
 	}
-	/* Without this word what waits for its other direction does so in the store. */
+	/* Without this word, flows that wait for their other direction stay in the store. */
 	if (peers_wait_unstuck(l, due)) {
 		intake_put(&l->intake, FRAME_TICK, 0, "stop", 4);
 	}

@@ -69,7 +69,7 @@ find_identity(const struct roster *r, const char *identity)
 	const char *dot = strchr(identity, '.');
 	char pattern[256];
 
-	if (identity[0] != '*') { /* a certificate's own wildcard is nobody's name */
+	if (identity[0] != '*') { /* a certificate's own wildcard names no peer */
 		found = find_name(r, identity);
 	}
 	if (found == NULL && dot != NULL && dot != identity && identity[0] != '*' &&
@@ -79,8 +79,8 @@ find_identity(const struct roster *r, const char *identity)
 	return found;
 }
 
-/* Every datagram of somebody without a session asks, and may be anybody's: not one by
- * one, but one length of prefixes after the other. */
+/* Asked for every datagram without a session, which anybody can send: so it searches
+ * one length of prefixes after the other, not entry by entry. */
 static const struct entry *
 find_address(const struct roster *r, const struct address *a)
 {
@@ -137,28 +137,28 @@ roster_introduce(const struct roster *r, struct session_identity *who)
 
 /* Reading. */
 
+/* Whether a node is a text that fits. */
 static int
-read_text(const struct yaml *y, const struct yaml_node *node, const char *what,
-    char *out, size_t capacity, struct err *e)
+check_text(const struct yaml *y, const struct yaml_node *node, const char *what,
+    size_t capacity, struct err *e)
 {
 	size_t n;
 
 	if (node->kind != YAML_SCALAR || node->text[0] == '\0') {
-		return yaml_complain(y, node, e, "%s was expected", what);
+		return yaml_complain(y, node, e, "expected %s", what);
 	}
 	n = strlen(node->text);
 	if (n >= capacity) {
 		return yaml_complain(
-		    y, node, e, "this is longer than %zu characters", capacity - 1);
+		    y, node, e, "longer than %zu characters", capacity - 1);
 	}
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)node->text[i];
 		if (c < 0x20 || c == 0x7f) {
 			return yaml_complain(
-			    y, node, e, "%s has no control characters", what);
+			    y, node, e, "control characters are not allowed here");
 		}
 	}
-	memcpy(out, node->text, n + 1);
 	return 0;
 }
 
@@ -167,13 +167,14 @@ read_identity(
     const struct yaml *y, const struct yaml_node *node, struct entry *x, struct err *e)
 {
 	const char *star;
-	int rc = read_text(y, node,
-	    "the name in a certificate, like host.example or *.edge.example,",
-	    x->identity, sizeof x->identity, e);
+	int rc = check_text(y, node,
+	    "the name in a certificate, like host.example or *.edge.example",
+	    sizeof x->identity, e);
 
 	if (rc < 0) {
 		return rc;
 	}
+	strcpy(x->identity, node->text);
 	star = strrchr(x->identity, '*');
 	if (star != NULL &&
 	    (star != x->identity || star[1] != '.' || star[2] == '\0')) {
@@ -186,20 +187,32 @@ read_identity(
 }
 
 static int
+read_name(
+    const struct yaml *y, const struct yaml_node *node, struct entry *x, struct err *e)
+{
+	int rc = check_text(y, node, "the name of an exporter", sizeof x->name, e);
+
+	if (rc == 0) {
+		strcpy(x->name, node->text);
+	}
+	return rc;
+}
+
+static int
 read_address(
     const struct yaml *y, const struct yaml_node *node, struct entry *x, struct err *e)
 {
 	if (node->kind != YAML_SCALAR ||
 	    address_parse_prefix(node->text, &x->prefix, &x->bits) < 0) {
 		return yaml_complain(y, node, e,
-		    "'%.*s' is no address and no prefix, like 192.0.2.0/24 or "
-		    "2001:db8::/32 (no bits may follow the prefix)",
+		    "'%.*s' is not an address or a prefix like 192.0.2.0/24 or "
+		    "2001:db8::/32 (whose bits beyond the prefix are zero)",
 		    SHOWN, node->kind == YAML_SCALAR ? node->text : "this");
 	}
 	return 0;
 }
 
-/* "1" or "5-9", after what is there. */
+/* Adds "1" or "5-9" to the domains. */
 static int
 add_range(
     const struct yaml *y, const struct yaml_node *node, struct entry *x, struct err *e)
@@ -211,8 +224,7 @@ add_range(
 	    strchr(node->text, ',') != NULL ||
 	    domain_ranges_parse(node->text, &r) < 0) {
 		return yaml_complain(y, node, e,
-		    "an observation domain was expected, like 1, or a range of them, "
-		    "like 5-9%s%.*s%s",
+		    "expected an observation domain like 1, or a range like 5-9%s%.*s%s",
 		    node->kind == YAML_SCALAR ? ", not '" : "", SHOWN,
 		    node->kind == YAML_SCALAR ? node->text : "",
 		    node->kind == YAML_SCALAR ? "'" : "");
@@ -221,7 +233,7 @@ add_range(
 		used > 0 ? "," : "", node->text) >= (int)(sizeof x->domains - used) ||
 	    domain_ranges_parse(x->domains, &r) < 0) {
 		return yaml_complain(y, node, e,
-		    "too many ranges of domains: at most %u, and %zu characters",
+		    "too many ranges of domains (at most %u, in %zu characters)",
 		    DOMAIN_RANGES, sizeof x->domains - 1);
 	}
 	return 0;
@@ -238,8 +250,8 @@ read_domains(
 	}
 	if (node->count == 0) {
 		return yaml_complain(y, node, e,
-		    "a peer without any domain could send nothing: leave domains out "
-		    "to permit all, or the peer out");
+		    "a peer with no domains could send nothing: remove 'domains' to "
+		    "permit all, or remove the peer");
 	}
 	for (unsigned i = 0; rc == 0 && i < node->count; i++) {
 		rc = add_range(y, node->items[i], x, e);
@@ -261,22 +273,20 @@ read_entry(
 	*x = (struct entry){.node = node};
 	if (node->kind != YAML_MAP) {
 		return yaml_complain(
-		    y, node, e, "a peer was expected: identity or address of it");
+		    y, node, e, "expected a peer: its 'identity' or 'address'");
 	}
 	rc = yaml_check_keys(y, node, keys, sizeof keys / sizeof *keys, e);
 	if (rc == 0 && (identity == NULL) == (address == NULL)) {
 		rc = yaml_complain(y, node, e,
-		    identity == NULL
-			? "a peer has an identity or an address: give one"
-			: "a peer has an identity or an address, not both");
+		    identity == NULL ? "a peer needs 'identity' or 'address'"
+				     : "a peer has 'identity' or 'address', not both");
 	}
 	if (rc == 0) {
 		rc = identity != NULL ? read_identity(y, identity, x, e)
 				      : read_address(y, address, x, e);
 	}
 	if (rc == 0 && name != NULL) {
-		rc = read_text(
-		    y, name, "the name of an exporter", x->name, sizeof x->name, e);
+		rc = read_name(y, name, x, e);
 	}
 	if (rc == 0 && domains != NULL) {
 		rc = read_domains(y, domains, x, e);
@@ -284,7 +294,7 @@ read_entry(
 	return rc;
 }
 
-/* No peer is there twice. */
+/* No peer is listed twice. */
 static int
 check_order(const struct yaml *y, const struct entry *sorted, size_t n,
     int (*compare)(const void *a, const void *b), struct err *e)
@@ -300,7 +310,7 @@ check_order(const struct yaml *y, const struct entry *sorted, size_t n,
 			later = swapped;
 		}
 		return yaml_complain(y, later->node, e,
-		    "this peer is there already, in line %u", x->node->line);
+		    "this peer is already listed in line %u", x->node->line);
 	}
 	return 0;
 }
@@ -357,8 +367,7 @@ read_roster(const struct yaml *y, struct roster **ret, struct err *e)
 
 	if (root == NULL) {
 		return err_set(e, -EINVAL,
-		    "%.160s is empty: a list of peers was expected, under the key "
-		    "peers",
+		    "%.160s is empty: expected a list of peers under the key 'peers'",
 		    yaml_name(y));
 	}
 	if (root->kind == YAML_MAP) {
@@ -369,7 +378,7 @@ read_roster(const struct yaml *y, struct roster **ret, struct err *e)
 	}
 	if (list == NULL || list->kind != YAML_LIST) {
 		return yaml_complain(y, list == NULL ? root : list, e,
-		    "a list of peers was expected, under the key peers");
+		    "expected a list of peers under the key 'peers'");
 	}
 	r = calloc(1, sizeof *r);
 	rc = r == NULL ? err_set(e, -ENOMEM, "no memory for the peers")

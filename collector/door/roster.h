@@ -23,8 +23,7 @@ void roster_free(struct roster *r);
 bool roster_has_identity(const struct roster *r, const char *identity);
 bool roster_has_address(const struct roster *r, const struct address *a);
 /* Completes what is known of a peer by its identity, else its address: name and
- * domains.  False: it is not on the roster.  Without a roster (NULL) everybody may
- * come as they are. */
+ * domains.  False: it is not on the roster.  Without a roster (NULL) all are let in. */
 bool roster_introduce(const struct roster *r, struct session_identity *who);
 
 #endif

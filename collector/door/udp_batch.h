@@ -1,6 +1,6 @@
 /* Datagrams received by one system call.  Their beginnings, which is all there is of
  * those that fit a packet, lie close together in the cache; the rests of longer ones
- * elsewhere, in memory that is only touched when they come.
+ * lie elsewhere, in memory that is touched only when they arrive.
  * Threads: the receiving thread. */
 #ifndef COLLECTOR_DOOR_UDP_BATCH_H
 #define COLLECTOR_DOOR_UDP_BATCH_H
@@ -16,7 +16,7 @@ struct udp_batch;
 
 struct udp_batch *udp_batch_new(void); /* NULL: no memory */
 void udp_batch_free(struct udp_batch *b);
-/* Receives anew.  How many came, or a negative errno (-EAGAIN: none are there). */
+/* Receives the next ones.  Their number, or a negative errno (-EAGAIN: none). */
 int udp_batch_receive(struct udp_batch *b, int fd);
 /* The i-th's length; at *ret_head its first bytes, UDP_BATCH_HEAD at most. */
 #define UDP_BATCH_HEAD 2048u

@@ -28,8 +28,7 @@ struct udp_listener {
 	struct loop_timer timer; /* the end of a nap or of a wait for room */
 	bool is_watched;
 	uint64_t woken_ns;
-	uint16_t port;
-	char text[320];
+	const struct transport_listener *place;
 
 	struct udp_batch *batch;
 	unsigned at, received; /* of the batch: passed on; in it */
@@ -48,8 +47,8 @@ settings(const struct udp_listener *d)
 
 /* The kernel's buffer and what it dropped. */
 
-/* The counter that SO_RXQ_OVFL sends along with datagrams; asked for so, it tells also
- * what was dropped after the last one. */
+/* The counter that SO_RXQ_OVFL sends along with datagrams; asked for in this way, it
+ * also has what was dropped after the last one. */
 static void
 count_drops(struct udp_listener *d)
 {
@@ -63,7 +62,7 @@ count_drops(struct udp_listener *d)
 	}
 }
 
-/* The kernel counts its own overhead and doubles what it is asked for; it says the
+/* The kernel counts its own overhead and doubles what it is asked for; it reports the
  * double. */
 static void
 size_buffer(struct udp_listener *d)
@@ -82,9 +81,9 @@ size_buffer(struct udp_listener *d)
 			    " bytes, not %" PRIu64
 			    ": bursts may be lost; raise net.core.rmem_max, start as "
 			    "root, or ask for less with --udp-buffer",
-		    d->text, d->counts.buffer_bytes, asked);
+		    d->place->text, d->counts.buffer_bytes, asked);
 	} else {
-		log_info("%s: receive buffer of %" PRIu64 " bytes", d->text,
+		log_info("%s: receive buffer of %" PRIu64 " bytes", d->place->text,
 		    d->counts.buffer_bytes);
 	}
 }
@@ -96,7 +95,7 @@ put_open(struct udp_listener *d, uint32_t session, const struct endpoint *from,
     uint64_t *ret_terms)
 {
 	struct session_identity identity = {
-	    .transport = "udp", .peer = *from, .port = d->port};
+	    .transport = "udp", .peer = *from, .port = d->place->port};
 	char text[SESSION_IDENTITY_TEXT];
 	size_t n;
 
@@ -132,7 +131,7 @@ begin_session(struct udp_listener *d, const struct endpoint *from)
 
 	if (udp_sources_count(d->sources) >= settings(d)->max_sources) {
 		if (!end_session(d, udp_sources_spare(d->sources, &from->address),
-			"too many sources: the longest idle made room")) {
+			"evicted: too many sources, and idle for longest")) {
 			return NULL;
 		}
 		d->counts.evicted++;
@@ -144,7 +143,7 @@ begin_session(struct udp_listener *d, const struct endpoint *from)
 	d->counts.sources++;
 	if (peers_may_tell(l)) {
 		endpoint_format(from, peer);
-		log_info("%s sends to %s", peer, d->text);
+		log_info("%s sends to %s", peer, d->place->text);
 	}
 	x = udp_sources_add(d->sources, from, session, d->woken_ns);
 	x->terms = terms;
@@ -197,7 +196,7 @@ udp_listener_recheck(struct udp_listener *d)
 	}
 }
 
-/* Who sent the i-th datagram.  NULL: nobody that has a session. */
+/* The source of the i-th datagram.  NULL: it has no session. */
 static struct udp_source *
 find_source(struct udp_listener *d, unsigned i, struct endpoint *ret)
 {
@@ -224,7 +223,7 @@ may_follow(
 	       find_source(d, i, &from) == source;
 }
 
-/* Who has a session is. */
+/* A source that has a session is. */
 static bool
 is_permitted(struct udp_listener *d, unsigned i)
 {
@@ -418,31 +417,30 @@ udp_listener_second(struct udp_listener *d, uint64_t now_ns)
 /* Making and ending. */
 
 int
-udp_listener_new(struct listener *l, int fd, uint16_t port, const char *text,
+udp_listener_new(struct listener *l, const struct transport_listener *place,
     struct udp_listener **ret, struct err *e)
 {
 	struct udp_listener *d = calloc(1, sizeof *d);
 	int rc = -ENOMEM;
 
 	if (d == NULL) {
-		return err_set(e, rc, "no memory to listen at %s", text);
+		return err_set(e, rc, "no memory to listen at %s", place->text);
 	}
 	d->listener = l;
-	d->port = port;
-	snprintf(d->text, sizeof d->text, "%s", text);
+	d->place = place;
 	d->timer = (struct loop_timer){.expired = timer_expired, .data = d};
 	d->watch = (struct loop_watch){
-	    .fd = fd, .events = EPOLLIN, .ready = door_ready, .data = d};
+	    .fd = place->fd, .events = EPOLLIN, .ready = door_ready, .data = d};
 	d->batch = udp_batch_new();
 	d->sources = udp_sources_new(settings(d)->max_sources);
 	if (d->batch == NULL || d->sources == NULL) {
-		err_set(e, rc, "no memory to listen at %s", text);
+		err_set(e, rc, "no memory to listen at %s", place->text);
 		goto out;
 	}
 	size_buffer(d);
 	rc = loop_add(l->loop, &d->watch);
 	if (rc < 0) {
-		err_set(e, rc, "cannot listen at %s: %s", text, strerror(-rc));
+		err_set(e, rc, "cannot listen at %s: %s", place->text, strerror(-rc));
 		goto out;
 	}
 	d->is_watched = true;
@@ -453,7 +451,7 @@ out:
 	return rc;
 }
 
-/* Everything the kernel may hold for us, however small the datagrams. */
+/* Everything that the kernel may hold for us, even as the smallest datagrams. */
 void
 udp_listener_stop(struct udp_listener *d, uint64_t due_ns)
 {

@@ -1,7 +1,7 @@
-/* Who sends datagrams to one socket: a session for each address and port, or for each
- * address.  A bounded number; in the order in which they were heard last, so that the
- * longest idle is at hand, of all and of each host: one host that sends from ever new
- * ports takes a share of the room, and then its own.
+/* The sources of datagrams to one socket: a session for each address and port, or for
+ * each address.  Their number is bounded, and they are in the order in which they were
+ * heard last, so that the longest idle is at hand, of all and of each host: a host that
+ * sends from ever new ports takes a share of the room, and then its own.
  * Threads: the receiving thread.  Memory: all of it from udp_sources_new(). */
 #ifndef COLLECTOR_DOOR_UDP_SOURCE_H
 #define COLLECTOR_DOOR_UDP_SOURCE_H
@@ -25,7 +25,7 @@ struct udp_source {
 
 struct udp_sources;
 
-/* Of the room, how much one host may take from others. */
+/* The share of the room that one host may take from others is 1 in: */
 #define UDP_SOURCES_SHARE 8
 
 struct udp_sources *udp_sources_new(unsigned most); /* NULL: no memory */
@@ -34,13 +34,13 @@ unsigned udp_sources_count(const struct udp_sources *s);
 /* NULL: not there. */
 struct udp_source *udp_sources_find(
     const struct udp_sources *s, const struct endpoint *from);
-/* One that is not there yet.  NULL: full. */
+/* Adds one that is not there yet.  NULL: full. */
 struct udp_source *udp_sources_add(struct udp_sources *s, const struct endpoint *from,
     uint32_t session, uint64_t now_ns);
-/* It was heard. */
+/* It was heard again. */
 void udp_sources_touch(
     struct udp_sources *s, struct udp_source *source, uint64_t now_ns);
-/* The one that was silent for longest; NULL: none is there. */
+/* The one that was silent for longest; NULL: there are none. */
 struct udp_source *udp_sources_oldest(const struct udp_sources *s);
 /* The one heard next after this one; NULL: it was heard last of all. */
 struct udp_source *udp_sources_newer(const struct udp_source *source);

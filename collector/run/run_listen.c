@@ -383,7 +383,10 @@ open_listener(struct service *s, struct err *e)
 		return err_set(e, rc, "cannot handle signals: %s", strerror(-rc));
 	}
 	loop_on_wake(s->loop, take_wake, s);
-	return listener_new(&settings, s->loop, s->journal, s->ring, &s->listener, e);
+	settings.loop = s->loop;
+	settings.journal = s->journal;
+	settings.out = s->ring;
+	return listener_new(&settings, &s->listener, e);
 }
 
 /* "tls://127.0.0.1:0" with the actual port. */

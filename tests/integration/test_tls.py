@@ -136,7 +136,7 @@ def test_a_collector_without_tls_is_suspected_of_it(
     c = Collector(start, programs, tmp_path, listen="tcp://127.0.0.1:0")
     said = run(*export(identities, c.port, host="127.0.0.1"), status=1)
     assert "without a word: it may speak no TLS" in said.stderr
-    c.process.wait_line("what it sends is no IPFIX: a message cannot begin with 1603")
+    c.process.wait_line("not IPFIX: unexpected bytes 1603")
 
 
 def test_it_is_the_collector_that_is_named_even_where_it_shows_its_authority(

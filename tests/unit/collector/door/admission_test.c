@@ -98,7 +98,7 @@ usual_settings(void)
 }
 
 static void
-open_listener(const struct listener_settings *s)
+open_listener(struct listener_settings *s)
 {
 	struct journal_settings j = {
 	    .directory = directory,
@@ -114,7 +114,10 @@ open_listener(const struct listener_settings *s)
 	loop = loop_new();
 	ring = ring_new(16);
 	assert_true(loop != NULL && ring != NULL);
-	if (listener_new(s, loop, journal, ring, &listener, &e) < 0) {
+	s->loop = loop;
+	s->journal = journal;
+	s->out = ring;
+	if (listener_new(s, &listener, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }

@@ -272,7 +272,7 @@ what_is_no_whole_message_ends_the_peer_as_foreign(void **state)
 	assert_true(b->peer->is_foreign);
 	assert_int_equal(b->next, 1);
 	assert_non_null(
-	    strstr(b->kept[2].text, "no IPFIX: 9 bytes that begin with 000a"));
+	    strstr(b->kept[2].text, "not IPFIX: 9 bytes starting with 000a"));
 }
 
 static void

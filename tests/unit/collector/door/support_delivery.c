@@ -196,8 +196,10 @@ station_start(struct station *s)
 	s->settings.marks = sessions_watermarks(s->sessions);
 	s->ring = ring_new(16);
 	s->loop = loop_new();
-	if (listener_new(&s->settings, s->loop, s->journal, s->ring, &s->listener, &e) <
-	    0) {
+	s->settings.loop = s->loop;
+	s->settings.journal = s->journal;
+	s->settings.out = s->ring;
+	if (listener_new(&s->settings, &s->listener, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	s->port = listener_port(s->listener, 0);

@@ -28,7 +28,7 @@ struct station {
 	struct sessions *sessions;
 	pthread_t receiving, processing;
 	bool is_running;
-	_Atomic bool is_paused; /* the processing thread takes nothing */
+	_Atomic bool is_paused; /* the processing thread waits */
 	_Atomic bool is_killed;
 	uint16_t port;
 	struct listener_counts counts; /* of the run that ended last */

@@ -142,8 +142,10 @@ bench_start(struct bench *b)
 	b->ring = ring_new(16);
 	b->loop = loop_new();
 	assert_true(b->ring != NULL && b->loop != NULL);
-	if (listener_new(&b->settings, b->loop, b->journal, b->ring, &b->listener, &e) <
-	    0) {
+	b->settings.loop = b->loop;
+	b->settings.journal = b->journal;
+	b->settings.out = b->ring;
+	if (listener_new(&b->settings, &b->listener, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	b->port = listener_port(b->listener, 0);
@@ -450,7 +452,7 @@ one_source_too_many_ends_the_longest_idle(void **state)
 	send_message(fds[2], 40, 40, 0);
 	run_until(&b, has_frames, 4);
 	assert_int_equal(find_frame(&b, FRAME_CLOSE, 0, text)->session, second);
-	assert_non_null(strstr(text, "longest idle"));
+	assert_non_null(strstr(text, "idle for longest"));
 	for (unsigned i = 0; i < 3; i++) {
 		close(fds[i]);
 	}
