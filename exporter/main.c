@@ -90,8 +90,8 @@ warn_unsecured(const struct options *o)
 	const char *unused = option_shared_tls(&o->shared);
 
 	if (unused != NULL && !options_is_secured(o)) {
-		log_warning("%s is not used: no --to is encrypted, as tls://HOST, "
-			    "dtls+sctp://HOST and dtls+udp://HOST are",
+		log_warning("%s has no effect: no --to is encrypted (tls://HOST, "
+			    "dtls+sctp://HOST and dtls+udp://HOST are)",
 		    unused);
 	}
 }

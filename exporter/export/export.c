@@ -113,8 +113,7 @@ check_message_size(const struct export *x, uint32_t size, struct err *e)
 	most += MESSAGE_HEADER + MESSAGE_SET_HEADER;
 	if (size < most || size > MESSAGE_MAX) {
 		return err_set(e, -EINVAL,
-		    "message size %u is impossible: with these templates it must be "
-		    "from %zu to %u",
+		    "invalid message size %u (with these templates expected %zu to %u)",
 		    size, most, MESSAGE_MAX);
 	}
 	return 0;
@@ -127,7 +126,7 @@ export_new(const struct export_settings *s, const struct elements *elements,
 	struct export *x = calloc(1, sizeof *x);
 	int rc = -ENOMEM;
 	if (x == NULL) {
-		err_set(e, rc, "no memory to export");
+		err_set(e, rc, "out of memory");
 		goto out;
 	}
 	rc = export_templates_read(s->templates_file, elements, &x->templates, e);
@@ -146,7 +145,7 @@ export_new(const struct export_settings *s, const struct elements *elements,
 	    (struct writer){.domain = s->domain, .send = s->send, .data = s->data};
 	rc = message_init(&x->writer.message, s->message_size);
 	if (rc < 0) {
-		err_set(e, rc, "no memory for messages");
+		err_set(e, rc, "out of memory");
 		goto out;
 	}
 	*ret = x;

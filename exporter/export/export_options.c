@@ -73,7 +73,8 @@ compile(const struct elements *elements, const struct option_spec *spec,
 		const struct element *x = elements_find_name(elements, f->name);
 		if (x == NULL) {
 			return err_set(e, -ENOENT,
-			    "%s is in no element registry that was read", f->name);
+			    "element %s is missing from the element registries",
+			    f->name);
 		}
 		fields[n] = (struct encode_field){
 		    .element = x, .source = f->source, .offset = f->offset};

@@ -166,7 +166,7 @@ complain_of_name(const struct reader *r, const struct yaml_node *node,
 		    near);
 	}
 	return yaml_complain(r->yaml, node, r->e,
-	    "the exporter cannot fill '%.60s'; --list-elements names all that it can",
+	    "the exporter cannot fill '%.60s'; --list-elements lists what it can",
 	    node->text);
 }
 
@@ -183,11 +183,12 @@ check_elements(const struct reader *r, const struct yaml_node *node,
 		const struct element *x = elements_find_name(r->elements, names[i]);
 		if (x == NULL) {
 			return yaml_complain(r->yaml, node, r->e,
-			    "'%s' is in no element registry that was read", names[i]);
+			    "element '%s' is missing from the element registries",
+			    names[i]);
 		}
 		if (is_side && elements_reverse(r->elements, x) == NULL) {
 			return yaml_complain(r->yaml, node, r->e,
-			    "the element registry does not say that '%s' is reversible",
+			    "the element registries do not mark '%s' as reversible",
 			    names[i]);
 		}
 	}
@@ -201,14 +202,14 @@ read_names(const struct reader *r, const struct yaml_node *list,
 	unsigned n = 0;
 	if (list->kind != YAML_LIST) {
 		return yaml_complain(r->yaml, list, r->e,
-		    "'%s' is a list of element names, one per line after a dash",
+		    "'%s' must be a list of element names, one per line after a dash",
 		    group->key);
 	}
 	for (unsigned i = 0; i < list->count; i++) {
 		const struct yaml_node *node = list->items[i];
 		if (node->kind != YAML_SCALAR) {
 			return yaml_complain(
-			    r->yaml, node, r->e, "an element name was expected");
+			    r->yaml, node, r->e, "expected an element name");
 		}
 		const struct fillable *field =
 		    find_field(group->fields, group->count, node->text);
@@ -218,7 +219,7 @@ read_names(const struct reader *r, const struct yaml_node *list,
 		for (unsigned k = 0; k < n; k++) {
 			if (ret[k] == field) {
 				return yaml_complain(r->yaml, node, r->e,
-				    "'%s' stands here twice", node->text);
+				    "'%s' is listed twice", node->text);
 			}
 		}
 		int rc = check_elements(r, node, field, group == &side_group);
@@ -241,12 +242,12 @@ read_first_id(const struct reader *r, const struct yaml_node *node, uint16_t *re
 	}
 	if (id < TEMPLATE_MIN_ID) {
 		return yaml_complain(r->yaml, node, r->e,
-		    "template ids begin at %d (RFC 7011)", TEMPLATE_MIN_ID);
+		    "template ids start at %d (RFC 7011)", TEMPLATE_MIN_ID);
 	}
 	if (id + EXPORT_VARIANTS > EXPORT_OPTIONS_FIRST_ID &&
 	    id < EXPORT_OPTIONS_FIRST_ID + EXPORT_OPTIONS) {
 		return yaml_complain(r->yaml, node, r->e,
-		    "template ids %d to %d are the options templates'",
+		    "template ids %d to %d are reserved for options templates",
 		    EXPORT_OPTIONS_FIRST_ID,
 		    EXPORT_OPTIONS_FIRST_ID + EXPORT_OPTIONS - 1);
 	}
@@ -261,7 +262,7 @@ read_list(const struct reader *r, const struct yaml_node *map, struct list_spec 
 	const struct yaml_node *nodes[3];
 	if (map->kind != YAML_MAP) {
 		return yaml_complain(r->yaml, map, r->e,
-		    "a list of templates has 'first_id', 'common' and 'sides'");
+		    "a list of templates needs 'first_id', 'common' and 'sides'");
 	}
 	int rc = yaml_check_keys(r->yaml, map, keys, 3, r->e);
 	for (unsigned i = 0; rc == 0 && i < 3; i++) {
@@ -285,7 +286,7 @@ read_list(const struct reader *r, const struct yaml_node *map, struct list_spec 
 		for (unsigned k = 0; k < ret->common_count; k++) {
 			if (strcmp(ret->sides[i]->name, ret->common[k]->name) == 0) {
 				return yaml_complain(r->yaml, nodes[2]->items[i], r->e,
-				    "'%s' stands under 'common' already",
+				    "'%s' is already listed under 'common'",
 				    ret->sides[i]->name);
 			}
 		}
@@ -376,7 +377,7 @@ read_lists(const struct reader *r, struct list_spec *specs)
 	if (root == NULL || root->kind != YAML_MAP ||
 	    (root->count == 0 && yaml_get(root, top[0]) == NULL)) {
 		return err_set(
-		    r->e, -EINVAL, "%s: no 'templates:' here", yaml_name(r->yaml));
+		    r->e, -EINVAL, "%s: 'templates:' is missing", yaml_name(r->yaml));
 	}
 	int rc = yaml_check_keys(r->yaml, root, top, 1, r->e);
 	if (rc < 0) {
@@ -385,7 +386,7 @@ read_lists(const struct reader *r, struct list_spec *specs)
 	const struct yaml_node *lists = yaml_get(root, top[0]);
 	if (lists->kind != YAML_MAP) {
 		return yaml_complain(
-		    r->yaml, lists, r->e, "'templates' has 'packet' and 'trace'");
+		    r->yaml, lists, r->e, "'templates' needs 'packet' and 'trace'");
 	}
 	rc = yaml_check_keys(r->yaml, lists, names, EXPORT_LISTS, r->e);
 	for (unsigned i = 0; rc == 0 && i < EXPORT_LISTS; i++) {
@@ -403,7 +404,7 @@ read_lists(const struct reader *r, struct list_spec *specs)
 	if (distance > -EXPORT_VARIANTS && distance < EXPORT_VARIANTS) {
 		return yaml_complain(r->yaml, yaml_get(lists, names[EXPORT_TRACE]),
 		    r->e,
-		    "each list takes %d template ids from its first_id on; these "
+		    "each list uses %d template ids from its first_id on; these "
 		    "overlap those of '%s'",
 		    EXPORT_VARIANTS, names[EXPORT_PACKET]);
 	}

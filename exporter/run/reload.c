@@ -33,9 +33,9 @@ tell_ends(void)
 		clock_format_iso(x.end_s[TLS_PAPER_CERTIFICATE] * NS_PER_SECOND, when);
 	}
 	if (!is_over) {
-		log_info("certificate, key, authorities and revocation lists are in "
-			 "order; every new connection uses them (the certificate ends "
-			 "on %s)",
+		log_info("certificate, key, authorities and revocation lists are "
+			 "valid; every new connection uses them (the certificate "
+			 "expires on %s)",
 		    when);
 	}
 }
@@ -47,9 +47,9 @@ check(void)
 	struct err e = {0};
 
 	if (!is_secured) {
-		log_info("SIGHUP: no --to is secured, there is nothing to read anew");
+		log_info("SIGHUP: no --to is encrypted; nothing to reload");
 	} else if (tls_context_new(&settings, false, &fresh, &e) < 0) {
-		log_error("%s; going on with what was read before", e.text);
+		log_error("%s; using the files read before", e.text);
 	} else {
 		tell_ends();
 		tls_context_free(fresh);
@@ -98,7 +98,10 @@ reload_start(const struct tls_settings *tls, struct err *e)
 	}
 	rc = pthread_create(&thread, NULL, wait_for_signals, NULL);
 	if (rc != 0) {
-		return err_set(e, -rc, "cannot start a thread: %s", strerror(rc));
+		return err_set(e, -rc,
+		    "cannot start the thread that waits for "
+		    "SIGHUP: %s",
+		    strerror(rc));
 	}
 	(void)pthread_detach(thread);
 	return 0;

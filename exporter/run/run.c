@@ -173,8 +173,8 @@ open_pipelines(struct run *r, struct err *e)
 		r->pipelines[i] = pipeline_new(&s, o->vlan_in_key, send_record, r);
 		if (r->pipelines[i] == NULL) {
 			return err_set(e, -ENOMEM,
-			    "no memory for %llu conversations; --max-conversations "
-			    "asks for fewer",
+			    "no memory for %llu conversations; use a smaller "
+			    "--max-conversations",
 			    (unsigned long long)o->max_conversations);
 		}
 	}

@@ -103,12 +103,10 @@ check_order(const struct options *o, struct err *e)
 		if (c.held_messages > 0 && c.target != 0 &&
 		    c.target != sender_target_key(&uri)) {
 			return err_set(e, -EINVAL,
-			    "%s holds %" PRIu64
-			    " records for another collector than %s (or for the same "
-			    "by another name): "
-			    "bring --to into the order of that run, or first let "
-			    "flowpair-exporter --deliver-only --spool %s --to URI "
-			    "deliver them",
+			    "%s holds %" PRIu64 " records for a collector other than "
+			    "%s (or for the same one under another name): give --to "
+			    "in the order of that run, or first deliver them with "
+			    "flowpair-exporter --deliver-only --spool %s --to URI",
 			    inner, c.held_records, to, inner);
 		}
 	}
@@ -124,10 +122,10 @@ tell_left_behind(const char *directory)
 	if (spool_status(directory, &c, &e) < 0) {
 		log_warning("%s", e.text);
 	} else if (c.held_messages > 0) {
-		log_warning("%s holds %" PRIu64
-			    " records of runs with other --to or --delivery, which "
-			    "this one leaves there; flowpair-exporter --deliver-only "
-			    "--spool %s --to URI delivers them",
+		log_warning("%s holds %" PRIu64 " records of runs with other --to or "
+			    "--delivery; this run does not send them "
+			    "(flowpair-exporter --deliver-only --spool %s --to URI "
+			    "does)",
 		    directory, c.held_records, directory);
 	}
 }
@@ -248,7 +246,7 @@ run_tell_twins(struct run *r)
 			    !is_same_scheme(d->to, twin->to)) {
 				continue;
 			}
-			log_warning("%s and %s are one collector, at %s: with "
+			log_warning("%s and %s are the same collector, at %s: with "
 				    "--delivery duplicate it counts everything twice; "
 				    "give it once",
 			    twin->to, d->to, d->counts.peer.text);

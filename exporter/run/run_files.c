@@ -80,10 +80,9 @@ tell_unknown(const struct run *r, unsigned i, uint64_t before)
 	uint64_t n = unknown_so_far(r) - before;
 
 	if (n > 0) {
-		log_warning("%s: %" PRIu64
-			    " packets are of a link type that is not understood: "
-			    "Ethernet, Linux cooked, raw IP, PPP, Cisco HDLC and "
-			    "loopback are",
+		log_warning("%s: skipped %" PRIu64 " packets of an unsupported link "
+			    "type (Ethernet, Linux cooked, raw IP, PPP, Cisco HDLC "
+			    "and loopback are supported)",
 		    r->o->files.items[i], n);
 	}
 }
@@ -92,8 +91,8 @@ static void
 tell_cut_short(const struct run *r, unsigned i)
 {
 	if (r->captures[i].counts.cut_short > 0 && !signals_stop_asked()) {
-		log_warning("%s: ends in the middle of a packet; what is before it is "
-			    "counted",
+		log_warning("%s: ends in the middle of a packet; the packets before "
+			    "it are counted",
 		    r->o->files.items[i]);
 	}
 }

@@ -101,7 +101,7 @@ run_metrics(struct run *r)
 	if (summary_write_metrics(&s, r->o->shared.metrics_file, &e) == 0) {
 		r->is_told_metrics = false;
 	} else if (!r->is_told_metrics) {
-		log_warning("%s; going on trying", e.text);
+		log_warning("%s; retrying", e.text);
 		r->is_told_metrics = true;
 	}
 }

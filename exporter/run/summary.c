@@ -92,7 +92,7 @@ text_trace(const struct summary *s, FILE *out)
 		if (s->trace.bad[i] > 0) {
 			(void)snprintf(label, sizeof label, "  %s", trace_bad_name(i));
 			(void)snprintf(note, sizeof note,
-			    "rows left out, first in line %" PRIu64,
+			    "rows skipped, the first in line %" PRIu64,
 			    s->trace.bad_line[i]);
 			digits_line(out, label, s->trace.bad[i], note);
 		}
@@ -106,28 +106,27 @@ text_delivery(const struct summary_delivery *d, FILE *out)
 	bool is_held = c->held_records > 0 || c->held_messages > 0;
 
 	digits_line(out, "delivered", c->records, d->to);
-	digits_line_if(out, "  unconfirmed", c->unconfirmed_records,
-	    "taken by the transport, acknowledged by nobody");
+	digits_line_if(
+	    out, "  unconfirmed", c->unconfirmed_records, "sent, but not acknowledged");
 	digits_line(out, "  messages", c->messages, "");
 	digits_line(
 	    out, "  octets", c->bytes, c->sent_messages > c->messages ? "sent" : "");
 	if (is_held) {
 		digits_line(out, "  kept", c->held_records,
 		    c->is_kept ? "records, for the next run"
-			       : "records, not yet "
-				 "delivered");
+			       : "records, not delivered yet");
 	}
 	digits_line_if(out, "  not delivered", c->dropped_records, c->last_error);
 	digits_line_if(out, "    queue full", c->queue_full_records, "");
 	digits_line_if(out, "    spool full", c->spool_full_records, "or damaged");
 	digits_line_if(out, "    too long", c->too_long_records, "");
 	digits_line_if(out, "    given up", c->given_up_records, "");
-	digits_line_if(out, "  perhaps twice", c->duplicate_records,
-	    "sent to one collector, acknowledged by another");
 	digits_line_if(
-	    out, "  refused", c->refusals, "by ICMP: so many datagrams at least");
+	    out, "  perhaps twice", c->duplicate_records, "sent to two collectors");
 	digits_line_if(
-	    out, "  in fragments", c->fragmented, "longer than the path takes");
+	    out, "  refused", c->refusals, "by ICMP: at least this many datagrams");
+	digits_line_if(out, "  in fragments", c->fragmented,
+	    "datagrams larger than the path allows");
 	digits_line_if(out, "  failovers", c->failovers, "");
 	digits_line_if(out, "  failures", c->failures, c->last_error);
 }
@@ -151,8 +150,8 @@ text_spool(const char *name, const struct spool_counts *c, FILE *out)
 	    note, sizeof note, "records in %" PRIu64 " messages", c->messages);
 	digits_line(out, "handed over", c->records, note);
 	(void)snprintf(note, sizeof note,
-	    "records in %" PRIu64 " messages: acknowledged, or taken by a transport "
-	    "without that",
+	    "records in %" PRIu64 " messages, acknowledged or sent over a transport "
+	    "without acknowledgements",
 	    c->delivered_messages);
 	digits_line(out, "delivered", c->delivered_records, note);
 	(void)snprintf(
@@ -165,7 +164,7 @@ text_spool(const char *name, const struct spool_counts *c, FILE *out)
 	digits_line(out, "next", c->next, "number of the next message");
 	digits_line(out, "octets", c->bytes, "on disk");
 	if (c->is_running) {
-		fputs("in use, or its last run ended without totals\n", out);
+		fputs("in use, or its last run did not shut down cleanly\n", out);
 	}
 }
 

@@ -16,56 +16,58 @@ drop_name(unsigned i)
 }
 
 static const struct metrics_row packet_rows[] = {
-    {NULL, P "packets_total", "Packets that were read.", METRICS_COUNTER,
-	AT(packets_read)},
-    {NULL, P "dropped_packets_total", "Packets that were not counted, by reason.",
+    {NULL, P "packets_total", "Packets read.", METRICS_COUNTER, AT(packets_read)},
+    {NULL, P "dropped_packets_total", "Packets not counted, by reason.",
 	METRICS_COUNTER, AT(dropped), PACKET_DROPS, "reason", drop_name},
-    {NULL, P "octets_total", "Octets of IP that were counted.", METRICS_COUNTER,
+    {NULL, P "octets_total", "Octets of IP packets counted.", METRICS_COUNTER,
 	AT(conversations.octets)},
-    {NULL, P "conversations_total", "Conversations that began.", METRICS_COUNTER,
+    {NULL, P "conversations_total", "Conversations started.", METRICS_COUNTER,
 	AT(conversations.created)},
 };
 
 static const struct metrics_row rows[] = {
     {NULL, P "records_total", "Records handed to delivery.", METRICS_COUNTER,
 	AT(records)},
-    {NULL, P "memory_bytes", "Memory of the process, at its highest.", METRICS_GAUGE,
+    {NULL, P "memory_bytes", "Peak memory of the process.", METRICS_GAUGE,
 	AT(memory_bytes)},
 };
 
 /* Each told apart by where it goes. */
 static const struct metrics_row delivery_rows[] = {
     {NULL, P "delivered_messages_total",
-	"Messages acknowledged, or taken by a transport without that.", METRICS_COUNTER,
-	TO(messages)},
+	"Messages acknowledged, or sent over a transport without acknowledgements.",
+	METRICS_COUNTER, TO(messages)},
     {NULL, P "delivered_records_total", "Records in them.", METRICS_COUNTER,
 	TO(records)},
     {NULL, P "unconfirmed_records_total",
-	"Delivered records that a transport took and nobody acknowledged.",
-	METRICS_COUNTER, TO(unconfirmed_records)},
-    {NULL, P "sent_messages_total", "Messages written, again where they had to be.",
+	"Delivered records that were sent but not acknowledged.", METRICS_COUNTER,
+	TO(unconfirmed_records)},
+    {NULL, P "sent_messages_total", "Messages sent, counting each time.",
 	METRICS_COUNTER, TO(sent_messages)},
-    {NULL, P "sent_bytes_total", "Bytes of them.", METRICS_COUNTER, TO(bytes)},
-    {NULL, P "queued_bytes", "Bytes that wait to be sent.", METRICS_GAUGE,
+    {NULL, P "sent_bytes_total", "Bytes sent, counting each time.", METRICS_COUNTER,
+	TO(bytes)},
+    {NULL, P "queued_bytes", "Bytes waiting to be sent.", METRICS_GAUGE,
 	TO(queued_bytes)},
-    {NULL, P "held_messages", "Messages that are not delivered yet.", METRICS_GAUGE,
+    {NULL, P "held_messages", "Messages not delivered yet.", METRICS_GAUGE,
 	TO(held_messages)},
     {NULL, P "held_records", "Records in them.", METRICS_GAUGE, TO(held_records)},
-    {NULL, P "queue_full_records_total", "Records dropped: the queue was full.",
+    {NULL, P "queue_full_records_total", "Records dropped because the queue was full.",
 	METRICS_COUNTER, TO(queue_full_records)},
-    {NULL, P "spool_full_records_total", "Records dropped: the spool was full.",
+    {NULL, P "spool_full_records_total", "Records dropped because the spool was full.",
 	METRICS_COUNTER, TO(spool_full_records)},
     {NULL, P "too_long_records_total",
-	"Records dropped: messages longer than the transport carries.", METRICS_COUNTER,
-	TO(too_long_records)},
-    {NULL, P "given_up_records_total", "Records given up at the end.", METRICS_COUNTER,
-	TO(given_up_records)},
-    {NULL, P "connects_total", "Connections that were made.", METRICS_COUNTER,
+	"Records dropped because their message was too long for the transport.",
+	METRICS_COUNTER, TO(too_long_records)},
+    {NULL, P "given_up_records_total",
+	"Records still undelivered when the exporter "
+	"ended, and not kept in a spool.",
+	METRICS_COUNTER, TO(given_up_records)},
+    {NULL, P "connects_total", "Connections established.", METRICS_COUNTER,
 	TO(connects)},
-    {NULL, P "failures_total", "Connections that failed or broke.", METRICS_COUNTER,
-	TO(failures)},
-    {NULL, P "failovers_total", "Times that another collector was turned to.",
-	METRICS_COUNTER, TO(failovers)},
+    {NULL, P "failures_total", "Connections that could not be established or broke.",
+	METRICS_COUNTER, TO(failures)},
+    {NULL, P "failovers_total", "Switches to another collector.", METRICS_COUNTER,
+	TO(failovers)},
 };
 
 static void
@@ -98,8 +100,8 @@ summary_write_metrics(const struct summary *s, const char *path, struct err *e)
 	}
 	metrics_add_rows(m, rows, sizeof rows / sizeof *rows, s);
 	add_deliveries(m, s);
-	metrics_family(m, P "cpu_seconds_total", METRICS_COUNTER,
-	    "Processor time of the process.");
+	metrics_family(
+	    m, P "cpu_seconds_total", METRICS_COUNTER, "CPU time of the process.");
 	metrics_add_seconds(m, s->cpu_ns);
 	tls_expiry_add(&s->expiry, m);
 	return metrics_close(m, e);

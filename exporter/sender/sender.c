@@ -76,7 +76,7 @@ sender_new(const struct sender_settings *settings,
 	int rc;
 
 	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory for the export thread");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	s->settings = *settings;
 	s->is_proven = true; /* so the first delay is the least */

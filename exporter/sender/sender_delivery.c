@@ -41,7 +41,7 @@ write_all(
 			return (int)n;
 		}
 		sender_sleep(s, sender_write_events(s), QUEUE_NEVER);
-		rc = sender_check(s, QUEUE_NEVER, "takes nothing", e);
+		rc = sender_check(s, QUEUE_NEVER, "accepts no data", e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -95,10 +95,9 @@ count_duplicates(struct sender *s, uint64_t from)
 	    outbox_total(s->outbox, sent, &b) == 0) {
 		sender_bump(&s->duplicate_messages, sent - from);
 		sender_bump(&s->duplicate_records, b - a);
-		log_warning("%" PRIu64 " messages with %" PRIu64
-			    " records were sent to %s and not acknowledged; they go "
-			    "to %s too, and may be counted in both (not where both are "
-			    "names of one collector)",
+		log_warning("%" PRIu64 " messages with %" PRIu64 " records were sent "
+			    "to %s but not acknowledged; sending them to %s, so both "
+			    "may count them (unless both are the same collector)",
 		    sent - from, b - a,
 		    s->sent_to < s->target_count ? s->targets[s->sent_to].uri.text
 						 : "another collector",
@@ -117,7 +116,8 @@ begin(struct sender *s, uint64_t wanted, struct err *e)
 	if (!spool_welcome(s->spool, wanted)) {
 		sender_publish(s);
 		return err_set(e, -ESTALE,
-		    "%s knows more of this spool than was sent; connecting anew",
+		    "%s knows messages of this spool that were never sent; "
+		    "reconnecting",
 		    sender_uri(s)->text);
 	}
 	outbox_begin(
@@ -138,15 +138,15 @@ hear_answer(struct sender *s, const struct delivery_word *w, struct err *e)
 		return begin(s, w->number, e);
 	case DELIVERY_BUSY:
 		return err_set(e, -EBUSY,
-		    "%s has another connection with this spool: a copy of it, or an "
-		    "earlier connection from here that has not ended there yet",
+		    "%s already has a connection for this spool: from a copy of the "
+		    "spool, or an earlier one from here that it has not closed yet",
 		    text);
 	case DELIVERY_FULL:
 		return err_set(e, -EBUSY,
-		    "%s knows as many spools as it may and takes no new one", text);
+		    "%s tracks as many spools as it may and accepts no new one", text);
 	default:
 		return err_set(
-		    e, -EPROTO, "%s acknowledges before it has welcomed us", text);
+		    e, -EPROTO, "%s sent an acknowledgement before its welcome", text);
 	}
 }
 
@@ -157,19 +157,20 @@ hear_word(struct sender *s, struct err *e)
 	int rc = delivery_read_word(s->word, &w);
 
 	if (rc < 0) {
-		return err_set(e, rc, "%s answers what is no word of " DELIVERY_ALPN,
+		return err_set(e, rc, "%s sent an invalid answer for " DELIVERY_ALPN,
 		    sender_uri(s)->text);
 	}
 	if (!s->is_welcomed) {
 		return hear_answer(s, &w, e);
 	}
 	if (w.status != DELIVERY_ACKNOWLEDGED) {
-		return err_set(e, -EPROTO, "%s answers twice", sender_uri(s)->text);
+		return err_set(
+		    e, -EPROTO, "%s sent a second answer", sender_uri(s)->text);
 	}
 	rc = outbox_acknowledge(s->outbox, w.number);
 	if (rc < 0) {
 		return err_set(e, rc,
-		    "%s acknowledges up to message %" PRIu64 ", which was not sent",
+		    "%s acknowledged message %" PRIu64 ", which was not sent",
 		    sender_uri(s)->text, w.number);
 	}
 	s->contact_ns = clock_monotonic_ns();
@@ -236,7 +237,7 @@ await_answer(struct sender *s, struct err *e)
 	 */
 	while (rc == 0 && !s->is_welcomed) {
 		(void)sender_sleep(s, EPOLLIN, due);
-		rc = sender_check(s, due, "does not answer our hello", e);
+		rc = sender_check(s, due, "did not answer the hello", e);
 		if (rc == 0) {
 			rc = sender_hear(s, e);
 		}
@@ -314,12 +315,13 @@ check_end(struct sender *s, bool is_in_order, struct err *e)
 
 	if (s->is_acknowledged && spool_first(s->spool) < outbox_position(s->outbox)) {
 		return err_set(e, -ECONNRESET,
-		    "%s ended without acknowledging the last %" PRIu64 " messages",
+		    "%s closed the connection without acknowledging the last %" PRIu64
+		    " messages",
 		    sender_uri(s)->text, left);
 	}
 	if (!is_in_order && !s->is_acknowledged) { /* Many implementations do that. */
-		log_warning("%s ended without a TLS goodbye: if it crashed, the last "
-			    "messages may be lost",
+		log_warning("%s closed the connection without a TLS close_notify; if "
+			    "it crashed, the last messages may be lost",
 		    sender_uri(s)->text);
 	}
 	return 0;
@@ -337,16 +339,20 @@ await_end(struct sender *s, uint64_t due, struct err *e)
 		got = t->ops->read(t, heard, sizeof heard, e);
 		if (got > 0) {
 			rc = hear_bytes(s, heard, (size_t)got, e);
-			rc = rc < 0 ? rc : sender_check(s, due, "talks on", e);
+			rc = rc < 0 ? rc
+				    : sender_check(s, due,
+					  "keeps sending after "
+					  "the end",
+					  e);
 		} else if (got == 0 || got == -ECONNABORTED) {
 			return check_end(s, got == 0, e);
 		} else if (got != -EAGAIN) {
 			return err_prefix(e, (int)got,
-			    "the end was not confirmed, the last messages may be lost");
+			    "the end was not confirmed; the last messages may be lost");
 		} else {
 			sender_sleep(s, EPOLLIN, due);
 			rc = sender_check(s, due,
-			    "does not confirm the end; the last messages may be lost",
+			    "did not confirm the end; the last messages may be lost",
 			    e);
 		}
 	}
@@ -362,7 +368,7 @@ sender_say_goodbye(struct sender *s, struct err *e)
 
 	while ((rc = t->ops->finish(t, e)) == -EAGAIN) {
 		sender_sleep(s, sender_write_events(s), due);
-		rc = sender_check(s, due, "takes no end", e);
+		rc = sender_check(s, due, "did not let the connection end", e);
 		if (rc < 0) {
 			return rc;
 		}

@@ -32,7 +32,7 @@ sender_renew(struct sender *s)
 		t->tls = fresh;
 		s->is_told_stale = false;
 	} else if (!s->is_told_stale) {
-		log_warning("%s; going on with what was read before", e.text);
+		log_warning("%s; using the files read before", e.text);
 		s->is_told_stale = true;
 	}
 }
@@ -49,12 +49,15 @@ open_target(struct sender *s, struct sender_target *t, const char *uri, struct e
 		rc = make_context(s, &t->tls, e);
 	}
 	if (rc == 0 && t->uri.scheme->is_file && s->target_count > 1) {
-		rc = err_set(e, -EINVAL, "%s: a file cannot stand in for a collector",
+		rc = err_set(e, -EINVAL,
+		    "%s: a file cannot be one of several "
+		    "failover targets",
 		    t->uri.text);
 	}
 	if (rc == 0 && t->uri.scheme->is_file && s->settings.spool_directory != NULL) {
 		rc = err_set(e, -EINVAL,
-		    "%s: a spool is for collectors; a file needs none", t->uri.text);
+		    "%s: --spool works with collectors only; a file needs none",
+		    t->uri.text);
 	}
 	if (rc == 0 && t->uri.scheme->is_file) {
 		rc = transport_dial(&s->transport, &t->uri, NULL, e);
@@ -70,7 +73,7 @@ sender_open_targets(struct sender *s, struct err *e)
 
 	s->targets = calloc(s->settings.uri_count, sizeof *s->targets);
 	if (s->targets == NULL) {
-		return err_set(e, -ENOMEM, "no memory for the export thread");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	s->target_count = s->settings.uri_count;
 	for (unsigned i = 0; i < s->target_count && rc == 0; i++) {

@@ -86,8 +86,8 @@ drop_long(struct sender *s, const struct err *e)
 		return -ENODATA; /* first what went before it */
 	}
 	if (atomic_load(&s->too_long_messages) == 0) {
-		log_warning("%s; such messages are dropped and counted, a smaller "
-			    "--message-size avoids them",
+		log_warning("%s; such messages are dropped and counted (a smaller "
+			    "--message-size avoids that)",
 		    e->text);
 	}
 	spool_counts(s->spool, &before);
@@ -128,7 +128,7 @@ write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	if ((ready & EPOLLIN) != 0) {
 		rc = sender_hear(s, e);
 	}
-	return rc < 0 ? rc : sender_check(s, QUEUE_NEVER, "takes nothing", e);
+	return rc < 0 ? rc : sender_check(s, QUEUE_NEVER, "accepts no data", e);
 }
 
 /* When the preamble is to go out again; QUEUE_NEVER: never. */
@@ -168,14 +168,13 @@ note_troubles(struct sender *s)
 	struct transport *t = &s->transport;
 
 	if (t->refusals > 0 && t->addresses < 2 && atomic_load(&s->refusals) == 0) {
-		log_warning("%s: datagrams are refused at %s (ICMP); sending goes on, "
-			    "what is refused is lost",
+		log_warning("%s: %s refuses datagrams (ICMP); still sending, but "
+			    "refused datagrams are lost",
 		    sender_uri(s)->text, t->peer.text);
 	}
 	if (t->fragmented > 0 && atomic_load(&s->fragmented) == 0) {
-		log_warning("%s: the path takes shorter packets than it did, longer "
-			    "messages go out in fragments; a smaller --message-size "
-			    "avoids that",
+		log_warning("%s: the path MTU has shrunk; longer messages are sent in "
+			    "fragments (a smaller --message-size avoids that)",
 		    sender_uri(s)->text);
 	}
 	sender_bump(&s->refusals, t->refusals);
@@ -223,12 +222,13 @@ deliver(struct sender *s, struct err *e)
 		} else if ((sender_sleep(s, EPOLLIN, refresh_due(s)) & EPOLLIN) != 0) {
 			rc = sender_hear(s, e);
 		} else {
-			rc = sender_check(s, QUEUE_NEVER, "takes nothing", e);
+			rc = sender_check(s, QUEUE_NEVER, "accepts no data", e);
 		}
 		note_troubles(s);
 		/* Who always takes, or says, something still has no more time. */
 		if (rc == 0 && is_finishing && !sender_uri(s)->scheme->is_file) {
-			rc = sender_check(s, QUEUE_NEVER, "has not taken all", e);
+			rc = sender_check(
+			    s, QUEUE_NEVER, "has not accepted everything", e);
 		}
 	}
 	return rc;
@@ -280,7 +280,7 @@ open_connection(struct sender *s, struct err *e)
 		pthread_mutex_unlock(&s->lock);
 		log_info("connected to %s (%s)%s", sender_uri(s)->text,
 		    s->transport.peer.text,
-		    s->is_acknowledged ? "; it acknowledges what is durable" : "");
+		    s->is_acknowledged ? "; it acknowledges messages" : "");
 	}
 	return rc;
 }
@@ -322,7 +322,7 @@ report(struct sender *s, const struct err *e)
 	    (int)sizeof s->last_error - 1, e->text);
 	pthread_mutex_unlock(&s->lock);
 	if (is_news && !sender_uri(s)->scheme->is_file) {
-		log_warning("%s; going on trying", e->text);
+		log_warning("%s; retrying", e->text);
 		s->is_told = true;
 	}
 }
@@ -347,13 +347,13 @@ go_to_next_address(struct sender *s, int rc, struct err *e)
 	}
 	if (++s->refused >= addresses) {
 		s->refused = 0;
-		err_set(e, rc, "%s: datagrams are refused at all %u addresses of %s",
+		err_set(e, rc, "%s: all %u addresses of %s refuse datagrams",
 		    sender_uri(s)->text, addresses, sender_uri(s)->host);
 		return false;
 	}
 	if (!s->is_told_next) {
-		log_warning("%s: %s; going on with another address of %s",
-		    sender_uri(s)->text, e->text, sender_uri(s)->host);
+		log_warning("%s: %s; trying another address of %s", sender_uri(s)->text,
+		    e->text, sender_uri(s)->host);
 		s->is_told_next = true;
 	}
 	return true;
@@ -402,7 +402,7 @@ consider_failover(struct sender *s)
 	s->is_told = false;
 	s->refused = 0;
 	sender_bump(&s->failovers, 1);
-	log_warning("%s has taken nothing for %.1f s; going on with %s", before,
+	log_warning("%s has accepted no data for %.1f s; switching to %s", before,
 	    (double)after / NS_PER_SECOND, sender_uri(s)->text);
 }
 
@@ -449,7 +449,7 @@ deliver_all(struct sender *s, struct err *e)
 		}
 		if (rc == 0) {
 			rc = err_set(
-			    e, -ECONNRESET, "%s takes nothing", sender_uri(s)->text);
+			    e, -ECONNRESET, "%s accepts no data", sender_uri(s)->text);
 		}
 		report(s, e);
 		if (sender_uri(s)->scheme->is_file) {
@@ -488,8 +488,8 @@ sender_run(void *data)
 	outbox_stow(s->outbox, clock_monotonic_ns());
 	sender_publish(s);
 	if (s->settings.spool_directory != NULL && s->counts.held_messages > 0) {
-		log_info("%" PRIu64 " messages with %" PRIu64
-			 " records stay in %s for the next run",
+		log_info("kept %" PRIu64 " messages with %" PRIu64 " records in %s "
+			 "for the next run",
 		    s->counts.held_messages, s->counts.held_records,
 		    s->settings.spool_directory);
 	}

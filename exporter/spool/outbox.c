@@ -39,7 +39,7 @@ outbox_new(const struct spool_settings *s, uint64_t queue_bytes_wanted,
 	int rc = -ENOMEM;
 
 	if (o == NULL) {
-		return err_set(e, rc, "no memory for the queue");
+		return err_set(e, rc, "out of memory");
 	}
 	o->batch.bytes = malloc(SPOOL_BATCH_BYTES);
 	o->queue = queue_new(queue_bytes_wanted);

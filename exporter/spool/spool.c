@@ -162,8 +162,8 @@ drop_oldest(struct spool *s)
 		if (p->bytes == 0 || may_be_sent || spool_is_written(s, i)) {
 			continue;
 		}
-		log_debug("%s: full: segment %016" PRIx64 " with %" PRIu64
-			  " messages is dropped",
+		log_debug("%s is full: dropped segment %016" PRIx64 " with %" PRIu64
+			  " messages",
 		    s->directory, p->name, p->next - p->first);
 		(void)spool_save(s); /* first: no number of it is given again */
 		spool_remove_part(s, i);
@@ -198,10 +198,10 @@ disk_failed(struct spool *s, int code, uint64_t now_ns)
 	s->disk_failures++;
 	s->retry_ns = now_ns + RETRY_NS;
 	if (!s->is_failing) {
-		log_warning("cannot write to %s: %s; until that is over, %s",
+		log_warning("cannot write to %s: %s; until that clears, %s",
 		    s->directory, strerror(-code),
-		    s->may_wait ? "reading waits"
-				: "new messages are held in memory alone");
+		    s->may_wait ? "no input is read"
+				: "new messages are held in memory only");
 	}
 	s->is_failing = true;
 }
@@ -210,7 +210,7 @@ static void
 disk_works(struct spool *s)
 {
 	if (s->is_failing) {
-		log_info("%s can be written again", s->directory);
+		log_info("%s is writable again", s->directory);
 	}
 	s->is_failing = false;
 }
@@ -473,10 +473,9 @@ spool_welcome(struct spool *s, uint64_t wanted)
 	spool_end_segment(s);
 	make_id(s->ledger.id);
 	log_warning(
-	    "the collector knows messages of this spool that were not sent from "
-	    "here: %s%s is a copy or an old state of another spool; the %" PRIu64
-	    " messages that it brought along are taken for delivered, what is "
-	    "newer goes under a new spool id",
+	    "the collector knows messages of this spool that were not sent from here: "
+	    "%s%s is a copy or an old state of another spool; its %" PRIu64 " old "
+	    "messages count as delivered, newer ones get a new spool id",
 	    s->directory == NULL ? "" : s->directory, s->directory == NULL ? "it" : "",
 	    held - s->held_messages);
 	s->opened_next = s->sent_next = 0;

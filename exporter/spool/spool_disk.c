@@ -33,13 +33,13 @@ check_directory(const struct spool *s, struct err *e)
 	}
 	if (st.st_uid != geteuid()) {
 		return err_set(e, -EPERM,
-		    "%s belongs to another user (%u, this is %u): a spool must be "
-		    "its exporter's own",
+		    "%s belongs to user %u, but the exporter runs as user %u: a spool "
+		    "must belong to its exporter",
 		    s->directory, (unsigned)st.st_uid, (unsigned)geteuid());
 	}
 	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
 		return err_set(e, -EPERM,
-		    "%s can be written by others; chmod 700 makes it fit for a spool",
+		    "%s is writable by others; run chmod 700 on it first",
 		    s->directory);
 	}
 	return 0;
@@ -56,11 +56,11 @@ open_ledger(struct spool *s, int flags, struct err *e)
 	if (s->ledger_fd < 0 || fstat(s->ledger_fd, &st) < 0) {
 		code = errno;
 		return err_set(e, -code, "%s/%s: %s%s", s->directory, LEDGER_NAME,
-		    strerror(code), code == ENOENT ? " (this is no spool)" : "");
+		    strerror(code), code == ENOENT ? " (not a spool)" : "");
 	}
 	if (!S_ISREG(st.st_mode)) {
-		return err_set(
-		    e, -EINVAL, "%s/%s is no regular file", s->directory, LEDGER_NAME);
+		return err_set(e, -EINVAL, "%s/%s is not a regular file", s->directory,
+		    LEDGER_NAME);
 	}
 	return 0;
 }
@@ -73,7 +73,7 @@ spool_open_directory(struct spool *s, struct err *e)
 	if (mkdir(s->directory, 0700) < 0 && errno != EEXIST) {
 		code = errno;
 		return err_set(
-		    e, -code, "cannot make %s: %s", s->directory, strerror(code));
+		    e, -code, "cannot create %s: %s", s->directory, strerror(code));
 	}
 	s->directory_fd =
 	    open(s->directory, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -81,7 +81,7 @@ spool_open_directory(struct spool *s, struct err *e)
 		code = errno;
 		return err_set(e, -code, "cannot open %s: %s", s->directory,
 		    code == ELOOP || code == ENOTDIR
-			? "it is no directory (links are not followed)"
+			? "not a directory (links are not followed)"
 			: strerror(code));
 	}
 	rc = check_directory(s, e);
@@ -90,7 +90,8 @@ spool_open_directory(struct spool *s, struct err *e)
 	}
 	if (rc == 0 && flock(s->ledger_fd, LOCK_EX | LOCK_NB) < 0) {
 		rc = err_set(e, -EBUSY,
-		    "%s is in use by another exporter; each needs a spool of its own",
+		    "%s is in use by another exporter; each exporter needs its own "
+		    "spool",
 		    s->directory);
 	}
 	return rc;
@@ -302,8 +303,8 @@ spool_cut(struct spool *s, struct spool_part *p, uint64_t number, uint64_t total
 {
 	unsigned i = (unsigned)(p - s->parts);
 
-	log_warning("%s: segment %016" PRIx64 " is damaged: %" PRIu64
-		    " messages behind number %" PRIu64 " are lost",
+	log_warning("%s: segment %016" PRIx64 " is damaged: lost %" PRIu64 " messages "
+		    "after number %" PRIu64,
 	    s->directory, p->name, p->next - number, number);
 	if (spool_is_written(s, i)) {
 		spool_end_segment(s);

@@ -228,8 +228,8 @@ set_aside(struct spool *s, const char *name, const char *what)
 	char aside[SPOOL_NAME + 8];
 
 	(void)snprintf(aside, sizeof aside, "%s.damaged", name);
-	log_warning("%s/%s %s: what it held is lost; it is kept as %s", s->directory,
-	    name, what, aside);
+	log_warning("%s/%s %s: its messages are lost; kept the file as %s",
+	    s->directory, name, what, aside);
 	if (renameat(s->directory_fd, name, s->directory_fd, aside) < 0) {
 		log_warning("cannot rename %s/%s to %s: %s", s->directory, name, aside,
 		    strerror(errno));
@@ -245,8 +245,7 @@ judge_cut_header(const struct scan *x, const char *name, bool is_status)
 		return -EBADMSG;
 	}
 	if (!is_status) {
-		log_info("%s/%s was being begun when the last run ended, and held no "
-			 "message yet: it is removed",
+		log_info("%s/%s removed: empty, left by an interrupted run",
 		    x->s->directory, name);
 		spool_unlink(x->s, x->part.name);
 	}
@@ -260,17 +259,17 @@ cut_tail(struct scan *x, int fd, const char *name)
 	uint64_t rest = x->size - x->at;
 
 	if (rest > SPOOL_ENTRY + UINT16_MAX) {
-		log_warning("%s/%s is damaged after message %" PRIu64 ": %" PRIu64
-			    " bytes behind that are lost",
+		log_warning("%s/%s is damaged after message %" PRIu64
+			    ": lost the %" PRIu64 " bytes that follow",
 		    x->s->directory, name, x->part.next, rest);
 	} else {
-		log_info("%s/%s: a message that was being written when the last run "
-			 "ended was cut off",
+		log_info("%s/%s: truncated an incomplete message left by an "
+			 "interrupted run",
 		    x->s->directory, name);
 	}
 	if (ftruncate(fd, (off_t)x->at) < 0) {
-		log_warning(
-		    "cannot cut %s/%s: %s", x->s->directory, name, strerror(errno));
+		log_warning("cannot truncate %s/%s: %s", x->s->directory, name,
+		    strerror(errno));
 	}
 }
 
@@ -352,7 +351,7 @@ take_segment(
 		if (!is_status) { /* its name may be needed again */
 			char text[SPOOL_NAME];
 			spool_name(name, text);
-			set_aside(s, text, "does not continue the one before");
+			set_aside(s, text, "does not continue the segment before it");
 		}
 		return 0;
 	}
@@ -386,8 +385,9 @@ read_ledger(struct spool *s, bool *ret_is_new, struct err *e)
 		return 0;
 	}
 	if (spool_read_ledger(bytes, &s->ledger) < 0) {
-		log_warning("%s/ledger is damaged: what was acknowledged, and not yet "
-			    "removed, is sent again; earlier losses are forgotten",
+		log_warning("%s/ledger is damaged: acknowledged messages that were "
+			    "not removed yet are sent again, and earlier losses are "
+			    "no longer counted",
 		    s->directory);
 		*ret_is_new = true;
 	}
@@ -449,8 +449,8 @@ recover(struct spool *s, bool is_status, struct err *e)
 		    s->directory, s->held_messages, s->held_records);
 	}
 	if (!is_status && s->ledger.is_running) {
-		log_warning("%s: the last run ended without totals: conversations that "
-			    "lived at its end are lost",
+		log_warning("%s: the last run did not shut down cleanly; the "
+			    "conversations live at that time are lost",
 		    s->directory);
 	}
 	return 0;
@@ -463,7 +463,7 @@ spool_open(const struct spool_settings *settings, struct spool **ret, struct err
 	int rc = 0;
 
 	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory for the spool");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	if (s->directory != NULL) {
 		rc = spool_open_directory(s, e);
@@ -475,7 +475,7 @@ spool_open(const struct spool_settings *settings, struct spool **ret, struct err
 		s->ledger.is_running = true;
 		rc = spool_save(s);
 		if (rc < 0) {
-			err_set(e, rc, "%s/ledger cannot be written: %s", s->directory,
+			err_set(e, rc, "cannot write %s/ledger: %s", s->directory,
 			    strerror(-rc));
 		}
 	}
@@ -515,7 +515,7 @@ try_status(
 	int rc;
 
 	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to read %s", directory);
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	rc = spool_read_directory(s, e);
 	if (rc == 0) {

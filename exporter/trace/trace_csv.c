@@ -208,15 +208,16 @@ missing_column(
 	nearest = err_nearest(missing, known, n);
 	return nearest == NULL
 		   ? err_set(e, -EINVAL,
-			 "%s: line 1 has no column \"%s\"; a flow trace begins with a "
-			 "header that names its columns, in any order: Source.IP,"
-			 "Source.Port,Destination.IP,Destination.Port,Protocol,"
-			 "Timestamp,Flow.Duration,Total.Fwd.Packets,"
+			 "%s: line 1 has no column \"%s\"; a flow trace starts with a "
+			 "header that names its columns, in any order: "
+			 "Source.IP,Source.Port,Destination.IP,Destination.Port,"
+			 "Protocol,Timestamp,Flow.Duration,Total.Fwd.Packets,"
 			 "Total.Backward.Packets,Total.Length.of.Fwd.Packets,"
 			 "Total.Length.of.Bwd.Packets",
 			 t->name, missing)
 		   : err_set(e, -EINVAL,
-			 "%s: line 1 has no column \"%s\"; is \"%s\" meant to be it?",
+			 "%s: line 1 has no column \"%s\"; is \"%s\" a "
+			 "misspelling of it?",
 			 t->name, missing, nearest);
 }
 
@@ -232,8 +233,7 @@ read_header(struct trace *t, struct err *e)
 	}
 	if (rc == 0) {
 		return err_set(e, -ENODATA,
-		    "%s: has no line; a flow trace with a header was expected",
-		    t->name);
+		    "%s: empty; expected a flow trace with a header", t->name);
 	}
 	if (header.length >= 3 && memcmp(header.at, "\xef\xbb\xbf", 3) == 0) {
 		header.at += 3; /* byte order mark */
@@ -245,9 +245,9 @@ read_header(struct trace *t, struct err *e)
 
 		if (t->columns == COLUMNS_MAX || !csv_take_field(&rest, &f, &is_last)) {
 			return err_set(e, -EINVAL,
-			    "%s: line 1 is no header of a flow trace: %s", t->name,
+			    "%s: line 1 is not the header of a flow trace: %s", t->name,
 			    t->columns == COLUMNS_MAX ? "too many columns"
-						      : "a quote is not closed");
+						      : "unclosed quote");
 		}
 		column = find_column(&f);
 		if (column >= 0 && has[column]) {

@@ -152,7 +152,7 @@ def test_certificates_that_protect_nothing_are_told(place, programs, run):
     done = run(programs.exporter, "-r", "good.pcap", "--to", "tcp://127.0.0.1:1",
                "--certificate", "c.pem", "--key", "k.pem", "--give-up", "100ms", cwd=place,
                status=None)
-    assert "warning: --certificate is not used: no --to is encrypted" in done.stderr
+    assert "warning: --certificate has no effect: no --to is encrypted" in done.stderr
     done = run(programs.collector, "--check", "--listen", "tcp://127.0.0.1:0",
                "--ca", "ca.pem", cwd=place)
     assert "warning: --ca is not used: no --listen is encrypted" in done.stderr

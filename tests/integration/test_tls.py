@@ -376,7 +376,7 @@ def test_another_implementation_receives_whole_messages(identities, export, run)
     server.start()
     said = run(*export(identities, server.port)).stderr
     server.join(60)
-    assert "ended without a TLS goodbye" in said  # it only closes the connection
+    assert "without a TLS close_notify" in said  # it only closes the connection
     at = sequences = 0
     while at < len(server.received):
         version, length = struct.unpack_from(">HH", server.received, at)
@@ -416,11 +416,11 @@ def test_a_hangup_checks_the_exporters_certificates_and_disturbs_nothing(
         source.flush()
         exporter.wait_line("connected to tls://localhost")
         exporter.process.send_signal(signal.SIGHUP)
-        exporter.wait_line("certificate, key, authorities and revocation lists are in order; "
-                           "every new connection uses them .the certificate ends on 20")
+        exporter.wait_line("certificate, key, authorities and revocation lists are valid; "
+                           "every new connection uses them .the certificate expires on 20")
         mine.write_bytes(good[:200])
         exporter.process.send_signal(signal.SIGHUP)
-        exporter.wait_line("error: .*mine.pem.*; going on with what was read before")
+        exporter.wait_line("error: .*mine.pem.*; using the files read before")
         for old, copy in zip(certificates.sign("ended", "DNS:ended", days=-1), (mine, key)):
             copy.write_bytes(old.read_bytes())
         exporter.process.send_signal(signal.SIGHUP)
@@ -441,7 +441,7 @@ def test_a_hangup_without_certificates_is_no_end(start, programs, tmp_path):
         source.write(ROW)
         source.flush()
         exporter.process.send_signal(signal.SIGHUP)
-        exporter.wait_line("nothing to read anew")
+        exporter.wait_line("nothing to reload")
         source.write("10.1.0.1,1024,10.2.0.1,443,6,26/04/201711:11:11,100,3,4,500,600\n")
     exporter.wait()
     assert json.loads(exporter.stdout)["sender"]["records"] == 1

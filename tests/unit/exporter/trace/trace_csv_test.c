@@ -181,9 +181,9 @@ a_missing_column_is_named_with_what_may_be_meant(void **state)
 		       "Timestamp,Flow.Duration,Total.Fwd.Packets,"
 		       "Total.Backward.Packets,Total.Length.of.Fwd.Packets,"
 		       "Total.Length.of.Bwd.Packets\n" ROW,
-	    "no column \"Source.Port\"; is \"Source.Prt\" meant");
+	    "no column \"Source.Port\"; is \"Source.Prt\" a misspelling");
 	assert_refused(
-	    ROW, "no column \"Source.IP\"; a flow trace begins with a header");
+	    ROW, "no column \"Source.IP\"; a flow trace starts with a header");
 }
 
 static void
@@ -197,8 +197,8 @@ static void
 a_file_without_a_header_is_refused(void **state)
 {
 	(void)state;
-	assert_refused("", "has no line");
-	assert_refused("\"Source.IP\n", "quote is not closed");
+	assert_refused("", ": empty; expected");
+	assert_refused("\"Source.IP\n", "unclosed quote");
 	assert_true(trace_open("/nonexistent.csv", 1, &trace, &err) < 0);
 	assert_non_null(strstr(err.text, "/nonexistent.csv"));
 }
