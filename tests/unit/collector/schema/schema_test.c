@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/run/run_explain.h"
 #include "collector/tables/tables.h"
 #include "common/base/clock.h"
 #include "tests/unit/collector/protocol/support_set.h"
@@ -247,25 +246,6 @@ wrong_names_of_tables_name_the_nearest(void **state)
 	assert_non_null(strstr(e.text, "'pairs'"));
 }
 
-static void
-explain_shows_layout_and_ddl(void **state)
-{
-	struct tables *t = support_tables(NULL);
-	char *text = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&text, &length);
-
-	(void)state;
-	run_explain_tables(t, out);
-	fclose(out);
-	assert_non_null(strstr(text, "sourceIPv4Address, sourceIPv6Address"));
-	assert_non_null(strstr(text, "CREATE TABLE \"pairs_runs\""));
-	assert_non_null(strstr(text, "CREATE VIEW \"services_iso\""));
-	assert_non_null(strstr(text, "made from pairs at flush"));
-	free(text);
-	tables_free(t);
-}
-
 int
 main(void)
 {
@@ -287,7 +267,6 @@ main(void)
 	    cmocka_unit_test(operands_that_the_field_cannot_have_are_refused),
 	    cmocka_unit_test(names_are_sql_names_and_not_reserved),
 	    cmocka_unit_test(wrong_names_of_tables_name_the_nearest),
-	    cmocka_unit_test(explain_shows_layout_and_ddl),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
