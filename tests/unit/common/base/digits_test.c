@@ -5,6 +5,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
+#include <string.h>
+
 #include "common/base/digits.h"
 
 static void
@@ -45,11 +49,47 @@ short_ones_have_three_digits_and_a_prefix(void **unused)
 	}
 }
 
+static void
+numbers_are_decimal_or_hexadecimal_and_in_range(void **state)
+{
+	int64_t v = 0;
+	struct err e = {""};
+
+	(void)state;
+	assert_int_equal(digits_parse("-5", -5, 5, &v, &e), 0);
+	assert_int_equal(v, -5);
+	assert_int_equal(digits_parse("0x1F", 0, 31, &v, &e), 0);
+	assert_int_equal(v, 31);
+	assert_int_equal(digits_parse("32", 0, 31, &v, &e), -EINVAL);
+	assert_string_equal(e.text, "32 is out of range (expected 0 to 31)");
+	assert_int_equal(digits_parse("010", 0, 31, &v, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "ambiguous number '010'"));
+	assert_int_equal(digits_parse(" 1", 0, 31, &v, &e), -EINVAL);
+	assert_int_equal(v, 31);
+}
+
+static void
+reals_are_decimal_and_finite(void **state)
+{
+	double v = 0;
+	struct err e = {""};
+
+	(void)state;
+	assert_int_equal(digits_parse_real("-2.5e-1", &v, &e), 0);
+	assert_true(v == -0.25);
+	assert_int_equal(digits_parse_real("nan", &v, &e), -EINVAL);
+	assert_int_equal(digits_parse_real("1e999", &v, &e), -EINVAL);
+	assert_int_equal(digits_parse_real("", &v, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "expected a finite decimal number"));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(digits_stand_in_groups_of_three),
+	    cmocka_unit_test(numbers_are_decimal_or_hexadecimal_and_in_range),
+	    cmocka_unit_test(reals_are_decimal_and_finite),
 	    cmocka_unit_test(short_ones_have_three_digits_and_a_prefix),
 	};
 
