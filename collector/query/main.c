@@ -196,12 +196,21 @@ read_words(const struct option_list *words, const struct option_list *where,
 	return 0;
 }
 
-static struct output *
-make_output(const struct config *c, const struct output_column *columns, unsigned count,
-    int keep)
+/* One question on its way to standard output. */
+struct task {
+	const struct config *config;
+	struct catalog *catalog;
+	uint64_t deadline_ns;
+	struct output_column *columns; /* of the output */
+	struct output *output;
+};
+
+static int
+make_output(struct task *t, const struct output_column *columns, unsigned count,
+    int keep, struct err *e)
 {
-	struct output_settings s = {.format = (enum output_format)c->format,
-	    .is_iso = c->is_iso,
+	struct output_settings s = {.format = (enum output_format)t->config->format,
+	    .is_iso = t->config->is_iso,
 	    .is_terminal = isatty(STDOUT_FILENO),
 	    .keep = keep};
 	struct winsize w;
@@ -209,18 +218,16 @@ make_output(const struct config *c, const struct output_column *columns, unsigne
 	if (s.is_terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0) {
 		s.width = w.ws_col;
 	}
-	return output_new(&s, columns, count, stdout);
+	t->output = columns != NULL ? output_new(&s, columns, count, stdout) : NULL;
+	return t->output != NULL ? 0 : err_set(e, -ENOMEM, "no memory to show rows");
 }
 
 static int
-ask(const struct catalog *catalog, const struct config *c, const char *table,
-    const struct request *r, uint64_t deadline_ns, struct output **ret_output,
-    struct output_column **ret_columns, struct err *e)
+ask(struct task *task, const char *table, const struct request *r, struct err *e)
 {
-	struct output_column *columns = NULL;
 	struct question *q = NULL;
 	const struct table *t;
-	int keep = -1, rc = catalog_find(catalog, table, &t, e);
+	int keep = -1, rc = catalog_find(task->catalog, table, &t, e);
 
 	if (rc == 0 && t->count == 0) {
 		rc = err_set(e, -ENODATA,
@@ -230,31 +237,27 @@ ask(const struct catalog *catalog, const struct config *c, const char *table,
 	if (rc < 0) {
 		return rc;
 	}
-	columns = calloc(q->column_count + 1, sizeof *columns);
-	for (unsigned i = 0; columns != NULL && i < q->column_count; i++) {
+	task->columns = calloc(q->column_count + 1, sizeof *task->columns);
+	for (unsigned i = 0; task->columns != NULL && i < q->column_count; i++) {
 		const struct column *k = &t->columns[q->columns[i]];
-		columns[i] = (struct output_column){k->name, k->shown, k->kind};
+		task->columns[i] = (struct output_column){k->name, k->shown, k->kind};
 		keep = q->sort == (int)q->columns[i] ? (int)i : keep;
 	}
-	*ret_columns = columns;
-	*ret_output =
-	    columns != NULL ? make_output(c, columns, q->column_count, keep) : NULL;
-	rc = *ret_output == NULL
-		 ? err_set(e, -ENOMEM, "no memory to show rows")
-		 : execute_question(catalog, q, deadline_ns, *ret_output, e);
+	rc = make_output(task, task->columns, q->column_count, keep, e);
+	if (rc == 0) {
+		rc = execute_question(
+		    task->catalog, q, task->deadline_ns, task->output, e);
+	}
 	question_free(q);
 	return rc;
 }
 
 static int
-list(const struct catalog *catalog, const struct config *c, uint64_t deadline_ns,
-    struct output **ret_output, struct err *e)
+list(struct task *t, struct err *e)
 {
-	*ret_output = make_output(c, listing_columns, LISTING_COLUMNS, -1);
-	if (*ret_output == NULL) {
-		return err_set(e, -ENOMEM, "no memory to show rows");
-	}
-	return listing_write(catalog, deadline_ns, *ret_output, e);
+	int rc = make_output(t, listing_columns, LISTING_COLUMNS, -1, e);
+
+	return rc == 0 ? listing_write(t->catalog, t->deadline_ns, t->output, e) : rc;
 }
 
 /* The databases are closed by now: a reader may take his time. */
@@ -282,7 +285,8 @@ finish(const struct config *c, struct output *o, struct err *e)
 static int
 run(const struct config *c, const struct option_list *words, struct err *e)
 {
-	uint64_t deadline_ns = clock_monotonic_ns() + c->timeout_ns;
+	struct task t = {
+	    .config = c, .deadline_ns = clock_monotonic_ns() + c->timeout_ns};
 	struct request r = {.from = c->from,
 	    .to = c->to,
 	    .now_ns = clock_realtime_ns(),
@@ -291,9 +295,6 @@ run(const struct config *c, const struct option_list *words, struct err *e)
 	    .sort = c->sort,
 	    .top = c->top,
 	    .limit = c->limit};
-	struct output_column *columns = NULL;
-	struct catalog *catalog = NULL;
-	struct output *output = NULL;
 	const char *table = NULL;
 	int rc;
 
@@ -307,24 +308,22 @@ run(const struct config *c, const struct option_list *words, struct err *e)
 		goto out;
 	}
 	set_alarm(c->timeout_ns + NS_PER_SECOND);
-	rc = catalog_open(c->store, &catalog, e);
+	rc = catalog_open(c->store, &t.catalog, e);
 	if (rc == 0) {
-		rc = table != NULL
-			 ? ask(catalog, c, table, &r, deadline_ns, &output, &columns, e)
-			 : list(catalog, c, deadline_ns, &output, e);
+		rc = table != NULL ? ask(&t, table, &r, e) : list(&t, e);
 	}
 	if (rc == -ETIMEDOUT) {
 		err_set(e, rc,
 		    "the question took longer than --timeout allows; narrow it with "
 		    "--from, --to or --where, or raise --timeout");
 	}
-	catalog_detach(catalog);
+	catalog_detach(t.catalog);
 	set_alarm(0);
-	rc = rc == 0 ? finish(c, output, e) : rc;
+	rc = rc == 0 ? finish(c, t.output, e) : rc;
 out:
-	output_free(output);
-	catalog_close(catalog);
-	free(columns);
+	output_free(t.output);
+	catalog_close(t.catalog);
+	free(t.columns);
 	free((void *)r.where);
 	return rc;
 }

@@ -30,7 +30,6 @@ struct batch {
 	struct protocol_clock clock;
 	const struct sampling *sampling; /* may be NULL */
 	struct structured_data lists;    /* what lists refer to */
-	struct structured_data_counts list_counts;
 };
 
 /* 0 or -ENOMEM. */

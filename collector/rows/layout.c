@@ -211,8 +211,8 @@ layout_relative(const struct element *element)
 
 /* Takes one more element into a field; all of its elements are of one kind. */
 static int
-feed(struct layout_field *f, const struct element *element, bool is_time,
-    const struct yaml *y, const struct yaml_node *node, struct err *e)
+feed(struct layout_field *f, const struct element *element, const struct yaml *y,
+    const struct yaml_node *node, struct err *e)
 {
 	enum layout_kind kind;
 	bool is_signed;
@@ -222,7 +222,7 @@ feed(struct layout_field *f, const struct element *element, bool is_time,
 		return yaml_complain(y, node, e,
 		    "'%s' has no type that a column could have", element->name);
 	}
-	if (is_time && layout_relative(element) != RELATIVE_NONE) {
+	if (f->is_time && layout_relative(element) != RELATIVE_NONE) {
 		kind = KIND_TIME;
 		width = 8;
 	}
@@ -245,14 +245,15 @@ feed(struct layout_field *f, const struct element *element, bool is_time,
 }
 
 static int
-feed_all(struct layout *l, int index, const struct yaml *y,
-    const struct yaml_node *names, const char *type, struct err *e)
+feed_all(struct layout *l, int index, const struct yaml_node *names, const char *type,
+    struct err *e)
 {
+	const struct yaml *y = l->record->yaml;
 	struct layout_field *f = &l->fields[index];
-	bool is_time = type != NULL && strcmp(type, layout_kind_name(KIND_TIME)) == 0;
 	const struct element *element;
 	int rc;
 
+	f->is_time = type != NULL && strcmp(type, layout_kind_name(KIND_TIME)) == 0;
 	f->from = calloc(name_count(names), sizeof(*f->from));
 	if (f->from == NULL) {
 		return err_set(e, -ENOMEM, "no memory");
@@ -262,7 +263,7 @@ feed_all(struct layout *l, int index, const struct yaml *y,
 		if (element == NULL) {
 			return -EINVAL;
 		}
-		rc = feed(f, element, is_time, y, name_at(names, i), e);
+		rc = feed(f, element, y, name_at(names, i), e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -297,8 +298,7 @@ layout_add_side(
 	l->fields[index].forward = forward;
 	l->fields[index].has_one_way = is_reverse && side->has_one_way;
 	l->fields[index].one_way = (int64_t)side->one_way;
-	return feed_all(l, index, l->record->yaml,
-	    is_reverse ? side->reverse : side->from, NULL, e);
+	return feed_all(l, index, is_reverse ? side->reverse : side->from, NULL, e);
 }
 
 int
@@ -318,7 +318,7 @@ layout_add_element(struct layout *l, const struct element *element,
 	if (l->fields[index].from == NULL) {
 		return err_set(e, -ENOMEM, "no memory");
 	}
-	rc = feed(&l->fields[index], element, false, y, node, e);
+	rc = feed(&l->fields[index], element, y, node, e);
 	return rc < 0 ? rc : index;
 }
 
@@ -338,8 +338,8 @@ layout_add_own(struct layout *l, const char *name, struct err *e)
 		if (strcmp(r->fields[i].name, name) == 0) {
 			index = layout_new_field(l, r->fields[i].name, "", e);
 			return index < 0 ? index
-					 : feed_all(l, index, r->yaml,
-					       r->fields[i].from, r->fields[i].type, e);
+					 : feed_all(l, index, r->fields[i].from,
+					       r->fields[i].type, e);
 		}
 	}
 	what = r != NULL && r->computed != NULL ? yaml_get(r->computed, name) : NULL;
@@ -419,7 +419,7 @@ complain_unknown(const struct layout *l, const struct yaml *y,
 
 int
 layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *name,
-    enum schema_side side, int *ret, struct err *e)
+    enum schema_side side, struct err *e)
 {
 	const char *dot = strchr(name->text, '.');
 	size_t n = dot != NULL ? (size_t)(dot - name->text) : 0;
@@ -448,14 +448,7 @@ layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *nam
 				 : layout_add_element(l, element, y, name, e);
 		}
 	}
-	if (rc == -ENOENT) {
-		return complain_unknown(l, y, name, e);
-	}
-	if (rc < 0) {
-		return rc;
-	}
-	*ret = rc;
-	return 0;
+	return rc == -ENOENT ? complain_unknown(l, y, name, e) : rc;
 }
 
 /* The field that is another one times the rate, made on first use. */
@@ -539,11 +532,11 @@ learn_required(struct layout *l, struct err *e)
 		return yaml_complain(
 		    r->yaml, r->requires, e, "at most %u names", COUNT(l->required));
 	}
-	for (unsigned i = 0; rc == 0 && i < name_count(r->requires); i++) {
-		rc = layout_field(l, r->yaml, name_at(r->requires, i), SIDE_NONE,
-		    &l->required[l->required_count++], e);
+	for (unsigned i = 0; rc >= 0 && i < name_count(r->requires); i++) {
+		rc = layout_field(l, r->yaml, name_at(r->requires, i), SIDE_NONE, e);
+		l->required[l->required_count++] = rc;
 	}
-	return rc;
+	return rc < 0 ? rc : 0;
 }
 
 int

@@ -51,6 +51,8 @@ struct layout_field {
 	const char *side; /* "forward", "reverse" or "" */
 	enum layout_kind kind;
 	enum layout_source source;
+	bool
+	    is_time; /* declared: integers that count from the exporter's clocks are times */
 	bool is_signed;
 	unsigned width;    /* bytes that every value fits in: for packed keys */
 	bool is_list;      /* a text that structured data becomes (structured_data.h) */
@@ -118,10 +120,10 @@ int layout_new(const struct schema_record *record, const struct elements *elemen
 void layout_free(struct layout *l);
 
 /* The field that `name` means here, added where it is new: a field of the record,
- * forward.X, reverse.X or side.X, something computed, or any element.  Complains at
- * node with the nearest name. */
+ * forward.X, reverse.X or side.X, something computed, or any element.  Returns its
+ * number; complains at name with the nearest one. */
 int layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *name,
-    enum schema_side side, int *ret, struct err *e);
+    enum schema_side side, struct err *e);
 /* Replaces *field, a number, by what it is times the sampling rate.  Complains at node.
  */
 int layout_scaled(struct layout *l, const struct yaml *y, const struct yaml_node *node,

@@ -96,6 +96,13 @@ octets_text(struct intern *s, const uint8_t *p, size_t n)
 	return intern_add(s, text, used);
 }
 
+/* One field of the records of a batch, from row `first` on. */
+struct wire {
+	const uint8_t *at;
+	size_t stride; /* from one record to the next */
+	unsigned length, count, first;
+};
+
 static void
 decode_u64(const uint8_t *p, size_t stride, unsigned n, int64_t *out, struct batch *b)
 {
@@ -130,11 +137,12 @@ decode_ipv4(const uint8_t *p, size_t stride, unsigned n, struct address *out)
 }
 
 static void
-decode_uint_else(const uint8_t *p, size_t stride, unsigned length, unsigned n,
-    int64_t *out, struct batch *b)
+decode_uint_else(const struct wire *w, int64_t *out, struct batch *b)
 {
-	for (unsigned i = 0; i < n; i++, p += stride) {
-		uint64_t v = out[i] == 0 ? load_uint(p, length) : 0;
+	const uint8_t *p = w->at;
+
+	for (unsigned i = 0; i < w->count; i++, p += w->stride) {
+		uint64_t v = out[i] == 0 ? load_uint(p, w->length) : 0;
 		b->saturated += v > INT64_MAX;
 		out[i] = v == 0 ? out[i] : v > INT64_MAX ? INT64_MAX : (int64_t)v;
 	}
@@ -151,15 +159,16 @@ is_unspecified(const struct address *a)
 }
 
 static void
-decode_address_else(
-    const uint8_t *p, size_t stride, unsigned length, unsigned n, struct address *out)
+decode_address_else(const struct wire *w, struct address *out)
 {
-	for (unsigned i = 0; i < n; i++, p += stride) {
+	const uint8_t *p = w->at;
+
+	for (unsigned i = 0; i < w->count; i++, p += w->stride) {
 		struct address other;
 		if (!is_unspecified(&out[i])) {
 			continue;
 		}
-		if (length == 4) {
+		if (w->length == 4) {
 			address_from_ipv4(&other, p);
 		} else {
 			memcpy(other.bytes, p, 16);
@@ -170,12 +179,13 @@ decode_address_else(
 	}
 }
 
-/* One operation over n records whose field lies at p, p + stride, ... */
 static void
-run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
-    unsigned n, unsigned first, struct batch *b)
+run_wire(const struct op *op, const struct wire *w, struct batch *b)
 {
-	int64_t *out = batch_values(b, op->column) + first;
+	int64_t *out = batch_values(b, op->column) + w->first;
+	const uint8_t *p = w->at;
+	size_t stride = w->stride;
+	unsigned length = w->length, n = w->count, first = w->first;
 
 #define EACH(value)                                                                    \
 	for (unsigned i = 0; i < n; i++, p += stride) {                                \
@@ -225,11 +235,10 @@ run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
 	case OP_OCTETS:
 		EACH(octets_text(b->intern, p, length));
 	case OP_ADDRESS_ELSE:
-		decode_address_else(
-		    p, stride, length, n, batch_addresses(b, op->column) + first);
+		decode_address_else(w, batch_addresses(b, op->column) + first);
 		break;
 	case OP_UINT_ELSE:
-		decode_uint_else(p, stride, length, n, out, b);
+		decode_uint_else(w, out, b);
 		break;
 	default:
 		break;
@@ -237,15 +246,16 @@ run_wire(const struct op *op, const uint8_t *p, size_t stride, unsigned length,
 #undef EACH
 }
 
-/* The same for operations on several fields, of the n records that begin at `record`,
- * or of the one that was walked (NULL). */
+/* The same for operations on several fields: w is the records, or one that was walked
+ * (at NULL). */
 static __attribute__((noinline)) void
-run_several(const struct plan *p, const struct op *op, const uint8_t *record,
-    unsigned n, unsigned first, struct batch *b)
+run_several(
+    const struct plan *p, const struct op *op, const struct wire *w, struct batch *b)
 {
-	int64_t *out = batch_values(b, op->column) + first;
+	int64_t *out = batch_values(b, op->column) + w->first;
+	const uint8_t *record = w->at;
 
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < w->count; i++) {
 		bool is_walked = record == NULL;
 		if (op->kind == OP_LISTS) {
 			out[i] = normalise_lists(p, op, record, b);
@@ -259,8 +269,27 @@ run_several(const struct plan *p, const struct op *op, const uint8_t *record,
 			    &b->clock, load_u64(since), load_uint(uptime, length));
 		}
 		if (!is_walked) {
-			record += p->template->record_length;
+			record += w->stride;
 		}
+	}
+}
+
+/* All operations on the wire, of records in a row or of one that was walked. */
+static void
+run_ops(const struct plan *p, const struct wire *records, struct batch *b)
+{
+	bool is_walked = records->at == NULL;
+
+	for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT; i++) {
+		const struct op *op = &p->ops[i];
+		struct wire field = *records;
+		if (op->kind >= OP_SEVERAL) {
+			run_several(p, op, records, b);
+			continue;
+		}
+		field.at = is_walked ? p->starts[op->field] : records->at + op->offset;
+		field.length = is_walked ? p->lengths[op->field] : op->length;
+		run_wire(op, &field, b);
 	}
 }
 
@@ -372,16 +401,7 @@ decode_variable(const struct plan *p, const uint8_t *bytes, size_t length, size_
 		if (used <= 0) {
 			break;
 		}
-		for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT;
-		     i++) {
-			const struct op *op = &p->ops[i];
-			if (op->kind >= OP_SEVERAL) {
-				run_several(p, op, NULL, 1, n, b);
-				continue;
-			}
-			run_wire(op, p->starts[op->field], 0, p->lengths[op->field], 1,
-			    n, b);
-		}
+		run_ops(p, &(struct wire){.count = 1, .first = n}, b);
 		*at += (size_t)used;
 	}
 	return (int)n;
@@ -399,17 +419,10 @@ plan_decode(const struct plan *p, const uint8_t *bytes, size_t length, size_t *a
 		n = decode_variable(p, bytes, length, at, b);
 	} else {
 		n = left / stride < BATCH_ROWS ? (int)(left / stride) : BATCH_ROWS;
-		for (unsigned i = 0; i < p->op_count && p->ops[i].kind < OP_CONSTANT;
-		     i++) {
-			const struct op *op = &p->ops[i];
-			const uint8_t *record = bytes + *at;
-			if (op->kind >= OP_SEVERAL) {
-				run_several(p, op, record, (unsigned)n, 0, b);
-				continue;
-			}
-			run_wire(op, record + op->offset, stride, op->length,
-			    (unsigned)n, 0, b);
-		}
+		run_ops(p,
+		    &(struct wire){
+			.at = bytes + *at, .stride = stride, .count = (unsigned)n},
+		    b);
 		*at += (size_t)n * stride;
 	}
 	if (n <= 0) {

@@ -6,9 +6,10 @@ normalise_lists(
 {
 	const struct template *t = p->template;
 	const struct element *element = t->fields[op->field].element;
-	size_t offset = op->offset, used;
+	size_t offset = op->offset;
 	struct cursor lists[LAYOUT_MAX_LISTS];
 	char text[INTERN_LONG_MAX];
+	struct json_text json = {.out = text, .capacity = (size_t)op->constant};
 	unsigned n = 0;
 
 	for (unsigned i = op->field; i < t->field_count; i++) {
@@ -17,7 +18,7 @@ normalise_lists(
 			continue;
 		}
 		if (n == LAYOUT_MAX_LISTS) {
-			b->list_counts.cut++;
+			b->lists.counts.cut++;
 			break;
 		}
 		lists[n++] = record == NULL
@@ -25,7 +26,6 @@ normalise_lists(
 				 : cursor_of(record + offset, t->fields[i].length);
 		offset += t->fields[i].length;
 	}
-	used = structured_data_write(&b->lists, element->type, lists, n, text,
-	    (size_t)op->constant, &b->list_counts);
-	return intern_add_long(b->intern, text, used);
+	structured_data_write(&b->lists, element->type, lists, n, &json);
+	return intern_add_long(b->intern, text, json.used);
 }

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "collector/rows/json_text.h"
 #include "collector/rows/structured_value.h"
 
 #define PADDING_OCTETS 210
@@ -17,8 +16,7 @@
 
 /* The lists of one field on their way into the text. */
 struct walk {
-	const struct structured_data *s;
-	struct structured_data_counts *counts;
+	struct structured_data *s;
 	struct json_text text;
 	uint64_t fields; /* that may still be looked at */
 	unsigned depth;
@@ -213,7 +211,7 @@ write_records(struct walk *w, uint16_t id, struct cursor c)
 	json_raw(&w->text, "\"template\":");
 	json_unsigned(&w->text, id);
 	if (t == NULL && cursor_left(&c) > 0) {
-		w->counts->no_template++;
+		w->s->counts.no_template++;
 		json_raw(&w->text, ",\"length\":");
 		json_unsigned(&w->text, cursor_left(&c));
 		w->text.reserved -= CLOSING;
@@ -360,7 +358,7 @@ write_list(struct walk *w, enum element_type type, struct cursor list)
 	w->depth--;
 	if (rc < 0) {
 		*text = before;
-		w->counts->malformed++;
+		w->s->counts.malformed++;
 		json_raw(text, "{\"malformed\":\"");
 		json_raw(text, w->wrong);
 		json_raw(text, "\",\"length\":");
@@ -386,13 +384,11 @@ write_at_top(struct walk *w, enum element_type type, struct cursor list)
 	}
 }
 
-size_t
-structured_data_write(const struct structured_data *s, enum element_type type,
-    const struct cursor *lists, unsigned count, char *out, size_t capacity,
-    struct structured_data_counts *counts)
+void
+structured_data_write(struct structured_data *s, enum element_type type,
+    const struct cursor *lists, unsigned count, struct json_text *ret)
 {
-	struct walk w = {
-	    .s = s, .counts = counts, .text = {.out = out, .capacity = capacity}};
+	struct walk w = {.s = s, .text = *ret};
 
 	if (count != 1) {
 		w.text.reserved = 1;
@@ -412,6 +408,6 @@ structured_data_write(const struct structured_data *s, enum element_type type,
 		w.text.is_full = false;
 		json_raw(&w.text, "]");
 	}
-	counts->cut += w.text.is_cut;
-	return w.text.used;
+	s->counts.cut += w.text.is_cut;
+	*ret = w.text;
 }

@@ -21,6 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "collector/rows/json_text.h"
 #include "common/base/cursor.h"
 #include "common/ipfix/element.h"
 #include "common/ipfix/template.h"
@@ -35,11 +36,12 @@ struct structured_data_counts {
 	uint64_t cut;         /* texts that do not have all of their lists */
 };
 
-/* What lists refer to. */
+/* What lists refer to, and what became of them. */
 struct structured_data {
 	const struct elements *elements;
 	const struct templates *templates; /* of the domain; NULL: none are known */
 	uint64_t oldest_ns;                /* templates that came before have expired */
+	struct structured_data_counts counts; /* only grow */
 };
 
 static inline bool
@@ -50,9 +52,8 @@ structured_data_is(enum element_type type)
 }
 
 /* Writes the lists of one element in a record, one alone as it is, several as an array.
- * capacity is at least STRUCTURED_DATA_LEAST.  Returns the length; no NUL. */
-size_t structured_data_write(const struct structured_data *s, enum element_type type,
-    const struct cursor *lists, unsigned count, char *out, size_t capacity,
-    struct structured_data_counts *counts);
+ * ret->capacity is at least STRUCTURED_DATA_LEAST. */
+void structured_data_write(struct structured_data *s, enum element_type type,
+    const struct cursor *lists, unsigned count, struct json_text *ret);
 
 #endif

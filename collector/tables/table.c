@@ -26,10 +26,10 @@ table_day(const struct table *t, const uint8_t *entry)
 	return load_u32(entry);
 }
 
-/* What `name` means for one emit: an alias stands for its field. */
+/* The field that `name` means for one emit: an alias stands for its field. */
 static int
 resolve(const struct table *t, struct layout *l, const struct yaml_node *name,
-    unsigned emit, int *ret, struct err *e)
+    unsigned emit, struct err *e)
 {
 	const struct schema_emit *m = &t->schema->emits[emit];
 
@@ -39,7 +39,7 @@ resolve(const struct table *t, struct layout *l, const struct yaml_node *name,
 			break;
 		}
 	}
-	return layout_field(l, t->schema->yaml, name, m->side, ret, e);
+	return layout_field(l, t->schema->yaml, name, m->side, e);
 }
 
 static int
@@ -109,9 +109,9 @@ compile_column(struct table *t, struct layout *l, unsigned i, struct err *e)
 		c->kind = TABLE_REAL;
 		return 0;
 	}
-	for (unsigned k = 0; rc == 0 && k < t->schema->emit_count; k++) {
-		rc = resolve(t, l, s->field, k, &c->fields[k], e);
-		if (rc == 0 && s->is_scaled) {
+	for (unsigned k = 0; rc >= 0 && k < t->schema->emit_count; k++) {
+		rc = c->fields[k] = resolve(t, l, s->field, k, e);
+		if (rc >= 0 && s->is_scaled) {
 			rc = layout_scaled(
 			    l, t->schema->yaml, s->field, &c->fields[k], e);
 		}
@@ -125,7 +125,7 @@ compile_conditions(struct table *t, struct layout *l, unsigned emit, struct err 
 	const struct schema_conditions *lists[] = {
 	    &t->schema->where, &t->schema->emits[emit].when};
 	unsigned n = lists[0]->count + lists[1]->count;
-	int rc = 0, field = -1;
+	int rc = 0;
 
 	t->where[emit] = calloc(n + 1, sizeof *t->where[emit]);
 	if (t->where[emit] == NULL) {
@@ -133,11 +133,11 @@ compile_conditions(struct table *t, struct layout *l, unsigned emit, struct err 
 	}
 	for (unsigned k = 0; k < 2; k++) {
 		for (unsigned i = 0; rc == 0 && i < lists[k]->count; i++) {
-			rc = resolve(t, l, lists[k]->items[i].field, emit, &field, e);
-			if (rc == 0) {
+			rc = resolve(t, l, lists[k]->items[i].field, emit, e);
+			if (rc >= 0) {
 				struct filter *f =
 				    &t->where[emit][t->where_count[emit]++];
-				f->field = field;
+				f->field = rc;
 				rc = filter_compile(
 				    f, &lists[k]->items[i], l, t->schema->yaml, e);
 			}

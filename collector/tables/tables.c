@@ -69,7 +69,7 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 	s->batch.sampling = o->sampling;
 	s->batch.lists.templates = o->templates;
 	s->batch.lists.oldest_ns = o->templates_since_ns;
-	s->batch.list_counts = (struct structured_data_counts){0};
+	s->batch.lists.counts = (struct structured_data_counts){0};
 	s->batch.no_memory = 0;
 	for (;;) {
 		n = plan_decode(p, bytes, length, &at, &s->batch);
@@ -81,9 +81,9 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 		}
 		records += n;
 	}
-	count_drops(o, SESSION_BAD_LIST, s->batch.list_counts.malformed);
-	count_drops(o, SESSION_LIST_TEMPLATE, s->batch.list_counts.no_template);
-	count_drops(o, SESSION_LONG_LIST, s->batch.list_counts.cut);
+	count_drops(o, SESSION_BAD_LIST, s->batch.lists.counts.malformed);
+	count_drops(o, SESSION_LIST_TEMPLATE, s->batch.lists.counts.no_template);
+	count_drops(o, SESSION_LONG_LIST, s->batch.lists.counts.cut);
 	count_drops(o, SESSION_NO_MEMORY, plan_is_usable(p) ? s->batch.no_memory : 0);
 	*ret_records = records;
 	return n;

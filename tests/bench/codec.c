@@ -276,9 +276,7 @@ ours_open(struct ours *x, const struct elements *elements)
 	rc = rc < 0 ? rc : yaml_parse("columns", names, n, &y, &e);
 	rc = rc < 0 ? rc : layout_new(record, elements, &x->layout, &e);
 	for (unsigned i = 0; rc >= 0 && i < FIELDS; i++) {
-		int column;
-		rc = layout_field(
-		    x->layout, y, yaml_root(y)->items[i], SIDE_NONE, &column, &e);
+		rc = layout_field(x->layout, y, yaml_root(y)->items[i], SIDE_NONE, &e);
 	}
 	rc = rc < 0 ? rc : layout_finish(x->layout, &e);
 	if (rc < 0 || batch_init(&x->batch, x->layout, intern_new()) < 0) {

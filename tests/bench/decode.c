@@ -87,7 +87,7 @@ open_reader(const struct elements *elements)
 	struct yaml *y = NULL;
 	struct template_counts counts = {0};
 	uint8_t bytes[4 + 4 * FIELDS], *p = put(put(bytes, TEMPLATE_ID, 2), FIELDS, 2);
-	int column, rc;
+	int rc;
 
 	for (unsigned i = 0; i < FIELDS; i++) {
 		p = put(put(p, fields[i][0], 2), fields[i][1], 2);
@@ -97,7 +97,7 @@ open_reader(const struct elements *elements)
 	rc = rc < 0 ? rc : layout_new(record, elements, &reader.layout, &e);
 	for (unsigned i = 0; rc >= 0 && i < yaml_root(y)->count; i++) {
 		rc = layout_field(
-		    reader.layout, y, yaml_root(y)->items[i], SIDE_NONE, &column, &e);
+		    reader.layout, y, yaml_root(y)->items[i], SIDE_NONE, &e);
 	}
 	rc = rc < 0 ? rc : layout_finish(reader.layout, &e);
 	if (rc < 0 || batch_init(&reader.batch, reader.layout, intern_new()) < 0) {

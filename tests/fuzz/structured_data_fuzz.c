@@ -125,29 +125,27 @@ static void
 try_list(const struct templates *known, uint8_t choice, const uint8_t *list, size_t n)
 {
 	static const size_t capacities[] = {STRUCTURED_DATA_LEAST, 300, 1200, CAPACITY};
-	const struct structured_data s = {.elements = elements, .templates = known};
-	struct structured_data_counts counts = {0};
+	struct structured_data s = {.elements = elements, .templates = known};
 	enum element_type type = ELEMENT_BASIC_LIST + choice % 3;
-	size_t capacity = capacities[choice / 3 % 4], used;
+	size_t capacity = capacities[choice / 3 % 4];
 	uint8_t *exact = malloc(n + 1); /* so that ASan sees a byte too many */
 	struct cursor lists[2], text;
-	char *out = malloc(capacity);
+	struct json_text out = {.out = malloc(capacity), .capacity = capacity};
 
 	memcpy(exact, list, n);
 	exact = realloc(exact, n > 0 ? n : 1);
 	lists[0] = lists[1] = cursor_of(exact, n);
-	used = structured_data_write(
-	    &s, type, lists, 1 + choice / 12 % 2, out, capacity, &counts);
-	if (used > capacity) {
+	structured_data_write(&s, type, lists, 1 + choice / 12 % 2, &out);
+	if (out.used > capacity) {
 		abort();
 	}
-	text = cursor_of(out, used);
+	text = cursor_of(out.out, out.used);
 	check_value(&text, 0);
 	if (cursor_left(&text) > 0) {
 		abort();
 	}
 	free(exact);
-	free(out);
+	free(out.out);
 }
 
 int

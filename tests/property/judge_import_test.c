@@ -140,9 +140,9 @@ make_layout(void)
 	}
 	const struct yaml_node *root = yaml_root(judge.names);
 	for (unsigned i = 0; i < judge.columns; i++) {
-		int column = -1;
-		if (layout_field(judge.layout, judge.names, root->items[i], SIDE_NONE,
-			&column, &e) < 0) {
+		int column = layout_field(
+		    judge.layout, judge.names, root->items[i], SIDE_NONE, &e);
+		if (column < 0) {
 			fail_msg("%s", e.text);
 		}
 		assert_int_equal(column, i);

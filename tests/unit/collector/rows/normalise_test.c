@@ -26,15 +26,14 @@ open_layout(const char *names)
 {
 	struct yaml *y = NULL;
 	struct err e = {""};
-	int field;
 
 	assert_int_equal(
 	    schema_record_load("schemas/records/conversation.yaml", &record, &e), 0);
 	assert_int_equal(layout_new(record, support_elements(), &layout, &e), 0);
 	assert_int_equal(yaml_parse("names", names, strlen(names), &y, &e), 0);
 	for (unsigned i = 0; i < yaml_root(y)->count; i++) {
-		if (layout_field(
-			layout, y, yaml_root(y)->items[i], SIDE_NONE, &field, &e) < 0) {
+		if (layout_field(layout, y, yaml_root(y)->items[i], SIDE_NONE, &e) <
+		    0) {
 			fail_msg("%s", e.text);
 		}
 	}
@@ -181,7 +180,7 @@ lists_become_texts_also_several_of_one_element(void **state)
 	    1);
 	assert_string_equal(text("basicList", 0), "[" LIST("80") ",{}," LIST("81") "]");
 	assert_int_equal(value("octetDeltaCount", "", 0), 5);
-	assert_int_equal(batch.list_counts.malformed, 0);
+	assert_int_equal(batch.lists.counts.malformed, 0);
 }
 
 static void
@@ -219,7 +218,7 @@ a_record_with_a_malformed_list_is_kept(void **state)
 	    "{\"malformed\":\"its header is cut short\",\"length\":3}");
 	assert_true(is_null("subTemplateList", "", 0));
 	assert_int_equal(value("octetDeltaCount", "", 0), 5);
-	assert_int_equal(batch.list_counts.malformed, 1);
+	assert_int_equal(batch.lists.counts.malformed, 1);
 }
 
 #define EXPORT_NS 1500000000000000000

@@ -55,21 +55,23 @@ static const char *
 text_in(enum element_type type, const void *bytes, size_t length, size_t capacity)
 {
 	static char text[20000];
-	const struct structured_data s = {
-	    .elements = support_elements(), .templates = known, .oldest_ns = oldest_ns};
+	struct structured_data s = {.elements = support_elements(),
+	    .templates = known,
+	    .oldest_ns = oldest_ns,
+	    .counts = counts};
 	uint8_t *exact = malloc(length > 0 ? length : 1);
-	char *out = malloc(capacity);
+	struct json_text out = {.out = malloc(capacity), .capacity = capacity};
 	struct cursor list;
-	size_t n;
 
 	memcpy(exact, bytes, length);
 	list = cursor_of(exact, length);
-	n = structured_data_write(&s, type, &list, 1, out, capacity, &counts);
-	assert_true(n <= capacity);
-	memcpy(text, out, n);
-	text[n] = '\0';
+	structured_data_write(&s, type, &list, 1, &out);
+	assert_true(out.used <= capacity);
+	memcpy(text, out.out, out.used);
+	text[out.used] = '\0';
+	counts = s.counts;
 	free(exact);
-	free(out);
+	free(out.out);
 	return text;
 }
 
@@ -628,11 +630,11 @@ fields_without_length_cannot_make_a_short_list_long(void **state)
 static void
 several_lists_are_an_array_and_none_is_lost_to_the_first(void **state)
 {
-	const struct structured_data s = {.elements = support_elements()};
+	struct structured_data s = {.elements = support_elements()};
 	struct support_set a = basic_list(ALL_OF, 4, 1), b = basic_list(1, 4, 1);
 	struct cursor lists[3];
 	char out[400];
-	size_t n;
+	struct json_text text = {.out = out, .capacity = sizeof out - 1};
 
 	(void)state;
 	support_put(&a, 6, 1);
@@ -640,9 +642,8 @@ several_lists_are_an_array_and_none_is_lost_to_the_first(void **state)
 	lists[0] = cursor_of(a.bytes, a.length);
 	lists[1] = cursor_of(b.bytes, b.length);
 	lists[2] = cursor_of(b.bytes, 3);
-	n = structured_data_write(
-	    &s, ELEMENT_BASIC_LIST, lists, 3, out, sizeof out - 1, &counts);
-	out[n] = '\0';
+	structured_data_write(&s, ELEMENT_BASIC_LIST, lists, 3, &text);
+	out[text.used] = '\0';
 	assert_string_equal(out,
 	    "[{\"semantic\":\"allOf\",\"element\":\"protocolIdentifier\",\"values\":[6]"
 	    "}"
