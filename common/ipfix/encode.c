@@ -20,6 +20,7 @@
 #define NTP_EPOCH  2208988800u /* 1900 to 1970 in seconds */
 
 enum op_kind {
+	OP_NONE,
 	OP_U8,      /* one byte */
 	OP_U16,     /* swapped */
 	OP_U32,     /* swapped */
@@ -97,8 +98,7 @@ choose_integer(const struct encode_field *f, struct op *op)
 {
 	unsigned bits = op->length * 8u;
 	if (f->element->type >= ELEMENT_I8 && f->element->type <= ELEMENT_I64) {
-		bits--; /* two's complement: what is left for a value that is never
-			   negative */
+		bits--; /* two's complement, and the value is never negative */
 	}
 	op->max = bits == 64 ? UINT64_MAX : (UINT64_C(1) << bits) - 1;
 	op->kind = OP_UINT;
@@ -120,57 +120,47 @@ choose_integer(const struct encode_field *f, struct op *op)
 	}
 }
 
+static bool
+is_integer(const struct element *element)
+{
+	return element->type >= ELEMENT_U8 && element->type <= ELEMENT_I64;
+}
+
 /* Fills op's kind and max.  False: the source cannot become this element. */
 static bool
 choose(const struct encode_field *f, struct op *op)
 {
-	switch (f->element->type) {
-	case ELEMENT_U8:
-	case ELEMENT_U16:
-	case ELEMENT_U32:
-	case ELEMENT_U64:
-	case ELEMENT_I8:
-	case ELEMENT_I16:
-	case ELEMENT_I32:
-	case ELEMENT_I64:
-		if (!is_unsigned(f->source)) {
-			return false;
-		}
+	static const struct {
+		uint8_t kind, source;
+	} shapes[] = {
+	    [ELEMENT_F32] = {OP_F32, ENCODE_F64},
+	    [ELEMENT_F64] = {OP_U64, ENCODE_F64},
+	    [ELEMENT_STRING] = {OP_STRING, ENCODE_STRING},
+	    [ELEMENT_TIME_S] = {OP_SECONDS, ENCODE_TIME_NS},
+	    [ELEMENT_TIME_MS] = {OP_MILLIS, ENCODE_TIME_NS},
+	    [ELEMENT_TIME_US] = {OP_NTP_MICROS, ENCODE_TIME_NS},
+	    [ELEMENT_TIME_NS] = {OP_NTP_NANOS, ENCODE_TIME_NS},
+	    [ELEMENT_IPV4] = {OP_ADDRESS4, ENCODE_ADDRESS},
+	    [ELEMENT_IPV6] = {OP_ADDRESS16, ENCODE_ADDRESS},
+	};
+	enum element_type type = f->element->type;
+
+	if (is_integer(f->element) && is_unsigned(f->source)) {
 		choose_integer(f, op);
 		return true;
-	case ELEMENT_BOOL:
+	}
+	if (type == ELEMENT_BOOL) {
 		op->kind = OP_BOOL;
 		return is_unsigned(f->source);
-	case ELEMENT_F32:
-		op->kind = OP_F32;
-		return f->source == ENCODE_F64;
-	case ELEMENT_F64:
-		op->kind = op->length == 4 ? OP_F32 : OP_U64;
-		return f->source == ENCODE_F64;
-	case ELEMENT_TIME_S:
-		op->kind = OP_SECONDS;
-		return f->source == ENCODE_TIME_NS;
-	case ELEMENT_TIME_MS:
-		op->kind = OP_MILLIS;
-		return f->source == ENCODE_TIME_NS;
-	case ELEMENT_TIME_US:
-		op->kind = OP_NTP_MICROS;
-		return f->source == ENCODE_TIME_NS;
-	case ELEMENT_TIME_NS:
-		op->kind = OP_NTP_NANOS;
-		return f->source == ENCODE_TIME_NS;
-	case ELEMENT_IPV4:
-		op->kind = OP_ADDRESS4;
-		return f->source == ENCODE_ADDRESS;
-	case ELEMENT_IPV6:
-		op->kind = OP_ADDRESS16;
-		return f->source == ENCODE_ADDRESS;
-	case ELEMENT_STRING:
-		op->kind = OP_STRING;
-		return f->source == ENCODE_STRING;
-	default:
+	}
+	if (type >= sizeof shapes / sizeof shapes[0]) {
 		return false;
 	}
+	op->kind = shapes[type].kind;
+	if (type == ELEMENT_F64 && op->length == 4) {
+		op->kind = OP_F32;
+	}
+	return op->kind != OP_NONE && f->source == shapes[type].source;
 }
 
 /* RFC 7011 section 6.2: integers may be shorter than their type, float64 may be a
@@ -178,24 +168,9 @@ choose(const struct encode_field *f, struct op *op)
 static bool
 length_is_allowed(const struct element *element, uint16_t length)
 {
-	if (length == element->length) {
-		return true;
-	}
-	switch (element->type) {
-	case ELEMENT_U8:
-	case ELEMENT_U16:
-	case ELEMENT_U32:
-	case ELEMENT_U64:
-	case ELEMENT_I8:
-	case ELEMENT_I16:
-	case ELEMENT_I32:
-	case ELEMENT_I64:
-		return length >= 1 && length < element->length;
-	case ELEMENT_F64:
-		return length == 4;
-	default:
-		return false;
-	}
+	return length == element->length ||
+	       (is_integer(element) && length >= 1 && length < element->length) ||
+	       (element->type == ELEMENT_F64 && length == 4);
 }
 
 static int
@@ -251,24 +226,26 @@ fuse_pairs(struct encode_plan *p)
 }
 
 int
-encode_compile(const struct encode_field *fields, unsigned count, uint16_t template_id,
-    unsigned scope_count, struct encode_plan **ret, struct err *e)
+encode_compile(const struct encode_layout *l, struct encode_plan **ret, struct err *e)
 {
-	if (count == 0 || count > UINT16_MAX || scope_count > count) {
-		return err_set(e, -EINVAL, "template %u: %u fields, %u of them scope",
-		    template_id, count, scope_count);
-	}
-	struct encode_plan *p = calloc(1, sizeof *p + count * sizeof p->ops[0]);
+	unsigned count = l->count;
+	struct encode_plan *p;
 	int rc = -ENOMEM;
+
+	if (count == 0 || count > UINT16_MAX || l->scope_count > count) {
+		return err_set(e, -EINVAL, "template %u: %u fields, %u of them scope",
+		    l->template_id, count, l->scope_count);
+	}
+	p = calloc(1, sizeof *p + count * sizeof p->ops[0]);
 	if (p == NULL || (p->fields = calloc(count, sizeof p->fields[0])) == NULL) {
-		err_set(e, rc, "template %u: no memory", template_id);
+		err_set(e, rc, "out of memory for template %u", l->template_id);
 		goto out;
 	}
-	p->template_id = template_id;
-	p->scope_count = (uint16_t)scope_count;
+	p->template_id = l->template_id;
+	p->scope_count = (uint16_t)l->scope_count;
 	p->count = count;
 	for (unsigned i = 0; i < count; i++) {
-		rc = compile_field(&fields[i], &p->ops[i], &p->fields[i], e);
+		rc = compile_field(&l->fields[i], &p->ops[i], &p->fields[i], e);
 		if (rc < 0) {
 			goto out;
 		}
@@ -426,11 +403,35 @@ saturated(const struct op *op, const uint8_t *at)
 	return v > op->max ? op->max : v;
 }
 
+/* The kinds that flows seldom have; encode_record() keeps those of every packet. */
+static void
+put_seldom(const struct op *op, const uint8_t *at, uint8_t *to)
+{
+	switch ((enum op_kind)op->kind) {
+	case OP_BOOL:
+		*to = native_uint(at, op->source) != 0 ? 1 : 2;
+		break;
+	case OP_F32:
+		store_float(to, native_f64(at));
+		break;
+	case OP_SECONDS:
+		store_u32(to, seconds_of(native_u64(at)));
+		break;
+	case OP_MILLIS:
+		store_u64(to, native_u64(at) / NS_PER_MS);
+		break;
+	default: /* OP_NTP_MICROS */
+		store_ntp_micros(to, native_u64(at));
+		break;
+	}
+}
+
 size_t
 encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 {
 	const uint8_t *base = from;
 	uint8_t *to = out;
+
 	for (const struct op *op = p->ops, *end = op + p->op_count; op < end; op++) {
 		const uint8_t *at = base + op->offset;
 		switch ((enum op_kind)op->kind) {
@@ -451,21 +452,6 @@ encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 			break;
 		case OP_UINT:
 			store_uint(to, saturated(op, at), op->length);
-			break;
-		case OP_BOOL:
-			*to = native_uint(at, op->source) != 0 ? 1 : 2;
-			break;
-		case OP_F32:
-			store_float(to, native_f64(at));
-			break;
-		case OP_SECONDS:
-			store_u32(to, seconds_of(native_u64(at)));
-			break;
-		case OP_MILLIS:
-			store_u64(to, native_u64(at) / NS_PER_MS);
-			break;
-		case OP_NTP_MICROS:
-			store_ntp_micros(to, native_u64(at));
 			break;
 		case OP_NTP_NANOS:
 			store_ntp_nanos(to, native_u64(at));
@@ -503,6 +489,9 @@ encode_record(const struct encode_plan *p, const void *from, uint8_t *out)
 			memcpy(to, at + 12, 4);
 			memcpy(to + 4, base + op->offset2 + 12, 4);
 			break;
+		default:
+			put_seldom(op, at, to);
+			break;
 		}
 		to += op->length;
 	}
@@ -513,27 +502,26 @@ size_t
 encode_template(const struct encode_plan *p, uint8_t *out)
 {
 	size_t length = p->scope_count > 0 ? 6 : 4;
+	struct write_cursor to;
+
 	for (unsigned i = 0; i < p->count; i++) {
 		length += p->fields[i].pen != 0 ? 8 : 4;
 	}
 	if (out == NULL) {
 		return length;
 	}
-	store_u16(out, p->template_id);
-	store_u16(out + 2, (uint16_t)p->count);
-	out += 4;
+	to = write_cursor_of(out, length);
+	cursor_put_u16(&to, p->template_id);
+	cursor_put_u16(&to, (uint16_t)p->count);
 	if (p->scope_count > 0) {
-		store_u16(out, p->scope_count);
-		out += 2;
+		cursor_put_u16(&to, p->scope_count);
 	}
 	for (unsigned i = 0; i < p->count; i++) {
 		const struct field *f = &p->fields[i];
-		store_u16(out, f->pen != 0 ? f->id | ELEMENT_ENTERPRISE : f->id);
-		store_u16(out + 2, f->length);
-		out += 4;
+		cursor_put_u16(&to, f->pen != 0 ? f->id | ELEMENT_ENTERPRISE : f->id);
+		cursor_put_u16(&to, f->length);
 		if (f->pen != 0) {
-			store_u32(out, f->pen);
-			out += 4;
+			cursor_put_u32(&to, f->pen);
 		}
 	}
 	return length;

@@ -1,6 +1,7 @@
-/* Compiled encode plans: values at offsets in a struct of ours -> record bytes of a
- * template. A plan is an op list {kind, from, length}; bounds are proved when it is
- * compiled. */
+/* Compiled encode plans: values at offsets in a struct of ours become the record bytes
+ * of a template.  A plan is a list of ops {kind, from, length}; bounds are proved when
+ * it is compiled.
+ * Threads: a plan is read-only once compiled.  Memory: encode_free(). */
 #ifndef COMMON_IPFIX_ENCODE_H
 #define COMMON_IPFIX_ENCODE_H
 
@@ -17,27 +18,30 @@ enum encode_source {
 	ENCODE_U32,
 	ENCODE_U64,
 	ENCODE_F64,
-	ENCODE_TIME_NS, /* uint64_t, ns since 1970; becomes whatever time type the
-			   element has */
+	ENCODE_TIME_NS, /* uint64_t, ns since 1970, for every time type */
 	ENCODE_ADDRESS, /* struct address; IPv4 elements take its last 4 bytes */
 	ENCODE_STRING, /* const char *, NUL-terminated (NULL: empty), variable length */
 };
 
 struct encode_field {
 	const struct element *element;
-	uint16_t length; /* on the wire; 0: the element's natural length; strings:
-			    variable */
+	uint16_t length; /* on the wire; 0: the element's own (strings: variable) */
 	enum encode_source source;
 	size_t offset; /* in the struct */
 };
 
+struct encode_layout { /* of a template's records */
+	const struct encode_field *fields;
+	unsigned count;
+	uint16_t template_id;
+	unsigned scope_count; /* options: so many of the first fields are the scope */
+};
+
 struct encode_plan;
 
-/* Refuses sources that do not fit the element's type.  0 or -EINVAL with the sentence.
- */
-int encode_compile(const struct encode_field *fields, unsigned count,
-    uint16_t template_id, unsigned scope_count, struct encode_plan **ret,
-    struct err *e);
+/* Refuses sources that do not fit the element's type: -EINVAL.  -ENOMEM. */
+int encode_compile(
+    const struct encode_layout *l, struct encode_plan **ret, struct err *e);
 void encode_free(struct encode_plan *p);
 
 uint16_t encode_template_id(const struct encode_plan *p);

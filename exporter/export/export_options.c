@@ -79,7 +79,8 @@ compile(const struct elements *elements, const struct option_spec *spec,
 		fields[n] = (struct encode_field){
 		    .element = x, .source = f->source, .offset = f->offset};
 	}
-	return encode_compile(fields, n, template_id, spec->scope_count, ret, e);
+	return encode_compile(
+	    &(struct encode_layout){fields, n, template_id, spec->scope_count}, ret, e);
 }
 
 int

@@ -346,8 +346,10 @@ compile_variant(const struct reader *r, const struct list_spec *spec, unsigned v
 		describe(t, fields[i].element);
 	}
 	ret->key_fields = keys;
-	return encode_compile(
-	    fields, n, (uint16_t)(spec->first_id + variant), 0, &ret->plan, r->e);
+	return encode_compile(&(struct encode_layout){.fields = fields,
+				  .count = n,
+				  .template_id = (uint16_t)(spec->first_id + variant)},
+	    &ret->plan, r->e);
 }
 
 static int

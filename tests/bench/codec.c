@@ -81,7 +81,9 @@ compile_ours(const struct elements *elements)
 	}
 	struct err e;
 	struct encode_plan *p = NULL;
-	if (n != FIELDS || encode_compile(list, n, TEMPLATE_ID, 0, &p, &e) < 0) {
+	if (n != FIELDS ||
+	    encode_compile(&(struct encode_layout){list, n, TEMPLATE_ID, 0}, &p, &e) <
+		0) {
 		fprintf(stderr, "codec: %s\n", n != FIELDS ? "not 36 fields" : e.text);
 		exit(1);
 	}

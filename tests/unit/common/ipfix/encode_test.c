@@ -59,7 +59,7 @@ encode_one(const char *name, uint16_t length, enum encode_source source, size_t 
 	struct encode_field f = {element(name), length, source, offset};
 	struct encode_plan *p = NULL;
 	struct err e;
-	if (encode_compile(&f, 1, 256, 0, &p, &e) < 0) {
+	if (encode_compile(&(struct encode_layout){&f, 1, 256, 0}, &p, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	size_t n = encode_record(p, sample, out);
@@ -132,7 +132,8 @@ signed_elements_saturate_at_their_largest_value(void **state)
 	const uint32_t v = 0x80000000;
 	struct encode_field f = {&x, 0, ENCODE_U32, 0};
 	struct encode_plan *p = NULL;
-	assert_int_equal(encode_compile(&f, 1, 256, 0, &p, NULL), 0);
+	assert_int_equal(
+	    encode_compile(&(struct encode_layout){&f, 1, 256, 0}, &p, NULL), 0);
 	expect(encode_record(p, &v, out), out, 0x7f, 0xff, 0xff, 0xff);
 	encode_free(p);
 }
@@ -224,7 +225,8 @@ every_microsecond_of_a_second_comes_back(void **state)
 	struct encode_field f = {element("flowStartMicroseconds"), 0, ENCODE_TIME_NS,
 	    offsetof(struct sample, time_ns)};
 	struct encode_plan *p = NULL;
-	assert_int_equal(encode_compile(&f, 1, 256, 0, &p, NULL), 0);
+	assert_int_equal(
+	    encode_compile(&(struct encode_layout){&f, 1, 256, 0}, &p, NULL), 0);
 	for (uint64_t us = 0; us < 1000000; us++) {
 		s.time_ns = us * 1000;
 		encode_record(p, &s, out);
@@ -281,7 +283,8 @@ fields_follow_each_other(void **state)
 	};
 	const struct sample s = {.u8 = 6, .text = "lo", .u64 = 5};
 	struct encode_plan *p = NULL;
-	assert_int_equal(encode_compile(f, 3, 256, 0, &p, NULL), 0);
+	assert_int_equal(
+	    encode_compile(&(struct encode_layout){f, 3, 256, 0}, &p, NULL), 0);
 	assert_int_equal(encode_max_length(p), 1 + 258 + 4);
 	expect(encode_record(p, &s, out), out, 6, 2, 'l', 'o', 0, 0, 0, 5);
 	encode_free(p);
@@ -296,7 +299,8 @@ the_template_says_what_the_record_holds(void **state)
 	    {element("reverseOctetDeltaCount"), 4, ENCODE_U64, 8},
 	};
 	struct encode_plan *p = NULL;
-	assert_int_equal(encode_compile(f, 2, 300, 0, &p, NULL), 0);
+	assert_int_equal(
+	    encode_compile(&(struct encode_layout){f, 2, 300, 0}, &p, NULL), 0);
 	assert_int_equal(encode_template_id(p), 300);
 	assert_int_equal(encode_template(p, NULL), 16);
 	expect(encode_template(p, out), out, 1, 44, 0, 2, 0, 4, 0, 1, 0x80, 1, 0, 4, 0,
@@ -313,7 +317,8 @@ an_options_template_says_its_scope(void **state)
 	    {element("interfaceName"), 0, ENCODE_STRING, 8},
 	};
 	struct encode_plan *p = NULL;
-	assert_int_equal(encode_compile(f, 2, 300, 1, &p, NULL), 0);
+	assert_int_equal(
+	    encode_compile(&(struct encode_layout){f, 2, 300, 1}, &p, NULL), 0);
 	expect(encode_template(p, out), out, 1, 44, 0, 2, 0, 1, 0, 149, 0, 4, 0, 82,
 	    0xff, 0xff);
 	encode_free(p);
@@ -326,7 +331,8 @@ refuse(
 	struct encode_field f = {element(name), length, source, 0};
 	struct encode_plan *p = NULL;
 	struct err e;
-	assert_int_equal(encode_compile(&f, 1, 256, 0, &p, &e), -EINVAL);
+	assert_int_equal(
+	    encode_compile(&(struct encode_layout){&f, 1, 256, 0}, &p, &e), -EINVAL);
 	assert_null(p);
 	assert_string_equal(e.text, sentence);
 }
