@@ -22,10 +22,14 @@ void
 intake_add(
     struct intake *i, enum frame_kind kind, uint32_t session, uint16_t stream, size_t n)
 {
+	const struct frame f = {.kind = kind,
+	    .session = session,
+	    .stream = stream,
+	    .arrival_ns = clock_realtime_ns(),
+	    .length = n};
 	struct err e = {0};
 
-	if (journal_commit(
-		i->journal, kind, session, stream, clock_realtime_ns(), n, &e) < 0) {
+	if (journal_commit(i->journal, &f, &e) < 0) {
 		log_error("%s", e.text);
 		return;
 	}

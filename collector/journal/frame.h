@@ -37,6 +37,12 @@ struct frame {
 			      which nobody was told that they are durable */
 };
 
+/* Who is handed frames, in their order.  Negative: no more of them. */
+struct frame_sink {
+	int (*each)(const struct frame *f, void *data);
+	void *data;
+};
+
 /* 16 random bytes name a journal; the SHA-256 of the content names a file.  As hex
  * text. */
 struct source_id {

@@ -292,24 +292,16 @@ journal_reserve(struct journal *j, size_t *ret_n)
 }
 
 int
-journal_commit(struct journal *j, enum frame_kind kind, uint32_t session,
-    uint16_t stream, uint64_t arrival_ns, size_t used, struct err *e)
+journal_commit(struct journal *j, const struct frame *f, struct err *e)
 {
-	const struct frame f = {
-	    .kind = kind,
-	    .session = session,
-	    .stream = stream,
-	    .arrival_ns = arrival_ns,
-	    .length = used,
-	};
 	struct journal_buffer *b = j->filling;
 
 	if (b == NULL || b->is_padded ||
-	    SEGMENT_FRAME_HEADER + used + PAD_MOST > JOURNAL_BUFFER - b->used) {
-		return err_set(
-		    e, -EINVAL, "%zu bytes were not reserved in the journal", used);
+	    SEGMENT_FRAME_HEADER + f->length + PAD_MOST > JOURNAL_BUFFER - b->used) {
+		return err_set(e, -EINVAL, "%zu bytes were not reserved in the journal",
+		    f->length);
 	}
-	b->used += segment_frame_write(b->bytes + b->used, j->seed, j->end, &f);
+	b->used += segment_frame_write(b->bytes + b->used, j->seed, j->end, f);
 	j->end = b->start + b->used;
 	return 0;
 }

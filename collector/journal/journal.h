@@ -62,8 +62,7 @@ uint64_t journal_skipped(const struct journal *j);
  * max_bytes) keeps the buffer: nothing can be reserved until a later journal_write()
  * succeeds. */
 uint8_t *journal_reserve(struct journal *j, size_t *ret_n);
-int journal_commit(struct journal *j, enum frame_kind kind, uint32_t session,
-    uint16_t stream, uint64_t arrival_ns, size_t used, struct err *e);
+int journal_commit(struct journal *j, const struct frame *f, struct err *e);
 struct journal_buffer; /* frames that lie in a range of positions, in memory and on disk
 			*/
 int journal_write(struct journal *j, struct journal_buffer **ret, struct err *e);
@@ -85,8 +84,8 @@ bool journal_is_unsynced(const struct journal *j, uint64_t position);
 /* Reading for replay, from the segment that holds `position`.  Frames before it are
  * handed out too (the caller reads their templates only).  each() may fail: its code is
  * returned. */
-int journal_replay(struct journal *j, uint64_t position,
-    int (*each)(const struct frame *f, void *data), void *data, struct err *e);
+int journal_replay(
+    struct journal *j, uint64_t position, const struct frame_sink *to, struct err *e);
 /* Start of the segment that holds position; where replay begins. */
 uint64_t journal_segment_start(const struct journal *j, uint64_t position);
 /* Path of the state file of the segment that begins at start. */

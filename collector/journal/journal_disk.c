@@ -146,15 +146,15 @@ journal_open_segment(struct journal *j, struct err *e)
 }
 
 int
-journal_write_torn(struct journal *j, uint64_t start, uint64_t from, uint64_t to,
-    bool is_unsynced, struct err *e)
+journal_write_torn(
+    struct journal *j, const struct journal_segment *s, uint64_t to, struct err *e)
 {
 	char name[JOURNAL_NAME], text[64];
 	int n, fd, rc = 0;
 
-	journal_file_name(start, ".torn", name);
-	n = snprintf(text, sizeof text, "%016" PRIx64 " %016" PRIx64 "%s\n", from, to,
-	    is_unsynced ? UNSYNCED : "");
+	journal_file_name(s->start, ".torn", name);
+	n = snprintf(text, sizeof text, "%016" PRIx64 " %016" PRIx64 "%s\n",
+	    s->torn_from, to, s->is_unsynced ? UNSYNCED : "");
 	fd = openat(j->directory_fd, name,
 	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, text, (size_t)n) != n || fsync(fd) < 0) {

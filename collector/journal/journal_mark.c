@@ -66,7 +66,7 @@ int
 journal_check_mark(struct journal *j, struct err *e)
 {
 	uint64_t position = journal_read_mark(j);
-	struct journal_segment *s;
+	struct journal_segment *s, torn;
 	int rc;
 
 	if (position <= j->end) {
@@ -88,7 +88,9 @@ journal_check_mark(struct journal *j, struct err *e)
 	if (s->torn_from > s->written) {
 		s->torn_from = s->written;
 	}
-	rc = journal_write_torn(j, s->start, s->torn_from, position, false, e);
+	torn = *s;
+	torn.is_unsynced = false;
+	rc = journal_write_torn(j, &torn, position, e);
 	if (rc == 0) {
 		s->written = s->synced = j->end = position;
 		j->next_session += JOURNAL_SESSIONS_LOST;

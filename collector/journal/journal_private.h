@@ -91,11 +91,11 @@ int journal_add_segment(struct journal *j, const struct journal_segment *s);
 int journal_create_segment(struct journal *j, uint64_t start, struct err *e);
 /* Opens the last segment, which holds no frame yet, for writing. */
 int journal_open_segment(struct journal *j, struct err *e);
-/* <start>.torn: [from, to) of this segment may not be on disk, because a sync failed
- * (is_unsynced) or the operator said to go on without it, and is settled: a store may
- * hold it all the same. */
-int journal_write_torn(struct journal *j, uint64_t start, uint64_t from, uint64_t to,
-    bool is_unsynced, struct err *e);
+/* <start>.torn: [torn_from, to) of this segment may not be on disk, because a sync
+ * failed (is_unsynced) or the operator said to go on without it, and is settled: a store
+ * may hold it all the same. */
+int journal_write_torn(
+    struct journal *j, const struct journal_segment *s, uint64_t to, struct err *e);
 /* 1: it is torn, and *s and *ret_to say where; 0: it is not. */
 int journal_read_torn(
     struct journal *j, struct journal_segment *s, uint64_t *ret_to, struct err *e);

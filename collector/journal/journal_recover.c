@@ -186,7 +186,7 @@ step_over(struct journal *j, struct journal_segment *s, struct segment_reader *r
 	if (at < s->torn_from) {
 		s->torn_from = at;
 		s->is_unsynced = false;
-		rc = journal_write_torn(j, s->start, at, end, false, e);
+		rc = journal_write_torn(j, s, end, e);
 		if (rc < 0) {
 			return rc;
 		}
@@ -337,7 +337,7 @@ journal_recover(struct journal *j, struct err *e)
 
 static int
 replay_segment(struct journal *j, struct journal_segment *s,
-    int (*each)(const struct frame *f, void *data), void *data, struct err *e)
+    const struct frame_sink *to, struct err *e)
 {
 	struct segment_reader *r;
 	struct frame f;
@@ -355,7 +355,7 @@ replay_segment(struct journal *j, struct journal_segment *s,
 			if (f.kind != FRAME_PAD) {
 				f.is_after_gap = j->has_gap;
 				j->has_gap = false;
-				rc = each(&f, data);
+				rc = to->each(&f, to->data);
 			}
 			if (rc < 0) {
 				break;
@@ -402,8 +402,8 @@ find_from(struct journal *j, uint64_t position, struct journal_segment *ret)
 }
 
 int
-journal_replay(struct journal *j, uint64_t position,
-    int (*each)(const struct frame *f, void *data), void *data, struct err *e)
+journal_replay(
+    struct journal *j, uint64_t position, const struct frame_sink *to, struct err *e)
 {
 	uint64_t at = journal_segment_start(j, position);
 	struct journal_segment s;
@@ -411,7 +411,7 @@ journal_replay(struct journal *j, uint64_t position,
 
 	j->has_gap = false;
 	while (rc == 0 && find_from(j, at, &s)) {
-		rc = replay_segment(j, &s, each, data, e);
+		rc = replay_segment(j, &s, to, e);
 		at = s.written;
 	}
 	return rc;

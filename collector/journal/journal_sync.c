@@ -74,7 +74,9 @@ roll(struct journal *j, struct err *e)
 	has_failed = s.has_failed && s.synced < s.written;
 	if (has_failed) {
 		atomic_fetch_add(&j->failed_syncs, 1);
-		rc = journal_write_torn(j, s.start, s.synced, s.written, true, e);
+		s.torn_from = s.synced;
+		s.is_unsynced = true;
+		rc = journal_write_torn(j, &s, s.written, e);
 		if (rc < 0) {
 			return rc;
 		}

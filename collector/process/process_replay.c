@@ -109,6 +109,10 @@ close_orphan(uint32_t session, const struct session_identity *identity, void *da
 {
 	static const char reason[] = "the collector was started again";
 	struct closing *c = data;
+	const struct frame f = {.kind = FRAME_CLOSE,
+	    .session = session,
+	    .arrival_ns = c->p->now_ns,
+	    .length = sizeof reason - 1};
 	struct err e;
 	size_t room;
 	uint8_t *at = journal_reserve(c->p->journal, &room);
@@ -117,8 +121,7 @@ close_orphan(uint32_t session, const struct session_identity *identity, void *da
 	/* No room: the next start closes the rest. */
 	if (at != NULL && room >= sizeof reason) {
 		memcpy(at, reason, sizeof reason - 1);
-		if (journal_commit(c->p->journal, FRAME_CLOSE, session, 0, c->p->now_ns,
-			sizeof reason - 1, &e) == 0) {
+		if (journal_commit(c->p->journal, &f, &e) == 0) {
 			c->count++;
 		}
 	}
@@ -166,7 +169,8 @@ process_replay(struct process *p, struct err *e)
 	}
 	rc = load_state(p, &start, e);
 	if (rc == 0) {
-		rc = journal_replay(p->journal, start, replay_frame, &r, e);
+		rc = journal_replay(
+		    p->journal, start, &(struct frame_sink){replay_frame, &r}, e);
 	}
 	p->resumed = 0;
 	if (rc < 0) {

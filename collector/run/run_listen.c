@@ -348,7 +348,7 @@ raise_file_limit(unsigned peers)
 static int
 open_listener(struct service *s, struct err *e)
 {
-	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP, 0};
 	const struct options *o = s->run->o;
 	struct listener_settings settings = {
 	    .uris = o->listen.items,
@@ -378,7 +378,7 @@ open_listener(struct service *s, struct err *e)
 	if (s->loop == NULL || s->ring == NULL || s->cuts == NULL) {
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	rc = loop_signals(s->loop, signals, 3, take_signal, s);
+	rc = loop_signals(s->loop, signals, take_signal, s);
 	if (rc < 0) {
 		return err_set(e, rc, "cannot handle signals: %s", strerror(-rc));
 	}

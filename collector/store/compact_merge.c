@@ -524,8 +524,9 @@ prepare(struct merge *m, struct database *from, struct database *to, struct err 
 	rc = statement_new(from, sql, &m->read, e);
 	free(sql);
 	return rc < 0 ? rc
-		      : database_load_append(
-			    to, stored, names, m->column_count, &m->load, e);
+		      : database_load_append(to,
+			    &(struct database_columns){stored, names, m->column_count},
+			    &m->load, e);
 }
 
 static int

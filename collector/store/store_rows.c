@@ -320,7 +320,8 @@ open_load(const struct table *t, struct database *d, const char *const *names,
 
 	ddl_stored_name(t, stored);
 	if (t->schema->storage != STORAGE_UPSERT) {
-		return database_load_append(d, stored, names, count, ret, e);
+		return database_load_append(
+		    d, &(struct database_columns){stored, names, count}, ret, e);
 	}
 	out = open_memstream(&sql, &length);
 	if (out == NULL) {

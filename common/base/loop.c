@@ -175,15 +175,15 @@ signal_ready(struct loop_watch *w, uint32_t events)
 }
 
 int
-loop_signals(struct loop *l, const int *signals, unsigned n,
+loop_signals(struct loop *l, const int *signals,
     void (*arrived)(int signal, void *data), void *data)
 {
 	sigset_t set;
 	int rc;
 
 	sigemptyset(&set);
-	for (unsigned i = 0; i < n; i++) {
-		sigaddset(&set, signals[i]);
+	for (; *signals != 0; signals++) {
+		sigaddset(&set, *signals);
 	}
 	rc = pthread_sigmask(SIG_BLOCK, &set, NULL);
 	if (rc != 0) {

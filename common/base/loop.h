@@ -31,9 +31,9 @@ void loop_remove(
     struct loop *l, struct loop_watch *w); /* the fd stays open; w may be freed */
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t due_ns);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
-/* SIGINT, SIGTERM, SIGHUP and the like arrive here instead of killing; call before
- * threads. */
-int loop_signals(struct loop *l, const int *signals, unsigned n,
+/* These signals (0 ends the list) arrive here instead of killing; call before threads
+ * start. */
+int loop_signals(struct loop *l, const int *signals,
     void (*arrived)(int signal, void *data), void *data);
 /* Called in the loop's thread after each loop_wake(). */
 void loop_on_wake(struct loop *l, void (*woken)(void *data), void *data);

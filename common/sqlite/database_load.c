@@ -25,8 +25,8 @@ no_memory(struct err *e)
 /* Fills order; the image's columns are of the same kinds, in the same order: only then
  * records are copied as they are. */
 static int
-plan_append(struct database_load *l, const char *table, const char *const *names,
-    unsigned name_count, FILE *create, struct err *e)
+plan_append(struct database_load *l, const struct database_columns *c, FILE *create,
+    struct err *e)
 {
 	struct statement *s = NULL;
 	unsigned found = 0;
@@ -36,29 +36,30 @@ plan_append(struct database_load *l, const char *table, const char *const *names
 	if (rc < 0) {
 		return rc;
 	}
-	statement_bind_text(s, 1, table);
+	statement_bind_text(s, 1, c->table);
 	while ((rc = statement_step(s, e)) > 0 && l->columns < RECORD_COLUMNS) {
 		unsigned i = 0;
-		while (i < name_count && strcmp(names[i], statement_text(s, 0)) != 0) {
+		while (i < c->count && strcmp(c->names[i], statement_text(s, 0)) != 0) {
 			i++;
 		}
-		l->order[l->columns] = i < name_count ? (int)i : -1;
-		found += i < name_count;
+		l->order[l->columns] = i < c->count ? (int)i : -1;
+		found += i < c->count;
 		fprintf(create, "%sc%u %s", l->columns > 0 ? ", " : "", l->columns,
 		    statement_text(s, 1));
 		l->columns++;
 	}
 	statement_free(s);
-	if (rc == 0 && found != name_count) {
-		rc = err_set(e, -EINVAL, "table %s lacks a column of the rows", table);
+	if (rc == 0 && found != c->count) {
+		rc = err_set(
+		    e, -EINVAL, "table %s lacks a column of the rows", c->table);
 	}
 	return rc;
 }
 
-/* Either table and names, or columns. */
+/* Takes sql.  Without a table only the columns are counted. */
 static int
-load_new(struct database *d, char *sql, const char *table, const char *const *names,
-    unsigned count, struct database_load **ret, struct err *e)
+load_new(struct database *d, char *sql, const struct database_columns *c,
+    struct database_load **ret, struct err *e)
 {
 	struct database_load *l = calloc(1, sizeof *l);
 	char *create = NULL;
@@ -74,10 +75,10 @@ load_new(struct database *d, char *sql, const char *table, const char *const *na
 	l->database = d;
 	l->sql = sql;
 	fputs("CREATE TABLE t(", out);
-	if (table != NULL) {
-		rc = plan_append(l, table, names, count, out, e);
+	if (c->table != NULL) {
+		rc = plan_append(l, c, out, e);
 	}
-	for (; table == NULL && l->columns < count; l->columns++) {
+	for (; c->table == NULL && l->columns < c->count; l->columns++) {
 		l->order[l->columns] = (int)l->columns;
 		fprintf(out, "%sc%u", l->columns > 0 ? ", " : "", l->columns);
 	}
@@ -102,23 +103,25 @@ out:
 }
 
 int
-database_load_append(struct database *d, const char *table, const char *const *names,
-    unsigned count, struct database_load **ret, struct err *e)
+database_load_append(struct database *d, const struct database_columns *c,
+    struct database_load **ret, struct err *e)
 {
 	char *sql = NULL;
 
-	if (asprintf(&sql, "INSERT INTO main.\"%s\" SELECT * FROM " LOAD_ROWS, table) <
-	    0) {
+	if (asprintf(&sql, "INSERT INTO main.\"%s\" SELECT * FROM " LOAD_ROWS,
+		c->table) < 0) {
 		sql = NULL;
 	}
-	return load_new(d, sql, table, names, count, ret, e);
+	return load_new(d, sql, c, ret, e);
 }
 
 int
 database_load_sql(struct database *d, const char *sql, unsigned columns,
     struct database_load **ret, struct err *e)
 {
-	return load_new(d, strdup(sql), NULL, NULL, columns, ret, e);
+	const struct database_columns c = {.count = columns};
+
+	return load_new(d, strdup(sql), &c, ret, e);
 }
 
 void

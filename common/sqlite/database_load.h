@@ -10,12 +10,17 @@
 
 struct database_load;
 
-/* Appends to a table without indexes, behind what is there: records are copied as they
- * are, at a third of the cost of giving SQLite their values.  Every row has the values
- * names[0..count), which are columns of the table. */
-int database_load_append(struct database *d, const char *table,
-    const char *const *names, unsigned count, struct database_load **ret,
-    struct err *e);
+struct database_columns {
+	const char *table;
+	const char *const *names; /* count of them */
+	unsigned count;
+};
+
+/* Appends to a table without indexes, after its last row: records are copied, at a
+ * third of the cost of giving SQLite their values.  Every row has a value for each of
+ * these columns. */
+int database_load_append(struct database *d, const struct database_columns *c,
+    struct database_load **ret, struct err *e);
 /* Runs sql over the rows, in which the table LOAD_ROWS with the columns c0, c1, ... has
  * them in their order: INSERT INTO t SELECT * FROM LOAD_ROWS. */
 #define LOAD_ROWS "flowpair_image.t"

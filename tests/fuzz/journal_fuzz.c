@@ -104,7 +104,8 @@ recover(bool skip_damage, struct seen *ret)
 		return -1;
 	}
 	end = journal_end(j);
-	if (journal_replay(j, 0, see, ret, &e) < 0 || ret->end > end) {
+	if (journal_replay(j, 0, &(struct frame_sink){see, ret}, &e) < 0 ||
+	    ret->end > end) {
 		fprintf(stderr, "%s\n", e.text);
 		abort();
 	}

@@ -159,9 +159,11 @@ put_data(struct world *w, uint8_t *m, unsigned n)
 static void
 commit(struct world *w, enum frame_kind kind, size_t n)
 {
+	const struct frame f = {
+	    .kind = kind, .session = w->session, .arrival_ns = w->now_ns, .length = n};
 	struct err e = {""};
 
-	if (journal_commit(w->journal, kind, w->session, 0, w->now_ns, n, &e) < 0) {
+	if (journal_commit(w->journal, &f, &e) < 0) {
 		die("commit", &e);
 	}
 }

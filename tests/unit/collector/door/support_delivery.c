@@ -180,7 +180,8 @@ open_journal(struct station *s)
 	s->sessions = sessions_new(&sessions, s->elements, take_set, s);
 	s->lost = s->repeated = 0;
 	memset(s->seen, 0, sizeof s->seen);
-	if (journal_replay(s->journal, 0, handle_frame, s, &e) < 0) {
+	if (journal_replay(s->journal, 0, &(struct frame_sink){handle_frame, s}, &e) <
+	    0) {
 		fail_msg("%s", e.text);
 	}
 	close_orphans(s);

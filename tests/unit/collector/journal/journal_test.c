@@ -111,15 +111,19 @@ test_a_frame_keeps_its_stream(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 2; i++) {
+		const struct frame f = {.kind = FRAME_MESSAGES,
+		    .session = 1,
+		    .stream = i == 0 ? 0 : 65535,
+		    .arrival_ns = 1};
+
 		assert_non_null(journal_reserve(j, &room));
-		assert_int_equal(journal_commit(j, FRAME_MESSAGES, 1,
-				     i == 0 ? 0 : 65535, 1, 0, NULL),
-		    0);
+		assert_int_equal(journal_commit(j, &f, NULL), 0);
 	}
 	scratch_write(j);
 	journal_close(j);
 	j = scratch_open();
-	assert_int_equal(journal_replay(j, 0, see_stream, &seen, NULL), 0);
+	assert_int_equal(
+	    journal_replay(j, 0, &(struct frame_sink){see_stream, &seen}, NULL), 0);
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(seen.numbers[0], 0);
 	assert_int_equal(seen.numbers[1], 65535);
@@ -317,7 +321,8 @@ test_damage_in_an_older_segment_is_an_error(void **state)
 	journal_close(j);
 	change_byte(0, 4096 + 1000000);
 	j = scratch_open();
-	assert_int_equal(journal_replay(j, 0, scratch_see, &s, &e), -EBADMSG);
+	assert_int_equal(
+	    journal_replay(j, 0, &(struct frame_sink){scratch_see, &s}, &e), -EBADMSG);
 	assert_int_equal(s.frames, 1);
 	assert_non_null(strstr(e.text, "0000000000000000.journal is damaged"));
 	journal_close(j);
@@ -397,7 +402,9 @@ test_a_trim_during_replay_takes_nothing_from_it(void **state)
 	fill(trimmed, 14, true);
 	journal_close(trimmed);
 	trimmed = scratch_open();
-	assert_int_equal(journal_replay(trimmed, 0, see_and_trim, &s, NULL), 0);
+	assert_int_equal(
+	    journal_replay(trimmed, 0, &(struct frame_sink){see_and_trim, &s}, NULL),
+	    0);
 	assert_int_equal(s.frames, 14);
 	assert_int_equal(scratch_replay(trimmed, 0).frames, 2);
 	journal_close(trimmed);

@@ -69,14 +69,17 @@ scratch_open(void)
 void
 scratch_add(struct journal *j, uint32_t session, size_t n, int value)
 {
+	const struct frame f = {.kind = FRAME_MESSAGES,
+	    .session = session,
+	    .arrival_ns = 1000 + session,
+	    .length = n};
 	size_t room;
 	uint8_t *p = journal_reserve(j, &room);
 
 	assert_non_null(p);
 	assert_true(room >= n);
 	memset(p, value, n);
-	assert_int_equal(
-	    journal_commit(j, FRAME_MESSAGES, session, 0, 1000 + session, n, NULL), 0);
+	assert_int_equal(journal_commit(j, &f, NULL), 0);
 }
 
 int
@@ -130,7 +133,7 @@ scratch_replay(struct journal *j, uint64_t from)
 	struct scratch_seen s = {0};
 	struct err e = {""};
 
-	if (journal_replay(j, from, scratch_see, &s, &e) < 0) {
+	if (journal_replay(j, from, &(struct frame_sink){scratch_see, &s}, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 	assert_false(s.is_wrong);

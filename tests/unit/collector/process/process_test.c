@@ -126,6 +126,8 @@ end(struct world *w)
 static void
 commit(struct world *w, enum frame_kind kind, const void *bytes, size_t n)
 {
+	const struct frame f = {
+	    .kind = kind, .session = w->session, .arrival_ns = w->now_ns, .length = n};
 	struct err e = {""};
 	size_t room_n;
 	uint8_t *room = journal_reserve(w->journal, &room_n);
@@ -133,7 +135,7 @@ commit(struct world *w, enum frame_kind kind, const void *bytes, size_t n)
 	assert_non_null(room);
 	assert_true(room_n >= n);
 	memcpy(room, bytes, n);
-	if (journal_commit(w->journal, kind, w->session, 0, w->now_ns, n, &e) < 0) {
+	if (journal_commit(w->journal, &f, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }

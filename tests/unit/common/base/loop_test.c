@@ -277,10 +277,10 @@ see_signal(int number, void *data)
 static void
 signal_arrives_in_the_loop(void **state)
 {
-	static const int signals[] = {SIGUSR1};
+	static const int signals[] = {SIGUSR1, 0};
 
 	(void)state;
-	assert_int_equal(loop_signals(loop, signals, 1, see_signal, seen), 0);
+	assert_int_equal(loop_signals(loop, signals, see_signal, seen), 0);
 	kill(getpid(), SIGUSR1);
 	loop_run(loop);
 	assert_string_equal(seen, "1");

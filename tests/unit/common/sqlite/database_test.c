@@ -185,7 +185,8 @@ append_varied(struct database *d, const char *table, unsigned count)
 {
 	struct database_load *l = NULL;
 	struct err e = {""};
-	int rc = database_load_append(d, table, varied_names, 4, &l, &e);
+	const struct database_columns c = {table, varied_names, 4};
+	int rc = database_load_append(d, &c, &l, &e);
 
 	for (unsigned row = 0; rc == 0 && row < count; row++) {
 		struct database_record *r = database_load_record(l);
