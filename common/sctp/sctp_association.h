@@ -23,9 +23,8 @@ struct association {
 	const struct sctp_stack *stack;
 	struct sctp_socket socket;
 	struct sctp_settings settings;
-	bool write_waits; /* for room */
-	bool head_waits;  /* stream 0 has what the other streams must not overtake */
-	uint8_t *part;    /* of a message whose rest is still to come; NULL: none */
+	bool head_waits; /* stream 0 has what the other streams must not overtake */
+	uint8_t *part;   /* of a message whose rest is still to come; NULL: none */
 	size_t part_length;
 
 	/* While connecting: the addresses of the host and the one to try next. */

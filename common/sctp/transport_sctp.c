@@ -227,11 +227,11 @@ sctp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 		how.reliability = a->settings.reliability;
 		how.limit = a->settings.limit;
 		rc = await_head(a);
-		a->write_waits = false;
+		t->write_waits = false;
 	}
 	if (rc == 0) {
 		rc = a->stack->send(&a->socket, bytes, n, &how);
-		a->write_waits = rc == -EAGAIN;
+		t->write_waits = rc == -EAGAIN;
 	}
 	if (rc == 0) {
 		a->head_waits |= t->stream == 0 && t->streams > 1;
@@ -254,7 +254,7 @@ sctp_want(const struct transport *t)
 {
 	const struct association *a = t->state;
 
-	return t->is_open ? a->stack->wants(&a->socket, true, a->write_waits)
+	return t->is_open ? a->stack->wants(&a->socket, true, t->write_waits)
 			  : a->stack->wants(&a->socket, false, true);
 }
 

@@ -204,8 +204,5 @@ transport_close_socket(struct transport *t)
 uint32_t
 transport_want_socket(const struct transport *t)
 {
-	if (!t->is_open) {
-		return EPOLLOUT;
-	}
-	return EPOLLIN | (t->write_waits ? EPOLLOUT : 0);
+	return t->is_open && !t->write_waits ? EPOLLIN : EPOLLOUT;
 }

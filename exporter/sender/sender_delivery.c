@@ -40,7 +40,7 @@ write_all(
 		if (n != -EAGAIN) {
 			return (int)n;
 		}
-		sender_sleep(s, sender_write_events(s), QUEUE_NEVER);
+		sender_sleep(s, t->ops->want(t), QUEUE_NEVER);
 		rc = sender_check(s, QUEUE_NEVER, "accepts no data", e);
 		if (rc < 0) {
 			return rc;
@@ -367,7 +367,7 @@ sender_say_goodbye(struct sender *s, struct err *e)
 	int rc;
 
 	while ((rc = t->ops->finish(t, e)) == -EAGAIN) {
-		sender_sleep(s, sender_write_events(s), due);
+		sender_sleep(s, t->ops->want(t), due);
 		rc = sender_check(s, due, "did not let the connection end", e);
 		if (rc < 0) {
 			return rc;

@@ -122,8 +122,6 @@ bool sender_tend(struct sender *s);
  * over to the spool, somebody wants something, it is due_ns, or time to look after the
  * path.  The ready events. */
 uint32_t sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns);
-/* What a write waits for that said -EAGAIN. */
-uint32_t sender_write_events(const struct sender *s);
 
 /* One connection, once it is open. */
 

@@ -124,7 +124,7 @@ write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	if (n != -EAGAIN) {
 		return (int)n;
 	}
-	ready = sender_sleep(s, sender_write_events(s) | EPOLLIN, QUEUE_NEVER);
+	ready = sender_sleep(s, t->ops->want(t) | EPOLLIN, QUEUE_NEVER);
 	if ((ready & EPOLLIN) != 0) {
 		rc = sender_hear(s, e);
 	}

@@ -141,12 +141,3 @@ sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns)
 	return ((p[1].revents & POLLOUT) != 0 ? EPOLLOUT : 0) |
 	       ((p[1].revents & ~POLLOUT) != 0 ? EPOLLIN : 0);
 }
-
-uint32_t
-sender_write_events(const struct sender *s)
-{
-	const struct transport *t = &s->transport;
-
-	/* A message transport may wait for something else than room. */
-	return t->ops->want(t) | (t->scheme->is_message ? 0 : EPOLLOUT);
-}
