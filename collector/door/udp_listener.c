@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/cursor.h"
 #include "common/base/log.h"
+#include "common/transport/transport_listener.h"
 
 #define TURN       1024u /* datagrams before the others' turn */
 #define NAP_NS     NS_PER_MS
