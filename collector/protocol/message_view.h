@@ -1,6 +1,6 @@
-/* A message that was walked once: its header and where its sets are.  Who asks how many
- * records it may bring and who reads them look at the same view.
- * Threads: the owner's.  Memory: the caller's, large; nothing is allocated. */
+/* A message that was walked once: its header, and where its sets are.  The question how
+ * many records it may bring and the reading of them both use the view.
+ * Threads: the owner's.  Memory: the caller's, about 100 KiB; nothing is allocated. */
 #ifndef COLLECTOR_PROTOCOL_MESSAGE_VIEW_H
 #define COLLECTOR_PROTOCOL_MESSAGE_VIEW_H
 
@@ -15,12 +15,11 @@ struct message_set {
 struct message_view {
 	const uint8_t *bytes; /* borrowed */
 	size_t length;
-	const struct protocol *protocol; /* NULL: it is no message, there is no more */
+	const struct protocol *protocol; /* NULL: not a message */
 	struct protocol_header header;
-	/* Of the sets of PROTOCOL_SETS and PROTOCOL_RECORDS.  Sets with reserved ids are
-	 * left out (RFC 7011 section 3.3.2). */
+	/* Samples are not in it, nor sets with reserved ids (RFC 7011 section 3.3.2). */
 	bool has_templates;
-	bool is_broken; /* lengths are wrong: the sets before that are there */
+	bool is_broken; /* a length is wrong: only the sets before it are there */
 	unsigned set_count;
 	struct message_set sets[MESSAGE_MAX / MESSAGE_SET_HEADER];
 };

@@ -11,11 +11,8 @@
 #define RECORD        48
 #define MAX_RECORDS   30
 #define TEMPLATE      256    /* id of the built-in template */
-#define SAMPLING_BITS 0x3fff /* below the two of its mode, which matters less */
+#define SAMPLING_BITS 0x3fff /* the two above say the mode */
 #define FIELDS        20
-
-/* One field specifier of a template. */
-#define FIELD(id, length) (id) >> 8, (id)&0xff, 0, (length)
 
 enum { /* IANA elements */
 	OCTETS = 1,
@@ -76,7 +73,7 @@ length_in_file(const uint8_t *bytes, size_t available)
 	if (count <= MAX_RECORDS) {
 		return (int)(HEADER + count * RECORD);
 	}
-	/* Nobody sends more: what is there, as many as a packet holds. */
+	/* No exporter sends more: takes what is there, at most what a packet holds. */
 	count = available < HEADER ? 0 : (available - HEADER) / RECORD;
 	count = count < MAX_RECORDS ? count : MAX_RECORDS;
 	return (int)(HEADER + count * RECORD);
@@ -95,30 +92,27 @@ static struct cursor
 template_set(void)
 {
 	static const uint8_t record[] = {
-	    TEMPLATE >> 8,
-	    TEMPLATE & 0xff,
-	    0,
-	    FIELDS,
-	    FIELD(SOURCE_ADDRESS, 4),
-	    FIELD(DESTINATION_ADDRESS, 4),
-	    FIELD(NEXT_HOP, 4),
-	    FIELD(INGRESS_INTERFACE, 2),
-	    FIELD(EGRESS_INTERFACE, 2),
-	    FIELD(PACKETS, 4),
-	    FIELD(OCTETS, 4),
-	    FIELD(START_UPTIME, 4),
-	    FIELD(END_UPTIME, 4),
-	    FIELD(SOURCE_PORT, 2),
-	    FIELD(DESTINATION_PORT, 2),
-	    FIELD(PADDING, 1),
-	    FIELD(TCP_FLAGS, 1),
-	    FIELD(PROTOCOL, 1),
-	    FIELD(CLASS_OF_SERVICE, 1),
-	    FIELD(SOURCE_AS, 2),
-	    FIELD(DESTINATION_AS, 2),
-	    FIELD(SOURCE_PREFIX, 1),
-	    FIELD(DESTINATION_PREFIX, 1),
-	    FIELD(PADDING, 2),
+	    PROTOCOL_TEMPLATE(TEMPLATE, FIELDS),
+	    PROTOCOL_FIELD(SOURCE_ADDRESS, 4),
+	    PROTOCOL_FIELD(DESTINATION_ADDRESS, 4),
+	    PROTOCOL_FIELD(NEXT_HOP, 4),
+	    PROTOCOL_FIELD(INGRESS_INTERFACE, 2),
+	    PROTOCOL_FIELD(EGRESS_INTERFACE, 2),
+	    PROTOCOL_FIELD(PACKETS, 4),
+	    PROTOCOL_FIELD(OCTETS, 4),
+	    PROTOCOL_FIELD(START_UPTIME, 4),
+	    PROTOCOL_FIELD(END_UPTIME, 4),
+	    PROTOCOL_FIELD(SOURCE_PORT, 2),
+	    PROTOCOL_FIELD(DESTINATION_PORT, 2),
+	    PROTOCOL_FIELD(PADDING, 1),
+	    PROTOCOL_FIELD(TCP_FLAGS, 1),
+	    PROTOCOL_FIELD(PROTOCOL, 1),
+	    PROTOCOL_FIELD(CLASS_OF_SERVICE, 1),
+	    PROTOCOL_FIELD(SOURCE_AS, 2),
+	    PROTOCOL_FIELD(DESTINATION_AS, 2),
+	    PROTOCOL_FIELD(SOURCE_PREFIX, 1),
+	    PROTOCOL_FIELD(DESTINATION_PREFIX, 1),
+	    PROTOCOL_FIELD(PADDING, 2),
 	};
 	_Static_assert(sizeof record == 4 + 4 * FIELDS, "every field is in it");
 

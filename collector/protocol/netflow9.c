@@ -67,7 +67,7 @@ length_in_file(const uint8_t *bytes, size_t available)
 	return (int)available;
 }
 
-/* RFC 3954 section 6.1: what options are about.  The whole device is what exports. */
+/* RFC 3954 section 6.1: what options are about.  The system is the exporting process. */
 static uint16_t
 scope_element(uint16_t type)
 {
@@ -84,20 +84,11 @@ scope_element(uint16_t type)
 
 struct rewriting {
 	struct cursor in;
-	uint8_t *out;
-	size_t used;
+	struct write_cursor out;
 	unsigned bad;
 };
 
-static void
-put_u16(struct rewriting *r, uint16_t v)
-{
-	store_u16(r->out + r->used, v);
-	r->used += 2;
-}
-
-/* Four bytes become four, or eight with Cisco's number: never more than twice as many.
- */
+/* Four bytes become four, or eight with Cisco's number. */
 static void
 rewrite_field(struct rewriting *r, bool is_scope)
 {
@@ -106,11 +97,10 @@ rewrite_field(struct rewriting *r, bool is_scope)
 	if (r->in.failed) {
 		return;
 	}
-	put_u16(r, is_scope ? scope_element(type) : type);
-	put_u16(r, length);
+	cursor_put_u16(&r->out, is_scope ? scope_element(type) : type);
+	cursor_put_u16(&r->out, length);
 	if ((type & ELEMENT_ENTERPRISE) != 0) {
-		store_u32(r->out + r->used, ELEMENT_PEN_CISCO);
-		r->used += 4;
+		cursor_put_u32(&r->out, ELEMENT_PEN_CISCO);
 	}
 }
 
@@ -119,15 +109,15 @@ rewrite_template(struct rewriting *r)
 {
 	uint16_t id = cursor_u16(&r->in), count = cursor_u16(&r->in);
 
-	put_u16(r, id);
-	put_u16(r, count);
+	cursor_put_u16(&r->out, id);
+	cursor_put_u16(&r->out, count);
 	for (unsigned i = 0; i < count && !r->in.failed; i++) {
 		rewrite_field(r, false);
 	}
 }
 
 /* RFC 3954 section 6.1: the lengths of both lists in bytes, scopes first.  Where one of
- * them is no whole fields, what the record means is unknown, but not where it ends. */
+ * them ends within a field, the record has no meaning, but it is known where it ends. */
 static void
 rewrite_options(struct rewriting *r)
 {
@@ -144,9 +134,9 @@ rewrite_options(struct rewriting *r)
 	}
 	scopes /= 4;
 	options /= 4;
-	put_u16(r, id);
-	put_u16(r, (uint16_t)(scopes + options));
-	put_u16(r, (uint16_t)scopes);
+	cursor_put_u16(&r->out, id);
+	cursor_put_u16(&r->out, (uint16_t)(scopes + options));
+	cursor_put_u16(&r->out, (uint16_t)scopes);
 	for (unsigned i = 0; i < scopes + options && !r->in.failed; i++) {
 		rewrite_field(r, i < scopes);
 	}
@@ -156,9 +146,10 @@ static struct cursor
 rewrite(bool is_options, struct cursor body, uint8_t out[static PROTOCOL_REWRITE_MAX],
     unsigned *ret_bad)
 {
-	struct rewriting r = {.in = body, .out = out};
+	struct rewriting r = {
+	    .in = body, .out = write_cursor_of(out, PROTOCOL_REWRITE_MAX)};
 
-	/* What is shorter than a record is padding. */
+	/* Less than a record is padding. */
 	while (cursor_left(&r.in) >= (is_options ? 6 : 4)) {
 		if (is_options) {
 			rewrite_options(&r);
@@ -167,7 +158,7 @@ rewrite(bool is_options, struct cursor body, uint8_t out[static PROTOCOL_REWRITE
 		}
 	}
 	*ret_bad = r.bad;
-	return cursor_of(out, r.used);
+	return cursor_of(out, cursor_written(&r.out));
 }
 
 const struct protocol protocol_netflow9 = {

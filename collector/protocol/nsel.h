@@ -1,9 +1,9 @@
 /* Events of flows that Cisco's firewalls (ASA, FTD) export instead of flows (NSEL): a
- * flow that is made, updates of it, its end, or that it was denied.  An update counts
- * since the one before, but the end counts the whole flow again.  Flows that end before
- * their first update are not updated at all, and updates need not be exported.  So the
- * end counts, unless its flow lived long enough to have been updated: how long, the
- * updates tell.  It is kept with the rates of their domain (sampling.h).
+ * flow was created, updated, denied, or it ended.  An update counts what came since the
+ * one before, but the end counts the whole flow again.  Flows that end before their
+ * first update have none, and updates need not be exported.  So the end counts, unless
+ * its flow was old enough to have been updated.  The updates tell that age, which is
+ * kept with the sampling rates of their domain (sampling.h).
  * Threads: the owner's. */
 #ifndef COLLECTOR_PROTOCOL_NSEL_H
 #define COLLECTOR_PROTOCOL_NSEL_H
@@ -28,7 +28,7 @@ bool nsel_is_counter(const struct element *element);
 /* Learns from one record.  0, or -ENOMEM. */
 int nsel_learn(
     struct sampling **s, const struct template *t, const struct cursor *fields);
-/* Age in ns of flows when they are updated first; 0: none was. */
+/* Age in ns of flows at their first update; 0: there was none. */
 int64_t nsel_update_age(const struct sampling *s);
 
 #endif

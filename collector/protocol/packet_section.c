@@ -1,5 +1,6 @@
 #include "collector/protocol/packet_section.h"
 
+#include "collector/protocol/record_span.h"
 #include "collector/protocol/sflow5.h"
 
 enum { /* IANA elements */
@@ -13,16 +14,6 @@ enum { /* IANA elements */
 	FRAME_SECTION = 315,
 	EXPORTED_OCTETS = 410,
 };
-
-/* Its value, 0 where it is not there. */
-static uint32_t
-number_of(const struct template *t, const struct cursor *fields, uint16_t id)
-{
-	int i = template_find_field(t, 0, id);
-	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
-
-	return n >= 1 && n <= 8 ? (uint32_t)load_uint(fields[i].at, n) : 0;
-}
 
 bool
 packet_section_is(const struct template *t)
@@ -44,20 +35,20 @@ packet_section_read(
     const struct template *t, const struct cursor *fields, struct protocol_sample *ret)
 {
 	struct sflow5_packet p = {
-	    .ingress = number_of(t, fields, INGRESS_INTERFACE),
-	    .egress = number_of(t, fields, EGRESS_INTERFACE),
-	    .rate = number_of(t, fields, SAMPLING_INTERVAL),
+	    .ingress = (uint32_t)record_span_number(t, fields, INGRESS_INTERFACE),
+	    .egress = (uint32_t)record_span_number(t, fields, EGRESS_INTERFACE),
+	    .rate = (uint32_t)record_span_number(t, fields, SAMPLING_INTERVAL),
 	};
 	int frame = template_find_field(t, 0, FRAME_SECTION);
 	int i = frame >= 0 ? frame : template_find_field(t, 0, IP_HEADER_SECTION);
-	uint32_t exported = number_of(t, fields, EXPORTED_OCTETS);
+	uint32_t exported = (uint32_t)record_span_number(t, fields, EXPORTED_OCTETS);
 	struct cursor bytes = fields[i];
 
 	/* A field of fixed length is filled up behind a short packet. */
 	if (exported > 0 && exported < cursor_left(&bytes)) {
 		bytes.end = bytes.at + exported;
 	}
-	p.octets = number_of(t, fields, FRAME_SIZE);
+	p.octets = (uint32_t)record_span_number(t, fields, FRAME_SIZE);
 	sflow5_packet_read_bytes(
 	    &p, frame >= 0 ? SFLOW5_HEADER_ETHERNET : SFLOW5_HEADER_IPV4, bytes);
 	sflow5_write(&p, ret);

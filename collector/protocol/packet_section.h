@@ -1,6 +1,6 @@
 /* Records that hold the beginning of a sampled packet instead of its addresses (RFC
  * 5477: dataLinkFrameSection of Juniper's inline monitoring and Cisco's IPFIX 315,
- * ipHeaderPacketSection of PSAMP).  Each becomes what a sample of sFlow becomes.
+ * ipHeaderPacketSection of PSAMP).  Each becomes the same record as a sample of sFlow.
  * Threads: any. */
 #ifndef COLLECTOR_PROTOCOL_PACKET_SECTION_H
 #define COLLECTOR_PROTOCOL_PACKET_SECTION_H

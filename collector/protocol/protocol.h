@@ -107,6 +107,10 @@ struct protocol {
 	int (*next_sample)(struct cursor *body, struct protocol_sample *ret);
 };
 
+/* For built-in templates: a template record's beginning, and its field specifiers. */
+#define PROTOCOL_TEMPLATE(id, fields)  (id) >> 8, (id)&0xff, 0, (fields)
+#define PROTOCOL_FIELD(element, bytes) (element) >> 8, (element)&0xff, 0, (bytes)
+
 extern const struct protocol protocol_ipfix, protocol_netflow9, protocol_netflow5,
     protocol_sflow5;
 

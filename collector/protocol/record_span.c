@@ -34,6 +34,23 @@ record_span_next(const struct template *t, struct cursor *set, struct cursor *fi
 	return 1;
 }
 
+const struct cursor *
+record_span_field(const struct template *t, const struct cursor *fields, uint16_t id)
+{
+	int i = template_find_field(t, 0, id);
+
+	return i < 0 ? NULL : &fields[i];
+}
+
+uint64_t
+record_span_number(const struct template *t, const struct cursor *fields, uint16_t id)
+{
+	const struct cursor *c = record_span_field(t, fields, id);
+	size_t n = c == NULL ? 0 : cursor_left(c);
+
+	return n > 8 ? 0 : load_uint(c == NULL ? NULL : c->at, n);
+}
+
 uint32_t
 record_span_count(const struct template *t, struct cursor set, bool *ret_is_whole)
 {

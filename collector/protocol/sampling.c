@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collector/protocol/record_span.h"
+
 #define RATE_MAX 1e12
 
 enum { /* IANA elements */
@@ -129,34 +131,21 @@ sampling_is(const struct template *t)
 	return false;
 }
 
-static bool
-number_of(
-    const struct template *t, const struct cursor *fields, uint16_t id, int64_t *ret)
-{
-	int i = template_find_field(t, 0, id);
-	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
-
-	if (n == 0 || n > 8) {
-		return false;
-	}
-	*ret = (int64_t)(load_uint(fields[i].at, n) & INT64_MAX);
-	return true;
-}
-
 /* float64, or float32 (RFC 7011 section 6.2), as the bits of a double. */
 static int64_t
 probability_of(const struct template *t, const struct cursor *fields)
 {
-	int i = template_find_field(t, 0, input_ids[SAMPLING_PROBABILITY]);
-	size_t n = i < 0 ? 0 : cursor_left(&fields[i]);
+	const struct cursor *c =
+	    record_span_field(t, fields, input_ids[SAMPLING_PROBABILITY]);
+	size_t n = c == NULL ? 0 : cursor_left(c);
 	double p = 0;
 	int64_t bits;
 
 	if (n == sizeof(double)) {
-		uint64_t raw = load_u64(fields[i].at);
+		uint64_t raw = load_u64(c->at);
 		memcpy(&p, &raw, sizeof p);
 	} else if (n == sizeof(float)) {
-		uint32_t raw = load_u32(fields[i].at);
+		uint32_t raw = load_u32(c->at);
 		float narrow;
 		memcpy(&narrow, &raw, sizeof narrow);
 		p = (double)narrow;
@@ -181,12 +170,14 @@ sampling_learn(
 	    {INGRESS_INTERFACE, SAMPLING_INTERFACE},
 	    {EGRESS_INTERFACE, SAMPLING_INTERFACE},
 	};
-	int64_t inputs[SAMPLING_INPUTS] = {0}, id = 0;
+	int64_t inputs[SAMPLING_INPUTS] = {0};
+	uint64_t id = 0;
 	enum sampling_of of = SAMPLING_DOMAIN;
 	double rate;
 
 	for (unsigned i = 0; i < SAMPLING_PROBABILITY; i++) {
-		(void)number_of(t, fields, input_ids[i], &inputs[i]);
+		inputs[i] =
+		    (int64_t)record_span_number(t, fields, input_ids[i]) & INT64_MAX;
 	}
 	inputs[SAMPLING_PROBABILITY] = probability_of(t, fields);
 	rate = sampling_rate_of(inputs);
@@ -194,10 +185,12 @@ sampling_learn(
 		return 0;
 	}
 	for (unsigned i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-		if (number_of(t, fields, keys[i].id, &id)) {
+		const struct cursor *c = record_span_field(t, fields, keys[i].id);
+		if (c != NULL && cursor_left(c) - 1 < 8) {
 			of = keys[i].of;
+			id = record_span_number(t, fields, keys[i].id) & INT64_MAX;
 			break;
 		}
 	}
-	return sampling_set(s, of, of == SAMPLING_DOMAIN ? 0 : (uint64_t)id, rate);
+	return sampling_set(s, of, id, rate);
 }

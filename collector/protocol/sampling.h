@@ -1,7 +1,7 @@
-/* How exporters sample: of how many packets they looked at one.  Options records tell
- * it, by sampler, by selector, by interface or for a whole observation domain; so does
- * the header of NetFlow v5; flow records may say it themselves.
- * Threads: the owner's.  Memory: bounded, one block of a domain that samples. */
+/* How exporters sample: one of how many packets they look at.  Options records tell it,
+ * by sampler, selector, interface or for a whole observation domain; so do headers of
+ * some protocols; flow records may say it themselves.
+ * Threads: the owner's.  Memory: bounded, one block for each domain that samples. */
 #ifndef COLLECTOR_PROTOCOL_SAMPLING_H
 #define COLLECTOR_PROTOCOL_SAMPLING_H
 
@@ -25,12 +25,12 @@ enum sampling_of {
 
 /* The elements that tell a rate; NULL fields are 0. */
 enum sampling_input {
-	SAMPLING_INTERVAL,        /* samplingInterval: one of so many */
+	SAMPLING_INTERVAL,        /* samplingInterval: one packet of this many */
 	SAMPLING_RANDOM_INTERVAL, /* samplerRandomInterval: the same */
-	SAMPLING_PACKET_INTERVAL, /* samplingPacketInterval: so many in a row, */
-	SAMPLING_PACKET_SPACE,    /* samplingPacketSpace: then so many not */
-	SAMPLING_SIZE,            /* samplingSize: so many */
-	SAMPLING_POPULATION,      /* samplingPopulation: of so many */
+	SAMPLING_PACKET_INTERVAL, /* samplingPacketInterval: this many in a row, */
+	SAMPLING_PACKET_SPACE,    /* samplingPacketSpace: then this many not */
+	SAMPLING_SIZE,            /* samplingSize: this many */
+	SAMPLING_POPULATION,      /* samplingPopulation: of this many */
 	SAMPLING_PROBABILITY,     /* samplingProbability, as the bits of a double */
 	SAMPLING_INPUTS,
 };
@@ -49,12 +49,12 @@ struct sampling {
 
 /* Packets for each one that was looked at, at least 1; 0: the inputs do not say. */
 double sampling_rate_of(const int64_t inputs[static SAMPLING_INPUTS]);
-/* NULL *s is made.  A rate of 1 or less is kept, too: it says that nothing is sampled.
- * 0, or -ENOMEM. */
+/* Makes *s where it is NULL.  A rate of 1 or less is kept, too: every packet is looked
+ * at.  0, or -ENOMEM. */
 int sampling_set(struct sampling **s, enum sampling_of of, uint64_t id, double rate);
 /* 0: not known. */
 double sampling_find(const struct sampling *s, enum sampling_of of, uint64_t id);
-/* The rate of every sampler and selector that is known; 0: none is, or they differ. */
+/* The rate that all known samplers and selectors have; 0: none is known, or they differ. */
 double sampling_common(const struct sampling *s);
 
 /* Whether records of this options template tell a rate. */

@@ -22,59 +22,49 @@ enum {
 	EXPANDED_COUNTER_SAMPLE = 4
 };
 
-#define FIELD(id, length) (id) >> 8, (id)&0xff, 0, (length)
 #define COMMON                                                                         \
-	FIELD(10, 4),      /* ingressInterface */                                      \
-	    FIELD(14, 4),  /* egressInterface */                                       \
-	    FIELD(34, 4),  /* samplingInterval */                                      \
-	    FIELD(2, 4),   /* packetDeltaCount */                                      \
-	    FIELD(1, 4),   /* octetDeltaCount */                                       \
-	    FIELD(158, 4), /* flowStartDeltaMicroseconds */                            \
-	    FIELD(159, 4), /* flowEndDeltaMicroseconds */                              \
-	    FIELD(56, 6),  /* sourceMacAddress */                                      \
-	    FIELD(80, 6),  /* destinationMacAddress */                                 \
-	    FIELD(58, 2)   /* vlanId */
+	PROTOCOL_FIELD(10, 4),      /* ingressInterface */                             \
+	    PROTOCOL_FIELD(14, 4),  /* egressInterface */                              \
+	    PROTOCOL_FIELD(34, 4),  /* samplingInterval */                             \
+	    PROTOCOL_FIELD(2, 4),   /* packetDeltaCount */                             \
+	    PROTOCOL_FIELD(1, 4),   /* octetDeltaCount */                              \
+	    PROTOCOL_FIELD(158, 4), /* flowStartDeltaMicroseconds */                   \
+	    PROTOCOL_FIELD(159, 4), /* flowEndDeltaMicroseconds */                     \
+	    PROTOCOL_FIELD(56, 6),  /* sourceMacAddress */                             \
+	    PROTOCOL_FIELD(80, 6),  /* destinationMacAddress */                        \
+	    PROTOCOL_FIELD(58, 2)   /* vlanId */
 #define COMMON_FIELDS 10
 #define IP                                                                             \
-	FIELD(4, 1),      /* protocolIdentifier */                                     \
-	    FIELD(5, 1),  /* ipClassOfService */                                       \
-	    FIELD(7, 2),  /* sourceTransportPort */                                    \
-	    FIELD(11, 2), /* destinationTransportPort */                               \
-	    FIELD(6, 1),  /* tcpControlBits */                                         \
-	    FIELD(192, 1) /* ipTTL */
+	PROTOCOL_FIELD(4, 1),      /* protocolIdentifier */                            \
+	    PROTOCOL_FIELD(5, 1),  /* ipClassOfService */                              \
+	    PROTOCOL_FIELD(7, 2),  /* sourceTransportPort */                           \
+	    PROTOCOL_FIELD(11, 2), /* destinationTransportPort */                      \
+	    PROTOCOL_FIELD(6, 1),  /* tcpControlBits */                                \
+	    PROTOCOL_FIELD(192, 1) /* ipTTL */
 #define IP_FIELDS 6
 
 struct cursor
 sflow5_template_set(void)
 {
 	static const uint8_t set[] = {
-	    SFLOW5_IPV4 >> 8,
-	    SFLOW5_IPV4 & 0xff,
-	    0,
-	    COMMON_FIELDS + IP_FIELDS + 2,
+	    PROTOCOL_TEMPLATE(SFLOW5_IPV4, COMMON_FIELDS + IP_FIELDS + 2),
 	    COMMON,
 	    IP,
-	    FIELD(8, 4),
-	    FIELD(12, 4),
-	    SFLOW5_IPV6 >> 8,
-	    SFLOW5_IPV6 & 0xff,
-	    0,
-	    COMMON_FIELDS + IP_FIELDS + 2,
+	    PROTOCOL_FIELD(8, 4),
+	    PROTOCOL_FIELD(12, 4),
+	    PROTOCOL_TEMPLATE(SFLOW5_IPV6, COMMON_FIELDS + IP_FIELDS + 2),
 	    COMMON,
 	    IP,
-	    FIELD(27, 16),
-	    FIELD(28, 16),
-	    SFLOW5_OTHER >> 8,
-	    SFLOW5_OTHER & 0xff,
-	    0,
-	    COMMON_FIELDS,
+	    PROTOCOL_FIELD(27, 16),
+	    PROTOCOL_FIELD(28, 16),
+	    PROTOCOL_TEMPLATE(SFLOW5_OTHER, COMMON_FIELDS),
 	    COMMON,
 	};
 
 	return cursor_of(set, sizeof set);
 }
 
-/* NetFlow v5 begins otherwise. */
+/* Version 5, and an agent's address of a known kind. */
 static bool
 is_sflow5(const uint8_t *bytes, size_t length)
 {
@@ -128,7 +118,7 @@ in_datagram(const uint8_t *bytes, size_t length)
 	return length;
 }
 
-/* Only of format 0 it is an interface, else a reason or a number of them. */
+/* The value is an interface in format 0 only; else a reason, or how many there are. */
 static uint32_t
 interface_of(uint32_t format, uint32_t value)
 {
@@ -166,7 +156,7 @@ read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
 	(void)cursor_take(&c, 8); /* pool, drops */
 	read_interfaces(&c, is_expanded, p);
 	records = cursor_u32(&c);
-	/* As many as there are: each takes 8 bytes of the sample. */
+	/* The count may lie: each takes 8 bytes of the sample. */
 	for (uint32_t i = 0; i < records && rc == 0 && !c.failed; i++) {
 		uint32_t format = cursor_u32(&c), length = cursor_u32(&c);
 		struct cursor record = cursor_sub(&c, length);
@@ -177,53 +167,37 @@ read_flow_sample(struct cursor c, bool is_expanded, struct sflow5_packet *p)
 	return c.failed ? -EBADMSG : rc;
 }
 
-static void
-put(struct protocol_sample *s, uint64_t v, size_t n)
-{
-	for (size_t i = n; i > 0; i--, v >>= 8) {
-		s->record[s->length + i - 1] = (uint8_t)v;
-	}
-	s->length += n;
-}
-
-static void
-put_bytes(struct protocol_sample *s, const uint8_t *bytes, size_t n)
-{
-	memcpy(s->record + s->length, bytes, n);
-	s->length += n;
-}
-
 /* In the order of the templates' fields. */
 void
 sflow5_write(const struct sflow5_packet *p, struct protocol_sample *s)
 {
+	struct write_cursor c = write_cursor_of(s->record, sizeof s->record);
 	size_t address = p->version == 4 ? 4 : 16;
 
 	s->kind = PROTOCOL_SAMPLE_RECORD;
 	s->template_id = p->version == 4   ? SFLOW5_IPV4
 			 : p->version == 6 ? SFLOW5_IPV6
 					   : SFLOW5_OTHER;
-	s->length = 0;
-	put(s, p->ingress, 4);
-	put(s, p->egress, 4);
-	put(s, p->rate, 4);
-	put(s, 1, 4);
-	put(s, p->octets, 4);
-	put(s, 0, 8);
-	put_bytes(s, p->source_mac, 6);
-	put_bytes(s, p->destination_mac, 6);
-	put(s, p->vlan, 2);
-	if (p->version == 0) {
-		return;
+	cursor_put_u32(&c, p->ingress);
+	cursor_put_u32(&c, p->egress);
+	cursor_put_u32(&c, p->rate);
+	cursor_put_u32(&c, 1); /* packets */
+	cursor_put_u32(&c, p->octets);
+	cursor_put_zeros(&c, 8); /* start and end: with the message */
+	cursor_put_bytes(&c, p->source_mac, 6);
+	cursor_put_bytes(&c, p->destination_mac, 6);
+	cursor_put_u16(&c, p->vlan);
+	if (p->version != 0) {
+		cursor_put_u8(&c, p->protocol);
+		cursor_put_u8(&c, p->tos);
+		cursor_put_u16(&c, p->source_port);
+		cursor_put_u16(&c, p->destination_port);
+		cursor_put_u8(&c, p->tcp_flags);
+		cursor_put_u8(&c, p->ttl);
+		cursor_put_bytes(&c, p->source, address);
+		cursor_put_bytes(&c, p->destination, address);
 	}
-	put(s, p->protocol, 1);
-	put(s, p->tos, 1);
-	put(s, p->source_port, 2);
-	put(s, p->destination_port, 2);
-	put(s, p->tcp_flags, 1);
-	put(s, p->ttl, 1);
-	put_bytes(s, p->source, address);
-	put_bytes(s, p->destination, address);
+	s->length = cursor_written(&c);
 }
 
 static int
@@ -235,7 +209,7 @@ next_sample(struct cursor *body, struct protocol_sample *ret)
 	uint32_t format, length;
 	int rc;
 
-	/* Format 0 is none.  The rest is looked at once only. */
+	/* Format 0 does not exist: padding, which is looked at once only. */
 	if (cursor_is_zero(head)) {
 		return cursor_is_zero(*body) ? 0 : -EPROTO;
 	}

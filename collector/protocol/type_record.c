@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "collector/protocol/record_span.h"
+
 #define NAME_MAX_LENGTH        80
 #define DESCRIPTION_MAX_LENGTH 400
 
@@ -19,15 +21,6 @@ enum { /* IANA elements of RFC 5610 */
 	PRIVATE_ENTERPRISE_NUMBER = 346,
 };
 
-/* NULL: the template has no such field. */
-static const struct cursor *
-find_field(const struct template *t, const struct cursor *fields, uint16_t id)
-{
-	int i = template_find_field(t, 0, id);
-
-	return i < 0 ? NULL : &fields[i];
-}
-
 bool
 type_record_is(const struct template *t)
 {
@@ -37,20 +30,11 @@ type_record_is(const struct template *t)
 	       template_find_field(t, 0, NAME) >= 0;
 }
 
-static uint64_t
-number_of(const struct template *t, const struct cursor *fields, uint16_t id)
-{
-	const struct cursor *c = find_field(t, fields, id);
-	size_t n = c == NULL ? 0 : cursor_left(c);
-
-	return n == 0 || n > 8 ? 0 : load_uint(c->at, n);
-}
-
 static void
 text_of(const struct template *t, const struct cursor *fields, uint16_t id, char *out,
     size_t capacity)
 {
-	const struct cursor *c = find_field(t, fields, id);
+	const struct cursor *c = record_span_field(t, fields, id);
 	size_t n = c == NULL ? 0 : cursor_left(c);
 
 	if (n >= capacity) {
@@ -114,9 +98,9 @@ type_record_learn(const struct template *t, const struct cursor *fields,
     struct elements *elements, const struct element **ret)
 {
 	char name[NAME_MAX_LENGTH], description[DESCRIPTION_MAX_LENGTH];
-	uint64_t pen = number_of(t, fields, PRIVATE_ENTERPRISE_NUMBER);
-	uint64_t id = number_of(t, fields, ELEMENT_ID) & ELEMENT_ID_MAX;
-	uint64_t type = number_of(t, fields, DATA_TYPE);
+	uint64_t pen = record_span_number(t, fields, PRIVATE_ENTERPRISE_NUMBER);
+	uint64_t id = record_span_number(t, fields, ELEMENT_ID) & ELEMENT_ID_MAX;
+	uint64_t type = record_span_number(t, fields, DATA_TYPE);
 	struct element e = {.name = name, .description = description};
 	int rc;
 
@@ -134,10 +118,10 @@ type_record_learn(const struct template *t, const struct cursor *fields,
 	e.id = (uint16_t)id;
 	e.type = (enum element_type)type;
 	e.length = type_record_length(e.type);
-	e.semantics = (uint8_t)number_of(t, fields, SEMANTICS);
-	e.units = (uint16_t)number_of(t, fields, UNITS);
-	e.range_min = number_of(t, fields, RANGE_BEGIN);
-	e.range_max = number_of(t, fields, RANGE_END);
+	e.semantics = (uint8_t)record_span_number(t, fields, SEMANTICS);
+	e.units = (uint16_t)record_span_number(t, fields, UNITS);
+	e.range_min = record_span_number(t, fields, RANGE_BEGIN);
+	e.range_max = record_span_number(t, fields, RANGE_END);
 	rc = elements_add(elements, &e);
 	if (rc < 0) {
 		return rc;
