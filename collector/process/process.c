@@ -14,8 +14,8 @@
 #include "collector/process/quarantine.h"
 #include "common/base/log.h"
 
-#define RETRY_NS   100000000L /* between looks whether to give up */
-#define RETRY_WAIT 10         /* looks between attempts */
+#define RETRY_NS   100000000L /* between checks whether to give up */
+#define RETRY_WAIT 10         /* checks between attempts */
 
 int
 process_new(const struct process_settings *s, const struct source_id *source,
@@ -27,7 +27,7 @@ process_new(const struct process_settings *s, const struct source_id *source,
 	int rc = 0;
 
 	if (p == NULL) {
-		return err_set(e, -ENOMEM, "no memory for processing");
+		return err_set(e, -ENOMEM, "not enough memory for processing");
 	}
 	p->settings = *s;
 	p->tables = store_tables(s->store);
@@ -39,7 +39,7 @@ process_new(const struct process_settings *s, const struct source_id *source,
 	p->sessions =
 	    sessions_new(&s->sessions, s->elements, tables_add_set, p->tables);
 	if (p->sessions == NULL) {
-		rc = err_set(e, -ENOMEM, "no memory for sessions");
+		rc = err_set(e, -ENOMEM, "not enough memory for sessions");
 	} else if (journal != NULL) {
 		journal_state_path(journal, 0, directory, sizeof directory);
 		slash = strrchr(directory, '/');
@@ -126,8 +126,8 @@ process_counts(const struct process *p, struct process_counts *ret)
 	ret->held = sessions_held(p->sessions);
 }
 
-/* The journal may lose what lies before this position: then it cannot tell any more
- * which messages of a spool the store has.  So what is known here is kept as it is. */
+/* The journal may lose what lies before this position, and then cannot tell which
+ * messages of a spool the store has.  So what the sessions know here is saved. */
 static int
 save_resume(struct process *p, struct err *e)
 {
@@ -138,7 +138,7 @@ save_resume(struct process *p, struct err *e)
 	return sessions_save(p->sessions, path, e);
 }
 
-/* The store may hold nothing that the journal could lose: the journal first. */
+/* The journal first: the store may hold nothing that the journal could lose. */
 static int
 commit(struct process *p, bool finished, struct err *e)
 {
@@ -168,7 +168,7 @@ wait_to_retry(struct process *p)
 	return !atomic_load(&p->gives_up);
 }
 
-/* What the store has made needless goes. */
+/* Removes what the store has made superfluous. */
 static void
 tidy_journal(struct process *p)
 {
@@ -179,7 +179,7 @@ tidy_journal(struct process *p)
 		p->has_resume = journal_is_unsynced(p->journal, p->complete);
 	}
 	if (journal_trim(p->journal, p->complete, &e) < 0) {
-		log_warning("%s; the journal keeps growing until that works", e.text);
+		log_warning("%s; the journal grows until this succeeds", e.text);
 	}
 }
 
@@ -211,9 +211,7 @@ flush(struct process *p, bool finished, struct err *e)
 			return rc;
 		}
 		if (!has_failed) {
-			log_error("%s; trying again until it works, nothing is lost "
-				  "meanwhile",
-			    e->text);
+			log_error("%s; retrying, no data is lost", e->text);
 		}
 		has_failed = true;
 		if (!wait_to_retry(p)) {
@@ -221,7 +219,7 @@ flush(struct process *p, bool finished, struct err *e)
 		}
 	}
 	if (has_failed) {
-		log_info("the store works again");
+		log_info("store writes succeed again");
 	}
 	p->complete = p->position;
 	if (p->pending < p->complete) {
@@ -262,11 +260,10 @@ move_to(struct process *p, uint64_t position, struct err *e)
 	if (position > p->pending) {
 		p->is_broken = true;
 		return err_set(e, -EPROTO,
-		    "the store is at position %" PRIu64
-		    " of source %s, which is no end of a message there: the journal or "
-		    "the store was replaced by an older copy; put back the right one, "
-		    "or "
-		    "start with an empty --store and --journal",
+		    "the store ends at position %" PRIu64
+		    " of source %s, where no message ends: the journal or the store was "
+		    "replaced by an older copy; put back the right one, or start with "
+		    "an empty --store and --journal",
 		    p->pending, p->source.text);
 	}
 	return flush(p, false, e);
@@ -282,8 +279,7 @@ set_counting(struct process *p, uint64_t start, uint64_t end, struct err *e)
 		p->is_broken = true;
 		return err_set(e, -EPROTO,
 		    "the store ends at position %" PRIu64
-		    " of source %s, in the middle of a message: the journal or the "
-		    "store "
+		    " of source %s, in the middle of a message: the journal or the store "
 		    "was replaced by an older copy; put back the right one",
 		    p->complete, p->source.text);
 	}
@@ -309,8 +305,8 @@ pass_message(struct process *p, const struct frame *f, uint64_t position, struct
 	}
 	if (rc == QUARANTINE_NEW) {
 		log_error("the message of %zu bytes at position %" PRIu64
-			  " of the journal crashed this program twice: it is set aside "
-			  "in the journal's folder quarantine and not counted",
+			  " of the journal crashed this program twice: it is moved to "
+			  "the journal's folder quarantine and not counted",
 		    v->length, position);
 	}
 	if (rc != 0) {
@@ -330,16 +326,16 @@ pass_message(struct process *p, const struct frame *f, uint64_t position, struct
 	return 0;
 }
 
-/* Between what is complete and what is pending no other flush may end: partitions that
- * have the one would take part of it twice. */
+/* No other flush may end between the complete and the pending position: partitions that
+ * have the pending one would store part of it twice. */
 static int
 make_room(struct process *p, struct err *e)
 {
 	if (p->pending > p->complete) {
 		p->is_broken = true;
 		return err_set(e, -ENOSPC,
-		    "the store was interrupted while it took in more rows than now fit "
-		    "in memory: start once with the --max-keys (and tables) of before");
+		    "the store was interrupted while it stored more rows than fit in "
+		    "memory now: start once with the earlier --max-keys and tables");
 	}
 	return flush(p, false, e);
 }
@@ -404,12 +400,12 @@ save_state(struct process *p, const struct frame *f)
 	}
 	if (sessions_save(p->sessions, path, &e) < 0) {
 		log_warning(
-		    "%s; the journal keeps the segment before it for longer", e.text);
+		    "%s; the journal keeps the previous segment longer", e.text);
 	}
 }
 
-/* What is stored makes room in the journal: it is not to be full, and nobody read,
- * until the time has come. */
+/* A flush makes room in the journal, which must not be full until the next flush is due:
+ * peers are not read then. */
 static bool
 needs_room(const struct process *p, bool is_idle)
 {
@@ -426,8 +422,8 @@ is_due(const struct process *p, bool is_idle)
 	if (!p->is_dirty || p->pending > p->complete) {
 		return false;
 	}
-	/* A crash in mid flush would leave parts of the store at a position that the
-	 * journal may have lost: rather beyond that, if there is anything beyond. */
+	/* A crash during a flush would leave parts of the store at a position that the
+	 * journal may have lost.  Flush later, unless nothing comes later. */
 	if (p->journal != NULL && !is_idle &&
 	    journal_is_unsynced(p->journal, p->position)) {
 		return false;
@@ -437,9 +433,9 @@ is_due(const struct process *p, bool is_idle)
 		   p->now_ns - p->held_ns >= p->settings.flush_interval_ns);
 }
 
-/* A tick that the source has, not only the loop, ends what waits too long for its other
- * direction, or all of it when the source ends for now.  Then it is a place where a
- * flush may end like any other. */
+/* A tick in the source itself ends the flows that waited too long for their other
+ * direction, or all of them when the source ends for now.  If there were any, a flush
+ * may end here. */
 static int
 pass_tick(struct process *p, const struct frame *f, struct err *e)
 {
@@ -499,7 +495,7 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 	if (f->kind == FRAME_OPEN) {
 		sessions_open(
 		    p->sessions, f->session, f->payload, f->length, f->arrival_ns);
-		/* In a file it takes no place: the first one's end is position 0. */
+		/* In a file an opening has no length: the first one ends at position 0. */
 		p->counts.sessions +=
 		    p->is_counting || (p->journal == NULL && f->end == p->complete);
 	} else if (f->kind == FRAME_CLOSE) {

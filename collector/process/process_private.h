@@ -21,9 +21,10 @@ struct process {
 	uint64_t pending;  /* partitions of the store have this: flush exactly there */
 	uint64_t segment;  /* of the journal; its state is on disk */
 	bool has_segment;
-	uint64_t resumed; /* replay: what was known here was loaded, nothing before is
-			     read; 0: all is */
-	bool has_resume;  /* there may be such files in the journal */
+	/* Replay: what the sessions knew here was loaded, and nothing before is read; 0:
+	 * all is read. */
+	uint64_t resumed;
+	bool has_resume; /* the journal may hold such files */
 	bool is_live;
 	bool is_broken; /* source and store do not belong together */
 	bool is_counting;

@@ -23,8 +23,8 @@ process_resume(struct process *p, struct err *e)
 	return 0;
 }
 
-/* Where a store ends in what a failed sync left, exactly what was known there.  0, or
- * -ENOENT: it ends elsewhere. */
+/* Loads what was saved where a sync of the journal failed, if the store ends there.  0,
+ * or -ENOENT: it ends elsewhere. */
 static int
 load_resume(struct process *p, uint64_t start, struct err *e)
 {
@@ -56,9 +56,8 @@ load_state(struct process *p, uint64_t *ret_start, struct err *e)
 		return err_set(e, -EPROTO,
 		    "the store has the journal %s up to position %" PRIu64
 		    ", but the journal begins at %" PRIu64
-		    ": what was between is stored elsewhere; use the store that "
-		    "belongs "
-		    "to this journal, or give this store an empty --journal",
+		    ": another store has what was between; use the store that belongs to "
+		    "this journal, or give this store an empty --journal",
 		    p->source.text, p->complete, oldest);
 	}
 	rc = load_resume(p, start, e);
@@ -74,8 +73,8 @@ load_state(struct process *p, uint64_t *ret_start, struct err *e)
 		}
 		if (rc == -ENOENT && start == oldest) {
 			return err_set(e, rc,
-			    "%s is missing: restore it, or make it an empty file to go "
-			    "on without the templates it held",
+			    "%s is missing: restore it, or create it as an empty file to "
+			    "continue without the templates that it held",
 			    path);
 		}
 		if (rc != -ENOENT) {
@@ -179,8 +178,8 @@ process_replay(struct process *p, struct err *e)
 	if (p->pending > p->complete) {
 		return err_set(e, -EPROTO,
 		    "the store has parts of the journal %s up to position %" PRIu64
-		    ", which is no end of a message there: put back the right journal, "
-		    "or start with an empty --store and --journal",
+		    ", where no message ends: put back the right journal, or start with "
+		    "an empty --store and --journal",
 		    p->source.text, p->pending);
 	}
 	/* A journal that was full has room again only after this. */

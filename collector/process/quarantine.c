@@ -44,14 +44,14 @@ take_crash(int number, siginfo_t *info, void *context)
 	struct crash *c = watched;
 
 	(void)context;
-	/* SI_USER: somebody else sent it. */
+	/* SI_USER: another process sent it. */
 	if (c != NULL && c->current != NOBODY && info->si_code != SI_USER &&
 	    (pid_t)syscall(SYS_gettid) == watched_thread) {
 		c->times = c->crashed == c->current ? c->times + 1 : 1;
 		c->crashed = c->current;
 		c->current = NOBODY;
 	}
-	/* A fault happens again when this returns, and then it is theirs. */
+	/* A fault happens again when this returns, and the previous handler gets it. */
 	for (unsigned i = 0; i < sizeof fatal / sizeof *fatal; i++) {
 		if (fatal[i] == number) {
 			sigaction(number, &before[i], NULL);
@@ -132,7 +132,7 @@ list_positions(struct quarantine *q, struct err *e)
 		}
 	}
 	closedir(d);
-	return rc < 0 ? err_set(e, rc, "no memory for the quarantine") : 0;
+	return rc < 0 ? err_set(e, rc, "not enough memory for the quarantine") : 0;
 }
 
 static int
@@ -172,7 +172,7 @@ quarantine_new(const char *directory, struct quarantine **ret, struct err *e)
 	int rc;
 
 	if (q == NULL) {
-		return err_set(e, -ENOMEM, "no memory for the quarantine");
+		return err_set(e, -ENOMEM, "not enough memory for the quarantine");
 	}
 	q->directory_fd = -1;
 	rc = open_directory(q, directory, e);

@@ -72,8 +72,8 @@ fill_gap(struct sequence *s, uint32_t number, uint32_t records, uint64_t *lost)
 	return false;
 }
 
-/* A number from the past that fills no gap: a duplicate, or an exporter that began
- * again.  Two in a row that follow each other are a new beginning. */
+/* A number from the past that fills no gap: a duplicate, or an exporter that restarted.
+ * Two consecutive ones are a restart. */
 static void
 take_late(struct sequence *s, const struct sequence_step *m, struct sequence_result *r)
 {

@@ -220,7 +220,7 @@ read_templates(struct passage *p, uint16_t id, struct cursor body)
 	domain_read_templates(p->s, p->domain, id, body, &p->templates);
 }
 
-/* As if its template had been there: the origin is its own. */
+/* Reads a held set as if its template had been there: with its own origin. */
 static void
 read_held(const struct held *h, void *data)
 {
@@ -302,9 +302,9 @@ find_last(struct sessions *s, uint32_t number)
 	return s->last;
 }
 
-/* An exporter that tells its uptime and has less of it than before began again: its
- * sequence numbers do, too.  Late messages are seconds old, and an uptime that passed
- * 2^32 ms is not less but very much less. */
+/* An exporter whose uptime is less than before has restarted, and so have its sequence
+ * numbers.  Two cases are excluded: late messages, which are seconds old, and an uptime
+ * that passed 2^32 ms, which is very much less. */
 static bool
 has_restarted(struct domain *d, const struct protocol_clock *clock)
 {
@@ -367,8 +367,8 @@ read_samples(struct passage *p)
 	}
 }
 
-/* A router that has not been told the time yet starts in 1970 or 1993.  Times that
- * count from its uptime need only know when the message was sent. */
+/* A router that does not know the time yet starts in 1970 or 1993.  Where times count
+ * from its uptime, only the time of sending matters. */
 static struct protocol_clock
 clock_of_message(const struct passage *p)
 {
@@ -445,7 +445,7 @@ read_message(struct passage *p, uint16_t stream, struct sequence_result *lost)
 	follow_sequence(p, stream, lost);
 }
 
-/* What is wrong with messages by the peer's own doing. */
+/* Errors of the peer's own making. */
 static void
 count_errors(struct passage *p)
 {
@@ -538,8 +538,8 @@ sessions_message(
 	p.session->lost_in_spool = 0;
 }
 
-/* Templates may change, and data that waits for them comes out: the least record is one
- * byte. */
+/* Templates may change, and data that waits for them comes out: a record has at least
+ * one byte. */
 static size_t
 most_with_templates(const struct domain *d, const struct message_view *v)
 {

@@ -1,11 +1,12 @@
-/* Transport sessions as the processing thread sees them: per session, version and
+/* Transport sessions as the processing thread sees them: for each session, protocol and
  * observation domain the templates, the expected sequence number and the counters (RFC
- * 7011 sections 3.1, 8).  Messages of any protocol go in (message_view.h); data
- * sets with a known template come out to the tables. Datagrams
- * may come before their template: their data is held for a bounded time and memory, and
- * comes out when the template does; on streams it is skipped (TCP and TLS cannot
- * reorder). What datagrams' sessions know lives on when they are closed: the next one
- * of the same peer goes on with it.
+ * 7011 sections 3.1, 8).  Messages of any protocol go in; data sets with a known
+ * template come out.
+ *
+ * Datagrams may arrive before their template.  Their data waits, within bounds of time
+ * and memory, and comes out with the template.  On TCP and TLS, which cannot reorder, it
+ * is dropped.  What a session of datagrams knew outlives it: the next session of the
+ * same peer continues with it.
  *
  * Threads: the processing thread. */
 #ifndef COLLECTOR_SESSION_SESSION_H
@@ -29,8 +30,8 @@
 struct session_counts {
 	const struct session_identity *identity;
 	const char *exporter; /* as origin.exporter */
-	const char
-	    *via; /* NULL, or in place of the peer: "AGENT via ADDRESS" (sFlow) */
+	/* NULL, or in place of the peer: "AGENT via ADDRESS" (sFlow). */
+	const char *via;
 	uint32_t domain;
 	const struct protocol *protocol;
 	uint64_t first_ns, last_ns; /* arrival */
@@ -38,8 +39,7 @@ struct session_counts {
 	uint64_t counter_samples;             /* of sFlow, which are not read */
 	uint64_t templates, option_templates; /* templates: of both kinds */
 	uint64_t unknown; /* fields of new templates that no registry knows */
-	enum session_drop
-	    last_drop; /* why data was dropped last; SESSION_DROPS: never */
+	enum session_drop last_drop; /* SESSION_DROPS: none yet */
 	/* What sequence numbers say is missing, in what they count; and records that a
 	 * spool dropped before it was sent, counted once, with the first domain that
 	 * the next session shows (0 when it shows none). */
@@ -50,20 +50,19 @@ struct session_counts {
 
 struct sessions;
 struct sessions_settings {
-	/* Whoever sends more that is wrong in a minute of arrival is to be sent away;
-	 * 0: nobody. */
+	/* A peer with more errors in a minute of arrival is cut off; 0: never. */
 	unsigned max_errors;
 	bool (*cut)(uint32_t session, void *data); /* false: not now */
 	void *cut_data;
 	unsigned max_sessions, max_domains; /* domains: of all sessions together */
 	unsigned max_templates, max_fields; /* per domain; per template */
-	size_t template_bytes; /* of all templates together; 0: 256 MiB.  Of this and of
-				  max_domains an equal share is free to each session,
-				  whatever others took */
-	unsigned max_spools;   /* watermarks kept; more where the source has more */
-	bool is_live; /* no import: what datagrams' sessions knew is kept for later */
-	/* Templates of datagrams are unknown when they were not repeated for so long
-	 * (RFC 7011 section 8.4); 0: never. */
+	/* Of all templates together; 0: 256 MiB.  Of this and of max_domains each
+	 * session always has an equal share. */
+	size_t template_bytes;
+	unsigned max_spools; /* watermarks kept; more where the source has more */
+	bool is_live;        /* not an import: keeps what sessions of datagrams knew */
+	/* Templates of datagrams expire when they were not repeated for this long (RFC
+	 * 7011 section 8.4); 0: never. */
 	uint64_t template_lifetime_ns;
 	const char *exporter; /* overrides every origin's exporter name; NULL: none */
 };
@@ -89,8 +88,7 @@ void sessions_close(struct sessions *s, uint32_t session, uint64_t arrival_ns);
 void sessions_each_open(const struct sessions *s,
     void (*each)(uint32_t session, const struct session_identity *identity, void *data),
     void *data);
-/* So many closed sessions wait for their counters to be taken that it should be done
- * now. */
+/* Whether the counters of closed sessions should be taken now, because many wait. */
 bool sessions_are_full(const struct sessions *s);
 /* At most how many data records sessions_message() would hand to set(). */
 size_t sessions_most_records(
@@ -101,10 +99,10 @@ void sessions_message(
 
 /* Data sets that wait for their template. */
 unsigned sessions_held(const struct sessions *s);
-/* One message that was set aside: it has its number in its spool all the same. */
+/* One message that is not processed still takes its number in its spool. */
 void sessions_skip_message(struct sessions *s, uint32_t session);
-/* Frames are missing here that were never acknowledged: what the sessions that are open
- * send after them from a spool does not count, because all of it comes again. */
+/* Frames that were never acknowledged are missing here.  What open sessions send after
+ * them from a spool does not count, because all of it comes again. */
 void sessions_break_off(struct sessions *s);
 /* How far the source holds each spool. */
 const struct watermarks *sessions_watermarks(const struct sessions *s);
@@ -114,8 +112,8 @@ void sessions_take_counts(struct sessions *s,
     void (*each)(const struct session_counts *c, void *data), void *data);
 
 /* State for self-contained segments: everything needed to go on decoding.  Saved
- * atomically and durably; loaded into sessions that are new.  -ENOENT: no such file; an
- * empty file holds nothing. */
+ * atomically and durably; loaded into new sessions.  -ENOENT: the file is missing.  An
+ * empty file is an operator's word that there is nothing to remember. */
 int sessions_save(const struct sessions *s, const char *path, struct err *e);
 int sessions_load(struct sessions *s, const char *path, struct err *e);
 

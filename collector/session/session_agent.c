@@ -1,13 +1,13 @@
-/* Agents of sFlow write their own address into their datagrams.  Often another one
- * sends them: a relay's, a NAT's, or that of another interface of theirs.  Anybody may
- * write any address there, so it never stands without the sender's. */
+/* sFlow agents write their own address into their datagrams, which often come from
+ * another one: a relay's, a NAT's, or that of another interface.  Anybody can write any
+ * address there, so it is never shown without the sender's. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "collector/session/session_private.h"
 
-/* 0.0.0.0, ::, and loopback: what agents send that were not told better. */
+/* 0.0.0.0, ::, and loopback: agents that are not configured send these. */
 static bool
 says_nothing(const struct address *a)
 {

@@ -1,10 +1,10 @@
 /* Sessions of exporters with a spool: their messages' numbers (common/ipfix/delivery.h).
  *
- * A message is counted when it is the next one that its spool's watermark waits for.
- * Nearly always it is.  After a sync that failed the listener goes back to the number
- * that was durable: then messages come a second time that were counted already (their
- * numbers are less); or, when the disk really lost some and a crash followed, there are
- * frames after the gap whose numbers are greater, and all of it comes again. */
+ * A message is counted when its spool's watermark waits for its number, as it nearly
+ * always does.  After a failed sync the listener goes back to the number that was
+ * durable.  Then messages that were counted come again, with lesser numbers.  Or the
+ * disk lost some and a crash followed: frames after the gap have greater numbers, and
+ * all of it comes again. */
 #include "collector/session/session_private.h"
 
 bool
@@ -23,7 +23,7 @@ session_attach_spool(struct sessions *s, struct session *session)
 		if (m == NULL) {
 			return false;
 		}
-		/* Forgotten here and not at the listener: what comes before is in the
+		/* Forgotten here, but not at the listener: what comes before is in the
 		 * journal. */
 		m->next = d->start;
 	}
@@ -80,8 +80,7 @@ session_number_message(struct sessions *s, struct session *session)
 		session->preamble_left--;
 		return true;
 	}
-	/* Beyond the watermark: one before it was lost by a failed sync.  Both come
-	 * again. */
+	/* Beyond the watermark: a failed sync lost one before it.  Both come again. */
 	number = session->next_message++;
 	if (number != m->next || session->is_broken_off) {
 		return false;

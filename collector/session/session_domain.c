@@ -17,7 +17,7 @@ compare_keys(const struct domain_key *a, const struct domain_key *b)
 	return memcmp(&a->agent, &b->agent, sizeof a->agent);
 }
 
-/* The index of the first domain that is not less. */
+/* The index of the first domain whose key is not less. */
 static unsigned
 domain_place(const struct session *session, const struct domain_key *key)
 {
@@ -58,7 +58,7 @@ domain_exporter(const struct sessions *s, const struct domain *d)
 	return d->via == NULL || is_named ? d->session->exporter : d->via;
 }
 
-/* Nobody's domains keep another out: an equal share is everybody's. */
+/* Every session is guaranteed an equal share of the domains. */
 static bool
 has_room_for_domain(const struct sessions *s, const struct session *session)
 {
@@ -129,7 +129,7 @@ domain_new(struct sessions *s, struct session *session, const struct domain_key 
 	return d;
 }
 
-/* Domain 0 is where the rest is counted: there is always room for it. */
+/* Domain 0, where the rest is counted, always has room. */
 static bool
 is_domain_0(const struct domain_key *key)
 {

@@ -1,7 +1,6 @@
-/* Sessions of datagrams that are over: what they knew waits for the next one of the
- * same peer.  They are found by peer, and are in one list, oldest first: where room is
- * short they go before anybody who may still send.  A snapshot has them in that order.
- */
+/* Orphans: closed sessions of datagrams, whose knowledge waits for the next session of
+ * the same peer.  They are found by peer, and are in one list, oldest first: where room
+ * is short they go before sessions that are open.  Snapshots keep their order. */
 #include <string.h>
 
 #include "collector/session/session_private.h"

@@ -1,5 +1,4 @@
-/* Sessions from inside: shared by session.c (messages) and session_snapshot.c (snapshots).
- */
+/* Sessions from inside: what the files of this room share. */
 #ifndef COLLECTOR_SESSION_SESSION_PRIVATE_H
 #define COLLECTOR_SESSION_SESSION_PRIVATE_H
 
@@ -7,11 +6,11 @@
 #include "collector/session/sequence.h"
 #include "collector/session/session.h"
 
-/* Memory that templates of all sessions may take together, if not said. */
+/* Memory for the templates of all sessions together, where settings do not say. */
 #define SESSION_TEMPLATE_BYTES (256u << 20)
 #define SESSION_LEARNED_MAX    4096u
-/* SCTP streams beside 0 whose sequence numbers are followed: of a domain, and of all
- * together.  Loss in further ones is not seen. */
+/* SCTP streams other than 0 whose sequence numbers are followed, of a domain and of all.
+ * Loss in further streams is not seen. */
 #define DOMAIN_STREAMS_MAX  256u
 #define SESSION_STREAMS_MAX 65536u
 
@@ -41,8 +40,9 @@ struct domain_key {
 
 struct domain {
 	struct domain_key key;
-	char *via; /* "10.0.0.1 via 192.0.2.1": its agent, where somebody else's address
-		      sends for it; else NULL */
+	/* "10.0.0.1 via 192.0.2.1": its agent, where another address sends for it; else
+	 * NULL. */
+	char *via;
 	struct session *session;
 	struct held *held_first, *held_last; /* oldest first */
 	size_t held_bytes;
@@ -64,8 +64,7 @@ struct domain {
 struct session {
 	uint32_t number;
 	bool is_open;
-	bool
-	    is_orphan; /* nobody sends in it: the next of the same peer takes it over */
+	bool is_orphan;    /* closed; the next session of the same peer takes it over */
 	bool is_datagrams; /* templates may be missing and are not withdrawn */
 	bool can_reorder;
 	struct session_identity identity;
@@ -83,13 +82,13 @@ struct session {
 	size_t held_bytes, template_bytes; /* of its domains */
 	struct domain **domains;           /* by key */
 	unsigned domain_count;
-	/* The domain of options alone that tells of sampling; NULL: none, or several.
-	 */
+	/* The only domain of options alone that tells of sampling; NULL: none, or several. */
 	const struct domain *sampler;
 	bool has_samplers; /* several */
 	struct domain
-	    *last;     /* most messages are of the same domain as the one before */
-	uint64_t used; /* counts messages of all sessions: the least is idle longest */
+	    *last; /* most messages are of the same domain as the one before */
+	uint64_t
+	    used; /* sessions.clock at its last message: the least is idle longest */
 	struct session *next;
 	struct session *next_orphan; /* of its bucket */
 	struct session *older_orphan, *newer_orphan;
@@ -125,11 +124,10 @@ struct sessions {
 	unsigned learned_count;
 };
 
-/* session_delivery.c: the spool of a session; does nothing where it has none.
- * Attach: its numbers begin; false: no memory. */
+/* session_delivery.c: the spool of a session, if it has one.  Attach: its numbers begin;
+ * false: no memory. */
 bool session_attach_spool(struct sessions *s, struct session *session);
-/* The frame that opens it is handled: what the spool lost meanwhile is to be counted.
- */
+/* Its opening frame is handled: what the spool lost until then is to be counted. */
 void session_begin_spool(struct sessions *s, struct session *session);
 void session_leave_spool(struct sessions *s, struct session *session);
 /* Gives one message its number; false: it was here before. */
@@ -139,7 +137,7 @@ struct session *sessions_find(const struct sessions *s, uint32_t number);
 /* Makes room where needed; NULL: no memory. */
 struct session *sessions_add(
     struct sessions *s, uint32_t number, const struct session_identity *identity);
-/* session_domain.c.  NULL: not there. */
+/* session_domain.c.  NULL: unknown. */
 struct domain *session_find_domain(
     const struct session *session, const struct domain_key *key);
 /* The domain, made on first sight.  0, -ENOSPC: one too many, or -ENOMEM. */
@@ -157,38 +155,37 @@ const char *domain_exporter(const struct sessions *s, const struct domain *d);
 /* The stream's sequence, made on first sight.  0, -ENOSPC: one too many, or -ENOMEM. */
 int domain_sequence(
     struct sessions *s, struct domain *d, uint16_t stream, struct sequence **ret);
-/* Nothing more comes: the records lost in open gaps of all streams, which go. */
+/* Ends all streams: the records lost in their open gaps. */
 uint64_t domain_end_sequences(struct sessions *s, struct domain *d);
-/* Its options told of sampling. */
+/* Its options told a sampling rate. */
 void domain_sampled(struct domain *d);
 /* What is known of the sampling of its records; NULL: nothing. */
 const struct sampling *domain_sampling(const struct domain *d);
 /* Reads a template set; the memory of all stays bounded. */
 void domain_read_templates(struct sessions *s, struct domain *d, uint16_t set_id,
     struct cursor body, struct template_counts *counts);
-/* No more templates: their memory is free. */
+/* Frees its templates; it reads no more. */
 void domain_end_templates(struct sessions *s, struct domain *d);
-/* A template set of ours, which the domain has whatever room there is.  0 or -ENOMEM. */
+/* A built-in template set, beyond all bounds.  0 or -ENOMEM. */
 int domain_add_templates(struct sessions *s, struct domain *d, struct cursor body);
-/* Templates of this session that came before have expired. */
+/* Templates of this session that came before this time have expired. */
 uint64_t session_templates_since(
     const struct sessions *s, const struct session *session);
-/* NULL: never came, or is too old. */
+/* NULL: it never came, or has expired. */
 struct template *domain_find_template(
     const struct sessions *s, const struct domain *d, uint16_t id);
 /* Remembers a learned element for snapshots; domain_learn() takes it to templates. */
 void sessions_learned(struct sessions *s, const struct element *e);
 /* Templates that were read before their elements were learned know them now. */
 void domain_learn(struct sessions *s, struct domain *d);
-/* Nothing late can come any more: what is missing is lost. */
+/* Nothing late can come any more: counts what is missing as lost. */
 void domain_settle(struct sessions *s, struct domain *d);
-/* Templates go at once; counters stay until they are taken. */
+/* Frees its templates; its counters stay until they are taken. */
 void session_close(struct sessions *s, struct session *session);
 /* Keeps what it knows for the next session of the same peer. */
 void session_orphan(struct sessions *s, struct session *session);
 
-/* session_agent.c: an agent's own address beside that of who sends for it.  NULL in
- * *ret_via: there is nothing to tell.  -ENOMEM. */
+/* session_agent.c: "AGENT via SENDER"; NULL where the sender says it all.  0 or -ENOMEM. */
 int session_agent_via(
     const struct session_identity *sender, const struct address *agent, char **ret_via);
 
@@ -211,8 +208,8 @@ int waiting_add(struct sessions *s, struct domain *d, const struct waiting_set *
 void waiting_expire(struct sessions *s);
 /* Drops what a domain holds. */
 void waiting_drop(struct sessions *s, struct domain *d, bool counts);
-/* Lets go what a domain knows the template of by now, oldest first: so many records at
- * most, for which the tables need room beforehand.  What is left waits for the next
+/* Releases the sets whose template a domain knows now, oldest first, and at most this
+ * many records, for which the tables need room beforehand.  The rest waits for the next
  * message with templates. */
 #define HELD_RELEASE_MOST 65536u
 void waiting_release(struct sessions *s, struct domain *d,

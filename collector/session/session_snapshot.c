@@ -3,8 +3,7 @@
  * sequence numbers, data that waits for its template.  Counters are not in it: what was
  * counted after the last flush is replayed.
  *
- * Big-endian: magic, elements, watermarks, sessions, held data, XXH3 of all before it.
- */
+ * Big-endian: magic, elements, watermarks, sessions, held data, XXH3 of all before it. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 #include "common/base/state_file.h"
 
 #define STATE_MAGIC 0x6670737461746533ULL /* "fpstate3" */
-/* "fpstate2": agents of sFlow were not told apart, so their domains begin anew. */
+/* "fpstate2" did not tell sFlow agents apart, so their domains start over. */
 #define STATE_MAGIC_BEFORE 0x6670737461746532ULL
 
 struct output {
@@ -309,7 +308,7 @@ get_element(struct input *in)
 	    s->learned_count >= SESSION_LEARNED_MAX) {
 		return;
 	}
-	/* -EEXIST: a registry that was loaded since then says it better. */
+	/* -EEXIST: a registry that was loaded since then knows better. */
 	rc = elements_add(s->elements, &e);
 	note_memory(in, rc);
 	if (rc == 0 && (known = elements_find(s->elements, e.pen, e.id)) != NULL) {
@@ -380,7 +379,7 @@ get_key(struct input *in)
 	return key;
 }
 
-/* Of these two, d may be NULL: what was there is passed over. */
+/* These two skip what they read where d is NULL. */
 static void
 get_streams(struct input *in, struct domain *d)
 {
@@ -579,15 +578,14 @@ sessions_load(struct sessions *s, const char *path, struct err *e)
 	if (rc == -ENOENT) {
 		return err_set(e, rc, "%s is missing", path);
 	}
-	/* Empty: an operator's word that there is nothing to remember. */
 	if (rc == 0 && n > 0) {
 		rc = get_snapshot(s, bytes, n);
 	}
 	free(bytes);
 	if (rc == -EPROTO) {
 		return err_set(e, rc,
-		    "%s is damaged: restore it, or make it an empty file to go on "
-		    "without the templates it held",
+		    "%s is damaged: restore it, or make it an empty file to continue "
+		    "without the templates that it held",
 		    path);
 	}
 	return rc < 0 ? err_set(e, rc, "cannot read %s: %s", path, strerror(-rc)) : 0;

@@ -1,5 +1,5 @@
-/* Sequence numbers count per session, domain and stream (RFC 7011 section 3.1).  Nearly
- * all peers have stream 0 alone, which is part of the domain. */
+/* Sequence numbers count for each session, domain and stream (RFC 7011 section 3.1).
+ * Nearly all peers use stream 0 only, which is part of the domain. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

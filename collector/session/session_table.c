@@ -1,4 +1,4 @@
-/* The sessions that live: found, made, closed. */
+/* The table of sessions: found, added, closed. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,8 +28,8 @@ session_free(struct sessions *s, struct session *session)
 	free(session);
 }
 
-/* Who a record came from: the roster's name for it, else the certificate's, else the
- * address without the port. */
+/* The exporter's name: the roster's, else the certificate's, else the address without
+ * the port. */
 static void
 name_exporter(const struct sessions *s, struct session *session)
 {
@@ -183,7 +183,7 @@ sessions_find(const struct sessions *s, uint32_t number)
 	return session;
 }
 
-/* Loss may show when no messages come any more. */
+/* Loss may show after the last message. */
 static bool
 is_counted(const struct session_counts *c)
 {
@@ -215,7 +215,7 @@ unlink_session(struct sessions *s, struct session *session)
 	}
 }
 
-/* No message came with which it could be counted. */
+/* Where no message came to count it with. */
 static void
 count_lost_in_spool(struct sessions *s, struct session *session)
 {

@@ -1,10 +1,10 @@
-/* Templates of the domains: reading them within bounds, learning what elements are. */
+/* Templates of the domains: read within bounds of memory, taught new elements. */
 #include <errno.h>
 
 #include "collector/session/session_private.h"
 #include "common/ipfix/message.h"
 
-/* Nobody's templates keep another's out: an equal share is everybody's. */
+/* Every session is guaranteed an equal share of template memory. */
 static bool
 has_room_for_templates(
     const struct sessions *s, const struct session *session, size_t more)

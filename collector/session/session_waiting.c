@@ -1,7 +1,6 @@
-/* Data that came before its template, as datagrams may: held until the template comes,
- * within bounds of time and memory.  All of it is in one list, oldest first, and in one
- * of its domain.  Only messages make it shorter, never a clock, so that a replay holds
- * and drops the same. */
+/* Data sets that came before their template, held until it comes, within bounds of time
+ * and memory.  They are in one list of all, oldest first, and in one of their domain.
+ * Only messages shorten them, never a clock, so that a replay holds and drops the same. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,7 @@
 #include "common/base/clock.h"
 
 #define HELD_NS (30 * NS_PER_MINUTE)
-/* Nobody's data keeps all others' out, and templates look at all that their domain
+/* No session may fill all of it, and each new template looks at all that its domain
  * holds. */
 #define HELD_BYTES         (16u << 20)
 #define HELD_SESSION_BYTES (2u << 20)

@@ -87,7 +87,7 @@ def test_a_store_that_stops_stops_the_exporter_and_costs_nothing(
     assert exporter.is_running()  # it waits
     assert max(peak(c.process), peak(exporter)) < PEAK
     disk.clear()
-    c.process.wait_line("the store works again")
+    c.process.wait_line("store writes succeed again")
     exporter.wait()
     assert peak(c.process) < PEAK
     assert sum(row["fwd_packets"] for row in c.rows(run, "pairs")) == ROWS

@@ -463,7 +463,7 @@ test_a_damaged_snapshot_is_an_error_and_an_empty_one_is_nothing(void **state)
 	close(mkstemp(path));
 	assert_int_equal(sessions_load(g->sessions, path, &e), 0);
 	f = fopen(path, "w");
-	fputs("this is no snapshot of sessions", f);
+	fputs("not a snapshot of sessions", f);
 	fclose(f);
 	assert_true(sessions_load(g->sessions, path, &e) < 0);
 	assert_non_null(strstr(e.text, "is damaged"));
