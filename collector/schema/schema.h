@@ -1,8 +1,8 @@
-/* The YAML of records and tables (schemas/records, schemas/tables), read and checked
- * for shape: keys, names, strategies, operators.  What names mean (fields, elements) is
- * layout's and table's business; they complain at the nodes kept here.
- * Every complaint is "file:line:column: what is wrong, what would be right".
- * Threads: start-up.  Memory: a schema owns its YAML document; strings live as long. */
+/* Reads the YAML of records and tables (schemas/records, schemas/tables) and checks its
+ * shape: keys, names, strategies, operators.  layout.h and table.h look up what names
+ * mean (fields, elements) and complain at the nodes kept here.
+ * Every complaint is "file:line:column: what is wrong (what would be right)".
+ * Threads: start-up.  Memory: a schema owns its YAML document, and so its strings. */
 #ifndef COLLECTOR_SCHEMA_SCHEMA_H
 #define COLLECTOR_SCHEMA_SCHEMA_H
 
@@ -50,11 +50,10 @@ struct schema_column {
 	enum schema_role role;
 	/* Key or stored value: the field it comes from. */
 	const struct yaml_node *field;
-	bool is_scaled; /* by what the exporter says of its sampling */
+	bool is_scaled; /* by the exporter's sampling rate */
 	enum schema_function function;
 	unsigned ipv4_bits, ipv6_bits; /* FUNCTION_PREFIX */
-	/* ROLE_COMPUTED: other columns of this table by index; n is count less `less`
-	 */
+	/* ROLE_COMPUTED: indices of other columns of this table; n is count - less. */
 	enum schema_computed computed;
 	unsigned sum, sumsq, count;
 	uint64_t less;
@@ -96,8 +95,8 @@ struct schema_table {
 	struct schema_column columns[SCHEMA_MAX_COLUMNS]; /* keys, then values */
 	unsigned key_count, column_count;
 	struct schema_conditions where;
-	struct schema_emit emits[SCHEMA_MAX_EMITS]; /* one without conditions when the
-						       file has none */
+	/* One without conditions when the file has none. */
+	struct schema_emit emits[SCHEMA_MAX_EMITS];
 	unsigned emit_count;
 	struct schema_view *views; /* the last may be `once` */
 	unsigned view_count;
@@ -106,12 +105,12 @@ struct schema_table {
 	uint64_t lateness_ns; /* when has_lateness */
 	bool has_lateness;
 	uint64_t version; /* from 1 */
-	/* One-way flows become biflows, NULL: they stay what they are. */
+	/* One-way flows become biflows; NULL: they stay as they are. */
 	const struct yaml_node *stitch_node;
 	uint64_t stitch_ns, max_waiting;
 };
 
-/* What a record's field is made of. */
+/* A field of a record and the elements that feed it. */
 struct schema_field {
 	const char *name;
 	const struct yaml_node *node;
@@ -127,8 +126,7 @@ struct schema_record {
 	const char *name;
 	struct schema_field *fields, *sides;
 	unsigned field_count, side_count;
-	const struct yaml_node
-	    *computed; /* map of names to what is computed, or NULL */
+	const struct yaml_node *computed; /* map of names to computations, or NULL */
 	const struct yaml_node *requires; /* list of field names, or NULL */
 	bool is_options;                  /* options records, else data records */
 };

@@ -34,8 +34,8 @@ static const struct option shared[] = {
 	.kind = OPTION_STRING,
 	AT(crl),
 	.argument = "FILE",
-	.help =
-	    "Refuse certificates on these revocation lists (PEM) of the authorities."},
+	.help = "Refuse certificates on these revocation lists (PEM), which the --ca "
+		"authorities issued."},
     {.name = "tls12",
 	.kind = OPTION_FLAG,
 	AT(tls12),
@@ -68,9 +68,10 @@ static const struct option shared[] = {
 	AT(user),
 	.argument = "NAME",
 	.section = "Process",
-	.help = "Drop privileges to this user once interfaces, ports and key files are "
-		"open.  The collector opens its store, its journal and files to import "
-		"as this user, and creates missing directories for it."},
+	.help = "Switch to this user, without privileges, once interfaces, ports and "
+		"key files are open.  The collector opens its store, its journal and "
+		"files to import as this user, and creates missing directories for "
+		"it."},
     {.name = "summary",
 	.kind = OPTION_CHOICE,
 	AT(summary),
@@ -85,9 +86,9 @@ static const struct option shared[] = {
 	AT(metrics_file),
 	.argument = "FILE",
 	.help =
-	    "Write metrics in Prometheus' text format to this file every 10 s and "
-	    "at the end.  For node_exporter's textfile collector, name it *.prom in "
-	    "the directory that it reads."},
+	    "Write metrics in Prometheus' text format to this file every 10 s and at "
+	    "the end.  For node_exporter's textfile collector, name it *.prom in the "
+	    "directory that it reads."},
     {.name = "progress",
 	.kind = OPTION_CHOICE,
 	AT(progress),

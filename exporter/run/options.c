@@ -74,7 +74,7 @@ static const struct option table[] = {
 	.min = 64,
 	.max = 262144,
 	.help = "Capture at most this much of each packet on an interface.  Headers "
-		"are enough, because lengths are read from them."},
+		"are enough, because they contain the lengths."},
     {.name = "promiscuous",
 	.kind = OPTION_FLAG,
 	AT(promiscuous),
@@ -123,22 +123,22 @@ static const struct option table[] = {
 	AT(idle_tcp_ns),
 	.argument = "TIME",
 	.max = CONVERSATION_TIMEOUT_MAX_NS,
-	.help = "End a TCP conversation after this time without a packet; 0: after "
-		"--idle-timeout."},
+	.help = "End a TCP conversation after this time without a packet; 0 (default): "
+		"after --idle-timeout."},
     {.name = "idle-timeout-udp",
 	.kind = OPTION_DURATION,
 	AT(idle_udp_ns),
 	.argument = "TIME",
 	.max = CONVERSATION_TIMEOUT_MAX_NS,
-	.help = "End a UDP conversation after this time without a packet; 0: after "
-		"--idle-timeout."},
+	.help = "End a UDP conversation after this time without a packet; 0 (default): "
+		"after --idle-timeout."},
     {.name = "idle-timeout-icmp",
 	.kind = OPTION_DURATION,
 	AT(idle_icmp_ns),
 	.argument = "TIME",
 	.max = CONVERSATION_TIMEOUT_MAX_NS,
 	.help = "End an ICMP or ICMPv6 conversation after this time without a packet; "
-		"0: after --idle-timeout."},
+		"0 (default): after --idle-timeout."},
     {.name = "active-timeout",
 	.kind = OPTION_DURATION,
 	AT(active_ns),
@@ -188,7 +188,7 @@ static const struct option table[] = {
 	.standard = "1",
 	.max = UINT32_MAX,
 	.section = "Records",
-	.help = "Observation domain ID of the messages."},
+	.help = "Observation domain ID to put into messages."},
     {.name = "message-size",
 	.kind = OPTION_SIZE,
 	AT(message_size),
@@ -239,23 +239,23 @@ static const struct option table[] = {
 	AT(failover_after_ns),
 	.argument = "TIME",
 	.help = "Change to the next collector when this one has accepted no data for "
-		"this time and cannot be reached; 0: wait for it forever.  Messages "
-		"that were sent but not acknowledged also go to the next collector, "
-		"and are counted as possibly duplicate."},
+		"this time and cannot be reached; 0 (default): wait for it forever.  "
+		"Messages that were sent but not acknowledged also go to the next "
+		"collector, and are counted as possibly duplicate."},
     {.name = "template-refresh",
 	.kind = OPTION_DURATION,
 	AT(refresh_ns),
 	.argument = "TIME",
 	.standard = "10min",
 	.help = "Over UDP, send templates again after this time (RFC 7011 section "
-		"8.4); 0: regardless of time."},
+		"8.4); 0 turns this off."},
     {.name = "template-refresh-packets",
 	.kind = OPTION_NUMBER,
 	AT(refresh_messages),
 	.argument = "N",
 	.standard = "1000",
-	.help = "Over UDP, send templates again after this many messages; 0: "
-		"regardless of their number."},
+	.help = "Over UDP, send templates again after this many messages; 0 turns this "
+		"off."},
     {.name = "spool",
 	.kind = OPTION_STRING,
 	AT(spool),
@@ -274,9 +274,9 @@ static const struct option table[] = {
 	.argument = "BYTES",
 	.standard = "1GiB",
 	.min = SPOOL_LEAST,
-	.help = "Largest size of the spool directory.  When it is full, files are read "
-		"no further until there is room; a live capture drops the oldest "
-		"messages that were never sent, and counts them."},
+	.help = "Largest size of the spool directory.  When it is full, reading files "
+		"pauses until there is room; a live capture drops the oldest messages "
+		"that were never sent, and counts them."},
     {.name = "acknowledge",
 	.kind = OPTION_FLAG,
 	AT(acknowledge),
@@ -301,8 +301,8 @@ static const struct option table[] = {
 	.help = "Keep at most this much in memory while the collector is slow, "
 		"unreachable or has not acknowledged it.  Without it: 64MiB for live "
 		"captures and encrypted transports, else 2MiB.  When the queue is full "
-		"and there is no --spool, files are read no further until there is "
-		"room, and a live capture drops messages and counts them."},
+		"and there is no --spool, reading files pauses until there is room, "
+		"and a live capture drops messages and counts them."},
     {.name = "give-up",
 	.kind = OPTION_DURATION,
 	AT(give_up_ns),
