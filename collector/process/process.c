@@ -111,11 +111,11 @@ take_counts(const struct session_counts *c, void *data)
 	sum->counter_samples += c->counter_samples;
 	sum->lost += c->lost;
 	sum->reordered += c->reordered;
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+	for (unsigned i = 0; i < DROPS; i++) {
 		sum->dropped[i] += c->dropped[i];
 	}
 	if (tables_add_exporter(p->tables, c) < 0) {
-		sum->dropped[SESSION_NO_MEMORY]++;
+		sum->dropped[DROP_NO_MEMORY]++;
 	}
 }
 

@@ -34,7 +34,7 @@ struct process_counts {
 	uint64_t sessions, refused; /* peers */
 	uint64_t messages, octets, templates, records, options, lost, reordered;
 	uint64_t counter_samples; /* of sFlow, not read */
-	uint64_t dropped[SESSION_DROPS];
+	uint64_t dropped[DROPS];
 	uint64_t held; /* data sets that still wait for their template */
 	uint64_t flushes, quarantined;
 	uint64_t replayed; /* messages that came from the journal at the start */

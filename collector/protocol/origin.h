@@ -25,7 +25,7 @@ struct origin {
 	 * time; earlier ones have expired.  NULL: none. */
 	const struct templates *templates;
 	uint64_t templates_since_ns;
-	/* SESSION_DROPS counters for what is wrong with the records; NULL: none. */
+	/* DROPS counters for what is wrong with the records; NULL: none. */
 	uint64_t *dropped;
 	bool is_live; /* records far from their arrival are filed under it */
 	/* By its certificate: it may send records of any age, as an exporter does that

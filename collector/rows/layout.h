@@ -166,7 +166,7 @@ enum layout_exporter {
 	EXPORTER_COUNTER_SAMPLES,
 	EXPORTER_LOST,
 	EXPORTER_REORDERED,
-	EXPORTER_DROPPED, /* the first of SESSION_DROPS */
+	EXPORTER_DROPPED, /* the first of DROPS */
 };
 
 #endif

@@ -28,7 +28,7 @@ summary_add_import(struct summary *s, const struct import_counts *c)
 	sum->lost += p->lost;
 	sum->reordered += p->reordered;
 	sum->flushes += p->flushes;
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+	for (unsigned i = 0; i < DROPS; i++) {
 		sum->dropped[i] += p->dropped[i];
 	}
 }
@@ -109,10 +109,10 @@ summary_print_text(const struct summary *s, FILE *out)
 	digits_line_if(out, "  lost", p->lost,
 	    "according to sequence numbers, before they arrived");
 	digits_line_if(out, "  reordered", p->reordered, "messages");
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+	for (unsigned i = 0; i < DROPS; i++) {
 		char label[64];
-		(void)snprintf(label, sizeof label, "  %s", session_drop_name(i));
-		digits_line_if(out, label, p->dropped[i], session_drop_unit(i));
+		(void)snprintf(label, sizeof label, "  %s", drop_name(i));
+		digits_line_if(out, label, p->dropped[i], drop_unit(i));
 	}
 	digits_line_if(out, "  held", p->held, "sets waiting for their template");
 	digits_line_if(out, "  late", s->tables.late, "filed under their arrival time");

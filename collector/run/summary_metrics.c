@@ -21,9 +21,9 @@ end_name(unsigned i)
 }
 
 static const char *
-drop_name(unsigned i)
+drop_label(unsigned i)
 {
-	return session_drop_name(i);
+	return drop_name(i);
 }
 
 const struct metrics_row summary_live_rows[] = {
@@ -75,7 +75,7 @@ const struct metrics_row summary_rows[] = {
 	METRICS_COUNTER, AT(process.reordered)},
     {"dropped", P "dropped_total",
 	"Messages, sets, templates, samples and lists not stored, by reason.",
-	METRICS_COUNTER, AT(process.dropped), SESSION_DROPS, "reason", drop_name},
+	METRICS_COUNTER, AT(process.dropped), DROPS, "reason", drop_label},
     {"held", P "held_sets", "Data sets waiting for their template.", METRICS_GAUGE,
 	AT(process.held)},
     {"rows", P "rows_total", "Rows made from records.", METRICS_COUNTER,

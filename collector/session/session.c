@@ -30,7 +30,7 @@ struct passage {
 	bool is_certain; /* every record could be counted */
 	bool is_new;     /* its records are; counters may be */
 	struct template_counts templates;
-	uint64_t dropped[SESSION_DROPS];
+	uint64_t dropped[DROPS];
 };
 
 /* Where options say when the exporter started, in milliseconds since 1970; or -1. */
@@ -59,7 +59,7 @@ clock_since_start(const struct domain *d, struct protocol_clock c)
 static void
 note_memory(struct passage *p, int rc)
 {
-	p->dropped[SESSION_NO_MEMORY] += rc == -ENOMEM;
+	p->dropped[DROP_NO_MEMORY] += rc == -ENOMEM;
 }
 
 static void
@@ -110,7 +110,7 @@ read_options(struct passage *p, const struct template *t, struct cursor set)
 		}
 	}
 	if (rc < 0) {
-		p->dropped[SESSION_BAD_RECORD]++;
+		p->dropped[DROP_BAD_RECORD]++;
 		p->is_certain = false;
 	}
 }
@@ -142,7 +142,7 @@ read_packets(struct passage *p, const struct template *t, struct cursor set)
 		}
 	}
 	if (rc < 0) {
-		p->dropped[SESSION_BAD_RECORD]++;
+		p->dropped[DROP_BAD_RECORD]++;
 		p->is_certain = false;
 	}
 }
@@ -164,7 +164,7 @@ wait_for_template(struct passage *p, uint16_t id, struct cursor set)
 
 	p->is_certain = false;
 	note_memory(p, rc);
-	p->dropped[SESSION_NO_TEMPLATE] += rc == -ENOSPC;
+	p->dropped[DROP_NO_TEMPLATE] += rc == -ENOSPC;
 }
 
 static void
@@ -201,7 +201,7 @@ read_data(struct passage *p, uint16_t id, struct cursor set)
 	}
 	p->records += (uint32_t)n;
 	if (!is_whole) {
-		p->dropped[SESSION_BAD_RECORD]++;
+		p->dropped[DROP_BAD_RECORD]++;
 		p->is_certain = false;
 	}
 }
@@ -250,16 +250,16 @@ read_sets(struct passage *p)
 		}
 	}
 	if (v->is_broken) {
-		p->dropped[SESSION_BAD_MESSAGE]++;
+		p->dropped[DROP_BAD_MESSAGE]++;
 		p->is_certain = false;
 	}
 	if (p->templates.added + p->templates.redefined + p->templates.repeated > 0) {
 		waiting_release(p->s, p->domain, read_held, p);
 	}
-	p->dropped[SESSION_BAD_TEMPLATE] += p->templates.bad;
-	p->dropped[SESSION_REFUSED_TEMPLATE] += p->templates.refused;
-	p->dropped[SESSION_IGNORED_WITHDRAWAL] += p->templates.ignored;
-	p->dropped[SESSION_NO_MEMORY] += p->templates.no_memory;
+	p->dropped[DROP_BAD_TEMPLATE] += p->templates.bad;
+	p->dropped[DROP_REFUSED_TEMPLATE] += p->templates.refused;
+	p->dropped[DROP_IGNORED_WITHDRAWAL] += p->templates.ignored;
+	p->dropped[DROP_NO_MEMORY] += p->templates.no_memory;
 }
 
 static void
@@ -287,7 +287,7 @@ count_message(struct passage *p, const struct sequence_result *r)
 	}
 	c->lost += r->lost + p->session->lost_in_spool;
 	c->reordered += r->is_late;
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+	for (unsigned i = 0; i < DROPS; i++) {
 		c->dropped[i] += p->dropped[i];
 		c->last_drop = p->dropped[i] > 0 ? i : c->last_drop;
 	}
@@ -342,7 +342,7 @@ read_sample(struct passage *p, const struct protocol_sample *sample)
 		p->counter_samples++;
 		break;
 	case PROTOCOL_SAMPLE_UNKNOWN:
-		p->dropped[SESSION_UNKNOWN_SAMPLE]++;
+		p->dropped[DROP_UNKNOWN_SAMPLE]++;
 		break;
 	}
 }
@@ -357,13 +357,13 @@ read_samples(struct passage *p)
 	while ((rc = p->view->protocol->next_sample(&body, &sample)) != 0 &&
 	       rc != -EPROTO) {
 		if (rc < 0) {
-			p->dropped[SESSION_BAD_SAMPLE]++;
+			p->dropped[DROP_BAD_SAMPLE]++;
 		} else {
 			read_sample(p, &sample);
 		}
 	}
 	if (rc < 0) {
-		p->dropped[SESSION_BAD_SAMPLE]++;
+		p->dropped[DROP_BAD_SAMPLE]++;
 	}
 }
 
@@ -449,9 +449,9 @@ read_message(struct passage *p, uint16_t stream, struct sequence_result *lost)
 static void
 count_errors(struct passage *p)
 {
-	static const enum session_drop errors[] = {SESSION_BAD_MESSAGE,
-	    SESSION_BAD_TEMPLATE, SESSION_BAD_RECORD, SESSION_REFUSED_TEMPLATE,
-	    SESSION_REFUSED_DOMAIN, SESSION_FORBIDDEN_DOMAIN, SESSION_BAD_SAMPLE};
+	static const enum drop errors[] = {DROP_BAD_MESSAGE, DROP_BAD_TEMPLATE,
+	    DROP_BAD_RECORD, DROP_REFUSED_TEMPLATE, DROP_REFUSED_DOMAIN,
+	    DROP_FORBIDDEN_DOMAIN, DROP_BAD_SAMPLE};
 	const struct sessions_settings *settings = &p->s->settings;
 	struct session *session = p->session;
 	uint64_t n = 0;
@@ -491,16 +491,16 @@ find_domain(struct passage *p)
 	int rc;
 
 	if (p->session == p->s->unknown) {
-		p->dropped[SESSION_UNKNOWN_SESSION]++;
+		p->dropped[DROP_UNKNOWN_SESSION]++;
 	} else if (v->protocol == NULL) {
-		p->dropped[SESSION_BAD_MESSAGE]++;
+		p->dropped[DROP_BAD_MESSAGE]++;
 	} else if (!domain_ranges_have(&p->session->permitted, v->header.domain)) {
-		p->dropped[SESSION_FORBIDDEN_DOMAIN]++;
+		p->dropped[DROP_FORBIDDEN_DOMAIN]++;
 	} else {
 		key = key_of(v);
 		rc = session_domain(p->s, p->session, &key, &d);
 		note_memory(p, rc);
-		p->dropped[SESSION_REFUSED_DOMAIN] += rc == -ENOSPC;
+		p->dropped[DROP_REFUSED_DOMAIN] += rc == -ENOSPC;
 	}
 	return d;
 }
@@ -523,7 +523,7 @@ sessions_message(
 		p.session = s->unknown;
 	} else if (!session_number_message(s, p.session)) {
 		p.is_new = false;
-		p.dropped[SESSION_REPEATED]++;
+		p.dropped[DROP_REPEATED]++;
 	}
 	p.domain = find_domain(&p);
 	if (p.domain != NULL) {

@@ -38,14 +38,14 @@ struct session_counts {
 	uint64_t messages, octets, records, options;
 	uint64_t counter_samples;             /* of sFlow, which are not read */
 	uint64_t templates, option_templates; /* templates: of both kinds */
-	uint64_t unknown; /* fields of new templates that no registry knows */
-	enum session_drop last_drop; /* SESSION_DROPS: none yet */
+	uint64_t unknown;    /* fields of new templates that no registry knows */
+	enum drop last_drop; /* DROPS: none yet */
 	/* What sequence numbers say is missing, in what they count; and records that a
 	 * spool dropped before it was sent, counted once, with the first domain that
 	 * the next session shows (0 when it shows none). */
 	uint64_t lost;
 	uint64_t reordered; /* messages that came late */
-	uint64_t dropped[SESSION_DROPS];
+	uint64_t dropped[DROPS];
 };
 
 struct sessions;

@@ -111,7 +111,7 @@ domain_new(struct sessions *s, struct session *session, const struct domain_key 
 	}
 	d->key = *key;
 	d->session = session;
-	d->counts.last_drop = SESSION_DROPS;
+	d->counts.last_drop = DROPS;
 	d->learned = s->learned_count;
 	d->templates = templates_new(s->settings.max_templates, s->settings.max_fields);
 	if (d->templates == NULL ||
@@ -190,7 +190,7 @@ session_rest(struct sessions *s, struct session *session, struct domain **ret)
 }
 
 void
-domain_count_drop(const struct sessions *s, struct domain *d, enum session_drop why)
+domain_count_drop(const struct sessions *s, struct domain *d, enum drop why)
 {
 	if (!s->is_counting) {
 		return;

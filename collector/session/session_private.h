@@ -147,8 +147,7 @@ int session_domain(struct sessions *s, struct session *session,
  * for it.  0 or -ENOMEM. */
 int session_rest(struct sessions *s, struct session *session, struct domain **ret);
 /* Counts one drop outside a message. */
-void domain_count_drop(
-    const struct sessions *s, struct domain *d, enum session_drop why);
+void domain_count_drop(const struct sessions *s, struct domain *d, enum drop why);
 void domain_free(struct domain *d);
 /* Who a domain's records come from. */
 const char *domain_exporter(const struct sessions *s, const struct domain *d);

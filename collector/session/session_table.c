@@ -187,7 +187,7 @@ sessions_find(const struct sessions *s, uint32_t number)
 static bool
 is_counted(const struct session_counts *c)
 {
-	return c->messages > 0 || c->lost > 0 || c->last_drop < SESSION_DROPS;
+	return c->messages > 0 || c->lost > 0 || c->last_drop < DROPS;
 }
 
 static bool
@@ -355,7 +355,7 @@ sessions_open(struct sessions *s, uint32_t session, const uint8_t *text, size_t 
 		if (added != NULL) {
 			session_begin_spool(s, added);
 		} else {
-			domain_count_drop(s, s->unknown->domains[0], SESSION_NO_MEMORY);
+			domain_count_drop(s, s->unknown->domains[0], DROP_NO_MEMORY);
 		}
 		return;
 	}
@@ -428,7 +428,7 @@ take_session(const struct sessions *s, struct session *session,
 		d->counts.protocol = d->key.protocol;
 		each(&d->counts, data);
 		memset(&d->counts, 0, sizeof d->counts);
-		d->counts.last_drop = SESSION_DROPS;
+		d->counts.last_drop = DROPS;
 	}
 }
 

@@ -87,7 +87,7 @@ waiting_expire(struct sessions *s)
 {
 	while (s->held_first != NULL && s->now_ns > s->held_first->arrival_ns &&
 	       s->now_ns - s->held_first->arrival_ns > HELD_NS) {
-		domain_count_drop(s, s->held_first->domain, SESSION_NO_TEMPLATE);
+		domain_count_drop(s, s->held_first->domain, DROP_NO_TEMPLATE);
 		remove_held(s, s->held_first, NULL);
 	}
 }
@@ -97,7 +97,7 @@ waiting_drop(struct sessions *s, struct domain *d, bool counts)
 {
 	while (d->held_first != NULL) {
 		if (counts) {
-			domain_count_drop(s, d, SESSION_NO_TEMPLATE);
+			domain_count_drop(s, d, DROP_NO_TEMPLATE);
 		}
 		remove_held(s, d->held_first, NULL);
 	}

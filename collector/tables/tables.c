@@ -48,7 +48,7 @@ add_batch(struct tables *t, struct tables_source *s, const struct origin *o,
 }
 
 static void
-count_drops(const struct origin *o, enum session_drop why, uint64_t n)
+count_drops(const struct origin *o, enum drop why, uint64_t n)
 {
 	if (o->dropped != NULL) {
 		o->dropped[why] += n;
@@ -81,10 +81,10 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 		}
 		records += n;
 	}
-	count_drops(o, SESSION_BAD_LIST, s->batch.lists.counts.malformed);
-	count_drops(o, SESSION_LIST_TEMPLATE, s->batch.lists.counts.no_template);
-	count_drops(o, SESSION_LONG_LIST, s->batch.lists.counts.cut);
-	count_drops(o, SESSION_NO_MEMORY, plan_is_usable(p) ? s->batch.no_memory : 0);
+	count_drops(o, DROP_BAD_LIST, s->batch.lists.counts.malformed);
+	count_drops(o, DROP_LIST_TEMPLATE, s->batch.lists.counts.no_template);
+	count_drops(o, DROP_LONG_LIST, s->batch.lists.counts.cut);
+	count_drops(o, DROP_NO_MEMORY, plan_is_usable(p) ? s->batch.no_memory : 0);
 	*ret_records = records;
 	return n;
 }
@@ -117,7 +117,7 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
 	}
 	if (plans == NULL) {
 		is_used = true;
-		count_drops(o, SESSION_NO_MEMORY, (uint64_t)records);
+		count_drops(o, DROP_NO_MEMORY, (uint64_t)records);
 	}
 	t->counts.records += template->is_options ? 0 : (uint64_t)records;
 	t->counts.unused += is_used ? 0 : (uint64_t)records;
@@ -156,15 +156,14 @@ fill_exporter(struct tables *t, struct batch *b, const struct session_counts *c)
 	*batch_values(b, EXPORTER_TEMPLATES) = clipped(c->templates);
 	*batch_values(b, EXPORTER_OPTION_TEMPLATES) = clipped(c->option_templates);
 	*batch_values(b, EXPORTER_UNKNOWN) = clipped(c->unknown);
-	*batch_values(b, EXPORTER_LAST_ERROR) =
-	    intern_add(s, session_drop_sentence(c->last_drop),
-		strlen(session_drop_sentence(c->last_drop)));
+	*batch_values(b, EXPORTER_LAST_ERROR) = intern_add(
+	    s, drop_sentence(c->last_drop), strlen(drop_sentence(c->last_drop)));
 	*batch_values(b, EXPORTER_RECORDS) = clipped(c->records);
 	*batch_values(b, EXPORTER_OPTIONS) = clipped(c->options);
 	*batch_values(b, EXPORTER_COUNTER_SAMPLES) = clipped(c->counter_samples);
 	*batch_values(b, EXPORTER_LOST) = clipped(c->lost);
 	*batch_values(b, EXPORTER_REORDERED) = clipped(c->reordered);
-	for (int i = 0; i < SESSION_DROPS; i++) {
+	for (int i = 0; i < DROPS; i++) {
 		*batch_values(b, EXPORTER_DROPPED + i) = clipped(c->dropped[i]);
 	}
 }
@@ -176,7 +175,7 @@ tables_add_exporter(struct tables *t, const struct session_counts *c)
 	struct origin o = {.arrival_ns = c->last_ns};
 	uint64_t failures = intern_failures(t->intern);
 
-	if (c->last_drop >= SESSION_DROPS) {
+	if (c->last_drop >= DROPS) {
 		nulls_set(&nulls, EXPORTER_LAST_ERROR);
 	}
 	for (unsigned i = 0; i < t->source_count; i++) {

@@ -614,9 +614,9 @@ run_session(uint64_t seed)
 	}
 	assert_int_equal(judge.counts.options, options);
 	assert_int_equal(judge.counts.records, judge.sent_count - options);
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
+	for (unsigned i = 0; i < DROPS; i++) {
 		if (judge.counts.dropped[i] != 0) {
-			fail_msg("seed %u: %s", (unsigned)seed, session_drop_name(i));
+			fail_msg("seed %u: %s", (unsigned)seed, drop_name(i));
 		}
 	}
 }

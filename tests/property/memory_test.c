@@ -355,7 +355,7 @@ take_set(const struct template *t, const uint8_t *bytes, size_t length,
 	(void)bytes;
 	(void)data;
 	if (p == NULL) {
-		o->dropped[SESSION_NO_MEMORY] += records;
+		o->dropped[DROP_NO_MEMORY] += records;
 	} else {
 		stored += records;
 	}
@@ -384,10 +384,10 @@ take_counts(const struct session_counts *c, void *data)
 	struct accounts *a = data;
 
 	a->messages += c->messages;
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
-		if (i == SESSION_NO_MEMORY) {
+	for (unsigned i = 0; i < DROPS; i++) {
+		if (i == DROP_NO_MEMORY) {
 			a->no_memory += c->dropped[i];
-		} else if (i != SESSION_NO_TEMPLATE && i != SESSION_UNKNOWN_SESSION) {
+		} else if (i != DROP_NO_TEMPLATE && i != DROP_UNKNOWN_SESSION) {
 			a->blamed += c->dropped[i];
 		}
 	}
@@ -593,7 +593,7 @@ add_set(void)
 	static const uint8_t records[3 * 8];
 	struct template_counts counts = {0};
 	struct templates *s = templates_new(10, 10);
-	uint64_t dropped[SESSION_DROPS] = {0};
+	uint64_t dropped[DROPS] = {0};
 	const struct origin o = {.exporter = "x", .dropped = dropped};
 
 	if (s != NULL) {
@@ -605,8 +605,8 @@ add_set(void)
 		const struct reader *r;
 		check(tables_add_set(t, records, sizeof records, &o, all_tables) == 3);
 		r = t->reader;
-		check(dropped[SESSION_NO_MEMORY] ==
-		      (r != NULL && r->plans != NULL ? 0 : 3));
+		check(
+		    dropped[DROP_NO_MEMORY] == (r != NULL && r->plans != NULL ? 0 : 3));
 	}
 	templates_free(s);
 }

@@ -40,7 +40,7 @@ take_counts(const struct session_counts *c, void *data)
 	struct station *s = data;
 
 	s->lost += c->lost;
-	s->repeated += c->dropped[SESSION_REPEATED];
+	s->repeated += c->dropped[DROP_REPEATED];
 }
 
 /* As process.c, without tables and their flushes: nothing of a replay is in a store. */

@@ -104,8 +104,8 @@ json_has_every_reason_and_quotes_uris(void **state)
 	char *text = print(&s, summary_print_json);
 
 	(void)state;
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
-		assert_has(text, session_drop_name(i));
+	for (unsigned i = 0; i < DROPS; i++) {
+		assert_has(text, drop_name(i));
 	}
 	for (unsigned i = 0; i < PEERS_ENDS; i++) {
 		assert_has(text, peers_end_name(i));

@@ -112,7 +112,7 @@ what_comes_again_is_not_counted_again(void **state)
 	assert_int_equal(g->records, 2);
 	assert_int_equal(watermark(g), 12);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_REPEATED], 3);
+	assert_int_equal(g->counts.dropped[DROP_REPEATED], 3);
 	assert_int_equal(g->counts.records, 2);
 	assert_int_equal(g->counts.lost, 0);
 }
@@ -272,7 +272,7 @@ a_snapshot_keeps_watermarks_and_numbers(void **state)
 	send_data(g, 2, 3);
 	assert_int_equal(watermark(g), 14);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_REPEATED], 2);
+	assert_int_equal(g->counts.dropped[DROP_REPEATED], 2);
 	assert_int_equal(g->counts.lost, 0);
 }
 

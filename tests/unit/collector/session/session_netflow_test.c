@@ -91,8 +91,8 @@ an_options_template_of_odd_length_is_bad_and_the_rest_of_its_packet_good(void **
 	stage_open(g, 1, "udp", "a:1");
 	support_message(g->sessions, MESSAGE(1, 0, bytes, sizeof bytes, 77, 4242));
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 1);
-	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 0);
+	assert_int_equal(g->counts.dropped[DROP_BAD_TEMPLATE], 1);
+	assert_int_equal(g->counts.dropped[DROP_NO_TEMPLATE], 0);
 	assert_int_equal(g->counts.templates, 2);
 	assert_int_equal(g->counts.records, 1);
 	assert_int_equal(g->counts.options, 1);
@@ -109,7 +109,7 @@ a_malformed_v9_template_costs_none_of_those_behind_it(void **state)
 	    PORTS(256));
 	SEND_V9(g, 6, 1000, 256, 1, 2);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 3);
+	assert_int_equal(g->counts.dropped[DROP_BAD_TEMPLATE], 3);
 	assert_int_equal(g->counts.templates, 1);
 	assert_int_equal(g->counts.records, 1);
 }
@@ -182,8 +182,8 @@ test_withdrawals_over_udp_are_ignored_and_counted(void **state)
 	SEND(g, 1, 0, 7, 2, 256, 0);
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_IGNORED_WITHDRAWAL], 1);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 0);
+	assert_int_equal(g->counts.dropped[DROP_IGNORED_WITHDRAWAL], 1);
+	assert_int_equal(g->counts.dropped[DROP_BAD_TEMPLATE], 0);
 	assert_int_equal(g->counts.records, 1);
 }
 
@@ -200,7 +200,7 @@ test_zeros_at_the_end_of_a_message_are_padding(void **state)
 	support_message(g->sessions, MESSAGE(1, 0, bytes, n + 10, 1, 0));
 	stage_counts(g);
 	assert_int_equal(g->counts.templates, 1);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 0);
+	assert_int_equal(g->counts.dropped[DROP_BAD_MESSAGE], 0);
 }
 
 /* As after a restart. */

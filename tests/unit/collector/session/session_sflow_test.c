@@ -82,9 +82,9 @@ a_bad_sample_is_counted_and_those_around_it_are_records(void **state)
 	stage_counts(g);
 	assert_int_equal(g->counts.records, 3);
 	assert_int_equal(g->records, 3);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_SAMPLE], 2);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 0);
-	assert_int_equal(g->counts.last_drop, SESSION_BAD_SAMPLE);
+	assert_int_equal(g->counts.dropped[DROP_BAD_SAMPLE], 2);
+	assert_int_equal(g->counts.dropped[DROP_BAD_MESSAGE], 0);
+	assert_int_equal(g->counts.last_drop, DROP_BAD_SAMPLE);
 }
 
 static void
@@ -100,7 +100,7 @@ a_sample_that_runs_over_the_end_is_one_bad_sample(void **state)
 	send(g, &s);
 	stage_counts(g);
 	assert_int_equal(g->counts.records, 1);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_SAMPLE], 1);
+	assert_int_equal(g->counts.dropped[DROP_BAD_SAMPLE], 1);
 }
 
 static void
@@ -122,7 +122,7 @@ samples_of_counters_are_no_options_records(void **state)
 	assert_int_equal(g->counts.records, 4);
 	assert_int_equal(g->counts.options, 0);
 	assert_int_equal(g->counts.counter_samples, 3);
-	assert_int_equal(g->counts.dropped[SESSION_UNKNOWN_SAMPLE], 1);
+	assert_int_equal(g->counts.dropped[DROP_UNKNOWN_SAMPLE], 1);
 }
 
 /* One sample of this agent. */

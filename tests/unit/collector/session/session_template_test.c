@@ -83,8 +83,8 @@ a_malformed_template_costs_none_of_those_behind_it_in_its_set(void **state)
 	/* options: more scopes than fields, then 258 */
 	SEND(g, 1, 3, 7, 3, 259, 1, 2, 149, 4, 258, 2, 1, 149, 4, 41, 8);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 3);
-	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 0);
+	assert_int_equal(g->counts.dropped[DROP_BAD_TEMPLATE], 3);
+	assert_int_equal(g->counts.dropped[DROP_NO_TEMPLATE], 0);
 	assert_int_equal(g->counts.templates, 3);
 	assert_int_equal(g->counts.records, 3);
 	assert_int_equal(g->counts.lost, 0);
@@ -99,7 +99,7 @@ a_template_that_does_not_end_within_its_set_ends_it(void **state)
 	SEND(g, 1, 0, 7, 2, PORTS(256), 300, 7, 7, 2, PORTS(257));
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_TEMPLATE], 1);
+	assert_int_equal(g->counts.dropped[DROP_BAD_TEMPLATE], 1);
 	assert_int_equal(g->counts.templates, 1);
 	assert_int_equal(g->counts.records, 1);
 }
@@ -142,7 +142,7 @@ options_sets_shorter_than_a_record_are_not_looked_into(void **state)
 	assert_int_equal(g->sets, 1);
 	stage_counts(g);
 	assert_int_equal(g->counts.options, 1);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 0);
+	assert_int_equal(g->counts.dropped[DROP_BAD_RECORD], 0);
 }
 
 /* One template in each of many domains, as far as there is room for them. */

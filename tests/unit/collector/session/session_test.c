@@ -80,7 +80,7 @@ test_the_rosters_name_and_domains_hold_for_what_the_session_sends(void **state)
 	SEND(g, 1, 0, 9, 256, 1, 2);
 	assert_int_equal(g->sets, 0);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_FORBIDDEN_DOMAIN], 2);
+	assert_int_equal(g->counts.dropped[DROP_FORBIDDEN_DOMAIN], 2);
 	SEND(g, 1, 0, 7, 2, PORTS(256));
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	assert_int_equal(g->sets, 1);
@@ -123,7 +123,7 @@ test_a_set_without_template_is_counted_and_not_taken_for_loss(void **state)
 	SEND(g, 1, 0, 7, 300, 1, 2);
 	SEND(g, 1, 9, 7, 2, PORTS(300));
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 1);
+	assert_int_equal(g->counts.dropped[DROP_NO_TEMPLATE], 1);
 	assert_int_equal(g->counts.lost, 0);
 }
 
@@ -168,7 +168,7 @@ test_an_options_record_that_runs_over_is_a_bad_record(void **state)
 	SEND(g, 1, 0, 7, 257, 0x0102, 0x6162, 0x01c8, 0x6161);
 	stage_counts(g);
 	assert_int_equal(g->counts.options, 1);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 1);
+	assert_int_equal(g->counts.dropped[DROP_BAD_RECORD], 1);
 }
 
 static void
@@ -182,7 +182,7 @@ test_a_bad_record_in_the_tables_keeps_those_before_it(void **state)
 	SEND(g, 1, 0, 7, 256, 1, 2, 3, 4);
 	stage_counts(g);
 	assert_int_equal(g->counts.records, 2);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_RECORD], 1);
+	assert_int_equal(g->counts.dropped[DROP_BAD_RECORD], 1);
 }
 
 static void
@@ -197,7 +197,7 @@ test_a_set_longer_than_its_message_is_a_bad_message(void **state)
 	store_u16(bytes + 18, 60);
 	support_message(g->sessions, MESSAGE(1, 0, bytes, n, 1, 0));
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_BAD_MESSAGE], 1);
+	assert_int_equal(g->counts.dropped[DROP_BAD_MESSAGE], 1);
 }
 
 static void
@@ -207,7 +207,7 @@ test_messages_of_a_session_that_never_opened_are_counted(void **state)
 
 	SEND(g, 99, 0, 7, 2, PORTS(256));
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_UNKNOWN_SESSION], 1);
+	assert_int_equal(g->counts.dropped[DROP_UNKNOWN_SESSION], 1);
 	assert_string_equal(g->counts.identity->transport, "unknown");
 }
 
@@ -257,7 +257,7 @@ test_one_session_cannot_keep_anothers_templates_out(void **state)
 		SEND(g, 1, 0, 1 + i / 8, 2, PORTS(256 + i));
 	}
 	stage_counts(g);
-	assert_true(g->counts.dropped[SESSION_REFUSED_TEMPLATE] > 0);
+	assert_true(g->counts.dropped[DROP_REFUSED_TEMPLATE] > 0);
 	stage_open(g, 2, "tcp", "b:1");
 	seen = NULL;
 	SEND(g, 2, 0, 9, 2, PORTS(256));
@@ -474,13 +474,13 @@ static void
 test_every_reason_to_drop_has_a_name_and_a_sentence(void **state)
 {
 	(void)state;
-	for (unsigned i = 0; i < SESSION_DROPS; i++) {
-		assert_non_null(session_drop_name(i));
-		assert_true(session_drop_name(i)[0] != '\0');
-		assert_true(session_drop_sentence(i)[0] != '\0');
-		assert_true(session_drop_unit(i)[0] != '\0');
+	for (unsigned i = 0; i < DROPS; i++) {
+		assert_non_null(drop_name(i));
+		assert_true(drop_name(i)[0] != '\0');
+		assert_true(drop_sentence(i)[0] != '\0');
+		assert_true(drop_unit(i)[0] != '\0');
 	}
-	assert_string_equal(session_drop_sentence(SESSION_DROPS), "");
+	assert_string_equal(drop_sentence(DROPS), "");
 }
 
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)

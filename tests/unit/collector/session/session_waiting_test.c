@@ -36,7 +36,7 @@ data_before_its_template_comes_out_with_it(void **state)
 	assert_int_equal(sessions_held(g->sessions), 0);
 	stage_counts(g);
 	assert_int_equal(g->counts.records, 3);
-	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 0);
+	assert_int_equal(g->counts.dropped[DROP_NO_TEMPLATE], 0);
 	assert_int_equal(g->counts.lost, 0);
 }
 
@@ -104,7 +104,7 @@ what_does_not_fit_is_lost(void **state)
 	}
 	stage_counts(g);
 	assert_int_equal(sessions_held(g->sessions), 17); /* 1 MiB */
-	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 3);
+	assert_int_equal(g->counts.dropped[DROP_NO_TEMPLATE], 3);
 	assert_true(support_most_records(g->sessions, 1, bytes, sizeof bytes) == 0);
 	stage_build(bytes, 0, 7, 2, (uint16_t[]){PORTS(256)}, 6);
 	assert_true(support_most_records(g->sessions, 1, bytes, 32) >= 4 * (59980 / 4));
@@ -181,7 +181,7 @@ streams_hold_nothing_back(void **state)
 	SEND(g, 1, 0, 7, 256, 1, 2);
 	assert_int_equal(sessions_held(g->sessions), 0);
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_NO_TEMPLATE], 1);
+	assert_int_equal(g->counts.dropped[DROP_NO_TEMPLATE], 1);
 }
 
 static void
@@ -261,7 +261,7 @@ forgotten_templates_make_room(void **state)
 	g->now_ns = 12 * HOUR;
 	SEND(g, 1, 0, 7, 2, PORTS(300));
 	stage_counts(g);
-	assert_int_equal(g->counts.dropped[SESSION_REFUSED_TEMPLATE], 0);
+	assert_int_equal(g->counts.dropped[DROP_REFUSED_TEMPLATE], 0);
 	assert_int_equal(g->counts.templates, 1);
 }
 

@@ -32,7 +32,7 @@ stage_take_counts(const struct session_counts *c, void *data)
 
 	g->counts = *c;
 	g->templates += c->templates;
-	g->refused_domain += c->dropped[SESSION_REFUSED_DOMAIN];
+	g->refused_domain += c->dropped[DROP_REFUSED_DOMAIN];
 	snprintf(g->counted_exporter, sizeof g->counted_exporter, "%s", c->exporter);
 	snprintf(
 	    g->counted_via, sizeof g->counted_via, "%s", c->via == NULL ? "" : c->via);

@@ -205,7 +205,7 @@ lists_are_stored_as_json_by_first_and_last_write(void **state)
 	    "\"element\":\"sourceTransportPort\",\"values\":[80,81]}|"
 	    "{\"semantic\":\"ordered\",\"template\":300,\"records\":[]}");
 	assert_int_equal(f->counts.records, 2);
-	assert_int_equal(f->counts.last_drop, SESSION_DROPS);
+	assert_int_equal(f->counts.last_drop, DROPS);
 }
 
 static void
@@ -220,9 +220,9 @@ what_is_wrong_with_lists_is_counted_and_records_are_kept(void **state)
 	flush(f);
 	assert_int_equal(f->counts.records, 2);
 	assert_int_equal(f->counts.lost, 0);
-	assert_int_equal(f->counts.dropped[SESSION_BAD_LIST], 2);
-	assert_int_equal(f->counts.dropped[SESSION_LIST_TEMPLATE], 1);
-	assert_int_equal(f->counts.dropped[SESSION_BAD_RECORD], 0);
+	assert_int_equal(f->counts.dropped[DROP_BAD_LIST], 2);
+	assert_int_equal(f->counts.dropped[DROP_LIST_TEMPLATE], 1);
+	assert_int_equal(f->counts.dropped[DROP_BAD_RECORD], 0);
 	assert_string_equal(
 	    support_query(f->data, DAY_FILE,
 		"SELECT sum(packets), min(json_extract(sub, '$.template')) FROM seen"),
@@ -239,7 +239,7 @@ lists_that_no_table_asks_for_are_not_looked_at(void **state)
 	send_record(f, "10.0.0.1", PORTS "\0", 8, "\3\3\xe7\0\x35", 5);
 	flush(f);
 	assert_int_equal(f->counts.records, 1);
-	assert_int_equal(f->counts.last_drop, SESSION_DROPS);
+	assert_int_equal(f->counts.last_drop, DROPS);
 }
 
 static void
@@ -254,7 +254,7 @@ a_withdrawn_template_is_not_there_any_more(void **state)
 	flush(f);
 	assert_string_equal(support_query(f->data, DAY_FILE, "SELECT sub FROM seen"),
 	    "{\"semantic\":\"allOf\",\"template\":300,\"length\":2}");
-	assert_int_equal(f->counts.dropped[SESSION_LIST_TEMPLATE], 1);
+	assert_int_equal(f->counts.dropped[DROP_LIST_TEMPLATE], 1);
 }
 
 static void
@@ -292,7 +292,7 @@ a_record_that_waited_for_its_template_is_read_with_those_of_its_lists(void **sta
 	assert_string_equal(support_query(f->data, DAY_FILE, "SELECT sub FROM seen"),
 	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
 	    "{\"sourceTransportPort\":53}]}");
-	assert_int_equal(f->counts.dropped[SESSION_BAD_LIST], 1);
+	assert_int_equal(f->counts.dropped[DROP_BAD_LIST], 1);
 }
 
 static void
@@ -321,8 +321,8 @@ rows_with_long_lists_fit_their_pages_and_are_compacted(void **state)
 		}
 		flush(f);
 	}
-	assert_int_equal(f->counts.dropped[SESSION_LONG_LIST], ROWS);
-	assert_int_equal(f->counts.dropped[SESSION_BAD_LIST], 0);
+	assert_int_equal(f->counts.dropped[DROP_LONG_LIST], ROWS);
+	assert_int_equal(f->counts.dropped[DROP_BAD_LIST], 0);
 	assert_int_equal(compact_new(f->store, false, &compact, &e), 0);
 	assert_int_equal(compact_next(compact, COMPACT_ALL, &e), 1);
 	compact_free(compact);
