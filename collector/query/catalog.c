@@ -153,11 +153,8 @@ read_view_columns(struct database *d, struct table *t, struct err *e)
 {
 	struct statement *view = NULL, *known = NULL;
 	struct sql *sql = sql_new();
-	int rc = -ENOMEM;
+	int rc;
 
-	if (sql == NULL) {
-		goto out;
-	}
 	sql_add(sql, "SELECT * FROM ");
 	sql_name(sql, t->name);
 	sql_add(sql, " LIMIT 0");
@@ -185,7 +182,6 @@ read_view_columns(struct database *d, struct table *t, struct err *e)
 		}
 		rc = rc >= 0 ? table_add(t, name, kind, role, NULL) : rc;
 	}
-out:
 	statement_free(known);
 	statement_free(view);
 	sql_free(sql);

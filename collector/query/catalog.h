@@ -1,7 +1,6 @@
-/* A store as its readers see it: which tables and views there are, what their columns
- * mean, and which files hold them (the layout is in collector/store/store.h).  Only ever
- * reads; a collector may write meanwhile.  Threads: one.  Tables belong to the catalog.
- */
+/* A store as its readers see it: its tables and views, what their columns mean, and
+ * which files hold them (collector/store/store.h describes the layout).  It only reads;
+ * a collector may write meanwhile.  Threads: one.  Tables belong to the catalog. */
 #ifndef COLLECTOR_QUERY_CATALOG_H
 #define COLLECTOR_QUERY_CATALOG_H
 

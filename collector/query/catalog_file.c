@@ -150,7 +150,7 @@ find_missing(struct catalog_scan *scan, const struct table *t, struct err *e)
 	int rc = -ENOMEM;
 
 	scan->missing = calloc(t->count + 1, sizeof *scan->missing);
-	if (sql == NULL || scan->missing == NULL) {
+	if (scan->missing == NULL) {
 		err_set(e, rc, "no memory to read %s", scan->file->path);
 		goto out;
 	}

@@ -22,7 +22,8 @@ struct catalog_days { /* since 1970, both included */
 };
 #define CATALOG_EVERY_DAY ((struct catalog_days){INT64_MIN, INT64_MAX})
 
-/* The files in a store's directory that hold rows of t with these days, oldest first. */
+/* The files in a store's directory that hold rows of t with these days, oldest first.
+ */
 int catalog_files(const char *directory, const struct table *t,
     struct catalog_days days, struct catalog_files *ret, struct err *e);
 void catalog_files_free(struct catalog_files *files);

@@ -1,6 +1,6 @@
-/* One condition of a question: "dst_port_lt=1024", "src_ip_prefix=10.0.0.0/8".  Checked
- * against the column's kind when it is read; addresses compare as addresses, times as
- * times. */
+/* One condition of a question: "dst_port_lt=1024", "src_ip_prefix=10.0.0.0/8".  Reading
+ * it checks it against the column's kind; addresses compare as addresses, times as
+ * times.  Threads: any.  Memory: a condition owns its values. */
 #ifndef COLLECTOR_QUERY_CONDITION_H
 #define COLLECTOR_QUERY_CONDITION_H
 
@@ -35,8 +35,8 @@ void condition_done(struct condition *c);
 /* Adds the condition as an SQL expression in parentheses. */
 void condition_add(const struct condition *c, struct sql *s);
 
-/* A time as operators write it: CONDITION_TIMES, up to 64 bits of nanoseconds.  expected:
- * what to write instead of an invalid one.  0 or -EINVAL. */
+/* A time as operators write it: CONDITION_TIMES, up to 64 bits of nanoseconds.
+ * expected: what to write instead of an invalid one.  0 or -EINVAL. */
 #define CONDITION_TIMES                                                                \
 	"2017-04-26, 2017-04-26T11:11:17Z, @seconds or nanoseconds since 1970"
 int condition_parse_time(

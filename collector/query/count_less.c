@@ -80,12 +80,10 @@ count_less_expression(const struct table *t, const char *expression,
 void
 count_less_name(const struct table *t, const struct count_less *l, struct sql *s)
 {
-	char *name = NULL;
+	char suffix[32];
 
-	if (asprintf(&name, "%s - %lu", t->columns[l->column].name, l->number) >= 0) {
-		sql_name(s, name);
-		free(name);
-	}
+	snprintf(suffix, sizeof suffix, " - %lu", l->number);
+	sql_part_name(s, t->columns[l->column].name, suffix);
 }
 
 void

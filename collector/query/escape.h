@@ -1,6 +1,6 @@
-/* Text from the tables as it is shown: it came from packets and peers, so control
- * characters, characters that turn the direction of writing, and bytes that are no
- * UTF-8 never reach a terminal as they are. */
+/* Text from the tables as it is shown.  Packets and peers sent it, so control
+ * characters, characters that turn the direction of writing and invalid UTF-8 are
+ * escaped before they reach a terminal.  Threads: any. */
 #ifndef COLLECTOR_QUERY_ESCAPE_H
 #define COLLECTOR_QUERY_ESCAPE_H
 
@@ -11,7 +11,7 @@
 size_t escape_text(FILE *to, const char *text);
 /* RFC 4180: quoted where needed. */
 void escape_csv(FILE *to, const char *text);
-/* RFC 8259, with the quotes; bytes that are no UTF-8 become U+FFFD. */
+/* RFC 8259, with the quotes; invalid UTF-8 becomes U+FFFD. */
 void escape_json(FILE *to, const char *text);
 
 #endif

@@ -80,9 +80,6 @@ give_file(struct answer *a, struct err *e)
 		return rc;
 	}
 	s = sql_new();
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
 	sql_add(s, "SELECT ");
 	for (unsigned i = 0; i < q->column_count; i++) {
 		selection_comma(s, &is_first);
@@ -164,9 +161,6 @@ make_scratch(struct answer *a, struct err *e)
 	bool is_first = true;
 	int rc = database_open("scratch", DATABASE_MEMORY, &a->scratch, e);
 
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
 	if (rc == 0) {
 		database_deadline(a->scratch, a->deadline_ns);
 		rc = database_add_functions(a->scratch, e);
@@ -221,9 +215,8 @@ insert_row(struct statement *to, const struct sql_value *row, unsigned n, struct
 	rc = statement_step(to, e);
 	if (rc == -ENOSPC) {
 		err_set(e, rc,
-		    "the answer has too many rows to be sorted in memory; narrow it "
-		    "with "
-		    "--where, --from, --to or fewer fields in --by");
+		    "the answer has too many rows to sort in memory; narrow it with --where, "
+		    "--from, --to or fewer fields in --by");
 	}
 	return rc;
 }
@@ -235,9 +228,8 @@ copy_rows(struct answer *a, struct sql *from, struct err *e)
 	struct statement *source = NULL, *to = NULL;
 	struct sql *s = sql_new();
 	unsigned n = 0;
-	int rc = s == NULL ? err_set(e, -ENOMEM, "no memory for the answer") : 0;
+	int rc = sql_prepare(from, a->scan.database, &source, e);
 
-	rc = rc == 0 ? sql_prepare(from, a->scan.database, &source, e) : rc;
 	if (rc == 0) {
 		n = (unsigned)statement_columns(source);
 		sql_add(s, "INSERT INTO scratch VALUES (?");
@@ -274,9 +266,6 @@ collect_file(struct answer *a, struct err *e)
 		return rc;
 	}
 	s = sql_new();
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
 	sql_add(s, "SELECT ");
 	add_kept(a, true, s);
 	sql_add(s, " FROM ");
@@ -314,9 +303,6 @@ give_scratch(struct answer *a, struct err *e)
 	bool is_first = true;
 	int rc;
 
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
 	sql_add(s, "SELECT ");
 	for (unsigned i = 0; i < q->column_count; i++) {
 		const struct column *c = &q->table->columns[q->columns[i]];

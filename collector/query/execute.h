@@ -1,6 +1,6 @@
 /* Asks the files of a store and writes the rows out.  Rows of several days come one day
  * after the other; where they are sorted or put together by columns, each file's part
- * goes through a scratch database in memory, which is bounded. */
+ * goes through a scratch database in memory, which is bounded.  Threads: one. */
 #ifndef COLLECTOR_QUERY_EXECUTE_H
 #define COLLECTOR_QUERY_EXECUTE_H
 

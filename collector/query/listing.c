@@ -28,29 +28,14 @@ count_rows(struct database *d, const struct table *t, int64_t *ret_rows, struct 
 	};
 	static const char *const suffixes[] = {
 	    [TABLE_UPSERT] = "", [TABLE_RUNS] = "_extent", [TABLE_APPEND] = "_rows"};
-	struct statement *s = NULL;
-	struct sql *sql = sql_new();
-	char *name = NULL;
-	int rc = -ENOMEM;
+	struct sql *s = sql_new();
+	int64_t rows = 0;
+	int rc;
 
-	if (sql == NULL || asprintf(&name, "%s%s", t->name, suffixes[t->storage]) < 0) {
-		err_set(e, rc, "no memory to count rows");
-		goto out;
-	}
-	sql_add(sql, "SELECT %s", sums[t->storage]);
-	sql_name(sql, name);
-	rc = sql_prepare(sql, d, &s, e);
-	if (rc == 0) {
-		rc = statement_step(s, e);
-	}
-	if (rc > 0) {
-		*ret_rows += statement_i64(s, 0);
-		rc = 0;
-	}
-out:
-	statement_free(s);
-	sql_free(sql);
-	free(name);
+	sql_add(s, "SELECT %s", sums[t->storage]);
+	sql_part_name(s, t->name, suffixes[t->storage]);
+	rc = sql_number(s, d, &rows, e);
+	*ret_rows += rows;
 	return rc;
 }
 

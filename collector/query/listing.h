@@ -1,4 +1,4 @@
-/* What a store holds: one row for each table and view. */
+/* The tables and views of a store, one row each.  Threads: one. */
 #ifndef COLLECTOR_QUERY_LISTING_H
 #define COLLECTOR_QUERY_LISTING_H
 

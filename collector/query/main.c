@@ -136,12 +136,12 @@ static const struct option_program program = {
 };
 
 /* The deadline stops statements that work too long; this stops one that waits, open,
- * for whoever reads our output. */
+ * for a slow reader of our output. */
 static void
 give_up(int signal)
 {
 	static const char sentence[] =
-	    "flowpair-query: the rows were not taken in time; read them faster (into a "
+	    "flowpair-query: the rows were not read in time; read them faster (into a "
 	    "file) or raise --timeout\n";
 	ssize_t n = write(STDERR_FILENO, sentence, sizeof sentence - 1);
 
@@ -260,7 +260,7 @@ list(struct task *t, struct err *e)
 	return rc == 0 ? listing_write(t->catalog, t->deadline_ns, t->output, e) : rc;
 }
 
-/* The databases are closed by now: a reader may take his time. */
+/* The databases are closed by now: a reader may take its time. */
 static int
 finish(const struct config *c, struct output *o, struct err *e)
 {

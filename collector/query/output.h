@@ -1,6 +1,7 @@
 /* Rows for people and programs: an aligned table, CSV (RFC 4180) or a JSON array with
- * one object per line.  Everything is collected in memory up to a bound, so that a slow
- * reader of ours (a pager) does not keep a database open; beyond it writing begins. */
+ * one object per line.  Rows are collected in memory up to a bound, so that a slow
+ * reader (a pager) does not keep a database open; beyond it writing begins.
+ * Threads: one. */
 #ifndef COLLECTOR_QUERY_OUTPUT_H
 #define COLLECTOR_QUERY_OUTPUT_H
 
@@ -23,9 +24,9 @@ struct output_settings {
 	enum output_format format;
 	bool is_iso; /* CSV and JSON: times as ISO 8601 text, as tables have them */
 	bool is_terminal; /* control characters are shown escaped in CSV too */
-	unsigned width;   /* of the terminal; columns that do not fit are left out; 0:
-			     none is */
-	int keep;         /* a column that is not left out; -1: none */
+	unsigned
+	    width; /* of the terminal; leaves out columns that do not fit; 0: any */
+	int keep;  /* a column that is never left out; -1: none */
 };
 
 struct output;

@@ -1,4 +1,5 @@
-/* What is asked: the words of the command line, looked up in a table's columns. */
+/* A question: the words of the command line, looked up in a table's columns.
+ * Threads: any.  Memory: a question owns its lists; it borrows the table. */
 #ifndef COLLECTOR_QUERY_QUESTION_H
 #define COLLECTOR_QUERY_QUESTION_H
 

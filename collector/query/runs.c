@@ -1,12 +1,8 @@
 #include "collector/query/runs.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "collector/query/selection.h"
 
-#define BOUND_ROWS 10000 /* the top of more rows is no top */
+#define BOUND_ROWS 10000 /* a longer top is read with all rows */
 
 /* Columns that a run stores as the view shows them. */
 static bool
@@ -60,28 +56,11 @@ may_take_parts(const struct question *q, const struct catalog_scan *scan)
 static int
 count_runs(const struct table *t, struct database *d, int64_t *ret, struct err *e)
 {
-	struct statement *s = NULL;
-	struct sql *sql = sql_new();
-	char *name = NULL;
-	int rc = -ENOMEM;
+	struct sql *s = sql_new();
 
-	if (sql == NULL || asprintf(&name, "%s_extent", t->name) < 0) {
-		err_set(e, rc, "no memory to put the question together");
-		goto out;
-	}
-	sql_add(sql, "SELECT count(*) FROM ");
-	sql_name(sql, name);
-	rc = sql_prepare(sql, d, &s, e);
-	rc = rc == 0 ? statement_step(s, e) : rc;
-	if (rc > 0) {
-		*ret = statement_i64(s, 0);
-		rc = 0;
-	}
-out:
-	statement_free(s);
-	sql_free(sql);
-	free(name);
-	return rc;
+	sql_add(s, "SELECT count(*) FROM ");
+	sql_part_name(s, t->name, "_extent");
+	return sql_number(s, d, ret, e);
 }
 
 int
@@ -118,17 +97,6 @@ is_top_of_sums(const struct question *q, const struct catalog_scan *scan)
 }
 
 static void
-add_runs_name(const struct table *t, struct sql *s)
-{
-	char *name = NULL;
-
-	if (asprintf(&name, "%s_runs", t->name) >= 0) {
-		sql_name(s, name);
-		free(name);
-	}
-}
-
-static void
 add_keys(const struct table *t, struct sql *s)
 {
 	bool is_first = true;
@@ -149,28 +117,12 @@ add_candidates(const struct question *q, const struct catalog_scan *scan, int64_
 	struct sql_value v = {.type = DATABASE_INTEGER, .integer = bound};
 
 	sql_add(s, " FROM ");
-	add_runs_name(q->table, s);
+	sql_part_name(s, q->table->name, "_runs");
 	selection_where(q, scan->file, s);
 	sql_add(s, q->condition_count > 0 ? " AND " : " WHERE ");
 	sql_name(s, q->table->columns[q->sort].name);
 	sql_add(s, " >= ");
 	sql_bind(s, &v);
-}
-
-/* The first value of a statement that has one; *ret stays where it has none. */
-static int
-take_integer(struct sql *sql, struct database *d, int64_t *ret, struct err *e)
-{
-	struct statement *s = NULL;
-	int rc = sql_prepare(sql, d, &s, e);
-
-	rc = rc == 0 ? statement_step(s, e) : rc;
-	if (rc > 0) {
-		*ret = statement_i64(s, 0);
-		rc = 0;
-	}
-	statement_free(s);
-	return rc;
 }
 
 /* A condition, after `word`, that holds where any key column is NULL. */
@@ -193,18 +145,12 @@ has_null_key(const struct question *q, const struct catalog_scan *scan, int64_t 
     int64_t *ret, struct err *e)
 {
 	struct sql *s = sql_new();
-	int rc;
 
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
 	sql_add(s, "SELECT 1");
 	add_candidates(q, scan, bound, s);
 	add_null_keys(q->table, " AND (", s);
 	sql_add(s, ") LIMIT 1");
-	rc = take_integer(s, scan->database, ret, e);
-	sql_free(s);
-	return rc;
+	return sql_number(s, scan->database, ret, e);
 }
 
 int
@@ -224,20 +170,16 @@ runs_bound(const struct question *q, const struct catalog_scan *scan,
 		return rc;
 	}
 	s = sql_new();
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
 	sql_add(s, "SELECT ");
 	sql_name(s, q->table->columns[q->sort].name);
 	add_candidates(q, scan, 1, s);
 	sql_add(s, " ORDER BY 1 DESC LIMIT 1 OFFSET %lld",
 	    (long long)q->limit * (long long)runs - 1);
-	rc = take_integer(s, scan->database, &value, e);
+	rc = sql_number(s, scan->database, &value, e);
 	if (rc == 0 && value / runs > 0) {
 		rc = has_null_key(q, scan, value / runs, &has_null, e);
 		*ret_bound = has_null != 0 ? 0 : value / runs;
 	}
-	sql_free(s);
 	return rc;
 }
 
@@ -254,7 +196,7 @@ begin_whole_rows(const struct table *t, struct sql *s)
 		}
 	}
 	sql_add(s, " FROM ");
-	add_runs_name(t, s);
+	sql_part_name(s, t->name, "_runs");
 	sql_add(s, " WHERE (");
 	add_keys(t, s);
 	sql_add(s, ") IN (");
@@ -288,7 +230,7 @@ add_first_keys(const struct question *q, const struct catalog_scan *scan,
 		sql_add(s, "%sSELECT * FROM (SELECT ", i > 0 ? " UNION ALL " : "");
 		add_keys(q->table, s);
 		sql_add(s, " FROM ");
-		add_runs_name(q->table, s);
+		sql_part_name(s, q->table->name, "_runs");
 		selection_where(q, scan->file, s);
 		sql_add(s, "%s rowid BETWEEN %lld AND %lld ORDER BY rowid LIMIT %llu)",
 		    q->condition_count > 0 ? " AND" : " WHERE",
@@ -302,25 +244,18 @@ read_extents(const struct table *t, struct database *d, struct runs *ret, struct
 {
 	struct statement *statement = NULL;
 	struct sql *s = sql_new();
-	char *name = NULL;
-	int rc = -ENOMEM;
+	int rc;
 
-	if (s == NULL || asprintf(&name, "%s_extent", t->name) < 0) {
-		err_set(e, rc, "no memory to put the question together");
-		goto out;
-	}
 	sql_add(s, "SELECT first, last FROM ");
-	sql_name(s, name);
+	sql_part_name(s, t->name, "_extent");
 	rc = sql_prepare(s, d, &statement, e);
 	while (rc >= 0 && ret->count < RUNS_MAX &&
 	       (rc = statement_step(statement, e)) > 0) {
 		ret->first[ret->count] = statement_i64(statement, 0);
 		ret->last[ret->count++] = statement_i64(statement, 1);
 	}
-out:
 	statement_free(statement);
 	sql_free(s);
-	free(name);
 	return rc < 0 ? rc : 0;
 }
 
@@ -330,18 +265,12 @@ has_null_first(const struct question *q, const struct catalog_scan *scan,
     const struct runs *runs, int64_t *ret, struct err *e)
 {
 	struct sql *s = sql_new();
-	int rc;
 
-	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
-	}
 	sql_add(s, "SELECT 1 FROM (");
 	add_first_keys(q, scan, runs, s);
 	add_null_keys(q->table, ") WHERE ", s);
 	sql_add(s, " LIMIT 1");
-	rc = take_integer(s, scan->database, ret, e);
-	sql_free(s);
-	return rc;
+	return sql_number(s, scan->database, ret, e);
 }
 
 int

@@ -1,5 +1,5 @@
-/* When the runs of a table may be read instead of the view that puts them together,
- * which costs many times as much. */
+/* When a question may read the runs of a table instead of the view that puts them
+ * together, which costs many times as much.  Threads: one. */
 #ifndef COLLECTOR_QUERY_RUNS_H
 #define COLLECTOR_QUERY_RUNS_H
 
@@ -11,8 +11,7 @@
 enum runs_use {
 	RUNS_NONE, /* read the view */
 	RUNS_ANY,  /* parts of rows will do: read the runs */
-	RUNS_ONE,  /* there is one run: its rows are whole, and in the order of the key
-		    */
+	RUNS_ONE,  /* read the one run: its rows are whole, in the order of the key */
 };
 
 /* needs_rows: what is asked for cannot be told from parts of rows.  The file's

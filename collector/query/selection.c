@@ -1,8 +1,5 @@
 #include "collector/query/selection.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "common/base/clock.h"
 
 bool
@@ -28,7 +25,6 @@ selection_source(
     const struct question *q, const bool *missing, const char *suffix, struct sql *s)
 {
 	const struct table *t = q->table;
-	char *name = NULL;
 	bool is_whole = true;
 
 	for (unsigned i = 0; i < t->count; i++) {
@@ -39,10 +35,7 @@ selection_source(
 		}
 	}
 	sql_add(s, is_whole ? "" : " FROM ");
-	if (asprintf(&name, "%s%s", t->name, suffix) >= 0) {
-		sql_name(s, name);
-		free(name);
-	}
+	sql_part_name(s, t->name, suffix);
 	sql_add(s, is_whole ? "" : ")");
 }
 

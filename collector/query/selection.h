@@ -1,4 +1,4 @@
-/* The clauses of the SQL that a question becomes in one file. */
+/* The clauses of the SQL that a question becomes in one file.  Threads: any. */
 #ifndef COLLECTOR_QUERY_SELECTION_H
 #define COLLECTOR_QUERY_SELECTION_H
 

@@ -46,27 +46,35 @@ sql_add(struct sql *s, const char *fmt, ...)
 {
 	va_list args;
 
-	va_start(args, fmt);
-	vfprintf(s->stream, fmt, args);
-	va_end(args);
+	if (s != NULL) {
+		va_start(args, fmt);
+		vfprintf(s->stream, fmt, args);
+		va_end(args);
+	}
 }
 
 void
 sql_name(struct sql *s, const char *name)
 {
-	fputc('"', s->stream);
+	sql_part_name(s, name, "");
+}
+
+void
+sql_part_name(struct sql *s, const char *name, const char *suffix)
+{
+	sql_add(s, "\"");
 	for (; *name != '\0'; name++) {
-		if (*name == '"') {
-			fputc('"', s->stream);
-		}
-		fputc(*name, s->stream);
+		sql_add(s, "%s%c", *name == '"' ? "\"" : "", *name);
 	}
-	fputc('"', s->stream);
+	sql_add(s, "%s\"", suffix);
 }
 
 void
 sql_bind(struct sql *s, const struct sql_value *v)
 {
+	if (s == NULL) {
+		return;
+	}
 	if (s->count == s->capacity) {
 		unsigned capacity = s->capacity == 0 ? 8 : 2 * s->capacity;
 		struct sql_value *more =
@@ -104,7 +112,7 @@ sql_prepare(struct sql *s, struct database *d, struct statement **ret, struct er
 	struct statement *t = NULL;
 	int rc;
 
-	if (fflush(s->stream) != 0 || ferror(s->stream) || s->failed) {
+	if (s == NULL || fflush(s->stream) != 0 || ferror(s->stream) || s->failed) {
 		return err_set(e, -ENOMEM, "no memory to put the question together");
 	}
 	rc = statement_new(d, s->text, &t, e);
@@ -131,5 +139,21 @@ sql_run(struct sql *s, struct database *d, struct err *e)
 	while (rc == 0 && (rc = statement_step(t, e)) > 0) {
 	}
 	statement_free(t);
+	return rc;
+}
+
+int
+sql_number(struct sql *s, struct database *d, int64_t *ret, struct err *e)
+{
+	struct statement *t = NULL;
+	int rc = sql_prepare(s, d, &t, e);
+
+	rc = rc == 0 ? statement_step(t, e) : rc;
+	if (rc > 0) {
+		*ret = statement_i64(t, 0);
+		rc = 0;
+	}
+	statement_free(t);
+	sql_free(s);
 	return rc;
 }

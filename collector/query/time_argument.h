@@ -1,4 +1,4 @@
-/* A time of --from or --to: as in conditions, or counted from now. */
+/* A time of --from or --to: as in conditions, or counted from now.  Threads: any. */
 #ifndef COLLECTOR_QUERY_TIME_ARGUMENT_H
 #define COLLECTOR_QUERY_TIME_ARGUMENT_H
 

@@ -1,5 +1,6 @@
 /* Conditions on rows, compiled from `where` and `when`: a list of row numbers goes in,
- * those that hold stay.  A field that a record does not carry fulfils nothing.
+ * those that fulfil the condition stay.  A field that a record does not carry fulfils
+ * none.
  * Threads: the processing thread. */
 #ifndef COLLECTOR_ROWS_FILTER_H
 #define COLLECTOR_ROWS_FILTER_H

@@ -11,9 +11,8 @@
 struct entry {
 	uint32_t offset; /* of the text in the arena */
 	uint16_t length;
-	uint16_t
-	    raw_length; /* as it came, 0xffff: too long to tell equal texts apart */
-	uint64_t hash;  /* of the bytes as they came */
+	uint16_t raw_length; /* before cutting; 0xffff: this long or longer */
+	uint64_t hash;       /* of the bytes before cleaning and cutting */
 };
 
 struct intern {
@@ -91,8 +90,8 @@ intern_free(struct intern *s)
 	}
 }
 
-/* Writes at most `most` bytes of valid UTF-8 to out; '?' stands for each byte that is
- * none.  Returns their count. */
+/* Writes at most `most` bytes of valid UTF-8 to out, '?' for each invalid byte.
+ * Returns their count. */
 static size_t
 clean(const uint8_t *bytes, size_t length, size_t most, char *out)
 {
@@ -175,7 +174,7 @@ add(struct intern *s, const void *bytes, size_t length, size_t most)
 	e->length = (uint16_t)clean(bytes, length, most, s->arena + s->used);
 	s->arena[s->used + e->length] = '\0';
 	s->used += e->length + 1u;
-	/* There may be more slots than before. */
+	/* has_room() may have added slots. */
 	s->slots[find_slot(s, hash, raw_length)] = ++s->count;
 	return s->count - 1;
 }

@@ -1,8 +1,9 @@
 /* Texts as small numbers: one number for equal texts, from 0 ("") on.  What records
  * carry as text (exporter names, string elements) is a number from decoding to
- * flushing. Texts are made valid UTF-8 here, cut at INTERN_MAX bytes (those that the
- * collector writes itself: INTERN_LONG_MAX) and at a NUL.
- * Bounded by its owner: when intern_bytes() passes the bound, flush and clear. */
+ * flushing.  Texts are made valid UTF-8 here, and cut at a NUL and at INTERN_MAX bytes
+ * (those that the collector writes itself at INTERN_LONG_MAX).
+ * Threads: the processing thread.  Bounded by its owner: when intern_bytes() passes the
+ * bound, flush and clear. */
 #ifndef COLLECTOR_ROWS_INTERN_H
 #define COLLECTOR_ROWS_INTERN_H
 

@@ -102,7 +102,7 @@ find_field(const struct layout *l, const char *name, const char *side)
 	return -1;
 }
 
-/* What an element's values become; false: no type that there is. */
+/* What an element's values become; false: its type is unknown. */
 static bool
 kind_of(const struct element *element, enum layout_kind *ret, unsigned *ret_width,
     bool *ret_signed)
@@ -181,11 +181,11 @@ find_element(const struct layout *l, const struct yaml *y, const struct yaml_nod
 		nearest = elements_nearest(l->elements, node->text);
 		if (nearest != NULL) {
 			yaml_complain(y, node, e,
-			    "no information element '%s', did you mean '%s'?",
+			    "unknown information element '%s'; did you mean '%s'?",
 			    node->text, nearest);
 		} else {
 			yaml_complain(
-			    y, node, e, "no information element '%s'", node->text);
+			    y, node, e, "unknown information element '%s'", node->text);
 		}
 	}
 	return element;
@@ -220,7 +220,7 @@ feed(struct layout_field *f, const struct element *element, const struct yaml *y
 
 	if (!kind_of(element, &kind, &width, &is_signed)) {
 		return yaml_complain(y, node, e,
-		    "'%s' has no type that a column could have", element->name);
+		    "a column cannot store the type of '%s'", element->name);
 	}
 	if (f->is_time && layout_relative(element) != RELATIVE_NONE) {
 		kind = KIND_TIME;
@@ -228,7 +228,7 @@ feed(struct layout_field *f, const struct element *element, const struct yaml *y
 	}
 	if (f->from_count > 0 && kind != f->kind) {
 		return yaml_complain(y, node, e,
-		    "'%s' is of another kind (%s) than '%s' (%s)", element->name,
+		    "'%s' (%s) and '%s' (%s) cannot feed one field", element->name,
 		    layout_kind_name(kind), f->from[0]->name,
 		    layout_kind_name(f->kind));
 	}
@@ -256,7 +256,7 @@ feed_all(struct layout *l, int index, const struct yaml_node *names, const char 
 	f->is_time = type != NULL && strcmp(type, layout_kind_name(KIND_TIME)) == 0;
 	f->from = calloc(name_count(names), sizeof(*f->from));
 	if (f->from == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "no memory for the fields of tables");
 	}
 	for (unsigned i = 0; i < name_count(names); i++) {
 		element = find_element(l, y, name_at(names, i), e);
@@ -316,7 +316,7 @@ layout_add_element(struct layout *l, const struct element *element,
 	}
 	l->fields[index].from = calloc(1, sizeof(*l->fields[index].from));
 	if (l->fields[index].from == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "no memory for the fields of tables");
 	}
 	rc = feed(&l->fields[index], element, y, node, e);
 	return rc < 0 ? rc : index;
@@ -360,8 +360,8 @@ layout_add_own(struct layout *l, const char *name, struct err *e)
 		return index;
 	}
 	return yaml_complain(r->yaml, what, e,
-	    "cannot compute '%s'; flows, duration_ms, exporter and observationDomain "
-	    "can be",
+	    "cannot compute '%s' (expected flows, duration_ms, exporter or "
+	    "observationDomain)",
 	    what->kind == YAML_SCALAR ? what->text : "");
 }
 
@@ -411,10 +411,10 @@ complain_unknown(const struct layout *l, const struct yaml *y,
 	}
 	if (nearest != NULL) {
 		return yaml_complain(y, node, e,
-		    "no field or element '%s', did you mean '%s'?", node->text,
+		    "unknown field or element '%s'; did you mean '%s'?", node->text,
 		    nearest);
 	}
-	return yaml_complain(y, node, e, "no field or element '%s'", node->text);
+	return yaml_complain(y, node, e, "unknown field or element '%s'", node->text);
 }
 
 int
@@ -481,8 +481,8 @@ layout_scaled(struct layout *l, const struct yaml *y, const struct yaml_node *no
 	int rc;
 
 	if (l->record == NULL || l->fields[*field].kind != KIND_INTEGER) {
-		return yaml_complain(
-		    y, node, e, "'%s' is no counter: it cannot be scaled", node->text);
+		return yaml_complain(y, node, e,
+		    "'%s' is not a counter and cannot be scaled", node->text);
 	}
 	rc = layout_add_scaled(l, *field, e);
 	if (rc < 0) {
@@ -503,7 +503,7 @@ learn_reverse(struct layout *l, struct err *e)
 	}
 	l->reverse = calloc(n + 1, sizeof(*l->reverse));
 	if (l->reverse == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "no memory for the fields of tables");
 	}
 	for (unsigned i = 0; i < r->side_count; i++) {
 		const struct yaml_node *names = r->sides[i].reverse;
@@ -529,8 +529,8 @@ learn_required(struct layout *l, struct err *e)
 		return 0;
 	}
 	if (name_count(r->requires) > COUNT(l->required)) {
-		return yaml_complain(
-		    r->yaml, r->requires, e, "at most %u names", COUNT(l->required));
+		return yaml_complain(r->yaml, r->requires, e,
+		    "too many names (at most %u)", COUNT(l->required));
 	}
 	for (unsigned i = 0; rc >= 0 && i < name_count(r->requires); i++) {
 		rc = layout_field(l, r->yaml, name_at(r->requires, i), SIDE_NONE, e);
@@ -547,7 +547,7 @@ layout_new(const struct schema_record *record, const struct elements *elements,
 	int rc = 0;
 
 	if (l == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "no memory for the fields of tables");
 	}
 	l->record = record;
 	l->elements = elements;

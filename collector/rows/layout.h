@@ -1,9 +1,11 @@
 /* The row: the union of what the loaded tables name, fixed at start-up.
- * Rows lie in batches of BATCH_ROWS, column after column: 8 bytes a value,
- * addresses 16. address          struct address time             int64_t, ns since 1970
- *   integer, mac     int64_t
- *   real             double, finite
- *   text             int64_t, number of an interned text
+ * Rows lie in batches of BATCH_ROWS, column after column.  A value has 8 bytes, an
+ * address 16:
+ *   address         struct address
+ *   time            int64_t, ns since 1970
+ *   integer, mac    int64_t
+ *   real            double, finite
+ *   text            int64_t, number of an interned text
  * Which fields are NULL is the same for all rows of a template.
  * Threads: built at start-up, read-only afterwards. */
 #ifndef COLLECTOR_ROWS_LAYOUT_H
@@ -21,9 +23,8 @@
 
 #define BATCH_ROWS        64
 #define LAYOUT_MAX_FIELDS 256
-#define LAYOUT_MAX_LISTS                                                               \
-	16 /* of one element in a record; those behind are left out                    \
-	    */
+/* Lists of one element in a record; those behind are left out. */
+#define LAYOUT_MAX_LISTS 16
 
 enum layout_kind {
 	KIND_ADDRESS,
@@ -36,8 +37,9 @@ enum layout_kind {
 
 enum layout_source {
 	SOURCE_ELEMENTS, /* the first of `from` that a template carries */
-	SOURCE_FLOWS,    /* deltaFlowCount, else 1 unless flowEndReason is 2 (active) or
-			    firewallEvent says that the flow goes on */
+	/* deltaFlowCount, else 1 unless flowEndReason is 2 (active) or firewallEvent
+	 * says that the flow goes on. */
+	SOURCE_FLOWS,
 	SOURCE_DURATION, /* end - start in ms, else flowDurationMilliseconds */
 	SOURCE_EXPORTER,
 	SOURCE_DOMAIN,
@@ -124,13 +126,13 @@ void layout_free(struct layout *l);
  * number; complains at name with the nearest one. */
 int layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *name,
     enum schema_side side, struct err *e);
-/* Replaces *field, a number, by what it is times the sampling rate.  Complains at node.
+/* Replaces *field, a number, by its product with the sampling rate.  Complains at node.
  */
 int layout_scaled(struct layout *l, const struct yaml *y, const struct yaml_node *node,
     int *field, struct err *e);
 /* No more fields: adds what computing and swapping need, and places the columns. */
 int layout_finish(struct layout *l, struct err *e);
-/* A list's text, and that of the field it is swapped with, has at most so many bytes.
+/* A list's text, and that of the field it is swapped with, has at most this many bytes.
  */
 void layout_bound_text(struct layout *l, int field, size_t most);
 const char *layout_kind_name(enum layout_kind k);
@@ -140,8 +142,7 @@ const char *layout_kind_name(enum layout_kind k);
 enum layout_relative {
 	RELATIVE_NONE,
 	RELATIVE_UPTIME, /* ms since the exporter started: flowStartSysUpTime */
-	RELATIVE_EXPORT, /* us before the message was sent: flowStartDeltaMicroseconds
-			  */
+	RELATIVE_EXPORT, /* us before it was sent: flowStartDeltaMicroseconds */
 };
 enum layout_relative layout_relative(const struct element *element);
 

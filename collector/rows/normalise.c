@@ -293,8 +293,7 @@ run_ops(const struct plan *p, const struct wire *records, struct batch *b)
 	}
 }
 
-/* Column swaps of the rows whose initiator is the destination (RFC 5103 section 6.3).
- */
+/* Column swaps of a row whose initiator is the destination (RFC 5103 section 6.3). */
 static void
 swap_row(const struct plan *p, struct batch *b, unsigned row)
 {

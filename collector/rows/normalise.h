@@ -1,11 +1,11 @@
 /* A template compiled to a plan: "these bytes to those columns".
- * One operation runs over all records of a batch before the next one; offsets and
- * lengths of fixed-length templates are proved when the plan is compiled, records of
+ * One operation runs over all records of a batch before the next one.  Offsets and
+ * lengths of fixed-length templates are proved when the plan is compiled; records of
  * variable length are walked one by one.  Numbers saturate at the top of int64_t, times
- * become nanoseconds since 1970 (those that count from the exporter's clocks, too),
- * v4-mapped addresses are IPv4, biflowDirection 2 swaps the ends. Fields that nobody
- * asked for cost nothing. Threads: the processing thread.  Memory: a plan belongs to
- * its template. */
+ * become nanoseconds since 1970 (also those that count from the exporter's clocks),
+ * v4-mapped addresses become IPv4, and biflowDirection 2 swaps the ends.  Fields that
+ * no table asks for cost nothing.
+ * Threads: the processing thread.  Memory: a plan belongs to its template. */
 #ifndef COLLECTOR_ROWS_NORMALISE_H
 #define COLLECTOR_ROWS_NORMALISE_H
 
@@ -21,7 +21,7 @@ struct plan;
  * plan. */
 struct plan *plan_new(const struct layout *l, const struct template *t);
 void plan_free(struct plan *p);
-/* Memory that it takes. */
+/* Its memory in bytes. */
 size_t plan_bytes(const struct plan *p);
 /* Whether the template is this record at all: it carries what the record requires and
  * is an options template or not as the record says. */

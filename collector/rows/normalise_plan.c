@@ -123,7 +123,7 @@ is_stand_in(const struct element *element)
 }
 
 /* One template may serve IPv4 and IPv6 flows: then either address is 0.  The first
- * field was read; the next ones of the list that the template carries stand in for it.
+ * field was read; the next one of the list that the template carries stands in for it.
  */
 static void
 add_stand_ins(struct plan *p, const struct layout_field *f, int column, unsigned next)
@@ -396,7 +396,7 @@ compile_swaps(struct plan *p)
 	p->nulls_differ = memcmp(&p->nulls[0], &p->nulls[1], sizeof p->nulls[0]) != 0;
 }
 
-/* Without the message's clock uptimes are no times. */
+/* Without the message's clock an uptime does not tell a time. */
 static void
 compile_undated(struct plan *p)
 {

@@ -45,9 +45,8 @@ enum op_kind {
 	OP_LIMIT,          /* at most constant */
 	OP_RATE,           /* of sampling */
 	OP_SCALED,         /* column `constant` times the rate */
-	OP_FLOWS,       /* 1 unless the end reason is active timeout, or an event is not
-			   the end */
-	OP_DURATION,    /* from start and end */
+	OP_FLOWS,    /* 1 unless an active timeout cut it or an event is not its end */
+	OP_DURATION, /* from start and end */
 	OP_MICRO_TO_MS, /* the column itself */
 };
 

@@ -7,9 +7,9 @@
  *
  * A list in a list is written where its value stands.  Elements that no registry knows
  * are "PEN:ID" and octets; of several of one element in a record the second is
- * "name#2". A template that is not there: {"template":258,"length":24}.  A list that is
- * malformed, alone of those around it: {"malformed":"...","length":24}.  Where the text
- * has no room for more items: "omitted":7.  An empty field is {}.
+ * "name#2".  An unknown template is {"template":258,"length":24}.  A malformed list,
+ * alone of those around it, is {"malformed":"...","length":24}.  Where the text has no
+ * room for more items it says "omitted":7.  An empty field is {}.
  *
  * Lengths on the wire are never trusted, lists nest STRUCTURED_DATA_DEPTH deep at most,
  * and the work is linear in the bytes.

@@ -6,6 +6,8 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+
 #include "collector/query/sql.h"
 
 static void
@@ -74,11 +76,49 @@ a_statement_without_results_runs_to_its_end(void **state)
 	database_close(d);
 }
 
+static void
+memory_that_ran_out_is_reported_when_the_statement_is_prepared(void **state)
+{
+	const struct sql_value v = {.type = DATABASE_NULL};
+	struct statement *t = NULL;
+	struct err e = {""};
+
+	(void)state;
+	sql_add(NULL, "SELECT ");
+	sql_name(NULL, "x");
+	sql_bind(NULL, &v);
+	assert_int_equal(sql_prepare(NULL, NULL, &t, &e), -ENOMEM);
+	assert_string_equal(e.text, "no memory to put the question together");
+	sql_free(NULL);
+}
+
+static void
+a_number_is_the_first_value_of_an_answer(void **state)
+{
+	struct database *d = NULL;
+	struct sql *s = sql_new();
+	int64_t n = 5;
+
+	(void)state;
+	assert_int_equal(database_open("x", DATABASE_MEMORY, &d, NULL), 0);
+	sql_add(s, "SELECT 7, 8");
+	assert_int_equal(sql_number(s, d, &n, NULL), 0);
+	assert_int_equal(n, 7);
+	s = sql_new();
+	sql_add(s, "SELECT 7 WHERE 0");
+	assert_int_equal(sql_number(s, d, &n, NULL), 0);
+	assert_int_equal(n, 7);
+	database_close(d);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(names_are_quoted_and_values_bound),
+	    cmocka_unit_test(
+		memory_that_ran_out_is_reported_when_the_statement_is_prepared),
+	    cmocka_unit_test(a_number_is_the_first_value_of_an_answer),
 	    cmocka_unit_test(a_statement_without_results_runs_to_its_end),
 	};
 
