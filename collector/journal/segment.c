@@ -20,30 +20,33 @@
 void
 segment_header_write(const struct segment_header *h, uint8_t *block)
 {
-	memset(block, 0, SEGMENT_BLOCK);
-	store_u64(block, HEADER_MAGIC);
-	store_u32(block + 8, HEADER_VERSION);
-	store_u32(block + 12, h->next_session);
-	memcpy(block + 16, h->uuid, sizeof h->uuid);
-	store_u64(block + 32, h->start);
-	store_u64(block + HEADER_HASHED, hash_bytes(block, HEADER_HASHED, 0));
+	struct write_cursor out = write_cursor_of(block, SEGMENT_BLOCK);
+
+	cursor_put_u64(&out, HEADER_MAGIC);
+	cursor_put_u32(&out, HEADER_VERSION);
+	cursor_put_u32(&out, h->next_session);
+	cursor_put_bytes(&out, h->uuid, sizeof h->uuid);
+	cursor_put_u64(&out, h->start);
+	cursor_put_u64(&out, hash_bytes(block, HEADER_HASHED, 0));
+	cursor_put_zeros(&out, SEGMENT_BLOCK - cursor_written(&out));
 }
 
 int
 segment_header_read(const uint8_t *block, struct segment_header *ret)
 {
+	struct cursor in = cursor_of(block, SEGMENT_BLOCK);
 	struct segment_header h;
 
-	if (load_u64(block) != HEADER_MAGIC ||
+	if (cursor_u64(&in) != HEADER_MAGIC ||
 	    load_u64(block + HEADER_HASHED) != hash_bytes(block, HEADER_HASHED, 0)) {
 		return -EPROTO;
 	}
-	if (load_u32(block + 8) != HEADER_VERSION) {
+	if (cursor_u32(&in) != HEADER_VERSION) {
 		return -ENOTSUP;
 	}
-	h.next_session = load_u32(block + 12);
-	memcpy(h.uuid, block + 16, sizeof h.uuid);
-	h.start = load_u64(block + 32);
+	h.next_session = cursor_u32(&in);
+	memcpy(h.uuid, cursor_take(&in, sizeof h.uuid), sizeof h.uuid);
+	h.start = cursor_u64(&in);
 	*ret = h;
 	return 0;
 }
@@ -66,16 +69,18 @@ segment_frame_write(
     uint8_t *out, uint64_t seed, uint64_t position, const struct frame *f)
 {
 	size_t size = segment_frame_size(f->length);
+	struct write_cursor to = write_cursor_of(out, size);
 
-	store_u32(out, FRAME_MAGIC);
-	store_u32(out + 4, (uint32_t)f->stream << 16 | (uint32_t)f->kind);
-	store_u32(out + 8, f->session);
-	store_u32(out + 12, (uint32_t)f->length);
-	store_u64(out + 16, f->arrival_ns);
-	store_u64(out + 24, position);
-	store_u64(out + FRAME_HASHED, frame_hash(out, seed, f->length));
-	memset(out + SEGMENT_FRAME_HEADER + f->length, 0,
-	    size - SEGMENT_FRAME_HEADER - f->length);
+	cursor_put_u32(&to, FRAME_MAGIC);
+	cursor_put_u16(&to, f->stream);
+	cursor_put_u16(&to, (uint16_t)f->kind);
+	cursor_put_u32(&to, f->session);
+	cursor_put_u32(&to, (uint32_t)f->length);
+	cursor_put_u64(&to, f->arrival_ns);
+	cursor_put_u64(&to, position);
+	cursor_put_u64(&to, frame_hash(out, seed, f->length));
+	(void)cursor_put_space(&to, f->length);
+	cursor_put_zeros(&to, size - cursor_written(&to));
 	return size;
 }
 

@@ -11,30 +11,33 @@
 void
 delivery_write_hello(const struct delivery_hello *h, uint8_t out[static DELIVERY_HELLO])
 {
-	memset(out, 0, DELIVERY_HELLO);
-	store_u32(out, HELLO_MAGIC);
-	store_u32(out + 4, h->preamble);
-	memcpy(out + 8, h->spool, sizeof h->spool);
-	store_u64(out + 24, h->first);
-	store_u64(out + 32, h->next);
-	store_u64(out + 40, h->lost_messages);
-	store_u64(out + 48, h->lost_records);
+	struct write_cursor to = write_cursor_of(out, DELIVERY_HELLO);
+
+	cursor_put_u32(&to, HELLO_MAGIC);
+	cursor_put_u32(&to, h->preamble);
+	cursor_put_bytes(&to, h->spool, sizeof h->spool);
+	cursor_put_u64(&to, h->first);
+	cursor_put_u64(&to, h->next);
+	cursor_put_u64(&to, h->lost_messages);
+	cursor_put_u64(&to, h->lost_records);
+	cursor_put_zeros(&to, DELIVERY_HELLO - cursor_written(&to));
 }
 
 int
 delivery_read_hello(
     const uint8_t bytes[static DELIVERY_HELLO], struct delivery_hello *ret)
 {
-	struct delivery_hello h = {
-	    .preamble = load_u32(bytes + 4),
-	    .first = load_u64(bytes + 24),
-	    .next = load_u64(bytes + 32),
-	    .lost_messages = load_u64(bytes + 40),
-	    .lost_records = load_u64(bytes + 48),
-	};
+	struct cursor in = cursor_of(bytes, DELIVERY_HELLO);
+	bool is_hello = cursor_u32(&in) == HELLO_MAGIC;
+	struct delivery_hello h;
 
-	memcpy(h.spool, bytes + 8, sizeof h.spool);
-	if (load_u32(bytes) != HELLO_MAGIC || h.first > h.next) {
+	h.preamble = cursor_u32(&in);
+	memcpy(h.spool, cursor_take(&in, sizeof h.spool), sizeof h.spool);
+	h.first = cursor_u64(&in);
+	h.next = cursor_u64(&in);
+	h.lost_messages = cursor_u64(&in);
+	h.lost_records = cursor_u64(&in);
+	if (!is_hello || h.first > h.next) {
 		return -EPROTO;
 	}
 	*ret = h;
@@ -44,21 +47,24 @@ delivery_read_hello(
 void
 delivery_write_word(const struct delivery_word *w, uint8_t out[static DELIVERY_WORD])
 {
-	store_u32(out, WORD_MAGIC);
-	store_u32(out + 4, (uint32_t)w->status);
-	store_u64(out + 8, w->number);
+	struct write_cursor to = write_cursor_of(out, DELIVERY_WORD);
+
+	cursor_put_u32(&to, WORD_MAGIC);
+	cursor_put_u32(&to, (uint32_t)w->status);
+	cursor_put_u64(&to, w->number);
 }
 
 int
 delivery_read_word(const uint8_t bytes[static DELIVERY_WORD], struct delivery_word *ret)
 {
-	uint32_t status = load_u32(bytes + 4);
+	struct cursor in = cursor_of(bytes, DELIVERY_WORD);
+	bool is_word = cursor_u32(&in) == WORD_MAGIC;
+	uint32_t status = cursor_u32(&in);
 
-	if (load_u32(bytes) != WORD_MAGIC || status < DELIVERY_WELCOME ||
-	    status > DELIVERY_FULL) {
+	if (!is_word || status < DELIVERY_WELCOME || status > DELIVERY_FULL) {
 		return -EPROTO;
 	}
 	ret->status = (enum delivery_status)status;
-	ret->number = load_u64(bytes + 8);
+	ret->number = cursor_u64(&in);
 	return 0;
 }

@@ -72,11 +72,13 @@ message_done(struct message *m)
 void
 message_begin(struct message *m, uint32_t domain, uint32_t export_time)
 {
-	store_u16(m->bytes, MESSAGE_VERSION);
-	store_u16(m->bytes + 2, 0);
-	store_u32(m->bytes + 4, export_time);
-	store_u32(m->bytes + 8, 0);
-	store_u32(m->bytes + 12, domain);
+	struct write_cursor out = write_cursor_of(m->bytes, MESSAGE_HEADER);
+
+	cursor_put_u16(&out, MESSAGE_VERSION);
+	cursor_put_u16(&out, 0); /* length: message_end() */
+	cursor_put_u32(&out, export_time);
+	cursor_put_u32(&out, 0); /* sequence: message_set_sequence() */
+	cursor_put_u32(&out, domain);
 	m->used = MESSAGE_HEADER;
 	m->set_start = 0;
 	m->set_id = 0;

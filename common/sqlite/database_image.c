@@ -184,6 +184,29 @@ database_image_add(struct database_image *s, const struct database_record *r)
 	return 0;
 }
 
+/* https://sqlite.org/fileformat2.html section 1.3; an empty leaf page follows. */
+static void
+write_file_header(const struct database_image *s, uint8_t *page)
+{
+	struct write_cursor out = write_cursor_of(page, FILE_HEADER + LEAF_HEADER + 2);
+
+	cursor_put_bytes(&out, "SQLite format 3", 16);
+	cursor_put_u16(&out, PAGE);
+	cursor_put_u16(&out, 0x0101);     /* no write-ahead log */
+	cursor_put_u32(&out, 0x00402020); /* fractions: fixed by the format */
+	cursor_put_u32(&out, 1);          /* change counter */
+	cursor_put_u32(&out, s->leaf);    /* pages */
+	cursor_put_zeros(&out, 8);        /* free pages */
+	cursor_put_u32(&out, 1);          /* schema cookie */
+	cursor_put_u32(&out, 4);          /* schema format */
+	cursor_put_zeros(&out, 8);
+	cursor_put_u32(&out, 1); /* UTF-8 */
+	cursor_put_zeros(&out, 32);
+	cursor_put_u32(&out, 1); /* change counter of the version below */
+	cursor_put_u32(&out, 3040001);
+	cursor_put_zeros(&out, LEAF_HEADER + 2);
+}
+
 /* Page 1: the file header and the one row of the schema. */
 static void
 write_schema(struct database_image *s)
@@ -199,19 +222,7 @@ write_schema(struct database_image *s)
 	/* A root without keys is no tree: a single leaf is the root itself. */
 	record_integer(r, s->leaf == FIRST_LEAF ? FIRST_LEAF : 2);
 	record_text(r, s->sql, strlen(s->sql));
-	memset(page, 0, FILE_HEADER + LEAF_HEADER + 2);
-	memcpy(page, "SQLite format 3", 16);
-	store_u16(page + 16, PAGE);
-	page[18] = page[19] = 1; /* no WAL */
-	page[21] = 64;
-	page[22] = page[23] = 32;
-	store_u32(page + 24, 1); /* change counter */
-	store_u32(page + 28, s->leaf);
-	store_u32(page + 40, 1); /* schema cookie */
-	store_u32(page + 44, 4); /* schema format */
-	store_u32(page + 56, 1); /* UTF-8 */
-	store_u32(page + 92, 1);
-	store_u32(page + 96, 3040001);
+	write_file_header(s, page);
 	record = header_length(r) + r->length;
 	content = PAGE - record - varint_length(record) - 1;
 	p = page + content;
