@@ -181,6 +181,31 @@ room_for_templates_is_shared_and_free_again_when_a_peer_is_gone(void **state)
 	assert_true(third >= first - second);
 }
 
+static void
+one_session_cannot_keep_anothers_templates_out(void **state)
+{
+	struct stage *g = *state;
+	struct sessions_settings s = {.max_sessions = 4,
+	    .max_domains = 40,
+	    .max_templates = 8,
+	    .max_fields = 32,
+	    .template_bytes = 4096};
+
+	sessions_free(g->sessions);
+	g->sessions = sessions_new(&s, g->elements, see_template, NULL);
+	stage_open(g, 1, "tcp", "a:1");
+	for (uint32_t i = 0; i < 80; i++) {
+		SEND(g, 1, 0, 1 + i / 8, 2, PORTS(256 + i));
+	}
+	stage_counts(g);
+	assert_true(g->counts.dropped[DROP_REFUSED_TEMPLATE] > 0);
+	stage_open(g, 2, "tcp", "b:1");
+	seen = NULL;
+	SEND(g, 2, 0, 9, 2, PORTS(256));
+	SEND(g, 2, 0, 9, 256, 1, 2);
+	assert_non_null(seen);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, stage_set_up, stage_tear_down)
 
 int
@@ -195,6 +220,7 @@ main(void)
 	    CASE(templates_that_came_before_the_description_know_it_afterwards),
 	    CASE(options_sets_shorter_than_a_record_are_not_looked_into),
 	    CASE(room_for_templates_is_shared_and_free_again_when_a_peer_is_gone),
+	    CASE(one_session_cannot_keep_anothers_templates_out),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,15 @@ stage_send(struct stage *g, uint32_t session, uint32_t sequence, uint32_t domain
 }
 
 void
+stage_send_on(struct stage *g, uint16_t stream, uint32_t sequence)
+{
+	uint8_t bytes[64];
+	size_t n = stage_build(bytes, sequence, 7, 256, (uint16_t[]){1, 2}, 2);
+
+	support_message(g->sessions, MESSAGE(1, stream, bytes, n, 77, 4242));
+}
+
+void
 stage_teach(struct stage *g, uint32_t session, const char *name)
 {
 	uint8_t bytes[256];

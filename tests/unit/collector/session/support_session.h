@@ -45,6 +45,9 @@ void stage_send(struct stage *g, uint32_t session, uint32_t sequence, uint32_t d
 	    (const uint16_t[]){__VA_ARGS__},                                           \
 	    sizeof(const uint16_t[]){__VA_ARGS__} / 2)
 
+/* One record of template 256 in domain 7, on a stream. */
+void stage_send_on(struct stage *g, uint16_t stream, uint32_t sequence);
+
 /* Template id: sourceTransportPort and destinationTransportPort; 4 bytes a record. */
 #define PORTS(id) id, 2, 7, 2, 11, 2
 
