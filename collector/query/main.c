@@ -1,4 +1,4 @@
-/* flowpair-query: asks the tables of a store on the command line. */
+/* flowpair-query: queries the tables of a store from the command line. */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -105,8 +105,8 @@ static const struct option options[] = {
     {.name = "iso",
 	.kind = OPTION_FLAG,
 	.offset = AT(is_iso),
-	.help = "In CSV and JSON too, write times as ISO 8601, under the column's "
-		"name without _ns."},
+	.help = "In CSV and JSON too, write times as ISO 8601, under the column's name "
+		"without _ns."},
     {.name = "timeout",
 	.kind = OPTION_DURATION,
 	.offset = AT(timeout_ns),
@@ -123,26 +123,26 @@ extern const char flowpair_query_manual[];
 
 static const struct option_program program = {
     .name = "flowpair-query",
-    .summary = "ask the tables that flowpair-collector keeps",
+    .summary = "query the tables of flowpair-collector",
     .synopsis =
 	"--store DIR\n"
 	"--store DIR TABLE [FIELD_OP=VALUE ...] [--by FIELD] [--top N] [options]",
-    .operands =
-	"TABLE is a table or view of the store; without it they are listed.  Words "
-	"with an equals sign after it are conditions, as for --where.",
+    .operands = "TABLE is a table or view of the store; without TABLE, all of them are "
+		"listed.  Words with an equals sign after TABLE are conditions, as for "
+		"--where.",
     .manual = flowpair_query_manual,
     .options = options,
     .count = sizeof options / sizeof options[0],
 };
 
-/* The deadline stops statements that work too long; this stops one that waits, open,
- * for a slow reader of our output. */
+/* The deadline stops statements that run too long; this stops one that waits for the
+ * reader of our output. */
 static void
 give_up(int signal)
 {
 	static const char sentence[] =
-	    "flowpair-query: the rows were not read in time; read them faster (into a "
-	    "file) or raise --timeout\n";
+	    "flowpair-query: the output was not read in time; write it to a file or "
+	    "raise --timeout\n";
 	ssize_t n = write(STDERR_FILENO, sentence, sizeof sentence - 1);
 
 	(void)signal;
@@ -169,7 +169,7 @@ read_words(const struct option_list *words, const struct option_list *where,
 	const char **all = calloc(words->count + where->count + 1, sizeof *all);
 
 	if (all == NULL) {
-		return err_set(e, -ENOMEM, "no memory to read the command line");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	r->where = all;
 	for (unsigned i = 0; i < where->count; i++) {
@@ -182,8 +182,8 @@ read_words(const struct option_list *words, const struct option_list *where,
 			*ret_table = words->items[i];
 		} else {
 			return err_set(e, -EINVAL,
-			    "\"%s\": one table at a time, and %s is given already; a "
-			    "condition is written field=value",
+			    "unexpected \"%s\": the table %s is already given "
+			    "(conditions are written FIELD=VALUE)",
 			    words->items[i], *ret_table);
 		}
 	}
@@ -219,7 +219,7 @@ make_output(struct task *t, const struct output_column *columns, unsigned count,
 		s.width = w.ws_col;
 	}
 	t->output = columns != NULL ? output_new(&s, columns, count, stdout) : NULL;
-	return t->output != NULL ? 0 : err_set(e, -ENOMEM, "no memory to show rows");
+	return t->output != NULL ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
 static int
@@ -260,7 +260,7 @@ list(struct task *t, struct err *e)
 	return rc == 0 ? listing_write(t->catalog, t->deadline_ns, t->output, e) : rc;
 }
 
-/* The databases are closed by now: a reader may take its time. */
+/* The databases are closed by now, so the reader may take its time. */
 static int
 finish(const struct config *c, struct output *o, struct err *e)
 {
@@ -268,15 +268,15 @@ finish(const struct config *c, struct output *o, struct err *e)
 
 	if (rc < 0) {
 		return err_set(
-		    e, rc, "standard output cannot be written: %s", strerror(-rc));
+		    e, rc, "cannot write to standard output: %s", strerror(-rc));
 	}
 	if (c->format == OUTPUT_TABLE && output_rows(o) == 0) {
 		fprintf(stderr, "flowpair-query: no rows\n");
 	}
 	if (output_left_out(o) > 0) {
 		fprintf(stderr,
-		    "flowpair-query: %u columns are left out for lack of room; choose "
-		    "with --columns, or see all with --format csv\n",
+		    "flowpair-query: %u columns do not fit; choose with --columns, or "
+		    "show all with --format csv\n",
 		    output_left_out(o));
 	}
 	return 0;
@@ -314,8 +314,8 @@ run(const struct config *c, const struct option_list *words, struct err *e)
 	}
 	if (rc == -ETIMEDOUT) {
 		err_set(e, rc,
-		    "the question took longer than --timeout allows; narrow it with "
-		    "--from, --to or --where, or raise --timeout");
+		    "the query took longer than --timeout; narrow it with --from, --to "
+		    "or --where, or raise --timeout");
 	}
 	catalog_detach(t.catalog);
 	set_alarm(0);

@@ -281,10 +281,8 @@ replay(struct service *s, struct err *e)
 	}
 	process_counts(s->process, &counts);
 	if (counts.replayed > 0) {
-		log_info(
-		    "%" PRIu64
-		    " messages from the journal, which were not in the tables yet, are "
-		    "stored now",
+		log_info("stored %" PRIu64
+			 " messages from the journal that were not yet in the tables",
 		    counts.replayed);
 	}
 	if (journal_skipped(s->journal) > 0) {

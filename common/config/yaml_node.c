@@ -88,14 +88,15 @@ yaml_u64(const struct yaml *y, const struct yaml_node *node, uint64_t max,
 		    kind_name(node->kind));
 	}
 	if (*p == '\0') {
-		return yaml_complain(
-		    y, node, e, "expected a whole number such as 15, not nothing");
+		return yaml_complain(y, node, e,
+		    "expected a whole number such as 15, but the value is empty");
 	}
 	for (; *p != '\0'; p++) {
 		unsigned d = (unsigned)(unsigned char)*p - '0';
 		if (d > 9) {
 			return yaml_complain(y, node, e,
-			    "invalid number '%.*s' (expected a whole number such as 15)",
+			    "invalid number '%.*s' (expected a whole number such as "
+			    "15)",
 			    KEY_SHOWN, node->text);
 		}
 		if (__builtin_mul_overflow(v, 10, &v) ||

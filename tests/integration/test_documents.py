@@ -87,7 +87,7 @@ def test_what_the_architecture_names_exists(repository):
     code = "".join(path.read_text() for path in sources)
     for function in set(re.findall(r"`([a-z]\w+)\(\)`", page)):
         assert re.search(rf"^{function}\(", code, re.M), function
-    for name in set(re.findall(r"`([\w/]*\w+\.[ch])`", page)):
+    for name in set(re.findall(r"`([a-z][\w/]*\.[ch])`", page)):
         assert any(str(path).endswith("/" + name) for path in sources), name
     for room in set(re.findall(r"^\| `((?:exporter|collector|common)/\w+)`", page, re.M)):
         assert (repository / room).is_dir(), room

@@ -89,7 +89,7 @@ def test_a_terminal_shows_what_fits_and_says_what_does_not(store, programs):
     lines = text.splitlines()
     assert len(lines) == 3 and all(len(line) <= 80 for line in lines)
     assert "fwd_payload_octets" in lines[0] and "313554" in lines[1]
-    assert "columns are left out" in complaint
+    assert "columns do not fit" in complaint
     text, _ = on_terminal(command + ["--format", "csv"], 80)
     assert "\x1b" not in text
 
@@ -127,7 +127,7 @@ def test_addresses_compare_as_addresses(store):
     (["pairs", "--by", "src_ip", "--columns", "dst_ip"], ["dst_ip", "--by"]),
     (["pairs", "--sort", "octet"], ["octet"]),
     (["pairs", "--format", "xml"], ["xml", "json"]),
-    (["pairs", "services"], ["one table"]),
+    (["pairs", "services"], ["services", "pairs is already given"]),
     (["dst_port=80"], ["table"]),
     (["exporters", "--columns", "identty"], ["identty", "identity"]),
 ])
