@@ -123,8 +123,8 @@ int peer_greet(struct peer *p, struct intake *intake, uint64_t now_ns, struct er
 bool peer_is_in_step(const struct peer *p);
 /* This many messages of it were added. */
 void peer_number(struct peer *p, struct intake *intake, uint64_t messages);
-/* Tells what is durable, if that is news; 0: it was sent.  -EAGAIN: a word waits until its
- * socket is writable; others: it is broken. */
+/* Tells what is durable, if that is news; 0: it was sent.  -EAGAIN: a word waits until
+ * its socket is writable; others: it is broken. */
 int peer_acknowledge(struct peer *p);
 bool peer_has_word(const struct peer *p);
 /* Says the last word again: if the other end is gone, it shows. */

@@ -1,5 +1,6 @@
 /* Acknowledged delivery (common/ipfix/delivery.h), the collector's end: the hello
- * before a session, the numbers of its messages, the words that tell what is durable. */
+ * before a session, the numbers of its messages, the words that tell what is durable.
+ */
 #include <errno.h>
 #include <inttypes.h>
 #include <netinet/in.h>

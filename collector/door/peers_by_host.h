@@ -1,6 +1,6 @@
 /* Connected peers by the host that they come from, an IPv4 address or an IPv6 /64, to
  * limit how many of one there are.
- * Threads: the receiving thread.  Memory: a fixed table; chains go through the peers. */
+ * Threads: the receiving thread.  Memory: a fixed table, chained through the peers. */
 #ifndef COLLECTOR_DOOR_PEERS_BY_HOST_H
 #define COLLECTOR_DOOR_PEERS_BY_HOST_H
 

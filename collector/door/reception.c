@@ -281,7 +281,7 @@ reception_stop(struct listener *l)
 	while (l->stuck.first != NULL) {
 		take_leave(l, l->stuck.first, due);
 	}
-	/* Without this word, flows that wait for their other direction stay in the store. */
+	/* Without it, flows that wait for their other direction stay in the store. */
 	if (peers_wait_unstuck(l, due)) {
 		intake_put(&l->intake, FRAME_TICK, 0, "stop", 4);
 	}

@@ -224,7 +224,8 @@ add_range(
 	    strchr(node->text, ',') != NULL ||
 	    domain_ranges_parse(node->text, &r) < 0) {
 		return yaml_complain(y, node, e,
-		    "expected an observation domain like 1, or a range like 5-9%s%.*s%s",
+		    "expected an observation domain like 1, or a range like "
+		    "5-9%s%.*s%s",
 		    node->kind == YAML_SCALAR ? ", not '" : "", SHOWN,
 		    node->kind == YAML_SCALAR ? node->text : "",
 		    node->kind == YAML_SCALAR ? "'" : "");

@@ -407,8 +407,8 @@ write_filling(struct journal *j, struct err *e)
 	}
 	if (bytes_held(j) + b->used > j->settings.max_bytes) {
 		return err_set(e, -ENOSPC,
-		    "the journal in %s holds its %" PRIu64
-		    " bytes: reading stops until tables are stored",
+		    "the journal in %s is full (%" PRIu64
+		    " bytes) until tables are stored",
 		    j->directory, j->settings.max_bytes);
 	}
 	do {
