@@ -27,93 +27,46 @@ struct config {
 static const char *const formats[] = {
     [OUTPUT_TABLE] = "table", [OUTPUT_CSV] = "csv", [OUTPUT_JSON] = "json", NULL};
 
-#define AT(member) offsetof(struct config, member)
+#define AT(member) .offset = offsetof(struct config, member)
 static const struct option options[] = {
-    {.name = "store",
-	.letter = 's',
-	.kind = OPTION_STRING,
-	.offset = AT(store),
-	.argument = "DIR",
-	.section = "Store",
+    {ROW_STRING("store", "DIR"), AT(store), .letter = 's', .section = "Store",
 	.help = "Read this store of flowpair-collector, given as DIR or sqlite:DIR."},
 
-    {.name = "where",
-	.letter = 'w',
-	.kind = OPTION_LIST,
-	.offset = AT(where),
-	.argument = "FIELD_OP=VALUE",
+    {ROW_LIST("where", "FIELD_OP=VALUE"), AT(where), .letter = 'w',
 	.section = "What to show",
 	.help = "Show only rows that meet this condition.  May be repeated; all "
 		"conditions must hold.  Conditions may also follow the table without "
 		"--where."},
-    {.name = "from",
-	.kind = OPTION_STRING,
-	.offset = AT(from),
-	.argument = "TIME",
+    {ROW_STRING("from", "TIME"), AT(from),
 	.help = "Show only rows from this time on: 2017-04-26, 2017-04-26T11:11:17Z "
 		"(UTC, or with an offset such as +02:00), -2h (two hours ago), now, "
 		"today, yesterday, @SECONDS or nanoseconds since 1970."},
-    {.name = "to",
-	.kind = OPTION_STRING,
-	.offset = AT(to),
-	.argument = "TIME",
+    {ROW_STRING("to", "TIME"), AT(to),
 	.help = "Show only rows before this time, written as for --from.  A date "
 		"without a time of day includes the whole day."},
-    {.name = "by",
-	.letter = 'b',
-	.kind = OPTION_STRING,
-	.offset = AT(by),
-	.argument = "FIELD[,FIELD]",
+    {ROW_STRING("by", "FIELD[,FIELD]"), AT(by), .letter = 'b',
 	.help = "Group rows that agree in these fields: add up sums, take least and "
 		"greatest values, and compute means and deviations from the sums."},
-    {.name = "top",
-	.letter = 'n',
-	.kind = OPTION_NUMBER,
-	.offset = AT(top),
-	.argument = "N",
+    {ROW_NUMBER("top", NULL, 0, 0), AT(top), .letter = 'n',
 	.help = "Show the N rows with the most octets (or else bytes, or packets), or "
 		"the most of the field that --sort names; 0: all rows."},
-    {.name = "sort",
-	.kind = OPTION_STRING,
-	.offset = AT(sort),
-	.argument = "[-]FIELD",
+    {ROW_STRING("sort", "[-]FIELD"), AT(sort),
 	.help = "Sort by this field; with a minus sign, the greatest comes first.  "
 		"Without it, rows come day by day in the order of the key, addresses "
 		"in address order."},
-    {.name = "columns",
-	.letter = 'c',
-	.kind = OPTION_STRING,
-	.offset = AT(columns),
-	.argument = "A,B,...",
+    {ROW_STRING("columns", "A,B,..."), AT(columns), .letter = 'c',
 	.help = "Show only these columns, in this order."},
-    {.name = "limit",
-	.kind = OPTION_NUMBER,
-	.offset = AT(limit),
-	.argument = "N",
+    {ROW_NUMBER("limit", NULL, 0, 0), AT(limit),
 	.help = "Stop after N rows; 0: no limit."},
 
-    {.name = "format",
-	.letter = 'f',
-	.kind = OPTION_CHOICE,
-	.offset = AT(format),
-	.argument = "table|csv|json",
-	.standard = "table",
-	.choices = formats,
-	.section = "How to show it",
+    {ROW_CHOICE("format", "table|csv|json", "table", formats), AT(format),
+	.letter = 'f', .section = "How to show it",
 	.help = "Write an aligned table, CSV (RFC 4180), or a JSON array with one "
 		"object per line."},
-    {.name = "iso",
-	.kind = OPTION_FLAG,
-	.offset = AT(is_iso),
+    {ROW_FLAG("iso"), AT(is_iso),
 	.help = "In CSV and JSON too, write times as ISO 8601, under the column's name "
 		"without _ns."},
-    {.name = "timeout",
-	.kind = OPTION_DURATION,
-	.offset = AT(timeout_ns),
-	.argument = "TIME",
-	.standard = "30s",
-	.min = 1,
-	.max = 365 * NS_PER_DAY,
+    {ROW_DURATION("timeout", "30s", 1, 365 * NS_PER_DAY), AT(timeout_ns),
 	.help = "Give up after this time, so that a long query does not keep the "
 		"collector from reusing its files."},
 };

@@ -43,6 +43,23 @@ struct option {
 	const char *help;    /* one or more sentences */
 };
 
+/* The beginning of a row of each kind; offset, letter, section and help follow. */
+#define ROW_FLAG(n)        .name = (n), .kind = OPTION_FLAG
+#define ROW_STRING(n, arg) .name = (n), .kind = OPTION_STRING, .argument = (arg)
+#define ROW_LIST(n, arg)   .name = (n), .kind = OPTION_LIST, .argument = (arg)
+#define ROW_BOUNDED(n, k, arg, std, least, most)                                       \
+	.name = (n), .kind = (k), .argument = (arg), .standard = (std),                \
+	.min = (least), .max = (most)
+#define ROW_NUMBER(n, std, least, most)                                                \
+	ROW_BOUNDED(n, OPTION_NUMBER, "N", std, least, most)
+#define ROW_SIZE(n, std, least, most)                                                  \
+	ROW_BOUNDED(n, OPTION_SIZE, "BYTES", std, least, most)
+#define ROW_DURATION(n, std, least, most)                                              \
+	ROW_BOUNDED(n, OPTION_DURATION, "TIME", std, least, most)
+#define ROW_CHOICE(n, arg, std, words)                                                 \
+	.name = (n), .kind = OPTION_CHOICE, .argument = (arg), .standard = (std),      \
+	.choices = (words)
+
 struct option_program {
 	const char *name;     /* "flowpair-exporter" */
 	const char *summary;  /* one line for NAME */

@@ -11,90 +11,45 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 #define AT(field) .offset = offsetof(struct option_shared, field)
 
 static const struct option shared[] = {
-    {.name = "certificate",
-	.kind = OPTION_STRING,
-	AT(certificate),
-	.argument = "FILE",
-	.section = "Certificates",
+    {ROW_STRING("certificate", "FILE"), AT(certificate), .section = "Certificates",
 	.help = "Certificate chain (PEM) to present over encrypted transports."},
-    {.name = "key",
-	.kind = OPTION_STRING,
-	AT(key),
-	.argument = "FILE",
+    {ROW_STRING("key", "FILE"), AT(key),
 	.help = "Private key (PEM) of --certificate.  Other users must not be able to "
 		"read the file."},
-    {.name = "ca",
-	.kind = OPTION_STRING,
-	AT(ca),
-	.argument = "FILE",
+    {ROW_STRING("ca", "FILE"), AT(ca),
 	.help = "Accept only peers whose certificate these authorities (PEM) issued.  "
 		"Without it, the exporter trusts the system's authorities; the "
 		"collector needs it."},
-    {.name = "crl",
-	.kind = OPTION_STRING,
-	AT(crl),
-	.argument = "FILE",
+    {ROW_STRING("crl", "FILE"), AT(crl),
 	.help = "Refuse certificates on these revocation lists (PEM), which the --ca "
 		"authorities issued."},
-    {.name = "tls12",
-	.kind = OPTION_FLAG,
-	AT(tls12),
+    {ROW_FLAG("tls12"), AT(tls12),
 	.help = "Also allow TLS 1.2, for peers without TLS 1.3."},
 
-    {.name = "schemas",
-	.kind = OPTION_STRING,
-	AT(schemas),
-	.argument = "DIR",
-	.section = "Schemas",
+    {ROW_STRING("schemas", "DIR"), AT(schemas), .section = "Schemas",
 	.help = "Read elements.xml, templates.yaml, records/ and tables/ from this "
 		"directory instead of the installed one."},
-    {.name = "elements",
-	.kind = OPTION_LIST,
-	AT(elements),
-	.argument = "XML",
+    {ROW_LIST("elements", "XML"), AT(elements),
 	.help = "Read information elements from this registry too (the XML format of "
 		"libfixbuf and YAF).  May be repeated."},
-    {.name = "own-pen",
-	.kind = OPTION_NUMBER,
-	AT(own_pen),
-	.argument = "N",
-	.standard = "32473",
-	.min = 1,
-	.max = UINT32_MAX,
+    {ROW_NUMBER("own-pen", "32473", 1, UINT32_MAX), AT(own_pen),
 	.help = "Private enterprise number of flowpair's own elements."},
 
-    {.name = "user",
-	.kind = OPTION_STRING,
-	AT(user),
-	.argument = "NAME",
-	.section = "Process",
+    {ROW_STRING("user", "NAME"), AT(user), .section = "Process",
 	.help = "Switch to this user, without privileges, once interfaces, ports and "
 		"key files are open.  The collector opens its store, its journal and "
 		"files to import as this user, and creates missing directories for "
 		"it."},
-    {.name = "summary",
-	.kind = OPTION_CHOICE,
-	AT(summary),
-	.argument = "FORM",
-	.standard = "text",
-	.choices = summaries,
+    {ROW_CHOICE("summary", "FORM", "text", summaries), AT(summary),
 	.help = "Print totals at the end in this form: text, json or none.  They go to "
 		"standard output, or to standard error if the records go to standard "
 		"output."},
-    {.name = "metrics-file",
-	.kind = OPTION_STRING,
-	AT(metrics_file),
-	.argument = "FILE",
+    {ROW_STRING("metrics-file", "FILE"), AT(metrics_file),
 	.help =
 	    "Write metrics in Prometheus' text format to this file every 10 s and at "
 	    "the end.  For node_exporter's textfile collector, name it *.prom in the "
 	    "directory that it reads."},
-    {.name = "progress",
-	.kind = OPTION_CHOICE,
-	AT(progress),
-	.argument = "WHEN",
-	.standard = "auto",
-	.choices = progresses,
+    {ROW_CHOICE("progress", "WHEN", "auto", progresses), AT(progress),
 	.help = "Show progress of reading files on standard error: auto (only on a "
 		"terminal), always or never."},
 };
@@ -102,36 +57,18 @@ static const struct option shared[] = {
 #define AT(field) .offset = offsetof(struct option_builtin, field)
 
 static const struct option builtins[] = {
-    {.name = "config",
-	.kind = OPTION_STRING,
-	AT(config),
-	.argument = "FILE",
-	.section = "General",
+    {ROW_STRING("config", "FILE"), AT(config), .section = "General",
 	.help =
 	    "Read options from this YAML file first.  Its keys are the long names of "
 	    "options, without dashes.  The command line wins over the file."},
-    {.name = "log-level",
-	.kind = OPTION_CHOICE,
-	AT(log_level),
-	.standard = "info",
-	.choices = log_levels,
+    {ROW_CHOICE("log-level", NULL, "info", log_levels), AT(log_level),
 	.help = "Write messages of this level or above to standard error."},
-    {.name = "print-config",
-	.kind = OPTION_FLAG,
-	AT(print_config),
+    {ROW_FLAG("print-config"), AT(print_config),
 	.help = "Print the options in effect as a file for --config, and exit."},
-    {.name = "print-manual",
-	.kind = OPTION_FLAG,
-	AT(print_manual),
+    {ROW_FLAG("print-manual"), AT(print_manual),
 	.help = "Print the manual page in source form (for man -l -), and exit."},
-    {.name = "version",
-	.kind = OPTION_FLAG,
-	AT(version),
-	.help = "Print the version, and exit."},
-    {.name = "help",
-	.letter = 'h',
-	.kind = OPTION_FLAG,
-	AT(help),
+    {ROW_FLAG("version"), AT(version), .help = "Print the version, and exit."},
+    {ROW_FLAG("help"), AT(help), .letter = 'h',
 	.help = "Print this summary, and exit."},
 };
 

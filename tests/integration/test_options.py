@@ -74,3 +74,10 @@ def test_wrong_configuration_file_is_refused_with_its_place(program, run, tmp_pa
 def test_missing_configuration_file_is_refused(program, run, tmp_path):
     done = run(program, "--config", tmp_path / "none.yaml", status=2)
     assert f"{tmp_path / 'none.yaml'}: No such file or directory" in done.stderr
+
+
+def test_manual_has_its_whole_text(program, run):
+    page = run(program, "--print-manual").stdout
+    assert "@" not in re.sub(r"@SECONDS", "", page)
+    assert page.index(".SH DESCRIPTION") < page.index(".SH OPTIONS") < page.index(".SH EXAMPLES")
+    assert (".SH SCTP\n" in page) == (program.name != "flowpair-query")
