@@ -121,7 +121,7 @@ is_closed(const struct compact *c, const struct table *t, int64_t day, uint64_t 
 {
 	uint64_t end = ((uint64_t)day + 1) * NS_PER_DAY;
 	uint64_t lateness = t->has_own_lateness
-				? t->lateness_ns
+				? t->bounds.lateness_ns
 				: c->store->tables->settings.lateness_ns;
 
 	return now_ns == COMPACT_ALL || (now_ns > end && now_ns - end > lateness);
@@ -223,12 +223,12 @@ find_candidate(struct compact *c, uint64_t now_ns, struct candidate *ret, struct
 }
 
 static int
-read_runs(const struct table *t, struct database *d, struct compact_run **ret,
-    size_t *ret_count, struct err *e)
+read_runs(
+    const struct table *t, struct database *d, struct compact_runs *ret, struct err *e)
 {
-	struct compact_run *runs = NULL;
+	struct compact_runs runs = {NULL, 0};
 	struct statement *q = NULL;
-	size_t n = 0, capacity = 0;
+	size_t capacity = 0;
 	char sql[192];
 	int rc;
 
@@ -236,50 +236,47 @@ read_runs(const struct table *t, struct database *d, struct compact_run **ret,
 	    "SELECT first, last FROM \"%s_extent\" ORDER BY first", t->schema->name);
 	rc = statement_new(d, sql, &q, e);
 	while (rc >= 0 && (rc = statement_step(q, e)) > 0) {
-		if (n == capacity) {
+		if (runs.count == capacity) {
 			void *p;
 			capacity = capacity * 2 + 16;
-			p = reallocarray(runs, capacity, sizeof *runs);
+			p = reallocarray(runs.items, capacity, sizeof *runs.items);
 			if (p == NULL) {
 				rc = err_set(e, -ENOMEM, "no memory");
 				break;
 			}
-			runs = p;
+			runs.items = p;
 		}
-		runs[n++] = (struct compact_run){
+		runs.items[runs.count++] = (struct compact_run){
 		    .first = statement_i64(q, 0), .last = statement_i64(q, 1)};
 	}
 	statement_free(q);
 	if (rc < 0) {
-		free(runs);
+		free(runs.items);
 		return rc;
 	}
 	*ret = runs;
-	*ret_count = n;
 	return 0;
 }
 
-/* A column that the schema no longer has says not how it is reduced: such a day keeps
- * its runs. */
+/* A column that the schema no longer has does not say how it is reduced: such a day
+ * keeps its runs. */
 static int
 has_other_columns(const struct table *t, struct database *d, struct err *e)
 {
 	struct statement *q = NULL;
+	struct ddl_stored stored;
 	bool is_other = false;
-	char stored[80], name[96];
 	int rc = statement_new(d, "SELECT name FROM pragma_table_xinfo(?)", &q, e);
 
 	if (rc < 0) {
 		return rc;
 	}
-	ddl_stored_name(t, stored);
-	statement_bind_text(q, 1, stored);
+	ddl_stored(t, &stored);
+	statement_bind_text(q, 1, stored.table);
 	while (!is_other && (rc = statement_step(q, e)) > 0) {
 		is_other = true;
-		for (unsigned i = 0; is_other && i < t->column_count; i++) {
-			ddl_column_name(&t->columns[i], name);
-			is_other = !ddl_is_stored(&t->columns[i]) ||
-				   strcmp(name, statement_text(q, 0)) != 0;
+		for (unsigned i = 0; is_other && i < stored.count; i++) {
+			is_other = strcmp(stored.names[i], statement_text(q, 0)) != 0;
 		}
 	}
 	statement_free(q);
@@ -307,8 +304,8 @@ make_indexes(const struct table *t, struct database *d, struct err *e)
 /* Inside the transaction of d, in which nothing is changed yet: `from` sees the runs
  * as they were. */
 static int
-replace_runs(const struct table *t, struct database *d, struct database *from,
-    const struct compact_run *runs, size_t count, struct err *e)
+replace_runs(const struct table *t, const struct compact_runs *runs,
+    struct database *from, struct database *d, struct err *e)
 {
 	const char *name = t->schema->name;
 	int rc = database_exec(d, e,
@@ -319,7 +316,7 @@ replace_runs(const struct table *t, struct database *d, struct database *from,
 		rc = store_schema_run(d, t, ddl_table, e);
 	}
 	if (rc == 0) {
-		rc = compact_merge(t, from, d, runs, count, e);
+		rc = compact_merge(t, runs, from, d, e);
 	}
 	if (rc == 0) {
 		rc = database_exec(d, e,
@@ -334,20 +331,19 @@ static int
 merge_day(const struct table *t, const char *path, struct database *d, struct err *e)
 {
 	struct database *from = NULL;
-	struct compact_run *runs = NULL;
-	size_t count = 0;
+	struct compact_runs runs = {NULL, 0};
 	int rc = database_open(path, DATABASE_READ, &from, e);
 
 	if (rc == 0) {
 		rc = database_exec_text(from, "BEGIN", e);
 	}
 	if (rc == 0) {
-		rc = read_runs(t, from, &runs, &count, e);
+		rc = read_runs(t, from, &runs, e);
 	}
-	if (rc == 0 && count > 1) {
-		rc = replace_runs(t, d, from, runs, count, e);
+	if (rc == 0 && runs.count > 1) {
+		rc = replace_runs(t, &runs, from, d, e);
 	}
-	free(runs);
+	free(runs.items);
 	database_close(from);
 	return rc;
 }
@@ -382,9 +378,8 @@ static int
 compact_file(struct compact *c, const struct candidate *f, struct err *e)
 {
 	const struct table *t = f->table;
-	struct compact_run *runs = NULL;
+	struct compact_runs runs = {NULL, 0};
 	struct database *d = NULL;
-	size_t count = 0;
 	char path[4096];
 	uint64_t begin = clock_monotonic_ns();
 	int rc;
@@ -395,11 +390,11 @@ compact_file(struct compact *c, const struct candidate *f, struct err *e)
 		return 0; /* the operator's way to forget a day */
 	}
 	if (rc == 0) {
-		rc = read_runs(t, d, &runs, &count, e);
+		rc = read_runs(t, d, &runs, e);
 	}
-	free(runs);
+	free(runs.items);
 	database_close(d);
-	if (rc < 0 || count < 2) {
+	if (rc < 0 || runs.count < 2) {
 		return rc;
 	}
 	rc = store_partition(c->store, t, f->file, &d, e);
@@ -413,7 +408,7 @@ compact_file(struct compact *c, const struct candidate *f, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	log_info("%s: %zu runs are one now, after %.1f s", path, count,
+	log_info("%s: compacted %zu runs in %.1f s", path, runs.count,
 	    (double)(clock_monotonic_ns() - begin) / (double)NS_PER_SECOND);
 	return 1;
 }

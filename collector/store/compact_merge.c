@@ -45,8 +45,7 @@ struct merge {
 	const struct table *table;
 	struct database_load *load; /* where merged rows go */
 	struct statement *read;
-	const struct table_column *columns[SCHEMA_MAX_COLUMNS]; /* those stored */
-	unsigned column_count;
+	struct ddl_stored stored;
 	struct cursor_run *runs;
 	size_t run_count;
 	size_t *heap; /* numbers of runs that have rows, the least key first */
@@ -183,7 +182,7 @@ put_key(const struct merge *m, struct rows *r)
 	int rc = 0;
 
 	for (unsigned i = 0; rc == 0 && i < n; i++) {
-		const struct table_column *c = m->columns[i];
+		const struct table_column *c = m->stored.columns[i];
 		if (values[i].type == DATABASE_NULL) {
 			nulls[i / 8] |= (uint8_t)(1u << i % 8);
 		}
@@ -217,7 +216,7 @@ take_row(const struct merge *m, struct rows *r, struct err *e)
 	struct value *values = row_values(r, r->count);
 	int rc = 0;
 
-	for (unsigned i = 0; rc == 0 && i < m->column_count; i++) {
+	for (unsigned i = 0; rc == 0 && i < m->stored.count; i++) {
 		struct value *v = &values[i];
 		v->type = statement_type(m->read, (int)i);
 		if (v->type == DATABASE_INTEGER) {
@@ -273,7 +272,7 @@ fill(struct merge *m, struct cursor_run *run, struct err *e)
 			rc = take_row(m, r, e);
 			if (rc < 0 || r->length > r->most_bytes) {
 				run->next =
-				    1 + statement_i64(m->read, (int)m->column_count);
+				    1 + statement_i64(m->read, (int)m->stored.count);
 				break;
 			}
 		}
@@ -355,10 +354,10 @@ merge_row(const struct merge *m, struct rows *to, const struct rows *from, unsig
 	const struct value *theirs = row_values(from, row);
 	int rc = 0;
 
-	for (unsigned i = m->table->key_count; rc == 0 && i < m->column_count; i++) {
+	for (unsigned i = m->table->key_count; rc == 0 && i < m->stored.count; i++) {
 		struct value *v = &mine[i];
 		const struct value *w = &theirs[i];
-		enum schema_role role = m->columns[i]->role;
+		enum schema_role role = m->stored.columns[i]->role;
 		if (w->type == DATABASE_NULL) {
 			continue;
 		}
@@ -493,9 +492,8 @@ advance(struct merge *m, struct err *e)
 static int
 prepare(struct merge *m, struct database *from, struct database *to, struct err *e)
 {
-	char columns[SCHEMA_MAX_COLUMNS][96];
-	const char *names[SCHEMA_MAX_COLUMNS];
-	char *sql = NULL, stored[80];
+	const struct ddl_stored *stored = &m->stored;
+	char *sql = NULL;
 	size_t length = 0;
 	FILE *out = open_memstream(&sql, &length);
 	int rc;
@@ -503,36 +501,28 @@ prepare(struct merge *m, struct database *from, struct database *to, struct err 
 	if (out == NULL) {
 		return err_set(e, -ENOMEM, "no memory");
 	}
-	ddl_stored_name(m->table, stored);
-	for (unsigned i = 0; i < m->table->column_count; i++) {
-		const struct table_column *c = &m->table->columns[i];
-		if (ddl_is_stored(c)) {
-			char *name = columns[m->column_count];
-			ddl_column_name(c, name);
-			names[m->column_count] = name;
-			fprintf(out, "%s\"%s\"", m->column_count > 0 ? ", " : "SELECT ",
-			    name);
-			m->columns[m->column_count++] = c;
-		}
+	ddl_stored(m->table, &m->stored);
+	fputs("SELECT ", out);
+	for (unsigned i = 0; i < stored->count; i++) {
+		fprintf(out, "\"%s\", ", stored->names[i]);
 	}
-	fprintf(out, ", rowid FROM \"%s\" WHERE rowid BETWEEN ? AND ? ORDER BY rowid",
-	    stored);
-	if (fclose(out) != 0) {
-		free(sql);
-		return err_set(e, -ENOMEM, "no memory");
-	}
-	rc = statement_new(from, sql, &m->read, e);
+	fprintf(out, "rowid FROM \"%s\" WHERE rowid BETWEEN ? AND ? ORDER BY rowid",
+	    stored->table);
+	rc = fclose(out) != 0 ? err_set(e, -ENOMEM, "no memory")
+			      : statement_new(from, sql, &m->read, e);
 	free(sql);
 	return rc < 0 ? rc
 		      : database_load_append(to,
-			    &(struct database_columns){stored, names, m->column_count},
+			    &(struct database_columns){
+				stored->table, stored->names, stored->count},
 			    &m->load, e);
 }
 
 static int
-start(struct merge *m, const struct compact_run *runs, size_t count, struct err *e)
+start(struct merge *m, const struct compact_runs *runs, struct err *e)
 {
-	size_t row = m->column_count * sizeof(struct value) + ROW_BYTES;
+	size_t count = runs->count;
+	size_t row = m->stored.count * sizeof(struct value) + ROW_BYTES;
 	size_t chunk = MEMORY / row / count;
 	int rc = 0;
 
@@ -540,15 +530,15 @@ start(struct merge *m, const struct compact_run *runs, size_t count, struct err 
 	m->runs = calloc(count, sizeof *m->runs);
 	m->heap = calloc(count, sizeof *m->heap);
 	if (m->runs == NULL || m->heap == NULL ||
-	    rows_new(&m->out, m->column_count, BATCH, OUT_BYTES) < 0) {
+	    rows_new(&m->out, m->stored.count, BATCH, OUT_BYTES) < 0) {
 		return err_set(e, -ENOMEM, "no memory to merge %zu runs", count);
 	}
 	m->run_count = count;
 	for (size_t i = 0; rc == 0 && i < count; i++) {
 		struct cursor_run *run = &m->runs[i];
-		run->next = runs[i].first;
-		run->last = runs[i].last;
-		if (rows_new(&run->rows, m->column_count, (unsigned)chunk,
+		run->next = runs->items[i].first;
+		run->last = runs->items[i].last;
+		if (rows_new(&run->rows, m->stored.count, (unsigned)chunk,
 			MEMORY / count) < 0) {
 			return err_set(
 			    e, -ENOMEM, "no memory to merge %zu runs", count);
@@ -567,14 +557,14 @@ start(struct merge *m, const struct compact_run *runs, size_t count, struct err 
 }
 
 int
-compact_merge(const struct table *t, struct database *from, struct database *to,
-    const struct compact_run *runs, size_t count, struct err *e)
+compact_merge(const struct table *t, const struct compact_runs *runs,
+    struct database *from, struct database *to, struct err *e)
 {
 	struct merge m = {.table = t};
 	int rc = prepare(&m, from, to, e);
 
 	if (rc == 0) {
-		rc = start(&m, runs, count, e);
+		rc = start(&m, runs, e);
 	}
 	while (rc == 0 && m.heap_count > 0) {
 		rc = take_least(&m, e);

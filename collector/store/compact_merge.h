@@ -6,13 +6,16 @@
 #include "collector/tables/table.h"
 #include "common/sqlite/database.h"
 
-struct compact_run { /* rowids */
-	int64_t first, last;
+struct compact_runs {
+	struct compact_run { /* rowids */
+		int64_t first, last;
+	} * items;
+	size_t count;
 };
 
 /* Reads runs of t in `from` and appends one row per key, in their order, to the table
  * that `to` has for them.  -EBADMSG: a run is not sorted as this table sorts. */
-int compact_merge(const struct table *t, struct database *from, struct database *to,
-    const struct compact_run *runs, size_t count, struct err *e);
+int compact_merge(const struct table *t, const struct compact_runs *runs,
+    struct database *from, struct database *to, struct err *e);
 
 #endif

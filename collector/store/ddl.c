@@ -72,6 +72,21 @@ ddl_column_name(const struct table_column *c, char out[static 96])
 	snprintf(out, 96, "%s%s", ddl_is_state(c) ? "flowpair_state_" : "", c->name);
 }
 
+void
+ddl_stored(const struct table *t, struct ddl_stored *ret)
+{
+	ret->count = 0;
+	ddl_stored_name(t, ret->table);
+	for (unsigned i = 0; i < t->column_count; i++) {
+		if (ddl_is_stored(&t->columns[i])) {
+			unsigned n = ret->count++;
+			ret->columns[n] = &t->columns[i];
+			ret->names[n] = ret->texts[n];
+			ddl_column_name(&t->columns[i], ret->texts[n]);
+		}
+	}
+}
+
 static void
 state_name(const struct table_column *c, char out[static 96])
 {
@@ -359,32 +374,20 @@ void
 ddl_upsert(const struct table *t, FILE *out)
 {
 	const char *before = "";
-	char name[96];
+	struct ddl_stored stored;
 
-	ddl_stored_name(t, name);
-	fprintf(out, "INSERT INTO \"%s\"(", name);
-	for (unsigned i = 0; i < t->column_count; i++) {
-		const struct table_column *c = &t->columns[i];
-		if (!ddl_is_stored(c)) {
-			continue;
-		}
-		snprintf(name, sizeof name, "\"%s\"", c->name);
-		if (ddl_is_state(c)) {
-			state_name(c, name);
-		}
-		fprintf(out, "%s%s", before, name);
-		before = ", ";
+	ddl_stored(t, &stored);
+	fprintf(out, "INSERT INTO \"%s\"(", stored.table);
+	for (unsigned i = 0; i < stored.count; i++) {
+		fprintf(out, "%s\"%s\"", i > 0 ? ", " : "", stored.names[i]);
 	}
 	fputs(") SELECT * FROM " LOAD_ROWS, out);
 	fputs(" WHERE true ON CONFLICT(", out);
 	write_keys(t, out);
 	fputs(") DO UPDATE SET ", out);
-	before = "";
-	for (unsigned i = t->key_count; i < t->column_count; i++) {
-		if (ddl_is_stored(&t->columns[i])) {
-			fputs(before, out);
-			write_merge(t, &t->columns[i], out);
-			before = ", ";
-		}
+	for (unsigned i = t->key_count; i < stored.count; i++) {
+		fputs(before, out);
+		write_merge(t, stored.columns[i], out);
+		before = ", ";
 	}
 }

@@ -25,6 +25,16 @@ void ddl_expression(const struct table *t, const struct table_column *c, FILE *o
 /* "services", "pairs_runs", "conversations_rows" */
 void ddl_stored_name(const struct table *t, char out[static 80]);
 
+/* What is stored of a table: the columns in their order, and what they are called. */
+struct ddl_stored {
+	char table[80];
+	unsigned count;
+	const struct table_column *columns[SCHEMA_MAX_COLUMNS];
+	const char *names[SCHEMA_MAX_COLUMNS];
+	char texts[SCHEMA_MAX_COLUMNS][96];
+};
+void ddl_stored(const struct table *t, struct ddl_stored *ret);
+
 /* What is stored of a column: nothing (computed), its value, or the state of
  * firstWriteWins and lastWriteWins: the text of (start, place, value), which sorts. */
 static inline bool

@@ -33,17 +33,17 @@ struct flush {
 };
 
 static int
-write_day(const struct flush *f, const struct table *t, const uint32_t *order,
-    size_t count, struct database *d, struct err *e)
+write_day(const struct flush *f, const struct store_rows *rows, struct database *d,
+    struct err *e)
 {
 	int rc = database_exec_text(d, "BEGIN IMMEDIATE", e);
 
 	if (rc < 0) {
 		return rc;
 	}
-	rc = store_rows_write(t, f->tables->intern, order, count, d, e);
-	if (rc == 0 && t->schema->storage == STORAGE_RUNS) {
-		rc = write_extent(t, d, e);
+	rc = store_rows_write(rows, d, e);
+	if (rc == 0 && rows->table->schema->storage == STORAGE_RUNS) {
+		rc = write_extent(rows->table, d, e);
 	}
 	if (rc == 0) {
 		rc = store_set_position(d, f->source, f->position, e);
@@ -75,16 +75,15 @@ note_file(struct flush *f, const char *file, struct err *e)
 
 /* Writes one day's rows of a table, unless an earlier try already has. */
 static int
-flush_day(struct flush *f, const struct table *t, int64_t day, const uint32_t *order,
-    size_t count, struct err *e)
+flush_day(struct flush *f, const struct store_rows *rows, int64_t day, struct err *e)
 {
 	struct database *d = NULL;
 	uint64_t stored = 0;
 	char file[128];
 	int rc;
 
-	store_partition_file(t, day, file);
-	rc = store_partition(f->store, t, file, &d, e);
+	store_partition_file(rows->table, day, file);
+	rc = store_partition(f->store, rows->table, file, &d, e);
 	if (rc == 0) {
 		rc = store_position(d, f->source, &stored, e);
 	}
@@ -95,9 +94,9 @@ flush_day(struct flush *f, const struct table *t, int64_t day, const uint32_t *o
 		    (unsigned long long)f->position);
 	}
 	if (rc == 0 && stored < f->position) {
-		rc = write_day(f, t, order, count, d, e);
+		rc = write_day(f, rows, d, e);
 		if (rc == 0) {
-			f->rows += count;
+			f->rows += rows->count;
 			database_checkpoint(d);
 		}
 	}
@@ -126,27 +125,32 @@ end_of_day(const struct table *t, const uint32_t *order, uint64_t begin, uint64_
 	return low;
 }
 
+/* All rows of a table, sorted. */
+static int
+sort_rows(struct flush *f, const struct table *t, struct store_rows *ret, struct err *e)
+{
+	int rc;
+
+	*ret = (struct store_rows){
+	    .table = t, .intern = f->tables->intern, .count = reduce_count(t->reduce)};
+	rc = reduce_sort(t->reduce, ret->intern, &f->tables->scratch, &ret->order);
+	return rc < 0 ? err_set(e, rc, "no memory to sort %zu rows", ret->count) : 0;
+}
+
 static int
 flush_days(struct flush *f, const struct table *t, struct err *e)
 {
-	uint64_t count = reduce_count(t->reduce);
-	const uint32_t *order = NULL;
+	struct store_rows rows, part;
 	uint64_t begin = 0;
-	int rc;
+	int rc = sort_rows(f, t, &rows, e);
 
-	if (count == 0) {
-		return 0;
-	}
-	rc = reduce_sort(t->reduce, f->tables->intern, &f->tables->scratch, &order);
-	if (rc < 0) {
-		return err_set(
-		    e, rc, "no memory to sort %llu rows", (unsigned long long)count);
-	}
-	while (rc == 0 && begin < count) {
-		int64_t day = table_day(t, reduce_entry(t->reduce, order[begin]));
-		uint64_t end = end_of_day(t, order, begin, count);
-		rc = flush_day(f, t, day, order + begin, end - begin, e);
-		begin = end;
+	while (rc == 0 && begin < rows.count) {
+		int64_t day = table_day(t, reduce_entry(t->reduce, rows.order[begin]));
+		part = rows;
+		part.order += begin;
+		part.count = end_of_day(t, rows.order, begin, rows.count) - begin;
+		rc = flush_day(f, &part, day, e);
+		begin += part.count;
 	}
 	return rc;
 }
@@ -154,19 +158,13 @@ flush_days(struct flush *f, const struct table *t, struct err *e)
 static int
 flush_upsert(struct flush *f, const struct table *t, struct err *e)
 {
-	uint64_t count = reduce_count(t->reduce);
-	const uint32_t *order = NULL;
-	int rc;
+	struct store_rows rows;
+	int rc = sort_rows(f, t, &rows, e);
 
-	if (count == 0) {
-		return 0;
+	if (rc == 0 && rows.count > 0) {
+		rc = store_rows_write(&rows, f->store->main, e);
+		f->rows += rc == 0 ? rows.count : 0;
 	}
-	rc = reduce_sort(t->reduce, f->tables->intern, &f->tables->scratch, &order);
-	rc = rc < 0 ? err_set(e, rc, "no memory to sort %llu rows",
-			  (unsigned long long)count)
-		    : store_rows_write(
-			  t, f->tables->intern, order, count, f->store->main, e);
-	f->rows += rc == 0 ? count : 0;
 	return rc;
 }
 

@@ -308,22 +308,16 @@ compile_column(
 	    .column = c};
 }
 
-/* Upsert tables are merged into, row by row; the others grow at their end. */
+/* Upsert tables are merged into, row by row. */
 static int
-open_load(const struct table *t, struct database *d, const char *const *names,
-    unsigned count, struct database_load **ret, struct err *e)
+open_upsert(const struct table *t, struct database *d, unsigned count,
+    struct database_load **ret, struct err *e)
 {
-	char stored[80], *sql = NULL;
+	char *sql = NULL;
 	size_t length = 0;
-	FILE *out;
+	FILE *out = open_memstream(&sql, &length);
 	int rc;
 
-	ddl_stored_name(t, stored);
-	if (t->schema->storage != STORAGE_UPSERT) {
-		return database_load_append(
-		    d, &(struct database_columns){stored, names, count}, ret, e);
-	}
-	out = open_memstream(&sql, &length);
 	if (out == NULL) {
 		return err_set(e, -ENOMEM, "no memory");
 	}
@@ -341,21 +335,16 @@ compile(struct writer *w, struct database *d, struct database_load **ret, struct
 	static const struct form_column always_null = {
 	    .null_bit = 8, .when_null = FORM_NULL};
 	const struct table *t = w->table;
-	const struct table_column *stored[SCHEMA_MAX_COLUMNS];
-	char columns[SCHEMA_MAX_COLUMNS][96];
-	const char *names[SCHEMA_MAX_COLUMNS];
-	unsigned count = 0;
+	struct ddl_stored stored;
 	int rc;
 
-	for (unsigned i = 0; i < t->column_count; i++) {
-		if (ddl_is_stored(&t->columns[i])) {
-			stored[count] = &t->columns[i];
-			ddl_column_name(stored[count], columns[count]);
-			names[count] = columns[count];
-			count++;
-		}
-	}
-	rc = open_load(t, d, names, count, ret, e);
+	ddl_stored(t, &stored);
+	rc = t->schema->storage == STORAGE_UPSERT
+		 ? open_upsert(t, d, stored.count, ret, e)
+		 : database_load_append(d,
+		       &(struct database_columns){
+			   stored.table, stored.names, stored.count},
+		       ret, e);
 	if (rc < 0) {
 		return rc;
 	}
@@ -363,7 +352,7 @@ compile(struct writer *w, struct database *d, struct database_load **ret, struct
 	for (unsigned i = 0; i < w->column_count; i++) {
 		int from = database_load_order(*ret, i);
 		if (from >= 0) {
-			compile_column(t, stored[from], &w->columns[i]);
+			compile_column(t, stored.columns[from], &w->columns[i]);
 		} else {
 			w->columns[i] = always_null;
 		}
@@ -372,10 +361,12 @@ compile(struct writer *w, struct database *d, struct database_load **ret, struct
 }
 
 int
-store_rows_write(const struct table *t, const struct intern *intern,
-    const uint32_t *order, size_t count, struct database *d, struct err *e)
+store_rows_write(const struct store_rows *rows, struct database *d, struct err *e)
 {
-	struct writer w = {.table = t, .intern = intern};
+	const struct table *t = rows->table;
+	const uint32_t *order = rows->order;
+	size_t count = rows->count;
+	struct writer w = {.table = t, .intern = rows->intern};
 	struct database_load *load = NULL;
 	int rc = compile(&w, d, &load, e);
 

@@ -6,9 +6,15 @@
 #include "collector/tables/table.h"
 #include "common/sqlite/database.h"
 
-/* Writes the entries order[0..count) of t, in that order, into the table that d has for
- * them. */
-int store_rows_write(const struct table *t, const struct intern *intern,
-    const uint32_t *order, size_t count, struct database *d, struct err *e);
+/* Entries order[0..count) of a table, in that order. */
+struct store_rows {
+	const struct table *table;
+	const struct intern *intern;
+	const uint32_t *order;
+	size_t count;
+};
+
+/* Writes them into the table that d has for them. */
+int store_rows_write(const struct store_rows *rows, struct database *d, struct err *e);
 
 #endif

@@ -9,9 +9,12 @@
 #include "collector/store/store_query.h"
 #include "collector/store/store_waiting.h"
 
-/* What flowpair_columns says of one column. */
-struct stored_column {
-	char name[64], kind[16], role[16];
+/* What flowpair_columns says of a table. */
+struct stored_columns {
+	struct stored_column {
+		char name[64], kind[16], role[16];
+	} items[SCHEMA_MAX_COLUMNS];
+	unsigned count;
 };
 
 static int
@@ -70,12 +73,10 @@ copy_text(char *to, size_t size, const char *text)
 }
 
 static int
-read_columns(struct database *d, const char *table,
-    struct stored_column ret[static SCHEMA_MAX_COLUMNS], unsigned *ret_count,
-    struct err *e)
+read_columns(
+    struct database *d, const char *table, struct stored_columns *ret, struct err *e)
 {
 	struct statement *s = NULL;
-	unsigned n = 0;
 	int rc = statement_new(d,
 	    "SELECT column_name, kind, role FROM flowpair_columns WHERE table_name = ? "
 	    "ORDER BY position",
@@ -85,14 +86,14 @@ read_columns(struct database *d, const char *table,
 		return rc;
 	}
 	statement_bind_text(s, 1, table);
-	while ((rc = statement_step(s, e)) > 0 && n < SCHEMA_MAX_COLUMNS) {
-		copy_text(ret[n].name, sizeof ret[n].name, statement_text(s, 0));
-		copy_text(ret[n].kind, sizeof ret[n].kind, statement_text(s, 1));
-		copy_text(ret[n].role, sizeof ret[n].role, statement_text(s, 2));
-		n++;
+	ret->count = 0;
+	while ((rc = statement_step(s, e)) > 0 && ret->count < SCHEMA_MAX_COLUMNS) {
+		struct stored_column *c = &ret->items[ret->count++];
+		copy_text(c->name, sizeof c->name, statement_text(s, 0));
+		copy_text(c->kind, sizeof c->kind, statement_text(s, 1));
+		copy_text(c->role, sizeof c->role, statement_text(s, 2));
 	}
 	statement_free(s);
-	*ret_count = n;
 	return rc < 0 ? rc : 0;
 }
 
@@ -109,11 +110,11 @@ refuse(const char *file, const struct table *t, struct err *e, const char *what,
 }
 
 static const struct stored_column *
-find_stored(const struct stored_column *list, unsigned n, const char *name)
+find_stored(const struct stored_columns *list, const char *name)
 {
-	for (unsigned i = 0; i < n; i++) {
-		if (strcmp(list[i].name, name) == 0) {
-			return &list[i];
+	for (unsigned i = 0; i < list->count; i++) {
+		if (strcmp(list->items[i].name, name) == 0) {
+			return &list->items[i];
 		}
 	}
 	return NULL;
@@ -123,26 +124,26 @@ find_stored(const struct stored_column *list, unsigned n, const char *name)
  * columns of one name mean one thing. */
 static int
 compare_columns(const char *file, const struct table *t,
-    const struct stored_column *list, unsigned n, struct err *e)
+    const struct stored_columns *list, struct err *e)
 {
 	unsigned keys = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		keys += strcmp(list[i].role, "key") == 0;
+	for (unsigned i = 0; i < list->count; i++) {
+		keys += strcmp(list->items[i].role, "key") == 0;
 	}
 	for (unsigned i = 0; i < t->key_count || i < keys; i++) {
 		if (i >= t->key_count) {
 			return refuse(
-			    file, t, e, "is no longer in the key", list[i].name);
+			    file, t, e, "is no longer in the key", list->items[i].name);
 		}
-		if (i >= keys || strcmp(list[i].name, t->columns[i].name) != 0) {
+		if (i >= keys || strcmp(list->items[i].name, t->columns[i].name) != 0) {
 			return refuse(
 			    file, t, e, "is new in the key", t->columns[i].name);
 		}
 	}
 	for (unsigned i = 0; i < t->column_count; i++) {
 		const struct table_column *c = &t->columns[i];
-		const struct stored_column *s = find_stored(list, n, c->name);
+		const struct stored_column *s = find_stored(list, c->name);
 		if (s == NULL) {
 			continue;
 		}
@@ -242,7 +243,7 @@ check_new_column(struct database *d, const char *file, const struct table *t,
 
 static int
 add_columns(struct database *d, const char *file, const struct table *t,
-    const struct stored_column *list, unsigned n, struct err *e)
+    const struct stored_columns *list, struct err *e)
 {
 	char *sql = NULL;
 	size_t length = 0;
@@ -253,7 +254,7 @@ add_columns(struct database *d, const char *file, const struct table *t,
 		return no_memory(e);
 	}
 	for (unsigned i = 0; rc == 0 && i < t->column_count; i++) {
-		if (find_stored(list, n, t->columns[i].name) == NULL) {
+		if (find_stored(list, t->columns[i].name) == NULL) {
 			rc = check_new_column(d, file, t, &t->columns[i], e);
 			ddl_add_column(t, &t->columns[i], out);
 		}
@@ -293,16 +294,15 @@ int
 store_schema_apply(
     struct database *d, const char *file, const struct table *t, struct err *e)
 {
-	struct stored_column list[SCHEMA_MAX_COLUMNS];
-	unsigned n = 0;
-	int rc = read_columns(d, t->schema->name, list, &n, e);
+	struct stored_columns list;
+	int rc = read_columns(d, t->schema->name, &list, e);
 
-	if (rc == 0 && n == 0) {
+	if (rc == 0 && list.count == 0) {
 		rc = store_schema_run(d, t, ddl_table, e);
 	} else if (rc == 0) {
-		rc = compare_columns(file, t, list, n, e);
+		rc = compare_columns(file, t, &list, e);
 		if (rc == 0) {
-			rc = add_columns(d, file, t, list, n, e);
+			rc = add_columns(d, file, t, &list, e);
 		}
 	}
 	if (rc == 0) {
@@ -411,9 +411,8 @@ write_tables(struct database *d, const struct table *t, struct err *e)
 static int
 apply_main_table(struct database *d, const struct table *t, struct err *e)
 {
-	struct stored_column list[SCHEMA_MAX_COLUMNS];
+	struct stored_columns list;
 	uint64_t version = 0;
-	unsigned n = 0;
 	int rc = stored_version(d, t, &version, e);
 
 	if (rc == 0 && version > 0 && version < t->schema->version) {
@@ -427,9 +426,9 @@ apply_main_table(struct database *d, const struct table *t, struct err *e)
 	} else {
 		/* Readers find here what the day files hold; a change that these cannot
 		 * take is told at start-up, not at midnight. */
-		rc = read_columns(d, t->schema->name, list, &n, e);
-		if (rc == 0 && n > 0) {
-			rc = compare_columns(STORE_MAIN_FILE, t, list, n, e);
+		rc = read_columns(d, t->schema->name, &list, e);
+		if (rc == 0 && list.count > 0) {
+			rc = compare_columns(STORE_MAIN_FILE, t, &list, e);
 		}
 		if (rc == 0) {
 			rc = write_columns(d, t, e);

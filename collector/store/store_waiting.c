@@ -50,10 +50,9 @@ write_pool(struct statement *s, const struct tables *t, const struct tables_stit
 	int rc = bytes == NULL ? err_set(e, -ENOMEM, "no memory") : 0;
 
 	while (rc == 0) {
-		unsigned rows = 0;
-		size_t n =
-		    stitch_write_rows(x->stitch, t->intern, &next, bytes, room, &rows);
-		if (n == 0 && !is_first) {
+		struct write_cursor out = write_cursor_of(bytes, room);
+		unsigned rows = stitch_write_rows(x->stitch, t->intern, &next, &out);
+		if (rows == 0 && !is_first) {
 			break;
 		}
 		is_first = false;
@@ -63,7 +62,7 @@ write_pool(struct statement *s, const struct tables *t, const struct tables_stit
 		statement_bind_i64(s, 3, (int64_t)x->window_ns);
 		statement_bind_i64(s, 4, (int64_t)x->max_waiting);
 		statement_bind_i64(s, 5, rows);
-		statement_bind_blob(s, 6, bytes, n);
+		statement_bind_blob(s, 6, bytes, rows == 0 ? 0 : cursor_written(&out));
 		rc = statement_step(s, e);
 	}
 	statement_reset(s); /* it borrows them */

@@ -34,8 +34,9 @@ struct sorter {
 	uint32_t rank_most;
 	struct place places[64];
 	unsigned place_count, bit_count;
-	bool is_whole;  /* the prefix has every bit that differs */
-	bool has_texts; /* that differ */
+	uint32_t *order; /* where the next number is written down */
+	bool is_whole;   /* the prefix has every bit that differs */
+	bool has_texts;  /* that differ */
 };
 
 /* The header with texts as their ranks. */
@@ -161,27 +162,29 @@ compare_items(const void *a, const void *b, void *data)
 
 /* Sorts n items, too few for radix_sort() or alike in all of the prefix, and writes
  * down their numbers. */
-static uint32_t *
-finish_items(const struct sorter *s, struct item *items, size_t n, uint32_t *order)
+static void
+finish_items(struct sorter *s, struct item *items, size_t n)
 {
+	uint32_t *order = s->order;
+
 	if (n <= INSERTION) {
 		insertion_sort(s, items, n);
 	} else {
-		qsort_r(items, n, sizeof *items, compare_items, (void *)s);
+		qsort_r(items, n, sizeof *items, compare_items, s);
 	}
 	for (size_t i = 0; i < n; i++) {
 		*order++ = items[i].number;
 	}
-	return order;
+	s->order = order;
 }
 
 /* Radix sort of items that are alike in the first `sorted` bits: count what the next
  * bits are, move every item into its bucket in the spare memory (reading on and on,
  * writing in some streams: caches like that better than swapping in place), and go on
- * in the buckets.  Returns where the order goes on. */
-static uint32_t *
-radix_sort(const struct sorter *s, struct item *items, struct item *spare, size_t n,
-    unsigned sorted, uint32_t *order)
+ * in the buckets. */
+static void
+radix_sort(
+    struct sorter *s, struct item *items, struct item *spare, size_t n, unsigned sorted)
 {
 	unsigned bits = n >= MANY ? MANY_BITS : FEW_BITS, shift, buckets;
 	uint32_t at[1 << MANY_BITS], sum = 0, begin = 0;
@@ -204,14 +207,13 @@ radix_sort(const struct sorter *s, struct item *items, struct item *spare, size_
 	for (unsigned b = 0; b < buckets; b++) {
 		uint32_t length = at[b] - begin;
 		if (length <= INSERTION || shift == 0) {
-			order = finish_items(s, spare + begin, length, order);
+			finish_items(s, spare + begin, length);
 		} else {
-			order = radix_sort(s, spare + begin, items + begin, length,
-			    sorted + bits, order);
+			radix_sort(
+			    s, spare + begin, items + begin, length, sorted + bits);
 		}
 		begin = at[b];
 	}
-	return order;
 }
 
 void
@@ -242,7 +244,7 @@ reduce_sort(const struct reduce *r, const struct intern *texts,
 {
 	struct sorter s = {.reduce = r, .shape = *reduce_shape_of(r)};
 	uint64_t count = reduce_count(r);
-	uint32_t *ranks = NULL, *order;
+	uint32_t *ranks = NULL;
 	struct item *items;
 	int rc;
 
@@ -250,7 +252,7 @@ reduce_sort(const struct reduce *r, const struct intern *texts,
 	if (count == 0) {
 		return 0;
 	}
-	rc = grow_scratch(scratch, (2 * sizeof *items + sizeof *order) * count);
+	rc = grow_scratch(scratch, (2 * sizeof *items + sizeof **ret_order) * count);
 	if (rc < 0) {
 		return rc;
 	}
@@ -264,11 +266,11 @@ reduce_sort(const struct reduce *r, const struct intern *texts,
 		s.rank_most = (uint32_t)intern_count(texts);
 	}
 	items = scratch->bytes;
-	order = (uint32_t *)(items + 2 * count);
+	s.order = (uint32_t *)(items + 2 * count);
+	*ret_order = s.order;
 	choose_places(&s);
 	fill_items(&s, items);
-	radix_sort(&s, items, items + count, count, 0, order);
-	*ret_order = order;
+	radix_sort(&s, items, items + count, count, 0);
 	free(ranks);
 	return 0;
 }

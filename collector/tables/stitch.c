@@ -447,13 +447,13 @@ stitch_relink(struct stitch *s)
 	}
 }
 
+/* All of it but for which columns are NULL. */
 static void
 read_row(const struct stitch *s, const struct batch *b, const struct table_moment *m,
-    unsigned group, unsigned row, struct stitch_waiting *w)
+    unsigned row, struct stitch_waiting *w)
 {
 	const struct layout *l = s->layout;
 
-	w->nulls = *b->nulls[group];
 	for (unsigned i = 0; i < l->count; i++) {
 		size_t bytes = stitch_width(&l->fields[i]);
 		memcpy(w->row + l->fields[i].offset / BATCH_ROWS,
@@ -501,7 +501,8 @@ stitch_add(struct stitch *s, const struct batch *b, const struct table_moment *m
 	for (unsigned group = 0; group < 2; group++) {
 		for (unsigned n = 0; n < b->row_count[group]; n++) {
 			uint32_t i = stitch_take_entry(s);
-			read_row(s, b, m, group, b->rows[group][n], stitch_at(s, i));
+			stitch_at(s, i)->nulls = *b->nulls[group];
+			read_row(s, b, m, b->rows[group][n], stitch_at(s, i));
 			add_row(s, i, b);
 		}
 	}

@@ -66,11 +66,11 @@ void stitch_evict(struct stitch *s);
 /* Writes nothing: what waits is not there any more. */
 void stitch_forget(struct stitch *s);
 /* What waits as bytes, for the store: as many rows as fit from *next on, which is 0 in
- * the beginning and moves on.  Returns the length, 0 when there are no more; *ret_rows
- * their number.  capacity is stitch_rows_room() at least. */
+ * the beginning and moves on.  Returns their number, 0 when there are no more.  out has
+ * room for stitch_rows_room() at least. */
 size_t stitch_rows_room(const struct stitch *s);
-size_t stitch_write_rows(const struct stitch *s, const struct intern *texts,
-    uint64_t *next, uint8_t *out, size_t capacity, unsigned *ret_rows);
+unsigned stitch_write_rows(const struct stitch *s, const struct intern *texts,
+    uint64_t *next, struct write_cursor *out);
 /* These rows wait again, behind those that do.  Fields that are no more are left out,
  * new ones are NULL.  0, or -EBADMSG. */
 int stitch_read_rows(

@@ -39,162 +39,151 @@ stitch_rows_room(const struct stitch *s)
 	return n > CHUNK ? n : CHUNK;
 }
 
-static uint8_t *
-put_u16(uint8_t *out, size_t v)
+static void
+put_text(struct write_cursor *out, const char *text, size_t length)
 {
-	store_u16(out, (uint16_t)v);
-	return out + 2;
+	cursor_put_u16(out, (uint16_t)length);
+	cursor_put_bytes(out, text, length);
 }
 
-static uint8_t *
-put_u64(uint8_t *out, uint64_t v)
+static void
+put_fields(const struct layout *l, struct write_cursor *out)
 {
-	store_u64(out, v);
-	return out + 8;
-}
-
-static uint8_t *
-put_text(uint8_t *out, const char *text, size_t length)
-{
-	out = put_u16(out, length);
-	memcpy(out, text, length);
-	return out + length;
-}
-
-static uint8_t *
-put_fields(const struct layout *l, uint8_t *out)
-{
-	out = put_u16(out, l->count);
+	cursor_put_u16(out, (uint16_t)l->count);
 	for (unsigned i = 0; i < l->count; i++) {
 		const struct layout_field *f = &l->fields[i];
-		*out++ = (uint8_t)f->kind;
-		*out++ = (uint8_t)f->source;
-		out = put_text(out, f->name, strnlen(f->name, NAME_MOST));
-		out = put_text(out, f->side, strnlen(f->side, NAME_MOST));
+		cursor_put_u8(out, (uint8_t)f->kind);
+		cursor_put_u8(out, (uint8_t)f->source);
+		put_text(out, f->name, strnlen(f->name, NAME_MOST));
+		put_text(out, f->side, strnlen(f->side, NAME_MOST));
 	}
-	return out;
 }
 
-static uint8_t *
-put_value(const struct stitch *s, const struct stitch_waiting *w, unsigned field,
-    const struct intern *texts, uint8_t *out)
+static void
+put_value(const struct layout *l, const struct stitch_waiting *w, unsigned field,
+    const struct intern *texts, struct write_cursor *out)
 {
-	const struct layout_field *f = &s->layout->fields[field];
+	const struct layout_field *f = &l->fields[field];
 	int64_t n;
-	const char *text;
-	size_t length;
 
 	if (f->kind == KIND_ADDRESS) {
-		memcpy(out, w->row + f->offset / BATCH_ROWS, sizeof(struct address));
-		return out + sizeof(struct address);
+		cursor_put_bytes(
+		    out, w->row + f->offset / BATCH_ROWS, sizeof(struct address));
+		return;
 	}
-	n = stitch_number(s->layout, w->row, (int)field);
-	if (f->kind != KIND_TEXT) {
-		return put_u64(out, (uint64_t)n);
+	n = stitch_number(l, w->row, (int)field);
+	if (f->kind == KIND_TEXT) {
+		size_t length;
+		const char *text = intern_text(texts, (uint32_t)n, &length);
+		put_text(out, text, length);
+	} else {
+		cursor_put_u64(out, (uint64_t)n);
 	}
-	text = intern_text(texts, (uint32_t)n, &length);
-	return put_text(out, text, length);
 }
 
-static uint8_t *
-put_row(const struct stitch *s, const struct stitch_waiting *w,
-    const struct intern *texts, uint8_t *out)
+static void
+put_row(const struct layout *l, const struct stitch_waiting *w,
+    const struct intern *texts, struct write_cursor *out)
 {
-	uint8_t *count;
+	uint16_t n = 0;
 	size_t length;
 	const char *name = intern_text(texts, (uint32_t)w->key.exporter, &length);
-	unsigned n = 0;
 
-	out = put_u64(out, w->arrival);
-	out = put_u64(out, (uint64_t)w->filed);
-	out = put_u64(out, (uint64_t)w->place);
-	out = put_u64(out, (uint64_t)w->key.domain);
-	out = put_text(out, name, length);
-	count = out;
-	out += 2;
-	for (unsigned i = 0; i < s->layout->count; i++) {
+	cursor_put_u64(out, w->arrival);
+	cursor_put_u64(out, (uint64_t)w->filed);
+	cursor_put_u64(out, (uint64_t)w->place);
+	cursor_put_u64(out, (uint64_t)w->key.domain);
+	put_text(out, name, length);
+	for (unsigned i = 0; i < l->count; i++) {
+		n += !nulls_has(&w->nulls, (int)i);
+	}
+	cursor_put_u16(out, n);
+	for (unsigned i = 0; i < l->count; i++) {
 		if (!nulls_has(&w->nulls, (int)i)) {
-			out = put_value(s, w, i, texts, put_u16(out, i));
-			n++;
+			cursor_put_u16(out, (uint16_t)i);
+			put_value(l, w, i, texts, out);
 		}
 	}
-	store_u16(count, (uint16_t)n);
-	return out;
 }
 
-size_t
+unsigned
 stitch_write_rows(const struct stitch *s, const struct intern *texts, uint64_t *next,
-    uint8_t *out, size_t capacity, unsigned *ret_rows)
+    struct write_cursor *out)
 {
-	uint8_t *at = put_fields(s->layout, out);
 	size_t most = row_most(s->layout);
 	uint32_t i = *next == 0 ? s->oldest : (uint32_t)(*next - 1);
+	unsigned rows = 0;
 
-	*ret_rows = 0;
-	while (i != STITCH_NONE && capacity - (size_t)(at - out) >= most) {
-		at = put_row(s, stitch_at(s, i), texts, at);
-		i = stitch_at(s, i)->newer;
-		++*ret_rows;
+	put_fields(s->layout, out);
+	for (; i != STITCH_NONE && out->capacity - cursor_written(out) >= most;
+	     i = stitch_at(s, i)->newer) {
+		put_row(s->layout, stitch_at(s, i), texts, out);
+		rows++;
 	}
 	*next = (uint64_t)i + 1;
-	return *ret_rows == 0 ? 0 : (size_t)(at - out);
+	return rows;
 }
 
 /* A field of a chunk, and what it is here. */
 struct stored_field {
 	enum layout_kind kind;
+	unsigned source;
+	struct cursor name, side;
 	int field; /* -1: nothing */
 };
 
+struct stored_fields {
+	struct stored_field items[LAYOUT_MAX_FIELDS];
+	unsigned count;
+};
+
 static bool
-is_same(const struct layout_field *f, enum layout_kind kind, unsigned source,
-    struct cursor name, struct cursor side)
+is_text(struct cursor c, const char *text)
 {
-	return f->kind == kind && f->source == source &&
-	       strnlen(f->name, NAME_MOST) == cursor_left(&name) &&
-	       memcmp(f->name, name.at, cursor_left(&name)) == 0 &&
-	       strnlen(f->side, NAME_MOST) == cursor_left(&side) &&
-	       memcmp(f->side, side.at, cursor_left(&side)) == 0;
+	return strnlen(text, NAME_MOST) == cursor_left(&c) &&
+	       memcmp(text, c.at, cursor_left(&c)) == 0;
+}
+
+static bool
+is_same(const struct layout_field *f, const struct stored_field *s)
+{
+	return f->kind == s->kind && f->source == s->source &&
+	       is_text(s->name, f->name) && is_text(s->side, f->side);
 }
 
 /* Mostly nothing has changed: first at its old place. */
 static int
-find_field(const struct layout *l, unsigned place, enum layout_kind kind,
-    unsigned source, struct cursor name, struct cursor side)
+find_field(const struct layout *l, unsigned place, const struct stored_field *s)
 {
-	if (place < l->count && is_same(&l->fields[place], kind, source, name, side)) {
+	if (place < l->count && is_same(&l->fields[place], s)) {
 		return (int)place;
 	}
 	for (unsigned i = 0; i < l->count; i++) {
-		if (is_same(&l->fields[i], kind, source, name, side)) {
+		if (is_same(&l->fields[i], s)) {
 			return (int)i;
 		}
 	}
 	return -1;
 }
 
-static unsigned
-read_fields(const struct layout *l, struct cursor *in,
-    struct stored_field list[static LAYOUT_MAX_FIELDS])
+static void
+read_fields(const struct layout *l, struct cursor *in, struct stored_fields *ret)
 {
 	unsigned count = cursor_u16(in);
 
+	ret->count = 0;
 	if (count > LAYOUT_MAX_FIELDS) {
 		in->failed = true;
-		return 0;
 	}
-	for (unsigned i = 0; i < count; i++) {
-		enum layout_kind kind = (enum layout_kind)cursor_u8(in);
-		unsigned source = cursor_u8(in);
-		struct cursor name = cursor_sub(in, cursor_u16(in));
-		struct cursor side = cursor_sub(in, cursor_u16(in));
-		if (in->failed) {
-			return 0;
-		}
-		list[i] = (struct stored_field){
-		    .kind = kind, .field = find_field(l, i, kind, source, name, side)};
+	while (!in->failed && ret->count < count) {
+		struct stored_field *f = &ret->items[ret->count];
+		f->kind = (enum layout_kind)cursor_u8(in);
+		f->source = cursor_u8(in);
+		f->name = cursor_sub(in, cursor_u16(in));
+		f->side = cursor_sub(in, cursor_u16(in));
+		f->field = in->failed ? -1 : find_field(l, ret->count, f);
+		ret->count++;
 	}
-	return count;
 }
 
 /* Of a field's texts at most. */
@@ -239,10 +228,9 @@ read_value(const struct layout *l, const struct stored_field *f, struct cursor *
 
 /* Returns the number of the exporter's name. */
 static uint32_t
-read_row(const struct stitch *s, struct cursor *in, const struct stored_field *list,
-    unsigned list_count, struct intern *texts, struct stitch_waiting *w)
+read_row(const struct layout *l, struct cursor *in, const struct stored_fields *fields,
+    struct intern *texts, struct stitch_waiting *w)
 {
-	const struct layout *l = s->layout;
 	struct cursor name;
 	uint32_t exporter;
 	unsigned count;
@@ -262,10 +250,10 @@ read_row(const struct stitch *s, struct cursor *in, const struct stored_field *l
 	count = cursor_u16(in);
 	for (unsigned i = 0; i < count && !in->failed; i++) {
 		unsigned number = cursor_u16(in);
-		if (number >= list_count) {
+		if (number >= fields->count) {
 			in->failed = true;
 		} else {
-			read_value(l, &list[number], in, texts, w);
+			read_value(l, &fields->items[number], in, texts, w);
 		}
 	}
 	w->start = l->start >= 0 ? stitch_number(l, w->row, l->start) : 0;
@@ -275,16 +263,16 @@ read_row(const struct stitch *s, struct cursor *in, const struct stored_field *l
 int
 stitch_read_rows(struct stitch *s, struct intern *texts, const uint8_t *bytes, size_t n)
 {
-	struct stored_field list[LAYOUT_MAX_FIELDS];
+	struct stored_fields fields;
 	struct cursor in = cursor_of(bytes, n);
-	unsigned list_count = read_fields(s->layout, &in, list);
 	uint64_t failures = intern_failures(texts);
 
+	read_fields(s->layout, &in, &fields);
 	while (!in.failed && cursor_left(&in) > 0) {
 		uint32_t exporter, i = stitch_take_entry(s);
 		struct stitch_waiting *w = stitch_at(s, i);
 		int64_t domain;
-		exporter = read_row(s, &in, list, list_count, texts, w);
+		exporter = read_row(s->layout, &in, &fields, texts, w);
 		domain = w->key.domain;
 		if (in.failed) {
 			stitch_give_back(s, i);

@@ -28,8 +28,8 @@ table_day(const struct table *t, const uint8_t *entry)
 
 /* The field that `name` means for one emit: an alias stands for its field. */
 static int
-resolve(const struct table *t, struct layout *l, const struct yaml_node *name,
-    unsigned emit, struct err *e)
+resolve(
+    const struct table *t, const struct yaml_node *name, unsigned emit, struct err *e)
 {
 	const struct schema_emit *m = &t->schema->emits[emit];
 
@@ -39,13 +39,13 @@ resolve(const struct table *t, struct layout *l, const struct yaml_node *name,
 			break;
 		}
 	}
-	return layout_field(l, t->schema->yaml, name, m->side, e);
+	return layout_field(t->layout, t->schema->yaml, name, m->side, e);
 }
 
 static int
-kind_of_column(const struct table *t, struct table_column *c, const struct layout *l,
-    struct err *e)
+kind_of_column(const struct table *t, struct table_column *c, struct err *e)
 {
+	const struct layout *l = t->layout;
 	static const enum table_kind kinds[] = {[KIND_ADDRESS] = TABLE_ADDRESS,
 	    [KIND_TIME] = TABLE_TIME,
 	    [KIND_INTEGER] = TABLE_INTEGER,
@@ -96,7 +96,7 @@ kind_of_column(const struct table *t, struct table_column *c, const struct layou
 }
 
 static int
-compile_column(struct table *t, struct layout *l, unsigned i, struct err *e)
+compile_column(struct table *t, unsigned i, struct err *e)
 {
 	const struct schema_column *s = &t->schema->columns[i];
 	struct table_column *c = &t->columns[i];
@@ -110,17 +110,17 @@ compile_column(struct table *t, struct layout *l, unsigned i, struct err *e)
 		return 0;
 	}
 	for (unsigned k = 0; rc >= 0 && k < t->schema->emit_count; k++) {
-		rc = c->fields[k] = resolve(t, l, s->field, k, e);
+		rc = c->fields[k] = resolve(t, s->field, k, e);
 		if (rc >= 0 && s->is_scaled) {
 			rc = layout_scaled(
-			    l, t->schema->yaml, s->field, &c->fields[k], e);
+			    t->layout, t->schema->yaml, s->field, &c->fields[k], e);
 		}
 	}
-	return rc < 0 ? rc : kind_of_column(t, c, l, e);
+	return rc < 0 ? rc : kind_of_column(t, c, e);
 }
 
 static int
-compile_conditions(struct table *t, struct layout *l, unsigned emit, struct err *e)
+compile_conditions(struct table *t, unsigned emit, struct err *e)
 {
 	const struct schema_conditions *lists[] = {
 	    &t->schema->where, &t->schema->emits[emit].when};
@@ -133,13 +133,13 @@ compile_conditions(struct table *t, struct layout *l, unsigned emit, struct err 
 	}
 	for (unsigned k = 0; k < 2; k++) {
 		for (unsigned i = 0; rc == 0 && i < lists[k]->count; i++) {
-			rc = resolve(t, l, lists[k]->items[i].field, emit, e);
+			rc = resolve(t, lists[k]->items[i].field, emit, e);
 			if (rc >= 0) {
 				struct filter *f =
 				    &t->where[emit][t->where_count[emit]++];
 				f->field = rc;
-				rc = filter_compile(
-				    f, &lists[k]->items[i], l, t->schema->yaml, e);
+				rc = filter_compile(f, &lists[k]->items[i], t->layout,
+				    t->schema->yaml, e);
 			}
 		}
 	}
@@ -161,10 +161,10 @@ table_new(const struct schema_table *schema, struct layout *l, struct table **re
 	t->key_count = schema->key_count;
 	t->column_count = schema->column_count;
 	for (unsigned i = 0; rc == 0 && i < t->column_count; i++) {
-		rc = compile_column(t, l, i, e);
+		rc = compile_column(t, i, e);
 	}
 	for (unsigned i = 0; rc == 0 && i < schema->emit_count; i++) {
-		rc = compile_conditions(t, l, i, e);
+		rc = compile_conditions(t, i, e);
 	}
 	if (rc < 0) {
 		table_free(t);
@@ -342,32 +342,32 @@ table_start(struct table *t, uint64_t max_keys, uint64_t seed, struct err *e)
 	return 0;
 }
 
-void
-table_file_times(const struct batch *b, bool is_live, int64_t arrival_ns,
-    uint64_t lateness_ns, uint64_t skew_ns, int64_t out[static BATCH_ROWS],
-    struct table_filed *counts)
+struct table_filed
+table_file_times(const struct batch *b, const struct table_moment *m,
+    struct table_bounds bounds, int64_t out[static BATCH_ROWS])
 {
-	int64_t low =
-	    arrival_ns > (int64_t)lateness_ns ? arrival_ns - (int64_t)lateness_ns : 0;
-	int64_t high = arrival_ns < INT64_MAX - (int64_t)skew_ns
-			   ? arrival_ns + (int64_t)skew_ns
-			   : INT64_MAX;
+	int64_t lateness = (int64_t)bounds.lateness_ns, skew = (int64_t)bounds.skew_ns;
+	int64_t arrival = m->arrival_ns;
+	int64_t low = arrival > lateness ? arrival - lateness : 0;
+	int64_t high = arrival < INT64_MAX - skew ? arrival + skew : INT64_MAX;
 	int start = b->layout->start;
+	struct table_filed counts = {0};
 
 	for (unsigned i = 0; i < b->count; i++) {
-		out[i] = arrival_ns;
+		out[i] = arrival;
 	}
 	/* Times never swap, so one group speaks for both. */
 	if (start < 0 || nulls_has(b->nulls[0], start)) {
-		counts->undated += start < 0 ? 0 : b->count;
-		return;
+		counts.undated = start < 0 ? 0 : b->count;
+		return counts;
 	}
 	memcpy(out, batch_values(b, start), b->count * sizeof *out);
-	for (unsigned i = 0; is_live && i < b->count; i++) {
+	for (unsigned i = 0; m->is_live && i < b->count; i++) {
 		if (out[i] < low || out[i] > high) {
-			counts->late += out[i] < low;
-			counts->early += out[i] > high;
-			out[i] = arrival_ns;
+			counts.late += out[i] < low;
+			counts.early += out[i] > high;
+			out[i] = arrival;
 		}
 	}
+	return counts;
 }

@@ -1,6 +1,6 @@
 /* One table, compiled from its schema onto a layout: which rows it takes, how they
- * become entries (reduce.h), and what its columns are. Threads: the processing thread.
- */
+ * become entries (reduce.h), and what its columns are.
+ * Threads: the processing thread. */
 #ifndef COLLECTOR_TABLES_TABLE_H
 #define COLLECTOR_TABLES_TABLE_H
 
@@ -39,6 +39,11 @@ struct table_column {
 	bool is_signed;
 };
 
+/* How far the start of a live record may lie from its arrival. */
+struct table_bounds {
+	uint64_t lateness_ns, skew_ns;
+};
+
 struct table {
 	const struct schema_table *schema;
 	struct layout *layout;
@@ -49,7 +54,7 @@ struct table {
 	unsigned where_count[SCHEMA_MAX_EMITS];
 	struct reduce_shape shape;
 	struct reduce *reduce;
-	uint64_t lateness_ns, skew_ns;
+	struct table_bounds bounds;
 	bool has_own_lateness;
 	uint64_t rows, filtered;
 };
@@ -91,9 +96,8 @@ void table_add_taken(struct table *t, const struct batch *b, unsigned group,
 struct table_filed {
 	uint64_t late, early, undated;
 };
-void table_file_times(const struct batch *b, bool is_live, int64_t arrival_ns,
-    uint64_t lateness_ns, uint64_t skew_ns, int64_t out[static BATCH_ROWS],
-    struct table_filed *counts);
+struct table_filed table_file_times(const struct batch *b, const struct table_moment *m,
+    struct table_bounds bounds, int64_t out[static BATCH_ROWS]);
 
 const char *table_kind_name(enum table_kind k);
 /* The day that an entry belongs to (partition day). */

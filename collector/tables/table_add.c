@@ -302,12 +302,10 @@ table_add(struct table *t, const struct batch *b, const struct table_moment *m)
 {
 	int64_t filed[BATCH_ROWS];
 	struct table_moment own = *m;
-	struct table_filed ignored = {0};
 	struct taken taken;
 
 	if (t->has_own_lateness && !m->is_filed) {
-		table_file_times(b, m->is_live, m->arrival_ns, t->lateness_ns,
-		    t->skew_ns, filed, &ignored);
+		(void)table_file_times(b, m, t->bounds, filed);
 		own.filed_ns = filed;
 	}
 	for (unsigned group = 0; group < 2; group++) {

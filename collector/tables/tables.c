@@ -31,11 +31,12 @@ add_batch(struct tables *t, struct tables_source *s, const struct origin *o,
 	    .is_live = o->is_live,
 	    .filed_ns = filed,
 	    .place = place};
-	struct table_filed counts = {0};
+	struct table_bounds bounds = {
+	    .lateness_ns = o->is_proved ? INT64_MAX : t->settings.lateness_ns,
+	    .skew_ns = t->settings.skew_ns};
+	struct table_filed counts;
 
-	table_file_times(&s->batch, o->is_live, arrival,
-	    o->is_proved ? INT64_MAX : t->settings.lateness_ns, t->settings.skew_ns,
-	    filed, &counts);
+	counts = table_file_times(&s->batch, &m, bounds, filed);
 	t->counts.late += counts.late;
 	t->counts.early += counts.early;
 	t->counts.undated += counts.undated;
@@ -43,7 +44,7 @@ add_batch(struct tables *t, struct tables_source *s, const struct origin *o,
 		table_add(s->tables[i], &s->batch, &m);
 	}
 	if (s->stitch_count > 0) {
-		tables_stitch_add(t, s, o, &m, is_one_way);
+		tables_stitch_add(s, &m, is_one_way);
 	}
 }
 
@@ -55,15 +56,24 @@ count_drops(const struct origin *o, enum drop why, uint64_t n)
 	}
 }
 
-static int
-add_source(struct tables *t, struct tables_source *s, const struct plan *p,
-    const uint8_t *bytes, size_t length, const struct origin *o, int *ret_records)
-{
-	int64_t place = place_of(t, o->position);
-	size_t at = 0;
-	int n, records = 0;
+/* A set on its way into the tables. */
+struct passage {
+	struct tables *tables;
+	struct cursor set;
+	const struct origin *origin;
+	int records; /* of it, whatever source they were decoded for last */
+};
 
-	s->batch.exporter = intern_add(t->intern, o->exporter, strlen(o->exporter));
+static int
+add_source(struct passage *x, struct tables_source *s, const struct plan *p)
+{
+	const struct origin *o = x->origin;
+	struct intern *intern = x->tables->intern;
+	int64_t place = place_of(x->tables, o->position);
+	size_t at = 0;
+	int n;
+
+	s->batch.exporter = intern_add(intern, o->exporter, strlen(o->exporter));
 	s->batch.domain = o->domain;
 	s->batch.clock = o->clock;
 	s->batch.sampling = o->sampling;
@@ -71,21 +81,22 @@ add_source(struct tables *t, struct tables_source *s, const struct plan *p,
 	s->batch.lists.oldest_ns = o->templates_since_ns;
 	s->batch.lists.counts = (struct structured_data_counts){0};
 	s->batch.no_memory = 0;
+	x->records = 0;
 	for (;;) {
-		n = plan_decode(p, bytes, length, &at, &s->batch);
+		n = plan_decode(p, x->set.at, cursor_left(&x->set), &at, &s->batch);
 		if (n <= 0) {
 			break;
 		}
 		if (plan_is_usable(p)) {
-			add_batch(t, s, o, place + records, plan_is_one_way(p));
+			add_batch(
+			    x->tables, s, o, place + x->records, plan_is_one_way(p));
 		}
-		records += n;
+		x->records += n;
 	}
 	count_drops(o, DROP_BAD_LIST, s->batch.lists.counts.malformed);
 	count_drops(o, DROP_LIST_TEMPLATE, s->batch.lists.counts.no_template);
 	count_drops(o, DROP_LONG_LIST, s->batch.lists.counts.cut);
 	count_drops(o, DROP_NO_MEMORY, plan_is_usable(p) ? s->batch.no_memory : 0);
-	*ret_records = records;
 	return n;
 }
 
@@ -94,35 +105,34 @@ tables_add_set(const struct template *template, const uint8_t *bytes, size_t len
     const struct origin *o, void *tables)
 {
 	struct tables *t = tables;
+	struct passage x = {.tables = t, .set = cursor_of(bytes, length), .origin = o};
 	struct plans *plans = tables_plans(t, (struct template *)template);
-	int records = 0, rc = 0;
 	bool is_used = template->is_options;
+	int rc = 0;
 
 	if (intern_bytes(t->intern) > TABLES_TEXT_BYTES && tables_are_empty(t)) {
 		intern_clear(t->intern);
 	}
 	for (unsigned i = 0; plans != NULL && i < plans->count; i++) {
 		if (plans->items[i] != NULL) {
-			rc = add_source(t, &t->sources[i], plans->items[i], bytes,
-			    length, o, &records);
+			rc = add_source(&x, &t->sources[i], plans->items[i]);
 			is_used |= plan_is_usable(plans->items[i]);
 		}
 	}
 	/* Where no table wants records, or memory is short, they are counted. */
 	if (plans == NULL || plans->count == 0) {
 		bool is_whole;
-		records = (int)record_span_count(
-		    template, cursor_of(bytes, length), &is_whole);
+		x.records = (int)record_span_count(template, x.set, &is_whole);
 		rc = is_whole ? 0 : -EBADMSG;
 	}
 	if (plans == NULL) {
 		is_used = true;
-		count_drops(o, DROP_NO_MEMORY, (uint64_t)records);
+		count_drops(o, DROP_NO_MEMORY, (uint64_t)x.records);
 	}
-	t->counts.records += template->is_options ? 0 : (uint64_t)records;
-	t->counts.unused += is_used ? 0 : (uint64_t)records;
-	t->last_index += records;
-	return rc < 0 ? rc : records;
+	t->counts.records += template->is_options ? 0 : (uint64_t)x.records;
+	t->counts.unused += is_used ? 0 : (uint64_t)x.records;
+	t->last_index += x.records;
+	return rc < 0 ? rc : x.records;
 }
 
 static int64_t

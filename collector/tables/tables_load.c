@@ -320,8 +320,8 @@ set_lateness(struct tables *t, struct table *table)
 	const struct schema_table *s = table->schema;
 
 	table->has_own_lateness = s->has_lateness;
-	table->lateness_ns = s->lateness_ns;
-	table->skew_ns = t->settings.skew_ns;
+	table->bounds.lateness_ns = s->lateness_ns;
+	table->bounds.skew_ns = t->settings.skew_ns;
 }
 
 static int

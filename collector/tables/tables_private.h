@@ -1,5 +1,5 @@
-/* What struct tables is, for the files that make it up: tables.c fills it from schemas
- * and records, flush.c and store.c write it out. */
+/* What struct tables is, for the files that make it up: tables_load.c makes it from
+ * schemas, tables.c fills it with records, and the store writes it out. */
 #ifndef COLLECTOR_TABLES_TABLES_PRIVATE_H
 #define COLLECTOR_TABLES_TABLES_PRIVATE_H
 
@@ -20,7 +20,8 @@
 /* Tables that stitch alike: one pool. */
 struct tables_stitch {
 	struct stitch *stitch;
-	uint64_t window_ns, max_waiting, lateness_ns;
+	uint64_t window_ns, max_waiting;
+	struct table_bounds bounds;
 	bool has_own_lateness;
 	char *words; /* record and tables for which rows wait: "flow: pairs services" */
 	struct table *tables[TABLES_MAX];
@@ -79,8 +80,8 @@ int tables_stitch_table(
 int tables_stitch_start(struct tables *t, struct err *e);
 void tables_stitch_done(struct tables *t);
 /* Rows of a batch, one-way or not, for the tables that stitch. */
-void tables_stitch_add(const struct tables *t, struct tables_source *s,
-    const struct origin *o, const struct table_moment *m, bool is_one_way);
+void tables_stitch_add(
+    struct tables_source *s, const struct table_moment *m, bool is_one_way);
 /* Most rows that wait for any table. */
 uint64_t tables_stitch_waiting(const struct tables *t);
 /* Rows of a table that may wait besides those in it. */

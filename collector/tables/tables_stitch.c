@@ -54,7 +54,7 @@ is_alike(const struct tables_stitch *x, const struct table *t)
 	return x->window_ns == t->schema->stitch_ns &&
 	       x->max_waiting == t->schema->max_waiting &&
 	       x->has_own_lateness == t->has_own_lateness &&
-	       (!t->has_own_lateness || x->lateness_ns == t->lateness_ns);
+	       (!t->has_own_lateness || x->bounds.lateness_ns == t->bounds.lateness_ns);
 }
 
 static bool
@@ -91,7 +91,7 @@ tables_stitch_table(
 		x->window_ns = table->schema->stitch_ns;
 		x->max_waiting = table->schema->max_waiting;
 		x->has_own_lateness = table->has_own_lateness;
-		x->lateness_ns = table->lateness_ns;
+		x->bounds = table->bounds;
 	}
 	x->tables[x->table_count++] = table;
 	return 0;
@@ -188,21 +188,19 @@ tables_stitch_done(struct tables *t)
 }
 
 void
-tables_stitch_add(const struct tables *t, struct tables_source *s,
-    const struct origin *o, const struct table_moment *m, bool is_one_way)
+tables_stitch_add(
+    struct tables_source *s, const struct table_moment *m, bool is_one_way)
 {
 	for (unsigned k = 0; k < s->stitch_count; k++) {
 		struct tables_stitch *x = &s->stitches[k];
 		int64_t filed[BATCH_ROWS];
 		struct table_moment own = *m;
-		struct table_filed ignored = {0};
 		if (!is_one_way) {
 			add_to_tables(&s->batch, m, x);
 			continue;
 		}
 		if (x->has_own_lateness) {
-			table_file_times(&s->batch, o->is_live, m->arrival_ns,
-			    x->lateness_ns, t->settings.skew_ns, filed, &ignored);
+			(void)table_file_times(&s->batch, m, x->bounds, filed);
 			own.filed_ns = filed;
 		}
 		stitch_add(x->stitch, &s->batch, &own);

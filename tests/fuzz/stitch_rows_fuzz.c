@@ -66,13 +66,14 @@ write_all(
 {
 	size_t room = stitch_rows_room(s) + came;
 	uint8_t *bytes = malloc(room);
+	struct write_cursor out = write_cursor_of(bytes, room);
 	uint64_t next = 0;
-	unsigned rows = 0;
 
-	*ret_length = stitch_write_rows(s, texts, &next, bytes, room, &rows);
-	if (rows != stitch_waiting(s)) {
+	if (stitch_write_rows(s, texts, &next, &out) != stitch_waiting(s) ||
+	    out.failed) {
 		abort();
 	}
+	*ret_length = stitch_waiting(s) == 0 ? 0 : cursor_written(&out);
 	return bytes;
 }
 
