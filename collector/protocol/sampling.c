@@ -1,7 +1,6 @@
 #include "collector/protocol/sampling.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,23 +137,8 @@ probability_of(const struct template *t, const struct cursor *fields)
 	const struct cursor *c =
 	    record_span_field(t, fields, input_ids[SAMPLING_PROBABILITY]);
 	size_t n = c == NULL ? 0 : cursor_left(c);
-	double p = 0;
-	int64_t bits;
 
-	if (n == sizeof(double)) {
-		uint64_t raw = load_u64(c->at);
-		memcpy(&p, &raw, sizeof p);
-	} else if (n == sizeof(float)) {
-		uint32_t raw = load_u32(c->at);
-		float narrow;
-		memcpy(&narrow, &raw, sizeof narrow);
-		p = (double)narrow;
-	}
-	if (!isfinite(p)) {
-		p = 0;
-	}
-	memcpy(&bits, &p, sizeof bits);
-	return bits;
+	return n == sizeof(float) || n == sizeof(double) ? load_real_bits(c->at, n) : 0;
 }
 
 int

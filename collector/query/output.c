@@ -8,6 +8,7 @@
 
 #include "collector/query/escape.h"
 #include "common/base/clock.h"
+#include "common/base/digits.h"
 
 #define SAMPLE_ROWS 500         /* that decide how wide the columns of a table are */
 #define HOLD_BYTES  (16u << 20) /* kept in memory before writing begins */
@@ -105,21 +106,6 @@ hand_over(struct output *o)
 	o->held_text = NULL;
 	o->held = open_memstream(&o->held_text, &o->held_length);
 	return rc == 0 && o->held == NULL ? -ENOMEM : rc;
-}
-
-/* The shortest decimal that reads back as the same number. */
-static void
-write_real(FILE *to, double v)
-{
-	char text[40];
-
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, v);
-		if (strtod(text, NULL) == v) {
-			break;
-		}
-	}
-	fputs(text, to);
 }
 
 static bool
@@ -316,6 +302,8 @@ csv_text(struct output *o, const char *text)
 static void
 csv_value(struct output *o, unsigned i, const struct sql_value *v)
 {
+	char text[32];
+
 	if (o->settings.is_iso && is_time(o, i, v)) {
 		write_cell(o, i, v, o->held);
 		return;
@@ -325,7 +313,7 @@ csv_value(struct output *o, unsigned i, const struct sql_value *v)
 		fprintf(o->held, "%" PRId64, v->integer);
 		break;
 	case DATABASE_REAL:
-		write_real(o->held, v->real);
+		fputs(digits_real(text, v->real), o->held);
 		break;
 	case DATABASE_TEXT:
 		csv_text(o, v->text);
@@ -338,6 +326,8 @@ csv_value(struct output *o, unsigned i, const struct sql_value *v)
 static void
 json_value(struct output *o, unsigned i, const struct sql_value *v)
 {
+	char text[32];
+
 	if (o->settings.is_iso && is_time(o, i, v)) {
 		fputc('"', o->held);
 		write_cell(o, i, v, o->held);
@@ -349,11 +339,7 @@ json_value(struct output *o, unsigned i, const struct sql_value *v)
 		fprintf(o->held, "%" PRId64, v->integer);
 		break;
 	case DATABASE_REAL:
-		if (isfinite(v->real)) {
-			write_real(o->held, v->real);
-		} else {
-			fputs("null", o->held);
-		}
+		fputs(isfinite(v->real) ? digits_real(text, v->real) : "null", o->held);
 		break;
 	case DATABASE_TEXT:
 		escape_json(o->held, v->text);

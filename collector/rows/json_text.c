@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/digits.h"
 #include "common/base/utf8.h"
 
 #define ELLIPSIS "\xe2\x80\xa6"
@@ -51,19 +52,9 @@ json_signed(struct json_text *t, int64_t v)
 void
 json_real(struct json_text *t, double v)
 {
-	char text[40];
+	char text[32];
 
-	if (!isfinite(v)) {
-		json_raw(t, "null");
-		return;
-	}
-	for (int digits = 15; digits <= 17; digits++) {
-		snprintf(text, sizeof text, "%.*g", digits, v);
-		if (strtod(text, NULL) == v) {
-			break;
-		}
-	}
-	json_raw(t, text);
+	json_raw(t, isfinite(v) ? digits_real(text, v) : "null");
 }
 
 /* A character of n bytes; 0: a byte that is none. */

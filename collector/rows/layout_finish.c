@@ -145,10 +145,34 @@ learn_meaning(
 	return 0;
 }
 
+struct meaning {
+	const char *name;
+	enum layout_kind kind;
+	size_t place; /* of the number in struct layout */
+};
+
+static int
+learn_meanings(struct layout *l, const struct meaning *list, unsigned n, struct err *e)
+{
+	int rc = 0;
+
+	for (unsigned i = 0; rc == 0 && i < n; i++) {
+		rc = learn_meaning(l, list[i].name, list[i].kind,
+		    (int *)(void *)((char *)l + list[i].place), e);
+	}
+	return rc;
+}
+
 /* What tells the rate, where something is scaled. */
 static int
 learn_sampling(struct layout *l, struct err *e)
 {
+	static const struct meaning keys[] = {
+	    {"samplerId", KIND_INTEGER, offsetof(struct layout, sampler)},
+	    {"selectorId", KIND_INTEGER, offsetof(struct layout, selector)},
+	    {"ingressInterface", KIND_INTEGER, offsetof(struct layout, ingress)},
+	    {"egressInterface", KIND_INTEGER, offsetof(struct layout, egress)},
+	};
 	int rc = 0;
 
 	if (!l->is_scaling) {
@@ -159,15 +183,8 @@ learn_sampling(struct layout *l, struct err *e)
 		    i == SAMPLING_PROBABILITY ? KIND_REAL : KIND_INTEGER,
 		    &l->rate_inputs[i], e);
 	}
-	rc = rc < 0 ? rc : learn_meaning(l, "samplerId", KIND_INTEGER, &l->sampler, e);
-	rc =
-	    rc < 0 ? rc : learn_meaning(l, "selectorId", KIND_INTEGER, &l->selector, e);
-	rc = rc < 0
-		 ? rc
-		 : learn_meaning(l, "ingressInterface", KIND_INTEGER, &l->ingress, e);
-	rc = rc < 0 ? rc
-		    : learn_meaning(l, "egressInterface", KIND_INTEGER, &l->egress, e);
-	rc = rc < 0 ? rc : layout_new_field(l, "sampling rate", "", e);
+	rc = rc == 0 ? learn_meanings(l, keys, COUNT(keys), e) : rc;
+	rc = rc == 0 ? layout_new_field(l, "sampling rate", "", e) : rc;
 	if (rc < 0) {
 		return rc;
 	}
@@ -181,31 +198,19 @@ learn_sampling(struct layout *l, struct err *e)
 int
 layout_finish(struct layout *l, struct err *e)
 {
+	static const struct meaning meanings[] = {
+	    {"flowStart", KIND_TIME, offsetof(struct layout, start)},
+	    {"flowEnd", KIND_TIME, offsetof(struct layout, end)},
+	    {"flowEndReason", KIND_INTEGER, offsetof(struct layout, end_reason)},
+	    {"biflowDirection", KIND_INTEGER, offsetof(struct layout, direction)},
+	    {"firewallEvent", KIND_INTEGER, offsetof(struct layout, event)},
+	};
 	int rc = 0;
 
 	if (l->record != NULL) {
-		rc = learn_meaning(l, "flowStart", KIND_TIME, &l->start, e);
-		if (rc == 0) {
-			rc = learn_meaning(l, "flowEnd", KIND_TIME, &l->end, e);
-		}
-		if (rc == 0) {
-			rc = learn_meaning(
-			    l, "flowEndReason", KIND_INTEGER, &l->end_reason, e);
-		}
-		if (rc == 0) {
-			rc = learn_meaning(
-			    l, "biflowDirection", KIND_INTEGER, &l->direction, e);
-		}
-		if (rc == 0) {
-			rc = learn_meaning(
-			    l, "firewallEvent", KIND_INTEGER, &l->event, e);
-		}
-		if (rc == 0) {
-			rc = find_partners(l, e);
-		}
-		if (rc == 0) {
-			rc = learn_sampling(l, e);
-		}
+		rc = learn_meanings(l, meanings, COUNT(meanings), e);
+		rc = rc == 0 ? find_partners(l, e) : rc;
+		rc = rc == 0 ? learn_sampling(l, e) : rc;
 	}
 	if (rc < 0) {
 		return rc;

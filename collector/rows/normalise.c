@@ -1,7 +1,6 @@
 #include "collector/rows/normalise_plan.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,42 +33,6 @@ before_ns(const struct protocol_clock *c, uint64_t us)
 {
 	return us < c->export_ns / NS_PER_US ? (int64_t)(c->export_ns - us * NS_PER_US)
 					     : 0;
-}
-
-static inline int64_t
-signed_of(const uint8_t *p, unsigned n)
-{
-	unsigned shift = 64 - 8 * n;
-	return (int64_t)(load_uint(p, n) << shift) >> shift;
-}
-
-static inline int64_t
-real_bits(double v)
-{
-	int64_t bits;
-	if (!isfinite(v)) {
-		v = 0;
-	}
-	memcpy(&bits, &v, sizeof bits);
-	return bits;
-}
-
-static inline int64_t
-f32_bits(const uint8_t *p)
-{
-	uint32_t bits = load_u32(p);
-	float v;
-	memcpy(&v, &bits, sizeof v);
-	return real_bits((double)v);
-}
-
-static inline int64_t
-f64_bits(const uint8_t *p)
-{
-	uint64_t bits = load_u64(p);
-	double v;
-	memcpy(&v, &bits, sizeof v);
-	return real_bits(v);
 }
 
 /* Texts in fields of fixed length are filled up with zeros. */
@@ -205,13 +168,13 @@ run_wire(const struct op *op, const struct wire *w, struct batch *b)
 	case OP_UINT:
 		EACH((int64_t)load_uint(p, length));
 	case OP_INT:
-		EACH(signed_of(p, length));
+		EACH(load_int(p, length));
 	case OP_BOOL:
 		EACH(p[0] == 1); /* RFC 7011 section 6.1.5: 1 true, 2 false */
 	case OP_F32:
-		EACH(f32_bits(p));
+		EACH(load_real_bits(p, 4));
 	case OP_F64:
-		EACH(f64_bits(p));
+		EACH(load_real_bits(p, 8));
 	case OP_TIME_S:
 		EACH((int64_t)(load_u32(p) * NS_PER_SECOND));
 	case OP_TIME_MS:

@@ -6,14 +6,6 @@
 #include "collector/protocol/wire_time.h"
 #include "common/base/address.h"
 
-static void
-write_signed(struct json_text *out, const uint8_t *p, size_t n)
-{
-	unsigned shift = 64 - 8 * (unsigned)n;
-
-	json_signed(out, (int64_t)(load_uint(p, n) << shift) >> shift);
-}
-
 /* RFC 7011 section 6.1.5. */
 static void
 write_bool(struct json_text *out, uint8_t v)
@@ -23,25 +15,6 @@ write_bool(struct json_text *out, uint8_t v)
 	} else {
 		json_unsigned(out, v);
 	}
-}
-
-static void
-write_real(struct json_text *out, const uint8_t *p, size_t n)
-{
-	uint32_t bits32;
-	uint64_t bits64;
-	float f;
-	double d;
-
-	if (n == 4) {
-		bits32 = load_u32(p);
-		memcpy(&f, &bits32, sizeof f);
-		d = (double)f;
-	} else {
-		bits64 = load_u64(p);
-		memcpy(&d, &bits64, sizeof d);
-	}
-	json_real(out, d);
 }
 
 static void
@@ -106,7 +79,7 @@ write_number(struct json_text *out, enum element_type type, const uint8_t *p, si
 	case ELEMENT_I32:
 	case ELEMENT_I64:
 		if (n >= 1 && n <= 8) {
-			write_signed(out, p, n);
+			json_signed(out, load_int(p, n));
 			return true;
 		}
 		return false;
@@ -118,7 +91,7 @@ write_number(struct json_text *out, enum element_type type, const uint8_t *p, si
 	case ELEMENT_F32:
 	case ELEMENT_F64:
 		if (n == 4 || (n == 8 && type == ELEMENT_F64)) {
-			write_real(out, p, n);
+			json_real(out, load_real(p, n));
 			return true;
 		}
 		return false;

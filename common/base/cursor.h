@@ -89,6 +89,44 @@ load_uint(const uint8_t *p, size_t n)
 	return v;
 }
 
+/* The same, signed. */
+static inline int64_t
+load_int(const uint8_t *p, size_t n)
+{
+	unsigned shift = 64 - 8 * (unsigned)n;
+	return (int64_t)(load_uint(p, n) << shift) >> shift;
+}
+
+/* IEEE 754 of 4 or 8 bytes. */
+static inline double
+load_real(const uint8_t *p, size_t n)
+{
+	uint64_t bits = load_uint(p, n);
+	uint32_t narrow = (uint32_t)bits;
+	double v;
+	float f;
+
+	if (n == sizeof f) {
+		memcpy(&f, &narrow, sizeof f);
+		return (double)f;
+	}
+	memcpy(&v, &bits, sizeof v);
+	return v;
+}
+
+/* The same as the bits of a double, 0 where it is not finite. */
+static inline int64_t
+load_real_bits(const uint8_t *p, size_t n)
+{
+	double v = load_real(p, n);
+	int64_t bits = 0;
+
+	if (__builtin_isfinite(v)) {
+		memcpy(&bits, &v, sizeof bits);
+	}
+	return bits;
+}
+
 static inline void
 store_u16(uint8_t *p, uint16_t v)
 {

@@ -66,6 +66,18 @@ digits_line_if(FILE *out, const char *label, uint64_t n, const char *note)
 	}
 }
 
+const char *
+digits_real(char out[static 32], double v)
+{
+	for (int digits = 15; digits <= 17; digits++) {
+		snprintf(out, 32, "%.*g", digits, v);
+		if (strtod(out, NULL) == v) {
+			break;
+		}
+	}
+	return out;
+}
+
 static bool
 is_made_of(const char *text, const char *digits)
 {

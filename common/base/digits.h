@@ -18,6 +18,9 @@ void digits_line(FILE *out, const char *label, uint64_t n, const char *note);
 /* Only when n is not 0. */
 void digits_line_if(FILE *out, const char *label, uint64_t n, const char *note);
 
+/* The shortest decimal that reads back as the same number; returns out. */
+const char *digits_real(char out[static 32], double v);
+
 /* A whole number from low to high, decimal or hexadecimal with 0x.  A leading zero is
  * refused: it could mean octal.  0, or -EINVAL with a sentence. */
 int digits_parse(

@@ -169,6 +169,25 @@ a_write_past_the_end_fails_for_good_and_touches_nothing(void **state)
 	assert_int_equal(load_u64(to), 0xffff000000000000);
 }
 
+static void
+signed_and_real_numbers_load_from_few_bytes(void **state)
+{
+	static const uint8_t minus_two[] = {0xff, 0xff, 0xfe}, half[] = {0x3f, 0, 0, 0},
+			     quarter[] = {0xbf, 0xd0, 0, 0, 0, 0, 0, 0},
+			     infinite[] = {0x7f, 0x80, 0, 0};
+	double v = -0.25;
+	int64_t bits;
+
+	(void)state;
+	assert_int_equal(load_int(minus_two, 3), -2);
+	assert_int_equal(load_int(minus_two + 2, 1), -2);
+	assert_true(load_real(half, 4) == 0.5);
+	assert_true(load_real(quarter, 8) == v);
+	memcpy(&bits, &v, sizeof bits);
+	assert_int_equal(load_real_bits(quarter, 8), bits);
+	assert_int_equal(load_real_bits(infinite, 4), 0);
+}
+
 int
 main(void)
 {
@@ -184,6 +203,7 @@ main(void)
 	    cmocka_unit_test(zeros_are_known_and_nothing_is_zero),
 	    cmocka_unit_test(what_is_written_is_read_again),
 	    cmocka_unit_test(a_write_past_the_end_fails_for_good_and_touches_nothing),
+	    cmocka_unit_test(signed_and_real_numbers_load_from_few_bytes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

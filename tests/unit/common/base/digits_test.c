@@ -83,6 +83,18 @@ reals_are_decimal_and_finite(void **state)
 	assert_non_null(strstr(e.text, "expected a finite decimal number"));
 }
 
+static void
+a_real_has_as_many_digits_as_it_needs(void **state)
+{
+	char out[32];
+
+	(void)state;
+	assert_string_equal(digits_real(out, 0.1), "0.1");
+	assert_string_equal(digits_real(out, 1.0 / 3), "0.3333333333333333");
+	assert_string_equal(digits_real(out, -1e300), "-1e+300");
+	assert_string_equal(digits_real(out, 0.1 + 0.2), "0.30000000000000004");
+}
+
 int
 main(void)
 {
@@ -90,6 +102,7 @@ main(void)
 	    cmocka_unit_test(digits_stand_in_groups_of_three),
 	    cmocka_unit_test(numbers_are_decimal_or_hexadecimal_and_in_range),
 	    cmocka_unit_test(reals_are_decimal_and_finite),
+	    cmocka_unit_test(a_real_has_as_many_digits_as_it_needs),
 	    cmocka_unit_test(short_ones_have_three_digits_and_a_prefix),
 	};
 
