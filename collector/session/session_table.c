@@ -224,9 +224,8 @@ count_lost_in_spool(struct sessions *s, struct session *session)
 	if (session->lost_in_spool == 0 || !s->is_counting) {
 		return;
 	}
-	if (session_rest(s, session, &d) < 0) {
-		d = s->unknown->domains[0];
-	}
+	d = s->unknown->domains[0];
+	session_rest(s, session, &d);
 	if (d->counts.messages == 0) {
 		d->counts.first_ns = d->counts.last_ns = s->now_ns;
 	}
