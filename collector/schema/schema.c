@@ -173,47 +173,17 @@ read_computed(struct schema_table *t, struct schema_column *c,
 	return rc;
 }
 
-/* values: NAME: field (append) | {sum: field} ... | {mean: {...}} | {stddev: {...}} */
+/* { STRATEGY: FIELD } | { mean: {...} } | { stddev: {...} }; scaled is read before. */
 static int
-read_value(struct schema_table *t, const struct yaml_node *name,
+read_strategy(struct schema_table *t, struct schema_column *c,
     const struct yaml_node *value, struct err *e)
 {
 	static const char *const strategies[] = {"sum", "minimize", "maximize",
 	    "firstWriteWins", "lastWriteWins", "mean", "stddev", NULL};
 	static const enum schema_role roles[] = {
 	    ROLE_SUM, ROLE_MINIMIZE, ROLE_MAXIMIZE, ROLE_FIRST, ROLE_LAST};
-	struct schema_column *c = add_column(t, name, e);
-	int i;
+	int i = schema_choose(t->yaml, value->keys[0], "strategy", strategies, e);
 
-	if (c == NULL) {
-		return -EINVAL;
-	}
-	if (value->kind == YAML_SCALAR) {
-		if (t->storage != STORAGE_APPEND) {
-			return yaml_complain(t->yaml, value, e,
-			    "no strategy for '%s' (expected { sum: %s }, or minimize, "
-			    "maximize, firstWriteWins or lastWriteWins)",
-			    c->name, value->text);
-		}
-		c->role = ROLE_VALUE;
-		c->field = value;
-		return 0;
-	}
-	if (value->kind != YAML_MAP || value->count == 0 || value->count > 2 ||
-	    (value->count == 2 && strcmp(value->keys[1]->text, "scaled") != 0)) {
-		return yaml_complain(t->yaml, value, e,
-		    "expected { STRATEGY: FIELD } with one strategy, or { STRATEGY: "
-		    "FIELD, scaled: true }");
-	}
-	if (value->count == 2) {
-		static const char *const words[] = {"false", "true", NULL};
-		i = schema_choose(t->yaml, value->items[1], "scaled", words, e);
-		if (i < 0) {
-			return i;
-		}
-		c->is_scaled = i == 1;
-	}
-	i = schema_choose(t->yaml, value->keys[0], "strategy", strategies, e);
 	if (i < 0) {
 		return i;
 	}
@@ -234,11 +204,43 @@ read_value(struct schema_table *t, const struct yaml_node *name,
 	}
 	c->role = roles[i];
 	c->field = value->items[0];
-	if (c->field->kind != YAML_SCALAR) {
-		return yaml_complain(
-		    t->yaml, c->field, e, "expected the name of one field");
+	return c->field->kind == YAML_SCALAR ? 0
+					     : yaml_complain(t->yaml, c->field, e,
+						   "expected the name of one field");
+}
+
+/* values: NAME: FIELD (append) | { STRATEGY: FIELD, scaled: true } ... */
+static int
+read_value(struct schema_table *t, const struct yaml_node *name,
+    const struct yaml_node *value, struct err *e)
+{
+	struct schema_column *c = add_column(t, name, e);
+	int rc = 0;
+
+	if (c == NULL) {
+		return -EINVAL;
 	}
-	return 0;
+	if (value->kind == YAML_SCALAR && t->storage == STORAGE_APPEND) {
+		c->role = ROLE_VALUE;
+		c->field = value;
+		return 0;
+	}
+	if (value->kind == YAML_SCALAR) {
+		return yaml_complain(t->yaml, value, e,
+		    "no strategy for '%s' (expected { sum: %s }, or minimize, "
+		    "maximize, firstWriteWins or lastWriteWins)",
+		    c->name, value->text);
+	}
+	if (value->kind != YAML_MAP || value->count == 0 || value->count > 2 ||
+	    (value->count == 2 && strcmp(value->keys[1]->text, "scaled") != 0)) {
+		return yaml_complain(t->yaml, value, e,
+		    "expected { STRATEGY: FIELD } with one strategy, or { STRATEGY: "
+		    "FIELD, scaled: true }");
+	}
+	if (value->count == 2) {
+		rc = yaml_bool(t->yaml, value->items[1], &c->is_scaled, e);
+	}
+	return rc < 0 ? rc : read_strategy(t, c, value, e);
 }
 
 static int

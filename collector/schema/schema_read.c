@@ -1,14 +1,12 @@
 #include <ctype.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "collector/schema/schema_private.h"
-#include "common/base/clock.h"
+#include "common/config/option.h"
 
 #define COUNT(a)    (unsigned)(sizeof(a) / sizeof(a)[0])
 #define NAME_LENGTH 63
-#define LIFETIME_S  (100000ull * SECONDS_PER_DAY) /* longer means for ever */
 
 int
 schema_choose(const struct yaml *y, const struct yaml_node *node, const char *what,
@@ -81,23 +79,12 @@ int
 schema_duration(
     const struct yaml *y, const struct yaml_node *node, uint64_t *ret, struct err *e)
 {
-	static const struct {
-		const char *suffix;
-		uint64_t seconds;
-	} units[] = {
-	    {"", 1}, {"s", 1}, {"min", 60}, {"h", 3600}, {"d", SECONDS_PER_DAY}};
-	unsigned long long v;
-	char *end = NULL;
+	uint64_t v;
 
-	if (node->kind == YAML_SCALAR && isdigit((unsigned char)node->text[0])) {
-		v = strtoull(node->text, &end, 10);
-		for (unsigned i = 0; i < COUNT(units); i++) {
-			if (strcmp(end, units[i].suffix) == 0 &&
-			    v <= LIFETIME_S / units[i].seconds) {
-				*ret = v * units[i].seconds * NS_PER_SECOND;
-				return 0;
-			}
-		}
+	if (node->kind == YAML_SCALAR && option_parse_duration(node->text, &v) == 0 &&
+	    v <= OPTION_DURATION_MAX_NS) {
+		*ret = v;
+		return 0;
 	}
 	return yaml_complain(y, node, e,
 	    "expected a duration such as 15s, 90min, 2h or 3d (at most 100000d)");

@@ -145,10 +145,7 @@ read_record(struct schema_record *r, struct err *e)
 	}
 	options = yaml_get(root, "options");
 	if (rc == 0 && options != NULL) {
-		static const char *const words[] = {"false", "true", NULL};
-		rc = schema_choose(r->yaml, options, "options", words, e);
-		r->is_options = rc == 1;
-		rc = rc < 0 ? rc : 0;
+		rc = yaml_bool(r->yaml, options, &r->is_options, e);
 	}
 	r->requires = yaml_get(root, "requires");
 	if (rc == 0 && r->requires != NULL && !is_names(r->requires)) {

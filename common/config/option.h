@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/clock.h"
 #include "common/base/err.h"
 
 enum option_kind {
@@ -83,6 +84,8 @@ int option_parse(const struct option_program *program, char **argv, void *config
 /* Frees what option_parse allocated in config. */
 void option_free(
     const struct option_program *program, void *config, struct option_list *words);
+
+#define OPTION_DURATION_MAX_NS (100000 * NS_PER_DAY) /* longer means for ever */
 
 /* A duration as options take it: 15s, 30min, 2h, 7d; seconds without a unit.  0,
  * -EINVAL, or -ERANGE when it does not fit. */

@@ -6,8 +6,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/base/clock.h"
-
 #define SHOWN 80 /* of a value in a sentence */
 
 struct unit {
@@ -43,8 +41,6 @@ static const struct unit duration_units[] = {
     {"h", NS_PER_HOUR},
     {"d", NS_PER_DAY},
 };
-
-#define LIFETIME_NS (100000 * NS_PER_DAY) /* longer means for ever */
 
 struct measure {
 	const struct unit *units;
@@ -140,7 +136,8 @@ static int
 parse_number(const struct option *o, const char *text, uint64_t *value, struct err *e)
 {
 	const struct measure *m = measure_of(o->kind);
-	uint64_t most_of_all = o->kind == OPTION_DURATION ? LIFETIME_NS : UINT64_MAX;
+	uint64_t most_of_all =
+	    o->kind == OPTION_DURATION ? OPTION_DURATION_MAX_NS : UINT64_MAX;
 	uint64_t max = o->max == 0 ? most_of_all : o->max, v = 0;
 	char least[OPTION_VALUE_TEXT], most[OPTION_VALUE_TEXT];
 	int rc = parse_measure(m, text, &v);
