@@ -7,199 +7,19 @@
 
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "collector/door/door_private.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "tests/unit/collector/door/support_door.h"
 #include "tests/unit/collector/protocol/support_set.h"
-#include "tests/unit/common/tls/support_certificates.h"
 #include "tests/unit/common/transport/support_dtls_pair.h"
 
 #define SECOND NS_PER_SECOND
 #define HOUR   (3600 * SECOND)
-
-enum place_of_uri { TCP, TLS, DTLS };
-
-static const char *directory;
-static struct loop *loop;
-static struct journal *journal;
-static struct ring *ring;
-static struct listener *listener;
-static struct loop_timer pause_timer;
-static int sockets[8];
-static unsigned socket_count;
-
-/* The processing thread's part: frames go nowhere. */
-static void
-pass_on(void)
-{
-	struct journal_buffer *b;
-
-	while ((b = ring_pop(ring, 0)) != NULL) {
-		journal_buffer_return(journal, b);
-	}
-}
-
-static void
-paused(struct loop_timer *t, uint64_t now_ns)
-{
-	(void)t;
-	(void)now_ns;
-	loop_stop(loop);
-}
-
-static void
-turn(void)
-{
-	pause_timer = (struct loop_timer){.expired = paused};
-	loop_timer_set(loop, &pause_timer, clock_monotonic_ns() + 2 * NS_PER_MS);
-	assert_int_equal(loop_run(loop), 0);
-	pass_on();
-}
-
-#define turn_until(condition)                                                          \
-	do {                                                                           \
-		for (unsigned i_ = 0; i_ < 10000 && !(condition); i_++) {              \
-			turn();                                                        \
-		}                                                                      \
-		assert_true(condition);                                                \
-	} while (0)
-
-static struct listener_settings
-usual_settings(void)
-{
-	static const char *const uris[] = {
-	    [TCP] = "tcp://*:0",
-	    [TLS] = "tls://*:0",
-	    [DTLS] = "dtls+udp://127.0.0.1:0",
-	};
-
-	return (struct listener_settings){
-	    .uris = uris,
-	    .uri_count = 3,
-	    .max_peers = 100,
-	    .max_spools = 10,
-	    .handshake_timeout_ns = 10 * SECOND,
-	    .message_timeout_ns = 30 * SECOND,
-	    .sync_interval_ns = 5 * NS_PER_MS,
-	    .udp = {.idle_ns = HOUR},
-	    .tls = {.ca = support_certificate("ca.pem"),
-		.certificate = support_certificate("collector.pem"),
-		.key = support_certificate("collector.key")},
-	};
-}
-
-static void
-open_listener(struct listener_settings *s)
-{
-	struct journal_settings j = {
-	    .directory = directory,
-	    .segment_bytes = 4 << 20,
-	    .max_bytes = 64 << 20,
-	    .sync_interval_ns = 5 * NS_PER_MS,
-	};
-	struct err e = {0};
-
-	if (journal_open(&j, &journal, &e) < 0) {
-		fail_msg("%s", e.text);
-	}
-	loop = loop_new();
-	ring = ring_new(16);
-	assert_true(loop != NULL && ring != NULL);
-	s->loop = loop;
-	s->journal = journal;
-	s->out = ring;
-	if (listener_new(s, &listener, &e) < 0) {
-		fail_msg("%s", e.text);
-	}
-}
-
-static int
-set_up(void **state)
-{
-	(void)state;
-	directory = support_directory();
-	return 0;
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; i < socket_count; i++) {
-		close(sockets[i]);
-	}
-	socket_count = 0;
-	listener_free(listener);
-	pass_on();
-	ring_free(ring);
-	journal_close(journal);
-	loop_free(loop);
-	support_directory_remove();
-	listener = NULL;
-	return 0;
-}
-
-/* Connects from this address of loopback, and waits until the listener has it. */
-static int
-come_from(const char *address, enum place_of_uri where)
-{
-	struct sockaddr_in from = {.sin_family = AF_INET};
-	struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons(listener_port(listener, where)),
-	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	uint64_t before = listener->counts.accepted;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_true(fd >= 0 && socket_count < 8);
-	sockets[socket_count++] = fd;
-	assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
-	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-	turn_until(listener->counts.accepted == before + 1);
-	return fd;
-}
-
-static int
-come(enum place_of_uri where)
-{
-	return come_from("127.0.0.1", where);
-}
-
-static void
-send_message(int fd, size_t n)
-{
-	const uint8_t message[16] = {0, 10, 0, 16};
-	struct listener_counts before, after;
-
-	listener_counts(listener, &before);
-	assert_int_equal(send(fd, message, n, MSG_NOSIGNAL), (ssize_t)n);
-	do {
-		turn();
-		listener_counts(listener, &after);
-	} while (after.bytes == before.bytes);
-}
-
-/* Who has proved itself, in the order in which they did so. */
-static struct peer *
-peer_at(unsigned i)
-{
-	struct peer *p = listener->peers.first;
-
-	while (i-- > 0 && p != NULL) {
-		p = p->next;
-	}
-	assert_non_null(p);
-	return p;
-}
 
 static void
 expect_end_at(uint64_t at_ns, enum peers_end why)
@@ -217,42 +37,42 @@ expect_end_at(uint64_t at_ns, enum peers_end why)
 static void
 a_silent_peer_goes_when_the_limit_is_reached_and_not_before(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 
 	(void)state;
 	s.idle_timeout_ns = 60 * SECOND;
-	open_listener(&s);
-	send_message(come(TCP), 16);
-	expect_end_at(peer_at(0)->since_ns + 60 * SECOND, PEERS_IDLE);
-	turn_until(listener->counts.peers == 0);
+	door_open(&s);
+	door_send(door_come(TCP), 16);
+	expect_end_at(door_peer(0)->since_ns + 60 * SECOND, PEERS_IDLE);
+	door_until(listener->counts.peers == 0);
 }
 
 static void
 without_a_limit_a_peer_may_be_silent_for_ever(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 
 	(void)state;
-	open_listener(&s);
-	send_message(come(TCP), 16);
+	door_open(&s);
+	door_send(door_come(TCP), 16);
 	admission_time_out(listener, clock_monotonic_ns() + 1000 * HOUR);
-	turn();
+	door_turn();
 	assert_int_equal(listener->counts.peers, 1);
 }
 
 static void
 a_handshake_has_its_time_from_the_beginning_whatever_comes_meanwhile(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 	uint64_t began;
 	int fd;
 
 	(void)state;
-	open_listener(&s);
-	fd = come(TLS);
+	door_open(&s);
+	fd = door_come(TLS);
 	began = listener->half_open.first->began_ns;
 	assert_int_equal(send(fd, "\26\3\1\2\0\1\0\1\374\3\3", 11, MSG_NOSIGNAL), 11);
-	turn_until(listener->half_open.first->since_ns > began + 2 * NS_PER_MS);
+	door_until(listener->half_open.first->since_ns > began + 2 * NS_PER_MS);
 	expect_end_at(began + s.handshake_timeout_ns, PEERS_NO_HANDSHAKE);
 	assert_int_equal(listener->counts.peers, 0);
 }
@@ -260,29 +80,29 @@ a_handshake_has_its_time_from_the_beginning_whatever_comes_meanwhile(void **stat
 static void
 a_message_has_its_time_from_its_first_byte(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 	uint64_t begun;
 	int fd;
 
 	(void)state;
-	open_listener(&s);
-	fd = come(TCP);
-	send_message(fd, 16);
-	send_message(fd, 10);
-	begun = peer_at(0)->partial_ns;
-	send_message(fd, 1); /* of the same message */
-	assert_int_equal(peer_at(0)->partial_ns, begun);
+	door_open(&s);
+	fd = door_come(TCP);
+	door_send(fd, 16);
+	door_send(fd, 10);
+	begun = door_peer(0)->partial_ns;
+	door_send(fd, 1); /* of the same message */
+	assert_int_equal(door_peer(0)->partial_ns, begun);
 	expect_end_at(begun + s.message_timeout_ns, PEERS_SLOW);
 }
 
 static void
 who_sends_whole_messages_is_not_slow(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 
 	(void)state;
-	open_listener(&s);
-	send_message(come(TCP), 16);
+	door_open(&s);
+	door_send(door_come(TCP), 16);
 	admission_time_out(listener, clock_monotonic_ns() + HOUR);
 	assert_int_equal(listener->counts.ended[PEERS_SLOW], 0);
 }
@@ -292,17 +112,17 @@ who_sends_whole_messages_is_not_slow(void **state)
 static void
 who_has_proved_nothing_makes_room_the_oldest_first(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 	struct peer *second;
 
 	(void)state;
 	s.max_peers = 2;
-	open_listener(&s);
-	come(TLS);
-	come(TLS);
+	door_open(&s);
+	door_come(TLS);
+	door_come(TLS);
 	second = listener->half_open.last;
-	come(TLS);
-	turn();
+	door_come(TLS);
+	door_turn();
 	assert_int_equal(listener->counts.peers, 2);
 	assert_ptr_equal(listener->half_open.first, second);
 	assert_int_equal(listener->counts.ended[PEERS_HALF_OPEN], 1);
@@ -311,13 +131,13 @@ who_has_proved_nothing_makes_room_the_oldest_first(void **state)
 static void
 who_has_proved_something_stays_and_one_more_is_refused(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 
 	(void)state;
 	s.max_peers = 1;
-	open_listener(&s);
-	send_message(come(TCP), 16);
-	come(TCP);
+	door_open(&s);
+	door_send(door_come(TCP), 16);
+	door_come(TCP);
 	assert_int_equal(listener->counts.ended[PEERS_FULL], 1);
 	assert_int_equal(listener->counts.peers, 1);
 }
@@ -325,16 +145,16 @@ who_has_proved_something_stays_and_one_more_is_refused(void **state)
 static void
 an_address_that_is_full_makes_room_of_its_own(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 
 	(void)state;
 	s.max_peers_per_address = 2;
-	open_listener(&s);
-	come_from("127.0.0.2", TLS); /* older, but another's */
-	send_message(come(TCP), 16);
-	come(TLS);
-	come(TLS);
-	turn();
+	door_open(&s);
+	door_come_from("127.0.0.2", TLS); /* older, but another's */
+	door_send(door_come(TCP), 16);
+	door_come(TLS);
+	door_come(TLS);
+	door_turn();
 	assert_int_equal(listener->counts.peers, 3);
 	assert_int_equal(listener->counts.ended[PEERS_HALF_OPEN], 1);
 	assert_memory_equal(
@@ -344,15 +164,15 @@ an_address_that_is_full_makes_room_of_its_own(void **state)
 static void
 an_address_that_is_full_of_the_proved_keeps_out_only_its_own(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 
 	(void)state;
 	s.max_peers_per_address = 1;
-	open_listener(&s);
-	send_message(come(TCP), 16);
-	come(TCP);
+	door_open(&s);
+	door_send(door_come(TCP), 16);
+	door_come(TCP);
 	assert_int_equal(listener->counts.ended[PEERS_ADDRESS_FULL], 1);
-	come_from("127.0.0.2", TCP);
+	door_come_from("127.0.0.2", TCP);
 	assert_int_equal(listener->counts.peers, 2);
 }
 
@@ -366,15 +186,15 @@ open_session(struct transport *t, struct tls_context *context)
 	dial(t, "127.0.0.1", listener_port(listener, DTLS), context);
 	while (t->ops->proceed(t, &e) < 0) {
 		assert_string_equal(e.text, "");
-		turn();
+		door_turn();
 	}
-	turn_until(listener->peers.count == before + 1);
+	door_until(listener->peers.count == before + 1);
 }
 
 static void
 of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 	struct tls_context *context = context_of("exporter", false);
 	struct transport mine[2], next = {.fd = -1};
 	enum peers_end why = PEERS_ENDS;
@@ -383,19 +203,19 @@ of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **s
 
 	(void)state;
 	s.max_peers = 2;
-	open_listener(&s);
+	door_open(&s);
 	open_session(&mine[0], context);
 	open_session(&mine[1], context);
 	assert_int_equal(endpoint_parse("127.0.0.1:7", &next.peer.at), 0);
 	assert_int_equal(admission_check(listener, &next, &why, &e), -EBUSY);
 	assert_int_equal(why, PEERS_FULL);
-	longest = peer_at(1);
+	longest = door_peer(1);
 	longest->since_ns -= s.handshake_timeout_ns + SECOND;
-	peer_at(0)->since_ns -= s.handshake_timeout_ns;
+	door_peer(0)->since_ns -= s.handshake_timeout_ns;
 	assert_int_equal(admission_check(listener, &next, &why, &e), 0);
 	assert_int_equal(listener->counts.ended[PEERS_IDLE], 1);
 	assert_int_equal(listener->peers.count, 1);
-	assert_ptr_not_equal(peer_at(0), longest);
+	assert_ptr_not_equal(door_peer(0), longest);
 	for (unsigned i = 0; i < 2; i++) {
 		mine[i].ops->close(&mine[i]);
 	}
@@ -405,14 +225,14 @@ of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **s
 static void
 silent_connections_over_streams_make_no_room(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 
 	(void)state;
 	s.max_peers = 1;
-	open_listener(&s);
-	send_message(come(TCP), 16);
-	peer_at(0)->since_ns = 1;
-	come(TCP);
+	door_open(&s);
+	door_send(door_come(TCP), 16);
+	door_peer(0)->since_ns = 1;
+	door_come(TCP);
 	assert_int_equal(listener->counts.ended[PEERS_FULL], 1);
 	assert_int_equal(listener->counts.peers, 1);
 }
@@ -422,18 +242,18 @@ silent_connections_over_streams_make_no_room(void **state)
 static void
 a_cut_ends_the_session_of_that_number_only(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 	uint32_t session;
 
 	(void)state;
-	open_listener(&s);
-	send_message(come(TCP), 16);
-	send_message(come(TCP), 16);
-	session = peer_at(0)->session;
-	assert_int_not_equal(session, peer_at(1)->session);
+	door_open(&s);
+	door_send(door_come(TCP), 16);
+	door_send(door_come(TCP), 16);
+	session = door_peer(0)->session;
+	assert_int_not_equal(session, door_peer(1)->session);
 	admission_cut(listener, session);
-	turn_until(listener->counts.peers == 1);
-	assert_int_not_equal(peer_at(0)->session, session);
+	door_until(listener->counts.peers == 1);
+	assert_int_not_equal(door_peer(0)->session, session);
 	assert_int_equal(listener->counts.ended[PEERS_ERRORS], 1);
 	admission_cut(listener, session); /* it is gone */
 	assert_int_equal(listener->counts.ended[PEERS_ERRORS], 1);
@@ -442,7 +262,7 @@ a_cut_ends_the_session_of_that_number_only(void **state)
 static void
 who_is_listed_as_before_stays_and_the_others_go(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 	char roster[160];
 	struct err e = {0};
 
@@ -452,23 +272,23 @@ who_is_listed_as_before_stays_and_the_others_go(void **state)
 				    "  - address: 127.0.0.2\n    domains: 1\n"
 				    "  - address: 127.0.0.3\n");
 	s.roster_file = roster;
-	open_listener(&s);
-	send_message(come_from("127.0.0.1", TCP), 16);
-	send_message(come_from("127.0.0.2", TCP), 16);
-	send_message(come_from("127.0.0.3", TCP), 16);
+	door_open(&s);
+	door_send(door_come_from("127.0.0.1", TCP), 16);
+	door_send(door_come_from("127.0.0.2", TCP), 16);
+	door_send(door_come_from("127.0.0.3", TCP), 16);
 	support_write("peers.yaml", "peers:\n  - address: 127.0.0.0/30\n"
 				    "  - address: 127.0.0.2\n    domains: 1-2\n"
 				    "  - address: 127.0.0.3\n    name: third\n");
 	assert_int_equal(listener_reload(listener, &e), 0);
-	turn_until(listener->counts.peers == 1);
-	assert_memory_equal(peer_at(0)->transport.peer.text, "127.0.0.1:", 10);
+	door_until(listener->counts.peers == 1);
+	assert_memory_equal(door_peer(0)->transport.peer.text, "127.0.0.1:", 10);
 	assert_int_equal(listener->counts.ended[PEERS_NO_LONGER], 2);
 }
 
 static void
 who_is_not_listed_has_no_terms(void **state)
 {
-	struct listener_settings s = usual_settings();
+	struct listener_settings s = door_settings();
 	struct session_identity who = {0};
 	uint64_t terms = 7;
 	char roster[160];
@@ -477,7 +297,7 @@ who_is_not_listed_has_no_terms(void **state)
 	snprintf(roster, sizeof roster, "%s/peers.yaml", directory);
 	support_write("peers.yaml", "peers:\n  - address: 192.0.2.2\n    name: two\n");
 	s.roster_file = roster;
-	open_listener(&s);
+	door_open(&s);
 	assert_int_equal(endpoint_parse("192.0.2.1:5", &who.peer), 0);
 	assert_false(admission_terms(listener, &who, &terms));
 	assert_int_equal(terms, 7);
@@ -494,7 +314,7 @@ be_quiet(void **state)
 	return 0;
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, door_set_up, door_tear_down)
 
 int
 main(void)
