@@ -275,7 +275,7 @@ def test_failover_loses_nothing_and_doubles_no_more_than_it_says(
         *(word for site in sites for word in ("--to", f"tls://localhost:{site.port}")),
         "--failover-after", "100ms", "--message-size", "600", "--summary", "json",
         *certificates.options("client"))
-    for _ in range(FAULTS // 20):
+    for _ in range(max(FAULTS // 20, 15)):
         source.choice(sites).crash(source.uniform(0, 0.6))
         time.sleep(source.uniform(0, 0.3))
     said = finish(trace, exporter)
@@ -302,7 +302,7 @@ def test_collectors_that_are_all_given_everything_all_have_it(
         *(word for site in sites for word in ("--to", f"tls://localhost:{site.port}")),
         "--delivery", "duplicate", "--message-size", "600", "--summary", "json",
         *certificates.options("client"))
-    for _ in range(FAULTS // 30):
+    for _ in range(max(FAULTS // 30, 10)):
         source.choice(sites).crash(source.uniform(0, 0.4))
         time.sleep(source.uniform(0, 0.3))
     trace.is_ending = True
@@ -325,7 +325,7 @@ def test_plain_tcp_loses_what_was_on_its_way_and_says_how_much(
     exporter = start(programs.exporter, "--trace-csv", trace.path, "--to",
                      f"tcp://localhost:{network.port}", "--message-size", "600",
                      "--summary", "json")
-    for _ in range(FAULTS // 30):
+    for _ in range(max(FAULTS // 30, 10)):
         before = trace.written
         wait_for(lambda: network.pairs, "a connection")
         wait_for(lambda: trace.written > before + ROWS_A_SECOND / 2, "rows")
@@ -358,7 +358,7 @@ def test_udp_loses_while_the_collector_is_away_and_counts_it(
     exporter = start(programs.exporter, "--trace-csv", trace.path, "--to",
                      f"udp://127.0.0.1:{site.port}", "--message-size", "600",
                      "--summary", "json")
-    for _ in range(FAULTS // 20):
+    for _ in range(max(FAULTS // 20, 15)):
         time.sleep(source.uniform(0.1, 0.4))
         site.crash(source.uniform(0, 0.3))
     time.sleep(1)

@@ -436,10 +436,16 @@ def test_the_journal_is_trimmed_as_tables_are_stored(live, tmp_path):
     assert sum(path.stat().st_size for path in journal.glob("*.journal")) < 17 << 20
 
 
+def open_to_others(folder):
+    """Other users may reach this folder of the test's."""
+    for place in (folder, *folder.parents):
+        if place.stat().st_mode & 0o005 != 0o005:
+            place.chmod(0o755)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_user_owns_what_is_written(programs, start, run, tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_to_others(tmp_path)
     collector = Live(programs, start, tmp_path / "store", "--user", "nobody")
     collector.send(*messages(10))
     status = open(f"/proc/{collector.process.pid}/status", encoding="ascii").read()
@@ -450,8 +456,7 @@ def test_user_owns_what_is_written(programs, start, run, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 def test_user_owns_what_an_import_writes(programs, run, tmp_path):
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    open_to_others(tmp_path)
     (tmp_path / "x.ipfix").write_bytes(b"".join(messages(10)))
     run(programs.collector, "-r", tmp_path / "x.ipfix", "--store", tmp_path / "store",
         "--user", "nobody")
