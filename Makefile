@@ -96,7 +96,7 @@ $(B)/%.o: %.c Makefile
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 
 FORCE:
-# Where the schemas are installed is compiled in: made anew for another PREFIX.
+# Where the schemas are installed is compiled in: built again for another PREFIX.
 $(B)/prefix: FORCE
 	@mkdir -p $(@D)
 	@echo '$(PREFIX)' | cmp -s - $@ || echo '$(PREFIX)' > $@

@@ -23,7 +23,7 @@ check(bool holds)
 	}
 }
 
-/* Snapshots keep raw bytes: they must define the same template anew. */
+/* Snapshots keep raw bytes: they must define the same template again. */
 static void
 check_template(const struct template *t, void *data)
 {

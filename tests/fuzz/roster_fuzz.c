@@ -1,5 +1,5 @@
 /* The peers' file as an operator might have mistyped it: read, or refused with a place
- * and a sentence; and whoever is on it is introduced with a name and domains that can
+ * and a sentence; and each peer on it is introduced with a name and domains that can
  * be read. */
 #include <stdlib.h>
 #include <string.h>

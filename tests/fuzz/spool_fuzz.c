@@ -169,7 +169,7 @@ write_segment(uint8_t *bytes, size_t length, bool is_right)
 	write_file(name, bytes, length);
 }
 
-/* Something that is no file. */
+/* Something other than a file. */
 static void
 put_obstacle(uint64_t number, unsigned kind)
 {

@@ -1,5 +1,5 @@
 /* Rows that wait, as a store has them: what can be read waits, goes out as often as it
- * came in, and is the same when it is written and read again. */
+ * went in, and is the same when it is written and read again. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

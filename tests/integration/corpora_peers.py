@@ -1,7 +1,7 @@
 """What other tools say of the captures in shared/corpora/traffic: packets from one end to
 the other.  And the same from our records.
 
-A way is written "17 10.0.0.1:53 > 10.0.0.2:2000" (protocol, sender, receiver), whoever
+A way is written "17 10.0.0.1:53 > 10.0.0.2:2000" (protocol, sender, receiver), whichever end
 began.  ICMP's ends have no ports here: every tool puts something else there."""
 
 import collections
@@ -23,7 +23,7 @@ SOURCES, DESTINATIONS = (8, 27), (12, 28)
 
 
 def address_text(text):
-    """Canonical text; what is no address (nDPI shortens every run of zeros) as it is."""
+    """Canonical text; what cannot be read (nDPI shortens every run of zeros) as it is."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:

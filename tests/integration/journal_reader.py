@@ -19,7 +19,7 @@ def segments(folder):
 
 
 def frames(segment):
-    """The frames of one segment; stops at whatever is no frame, as a torn end is."""
+    """The frames of one segment; stops at anything else, such as a torn end."""
     data = pathlib.Path(segment).read_bytes()
     start = int(pathlib.Path(segment).stem, 16)
     at = BLOCK

@@ -1,5 +1,5 @@
-"""Plain TCP and the end of delivery: collectors that are away, come back or are no
-collectors; an exporter that is told to stop."""
+"""Plain TCP and the end of delivery: collectors that are away, come back or are something
+else; an exporter that is told to stop."""
 
 import json
 import signal

@@ -15,7 +15,7 @@ def place(tmp_path_factory, certificates, repository):
     """A folder with everything that can be got wrong."""
     folder = tmp_path_factory.mktemp("mistakes")
     (folder / "good.pcap").write_bytes(EMPTY_CAPTURE)
-    (folder / "text.txt").write_text("this is no capture, and no certificate\n")
+    (folder / "text.txt").write_text("neither a capture nor a certificate\n")
     (folder / "bad.yaml").write_text("idle-timeout: [15s\n")
     (folder / "unknown.yaml").write_text("idel-timeout: 15s\n")
     (folder / "not-a-folder").write_text("")

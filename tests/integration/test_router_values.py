@@ -13,7 +13,7 @@ import pytest
 from netflow_bytes import write_capture
 from stores import Store
 
-# Columns of a table that keeps every record as it came, and the elements behind them.
+# Columns of a table that keeps every record unchanged, and the elements behind them.
 FIELDS = {
     "src": "sourceAddress", "dst": "destinationAddress",
     "src_port": "sourceTransportPort", "dst_port": "destinationTransportPort",

@@ -221,7 +221,7 @@ class Sender(threading.Thread):
 
 
 class Journalled:
-    """What the journal has, by day and by both ends, whoever began."""
+    """What the journal has, by day and by both ends, whichever began."""
 
     KEY = ((0, 8), (0, 7), (0, 12), (0, 11), (0, 4))
     PACKETS, OCTETS = (0, 2), (0, 1)

@@ -165,7 +165,7 @@ write_file(void)
 }
 
 /* libpcap's fractions of a second are exact to the unit of the file, ours to the
- * nanosecond below: they may be one apart where the unit is no power of ten. */
+ * nanosecond below: they may be one apart unless the unit is a power of ten. */
 static bool
 is_near(uint64_t a, uint64_t b)
 {

@@ -115,7 +115,7 @@ open_spool(struct model *m)
 	}
 }
 
-/* Whoever is not held any more and was not acknowledged is lost. */
+/* What is not held any more and was not acknowledged is lost. */
 static void
 note_losses(struct model *m, bool may_be_sent)
 {

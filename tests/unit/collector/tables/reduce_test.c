@@ -76,7 +76,7 @@ sort(struct world *w)
 	assert_int_equal(reduce_sort(w->reduce, w->texts, &w->scratch, &w->order), 0);
 }
 
-/* By key bytes, the same keys as they came; each entry once. */
+/* By key bytes, the same keys in the order of arrival; each entry once. */
 static void
 check_order(const struct world *w)
 {

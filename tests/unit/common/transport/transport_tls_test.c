@@ -475,7 +475,7 @@ take(struct transport *t, const char *peer, int fd, struct tls_context *context)
 	assert_int_equal(secured_take(t, &carrier, NULL, context, NULL), 0);
 }
 
-/* What a server makes of bytes that are no handshake. */
+/* What a server makes of bytes that do not begin a handshake. */
 static enum tls_refusal
 refusal_of_bytes(const void *bytes, size_t n, struct err *e)
 {

@@ -197,7 +197,7 @@ a_collector_that_moves_to_the_other_address_is_followed(void **state)
 	while (receive(&other, bytes) == sizeof preamble_bytes) {
 		assert_memory_equal(bytes + 8, preamble_bytes + 8, 32);
 	}
-	assert_int_equal(load_u32(bytes + 8), 0); /* numbered anew */
+	assert_int_equal(load_u32(bytes + 8), 0); /* numbers start again */
 	assert_int_equal(sender_finish(s, NULL), 0);
 	sender_free(s);
 	transport_unlisten(&other);
