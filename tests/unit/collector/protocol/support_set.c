@@ -107,6 +107,15 @@ support_put(struct support_set *s, uint64_t v, unsigned n)
 }
 
 void
+support_put_each(
+    struct support_set *s, unsigned n, const uint64_t *values, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		support_put(s, values[i], n);
+	}
+}
+
+void
 support_put_bytes(struct support_set *s, const void *bytes, size_t n)
 {
 	memcpy(s->bytes + s->length, bytes, n);

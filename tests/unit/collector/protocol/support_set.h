@@ -24,6 +24,12 @@ struct support_set {
 };
 /* Big-endian unsigned of n bytes. */
 void support_put(struct support_set *s, uint64_t v, unsigned n);
+/* Several of n bytes each. */
+void support_put_each(
+    struct support_set *s, unsigned n, const uint64_t *values, unsigned count);
+#define SUPPORT_PUT(s, n, ...)                                                         \
+	support_put_each(s, n, (const uint64_t[]){__VA_ARGS__},                        \
+	    sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 void support_put_bytes(struct support_set *s, const void *bytes, size_t n);
 /* Dotted IPv4 (4 bytes) or IPv6 (16 bytes). */
 void support_put_address(struct support_set *s, const char *text);

@@ -118,8 +118,7 @@ set_of_uptimes(uint32_t uptime_ms)
 {
 	struct support_set s = rows_addresses();
 
-	support_put(&s, uptime_ms - 5000, 4);
-	support_put(&s, uptime_ms - 2000, 4);
+	SUPPORT_PUT(&s, 4, uptime_ms - 5000, uptime_ms - 2000);
 	rows.batch.clock = (struct protocol_clock){
 	    .export_ns = EXPORT_NS, .uptime_ms = uptime_ms, .has_uptime = true};
 	return s;
@@ -196,8 +195,7 @@ deltas_count_back_from_the_message(void **state)
 
 	(void)state;
 	rows_open("[flowStart, flowEnd]");
-	support_put(&s, 1500, 4);
-	support_put(&s, 0, 4);
+	SUPPORT_PUT(&s, 4, 1500, 0);
 	rows.batch.clock.export_ns = EXPORT_NS;
 	assert_int_equal(
 	    rows_decode(
@@ -377,8 +375,7 @@ counters_of_zero_leave_their_place_to_what_went_out(void **state)
 
 	(void)state;
 	rows_open("[forward.packets, forward.octets]");
-	support_put(&s, 0, 4);
-	support_put(&s, 7, 4);
+	SUPPORT_PUT(&s, 4, 0, 7);
 	support_put(&s, UINT64_MAX, 8);
 	support_put(&s, 6, 4);
 	assert_int_equal(
@@ -435,10 +432,8 @@ direction_two_swaps_ends_and_sides_and_what_is_null(void **state)
 	for (unsigned direction = 1; direction <= 2; direction++) {
 		support_put_address(&s, "10.0.0.1");
 		support_put_address(&s, "10.0.0.2");
-		support_put(&s, 1111, 2);
-		support_put(&s, 80, 2);
-		support_put(&s, 3, 8);
-		support_put(&s, 4, 8);
+		SUPPORT_PUT(&s, 2, 1111, 80);
+		SUPPORT_PUT(&s, 8, 3, 4);
 		support_put(&s, 40, 4);
 		support_put(&s, 7, 2);
 		support_put(&s, direction, 1);
@@ -512,8 +507,7 @@ a_variable_record_beyond_the_set_is_refused_after_those_before_it(void **state)
 	for (unsigned i = 0; i < 2; i++) {
 		support_put_address(&s, "10.0.0.1");
 		support_put_address(&s, "10.0.0.2");
-		support_put(&s, i == 0 ? 1 : 200, 1);
-		support_put(&s, 'x', 1);
+		SUPPORT_PUT(&s, 1, i == 0 ? 1 : 200, 'x');
 	}
 	t = support_template(256, ADDRESSES "userName:v");
 	rows.plan = plan_new(rows.layout, t);

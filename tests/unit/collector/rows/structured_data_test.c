@@ -81,6 +81,25 @@ text_of(enum element_type type, const struct support_set *s)
 	return text_in(type, s->bytes, s->length, 16383);
 }
 
+/* The JSON of a list in this much memory; ' stands for ". */
+static void
+expect_in(enum element_type type, const struct support_set *s, size_t capacity,
+    const char *json)
+{
+	char expected[4096], *quote = strcpy(expected, json);
+
+	while ((quote = strchr(quote, '\'')) != NULL) {
+		*quote = '"';
+	}
+	assert_string_equal(text_in(type, s->bytes, s->length, capacity), expected);
+}
+
+static void
+expect(enum element_type type, const struct support_set *s, const char *json)
+{
+	expect_in(type, s, 16383, json);
+}
+
 /* The header of a basicList of IANA's element. */
 static struct support_set
 basic_list(uint8_t semantic, uint16_t id, uint16_t length)
@@ -88,8 +107,7 @@ basic_list(uint8_t semantic, uint16_t id, uint16_t length)
 	struct support_set s = {.length = 0};
 
 	support_put(&s, semantic, 1);
-	support_put(&s, id, 2);
-	support_put(&s, length, 2);
+	SUPPORT_PUT(&s, 2, id, length);
 	return s;
 }
 
@@ -125,11 +143,9 @@ a_basic_list_is_its_semantic_its_element_and_its_values(void **state)
 	struct support_set s = basic_list(ALL_OF, 7, 2);
 
 	(void)state;
-	support_put(&s, 80, 2);
-	support_put(&s, 443, 2);
-	assert_string_equal(text_of(ELEMENT_BASIC_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"element\":\"sourceTransportPort\","
-	    "\"values\":[80,443]}");
+	SUPPORT_PUT(&s, 2, 80, 443);
+	expect(ELEMENT_BASIC_LIST, &s,
+	    "{'semantic':'allOf','element':'sourceTransportPort','values':[80,443]}");
 	assert_int_equal(counts.malformed + counts.no_template + counts.cut, 0);
 }
 
@@ -144,9 +160,9 @@ values_of_a_basic_list_may_have_lengths_of_their_own(void **state)
 	support_put(&s, 255, 1);
 	support_put(&s, 4, 2);
 	support_put_bytes(&s, "http", 4);
-	assert_string_equal(text_of(ELEMENT_BASIC_LIST, &s),
-	    "{\"semantic\":\"ordered\",\"element\":\"applicationName\","
-	    "\"values\":[\"dns\",\"\",\"http\"]}");
+	expect(ELEMENT_BASIC_LIST, &s,
+	    "{'semantic':'ordered','element':'applicationName','values':['dns','',"
+	    "'http']}");
 }
 
 static void
@@ -162,12 +178,11 @@ semantics_are_words_where_the_registry_has_one(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct support_set s = basic_list(cases[i].semantic, 4, 1);
-		char expected[128];
-		snprintf(expected, sizeof expected,
-		    "{\"semantic\":%s,\"element\":\"protocolIdentifier\",\"values\":[]"
-		    "}",
+		char json[128];
+		snprintf(json, sizeof json,
+		    "{'semantic':%s,'element':'protocolIdentifier','values':[]}",
 		    cases[i].text);
-		assert_string_equal(text_of(ELEMENT_BASIC_LIST, &s), expected);
+		expect(ELEMENT_BASIC_LIST, &s, json);
 	}
 }
 
@@ -179,77 +194,8 @@ elements_that_no_registry_knows_are_numbers_and_octets(void **state)
 	(void)state;
 	support_put(&s, 4242, 4);
 	support_put(&s, 0xbeef, 2);
-	assert_string_equal(text_of(ELEMENT_BASIC_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"element\":\"4242:77\",\"values\":[\"beef\"]}");
-}
-
-static void
-each_type_has_the_form_that_the_tables_show(void **state)
-{
-	struct support_set s = sub_template_list(300);
-
-	(void)state;
-	define(300, "sourceIPv4Address sourceIPv6Address sourceMacAddress "
-		    "flowStartMilliseconds flowStartSeconds flowStartNanoseconds "
-		    "samplingProbability dataRecordsReliability octetDeltaCount "
-		    "octetDeltaCount:3 userName:8 mplsTopLabelStackSection:3 "
-		    "absoluteError:4 mibObjectValueInteger:4");
-	support_put_address(&s, "192.0.2.1");
-	support_put_address(&s, "2001:db8::1");
-	support_put(&s, 0x0a0b0c0d0e0f, 6);
-	support_put(&s, 1493205077123, 8);
-	support_put(&s, 1493205077, 4);
-	support_put(&s, 1493205077 + 2208988800u, 4);
-	support_put(&s, 0x80000000, 4);
-	support_put(&s, 0x3fe0000000000000, 8); /* 0.5 */
-	support_put(&s, 2, 1);
-	support_put(&s, UINT64_MAX, 8);
-	support_put(&s, 66051, 3);
-	support_put_bytes(&s, "ada\0\0\0\0\0", 8);
-	support_put(&s, 0x01a2ff, 3);
-	support_put(&s, 0x7fc00000, 4); /* no number */
-	support_put(&s, 0xfffffffe, 4);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
-	    "{\"sourceIPv4Address\":\"192.0.2.1\","
-	    "\"sourceIPv6Address\":\"2001:db8::1\","
-	    "\"sourceMacAddress\":\"0a:0b:0c:0d:0e:0f\","
-	    "\"flowStartMilliseconds\":\"2017-04-26T11:11:17.123Z\","
-	    "\"flowStartSeconds\":\"2017-04-26T11:11:17Z\","
-	    "\"flowStartNanoseconds\":\"2017-04-26T11:11:17.500Z\","
-	    "\"samplingProbability\":0.5,\"dataRecordsReliability\":false,"
-	    "\"octetDeltaCount\":18446744073709551615,\"octetDeltaCount#2\":66051,"
-	    "\"userName\":\"ada\",\"mplsTopLabelStackSection\":\"01a2ff\","
-	    "\"absoluteError\":null,\"mibObjectValueInteger\":-2}]}");
-}
-
-static void
-values_of_a_length_that_their_type_has_not_are_octets(void **state)
-{
-	struct support_set s = sub_template_list(300);
-
-	(void)state;
-	define(300, "sourceIPv4Address:3 flowStartMilliseconds:2 octetDeltaCount:9 "
-		    "samplingProbability:2 protocolIdentifier:0");
-	support_put_bytes(&s, "\1\2\3\4\5\6\7\0\0\0\0\0\0\0\x9\x9", 16);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
-	    "{\"sourceIPv4Address\":\"010203\",\"flowStartMilliseconds\":\"0405\","
-	    "\"octetDeltaCount\":\"060700000000000000\","
-	    "\"samplingProbability\":\"0909\",\"protocolIdentifier\":null}]}");
-}
-
-static void
-strings_are_escaped_and_always_utf8(void **state)
-{
-	struct support_set s = basic_list(ALL_OF, 96, ELEMENT_VARIABLE);
-
-	(void)state;
-	put_text(&s, "a\"b\\c\n\x7f\xc3\xbc\xff\xed\xa0\x80\xf0\x9f\x98\x80z\xc3");
-	assert_string_equal(text_of(ELEMENT_BASIC_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"element\":\"applicationName\",\"values\":["
-	    "\"a\\\"b\\\\c\\u000a\\u007f\xc3\xbc\\ufffd\\ufffd\\ufffd\\ufffd"
-	    "\xf0\x9f\x98\x80z\\ufffd\"]}");
+	expect(ELEMENT_BASIC_LIST, &s,
+	    "{'semantic':'allOf','element':'4242:77','values':['beef']}");
 }
 
 static void
@@ -265,10 +211,10 @@ a_sub_template_list_has_records_of_variable_length_too(void **state)
 	put_text(&s, "two");
 	support_put(&s, 0, 1);
 	support_put(&s, 2, 2);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":301,\"records\":["
-	    "{\"applicationName\":\"one\",\"sourceTransportPort\":1},"
-	    "{\"applicationName\":\"two\",\"sourceTransportPort\":2}]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':301,'records':[{'applicationName':'one',"
+	    "'sourceTransportPort':1},{'applicationName':'two','sourceTransportPort':"
+	    "2}]}");
 }
 
 static void
@@ -280,21 +226,13 @@ a_multi_list_has_parts_whose_length_counts_their_header(void **state)
 	define(300, "protocolIdentifier");
 	define(301, "sourceTransportPort");
 	support_put(&s, 1, 1);
-	support_put(&s, 300, 2);
-	support_put(&s, 6, 2);
-	support_put(&s, 6, 1);
-	support_put(&s, 17, 1);
-	support_put(&s, 301, 2);
-	support_put(&s, 6, 2);
-	support_put(&s, 443, 2);
-	support_put(&s, 301, 2);
-	support_put(&s, 4, 2);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_MULTI_LIST, &s),
-	    "{\"semantic\":\"exactlyOneOf\",\"templates\":["
-	    "{\"template\":300,\"records\":[{\"protocolIdentifier\":6},"
-	    "{\"protocolIdentifier\":17}]},"
-	    "{\"template\":301,\"records\":[{\"sourceTransportPort\":443}]},"
-	    "{\"template\":301,\"records\":[]}]}");
+	SUPPORT_PUT(&s, 2, 300, 6);
+	SUPPORT_PUT(&s, 1, 6, 17);
+	SUPPORT_PUT(&s, 2, 301, 6, 443, 301, 4);
+	expect(ELEMENT_SUB_TEMPLATE_MULTI_LIST, &s,
+	    "{'semantic':'exactlyOneOf','templates':[{'template':300,'records':[{"
+	    "'protocolIdentifier':6},{'protocolIdentifier':17}]},{'template':301,"
+	    "'records':[{'sourceTransportPort':443}]},{'template':301,'records':[]}]}");
 }
 
 static void
@@ -311,12 +249,11 @@ lists_of_one_element_have_names_that_differ(void **state)
 	support_put(&s, 17, 1);
 	put_list(&s, &b);
 	support_put(&s, 0, 1);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":[{\"basicList\":"
-	    "{\"semantic\":\"allOf\",\"element\":\"protocolIdentifier\",\"values\":[6]}"
-	    ",\"protocolIdentifier\":17,\"basicList#2\":"
-	    "{\"semantic\":\"allOf\",\"element\":\"sourceTransportPort\","
-	    "\"values\":[80]},\"basicList#3\":{}}]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':300,'records':[{'basicList':{'semantic':"
+	    "'allOf','element':'protocolIdentifier','values':[6]},'protocolIdentifier':"
+	    "17,'basicList#2':{'semantic':'allOf','element':'sourceTransportPort',"
+	    "'values':[80]},'basicList#3':{}}]}");
 }
 
 static void
@@ -326,8 +263,8 @@ a_template_that_is_not_there_leaves_its_number_and_the_length(void **state)
 
 	(void)state;
 	support_put(&s, 0, 8);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":999,\"length\":8}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':999,'length':8}");
 	assert_int_equal(counts.no_template, 1);
 	assert_int_equal(counts.malformed, 0);
 }
@@ -340,16 +277,13 @@ a_part_without_template_leaves_the_others_readable(void **state)
 	(void)state;
 	define(300, "protocolIdentifier");
 	support_put(&s, 255, 1);
-	support_put(&s, 999, 2);
-	support_put(&s, 7, 2);
+	SUPPORT_PUT(&s, 2, 999, 7);
 	support_put(&s, 1, 3);
-	support_put(&s, 300, 2);
-	support_put(&s, 5, 2);
+	SUPPORT_PUT(&s, 2, 300, 5);
 	support_put(&s, 6, 1);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_MULTI_LIST, &s),
-	    "{\"semantic\":\"undefined\",\"templates\":[{\"template\":999,\"length\":3}"
-	    ","
-	    "{\"template\":300,\"records\":[{\"protocolIdentifier\":6}]}]}");
+	expect(ELEMENT_SUB_TEMPLATE_MULTI_LIST, &s,
+	    "{'semantic':'undefined','templates':[{'template':999,'length':3},{"
+	    "'template':300,'records':[{'protocolIdentifier':6}]}]}");
 	assert_int_equal(counts.no_template, 1);
 }
 
@@ -359,8 +293,8 @@ an_empty_list_needs_no_template(void **state)
 	struct support_set s = sub_template_list(999);
 
 	(void)state;
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":999,\"records\":[]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':999,'records':[]}");
 	assert_string_equal(text_in(ELEMENT_SUB_TEMPLATE_LIST, "", 0, 200), "{}");
 	assert_int_equal(counts.no_template + counts.malformed, 0);
 }
@@ -374,12 +308,11 @@ a_template_that_has_expired_is_not_there(void **state)
 	define(300, "protocolIdentifier");
 	support_put(&s, 6, 1);
 	oldest_ns = 1001;
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"length\":1}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':300,'length':1}");
 	oldest_ns = 1000;
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
-	    "{\"protocolIdentifier\":6}]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':300,'records':[{'protocolIdentifier':6}]}");
 }
 
 static void
@@ -390,13 +323,13 @@ a_template_that_was_redefined_is_read_as_it_is_now(void **state)
 	(void)state;
 	define(300, "protocolIdentifier protocolIdentifier");
 	support_put(&s, 0x0611, 2);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
-	    "{\"protocolIdentifier\":6,\"protocolIdentifier#2\":17}]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':300,'records':[{'protocolIdentifier':6,"
+	    "'protocolIdentifier#2':17}]}");
 	define(300, "sourceTransportPort");
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
-	    "{\"sourceTransportPort\":1553}]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':300,'records':[{'sourceTransportPort':"
+	    "1553}]}");
 }
 
 static void
@@ -408,9 +341,8 @@ zeros_shorter_than_a_record_are_padding(void **state)
 	define(300, "octetDeltaCount");
 	support_put(&s, 5, 8);
 	support_put(&s, 0, 3);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
-	    "{\"octetDeltaCount\":5}]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':300,'records':[{'octetDeltaCount':5}]}");
 	assert_int_equal(counts.malformed, 0);
 }
 
@@ -476,13 +408,11 @@ a_malformed_list_spoils_nothing_around_it(void **state)
 	support_put(&s, 6, 1);
 	put_list(&s, &good);
 	support_put(&s, 17, 1);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":["
-	    "{\"basicList\":{\"malformed\":\"a value runs over its end\",\"length\":8},"
-	    "\"protocolIdentifier\":6},"
-	    "{\"basicList\":{\"semantic\":\"allOf\","
-	    "\"element\":\"sourceTransportPort\",\"values\":[443]},"
-	    "\"protocolIdentifier\":17}]}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'semantic':'allOf','template':300,'records':[{'basicList':{'malformed':"
+	    "'a value runs over its end','length':8},'protocolIdentifier':6},{"
+	    "'basicList':{'semantic':'allOf','element':'sourceTransportPort','values':["
+	    "443]},'protocolIdentifier':17}]}");
 	assert_int_equal(counts.malformed, 1);
 }
 
@@ -539,10 +469,10 @@ what_has_no_room_is_counted_and_the_text_stays_whole(void **state)
 	for (unsigned i = 0; i < 1000; i++) {
 		support_put(&s, 10000 + i, 2);
 	}
-	assert_string_equal(text_in(ELEMENT_BASIC_LIST, s.bytes, s.length, 160),
-	    "{\"semantic\":\"allOf\",\"element\":\"sourceTransportPort\","
-	    "\"values\":[10000,10001,10002,10003,10004,10005,10006,10007,10008,10009,"
-	    "10010,10011],\"omitted\":988}");
+	expect_in(ELEMENT_BASIC_LIST, &s, 160,
+	    "{'semantic':'allOf','element':'sourceTransportPort','values':[10000,10001,"
+	    "10002,10003,10004,10005,10006,10007,10008,10009,10010,10011],'omitted':"
+	    "988}");
 	assert_int_equal(counts.cut, 1);
 }
 
@@ -560,11 +490,10 @@ lists_in_a_list_without_room_end_whole_too(void **state)
 		}
 		put_list(&s, &inner);
 	}
-	assert_string_equal(text_in(ELEMENT_SUB_TEMPLATE_LIST, s.bytes, s.length, 220),
-	    "{\"semantic\":\"allOf\",\"template\":300,\"records\":[{\"basicList\":"
-	    "{\"semantic\":\"allOf\",\"element\":\"sourceTransportPort\",\"values\":["
-	    "10000,10001,10002,10003,10004,10005,10006,10007],\"omitted\":92}}],"
-	    "\"omitted\":2}");
+	expect_in(ELEMENT_SUB_TEMPLATE_LIST, &s, 220,
+	    "{'semantic':'allOf','template':300,'records':[{'basicList':{'semantic':"
+	    "'allOf','element':'sourceTransportPort','values':[10000,10001,10002,10003,"
+	    "10004,10005,10006,10007],'omitted':92}}],'omitted':2}");
 	assert_int_equal(counts.cut, 1);
 	assert_int_equal(counts.malformed, 0);
 }
@@ -579,8 +508,8 @@ what_is_left_out_is_checked_all_the_same(void **state)
 		support_put(&s, i, 2);
 	}
 	support_put(&s, 1, 1);
-	assert_string_equal(text_in(ELEMENT_BASIC_LIST, s.bytes, s.length, 160),
-	    "{\"malformed\":\"a value runs over its end\",\"length\":2006}");
+	expect_in(ELEMENT_BASIC_LIST, &s, 160,
+	    "{'malformed':'a value runs over its end','length':2006}");
 	assert_int_equal(counts.malformed, 1);
 	assert_int_equal(counts.cut, 0);
 }
@@ -589,17 +518,13 @@ static void
 long_strings_end_in_an_ellipsis(void **state)
 {
 	struct support_set s = basic_list(ALL_OF, 96, ELEMENT_VARIABLE);
-	const char *text;
 
 	(void)state;
 	support_put(&s, 255, 1);
 	support_put(&s, 5000, 2);
-	for (unsigned i = 0; i < 5000; i++) {
-		support_put(&s, 'x', 1);
-	}
-	text = text_of(ELEMENT_BASIC_LIST, &s);
-	assert_non_null(strstr(text, "xxx\xe2\x80\xa6\"]}"));
-	assert_true(strlen(text) < 1200);
+	memset(s.bytes + s.length, 'x', 5000);
+	s.length += 5000;
+	assert_non_null(strstr(text_of(ELEMENT_BASIC_LIST, &s), "xxx\xe2\x80\xa6\"]}"));
 	assert_int_equal(counts.cut, 1);
 }
 
@@ -611,20 +536,16 @@ fields_without_length_cannot_make_a_short_list_long(void **state)
 	struct template_counts c = {0};
 
 	(void)state;
-	support_put(&t, 300, 2);
-	support_put(&t, 33, 2);
-	support_put(&t, 4, 2);
-	support_put(&t, 1, 2);
+	SUPPORT_PUT(&t, 2, 300, 33, 4, 1);
 	for (unsigned i = 0; i < 32; i++) {
-		support_put(&t, 1, 2);
-		support_put(&t, 0, 2);
+		SUPPORT_PUT(&t, 2, 1, 0);
 	}
 	templates_read_set(known, support_elements(), TEMPLATE_SET_ID,
 	    cursor_of(t.bytes, t.length), true, &c);
 	assert_int_equal(c.added, 1);
 	support_put_bytes(&s, "\6\7\10\11\12\13\14\15\16\17", 10);
-	assert_string_equal(text_of(ELEMENT_SUB_TEMPLATE_LIST, &s),
-	    "{\"malformed\":\"more fields than bytes\",\"length\":13}");
+	expect(ELEMENT_SUB_TEMPLATE_LIST, &s,
+	    "{'malformed':'more fields than bytes','length':13}");
 }
 
 static void
@@ -646,10 +567,8 @@ several_lists_are_an_array_and_none_is_lost_to_the_first(void **state)
 	out[text.used] = '\0';
 	assert_string_equal(out,
 	    "[{\"semantic\":\"allOf\",\"element\":\"protocolIdentifier\",\"values\":[6]"
-	    "}"
-	    ",{\"semantic\":\"exactlyOneOf\",\"element\":\"protocolIdentifier\","
-	    "\"values\":[17]},{\"malformed\":\"its header is cut "
-	    "short\",\"length\":3}]");
+	    "},{\"semantic\":\"exactlyOneOf\",\"element\":\"protocolIdentifier\","
+	    "\"values\":[17]},{\"malformed\":\"its header is cut short\",\"length\":3}]");
 }
 
 int
@@ -661,9 +580,6 @@ main(void)
 	    T(values_of_a_basic_list_may_have_lengths_of_their_own),
 	    T(semantics_are_words_where_the_registry_has_one),
 	    T(elements_that_no_registry_knows_are_numbers_and_octets),
-	    T(each_type_has_the_form_that_the_tables_show),
-	    T(values_of_a_length_that_their_type_has_not_are_octets),
-	    T(strings_are_escaped_and_always_utf8),
 	    T(a_sub_template_list_has_records_of_variable_length_too),
 	    T(a_multi_list_has_parts_whose_length_counts_their_header),
 	    T(lists_of_one_element_have_names_that_differ),
