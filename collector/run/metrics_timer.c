@@ -18,7 +18,7 @@ struct metrics_timer {
 	struct loop_timer timer;
 	struct tls_expiry expiry;
 	uint64_t warned_ns;    /* monotonic */
-	bool is_told;          /* that the file cannot be written */
+	bool is_told;          /* a failure to write the file has been logged */
 	uint64_t published_ns; /* the processing thread's */
 	pthread_mutex_t lock;  /* of what follows */
 	struct process_counts process;

@@ -38,7 +38,7 @@ tell_of_nothing(const char *path, const struct import_counts *c)
 	}
 }
 
-/* Whether the file had been imported in part, or another of its name. */
+/* Logs whether this file, or another one of its name, was imported before. */
 static void
 tell_known(const char *path, const struct import_counts *c)
 {
@@ -87,7 +87,7 @@ compact_days(struct compact *c)
 	}
 }
 
-/* As the user that will own the store. */
+/* Opens the store as the user that will own it. */
 static int
 open_store(struct run *r, struct err *e)
 {
@@ -143,7 +143,7 @@ run_import(struct run *r)
 		summary_add_import(&r->summary, &c);
 		r->summary.files++;
 		if (rc < 0) {
-			/* The others are imported all the same. */
+			/* The other files are imported nevertheless. */
 			log_error("%s", e.text);
 			r->summary.files_failed++;
 			result = rc;

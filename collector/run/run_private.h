@@ -1,4 +1,4 @@
-/* Inside of a run: shared by run.c, run_import.c and run_listen.c. */
+/* The inside of a run: shared by run.c, run_import.c and run_listen.c. */
 #ifndef COLLECTOR_RUN_RUN_PRIVATE_H
 #define COLLECTOR_RUN_RUN_PRIVATE_H
 

@@ -31,7 +31,7 @@ struct summary {
 	struct tables_counts tables;
 	uint64_t journal_bytes;                 /* live: its end */
 	struct tls_expiry expiry;               /* live */
-	uint64_t cpu_ns, wall_ns, memory_bytes; /* memory: at its highest */
+	uint64_t cpu_ns, wall_ns, memory_bytes; /* memory: peak */
 };
 
 void summary_add_import(struct summary *s, const struct import_counts *c);

@@ -147,7 +147,7 @@ read_key(struct schema_table *t, const struct yaml_node *name,
 }
 
 /* { mean: {sum:, count:, less:} } or { stddev: {sum:, sumsq:, count:, less:} }; names
- * of columns are resolved when all columns are there. */
+ * of columns are resolved after all columns are read. */
 static int
 read_computed(struct schema_table *t, struct schema_column *c,
     const struct yaml_node *map, struct err *e)
@@ -173,7 +173,7 @@ read_computed(struct schema_table *t, struct schema_column *c,
 	return rc;
 }
 
-/* { STRATEGY: FIELD } | { mean: {...} } | { stddev: {...} }; scaled is read before. */
+/* { STRATEGY: FIELD } | { mean: {...} } | { stddev: {...} }; `scaled` has been read. */
 static int
 read_strategy(struct schema_table *t, struct schema_column *c,
     const struct yaml_node *value, struct err *e)

@@ -148,7 +148,8 @@ const char *schema_partition_name(enum schema_partition p); /* "day" */
 /* "15s" "90min" "2h" "3d" as nanoseconds, or complains. */
 int schema_duration(
     const struct yaml *y, const struct yaml_node *node, uint64_t *ret, struct err *e);
-/* Names of tables, columns and views: a-z 0-9 _, begun by a letter, not reserved. */
+/* Names of tables, columns and views: a-z, 0-9 and _, beginning with a letter, not
+ * reserved. */
 int schema_check_name(const struct yaml *y, const struct yaml_node *node,
     const char *what, struct err *e);
 

@@ -17,7 +17,7 @@ int schema_read_conditions(const struct schema_table *t, const struct yaml_node 
 int schema_read_emits(
     struct schema_table *t, const struct yaml_node *list, struct err *e);
 
-/* `views`, and the view that `deduplicate` makes.  Columns are read before. */
+/* `views`, and the view that `deduplicate` makes.  Columns must have been read. */
 int schema_read_views(
     struct schema_table *t, const struct yaml_node *root, struct err *e);
 int schema_read_stitch(

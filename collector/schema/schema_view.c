@@ -38,7 +38,7 @@ read_declared(struct schema_table *t, const struct yaml_node *map, struct err *e
 	return rc;
 }
 
-/* The column that has a field of this name as it is. */
+/* The column that holds the field of this name unchanged. */
 static const struct schema_column *
 find_field(const struct schema_table *t, const char *field)
 {
@@ -91,7 +91,7 @@ write_text(const char *text, FILE *out)
 	fputc('\'', out);
 }
 
-/* PARTITION BY: the columns of `by`; without it the key less who reported it. */
+/* PARTITION BY: the columns of `by`, or else the key without exporter and domain. */
 static int
 write_by(const struct schema_table *t, const struct yaml_node *by,
     const struct schema_column *exporter, FILE *out, struct err *e)
@@ -147,7 +147,7 @@ write_prefer(const struct schema_table *t, const struct yaml_node *prefer, FILE 
 	return 0;
 }
 
-/* Of the rows that are one but for their exporter, those of the first exporter that has
+/* Among rows that differ only in their exporter, those of the first exporter that has
  * any. */
 static int
 write_once(const struct schema_table *t, const struct yaml_node *node, FILE *out,

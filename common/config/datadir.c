@@ -26,7 +26,7 @@ to_parent(char *path)
 	path[slash == NULL ? 0 : slash - path] = '\0';
 }
 
-/* The directory that belongs to the place where this program lies; false: none. */
+/* Looks beside this program; false: no schemas there. */
 static bool
 find_beside_program(char ret[static PATH_MAX])
 {

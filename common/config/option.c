@@ -59,8 +59,8 @@ find_letter(const struct option_program *program, char letter)
 	return NULL;
 }
 
-/* The option meant by a misspelt name: the nearest, else the first one that begins or
- * ends so. */
+/* The option that a misspelt name probably means: the nearest, else the first that begins
+ * or ends with it. */
 static const char *
 nearest_name(const struct option_program *program, const char *name)
 {
@@ -267,7 +267,7 @@ set_defaults(struct parser *p)
 	return 0;
 }
 
-/* Sets what the command line gave; of a list, the first one replaces what was there. */
+/* Sets the values from the command line.  The first value of a list replaces the list. */
 static int
 set_given(struct parser *p, bool only_builtins)
 {
@@ -371,7 +371,7 @@ read_file(struct parser *p, const char *path)
 	return rc;
 }
 
-/* 1 when something was printed that ends the program. */
+/* 1: something was printed, and the program ends. */
 static int
 print_first(struct parser *p)
 {

@@ -85,7 +85,7 @@ int option_parse(const struct option_program *program, char **argv, void *config
 void option_free(
     const struct option_program *program, void *config, struct option_list *words);
 
-#define OPTION_DURATION_MAX_NS (100000 * NS_PER_DAY) /* longer means for ever */
+#define OPTION_DURATION_MAX_NS (100000 * NS_PER_DAY) /* longer means forever */
 
 /* A duration as options take it: 15s, 30min, 2h, 7d; seconds without a unit.  0,
  * -EINVAL, or -ERANGE when it does not fit. */

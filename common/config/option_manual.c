@@ -3,10 +3,10 @@
 
 #include "common/config/option_private.h"
 
-#define TABLE "@OPTIONS@\n" /* the line in the text for which the table stands */
+#define TABLE "@OPTIONS@\n" /* the line that the option table replaces */
 
-/* Text for man(7): every hyphen as a minus, so that names and options can be copied,
- * and nothing at the beginning of a line is taken for a request. */
+/* Text for man(7): hyphens become minus signs, so that names and options can be copied,
+ * and a dot at the beginning of a line is not a request. */
 static void
 print_text(const char *text, size_t n, FILE *out)
 {

@@ -145,8 +145,7 @@ option_print_help(const struct option_program *p, FILE *out)
 	}
 }
 
-/* Plain words stay as they are; anything that YAML could take for something else is
- * quoted. */
+/* Plain words stay as they are; text that YAML could read as something else is quoted. */
 static void
 print_scalar(const char *text, FILE *out)
 {
@@ -188,7 +187,7 @@ print_list(const struct option_list *list, FILE *out)
 	}
 }
 
-/* Without a default, zero below the bound is what an option is that was not given. */
+/* An option without a default that was not given is zero, below its minimum. */
 static bool
 is_given(const struct option *o, const void *value)
 {

@@ -1,4 +1,4 @@
-/* Inside of option.h: values of options (text to value, value to text, for every kind),
+/* The inside of option.h: values of options (text to value, value to text, for every kind),
  * the rows of a program, and what prints them. */
 #ifndef COMMON_CONFIG_OPTION_PRIVATE_H
 #define COMMON_CONFIG_OPTION_PRIVATE_H
@@ -13,7 +13,7 @@
  * the value is as before. */
 int option_value_parse(
     const struct option *o, const char *text, void *value, struct err *e);
-/* Frees what the value holds, and makes it zero. */
+/* Frees the value's memory and sets it to zero. */
 void option_value_clear(const struct option *o, void *value);
 /* Numbers, sizes, durations in the largest unit that is exact. */
 void option_value_format(

@@ -1,4 +1,4 @@
-/* Rows that programs have besides their own. */
+/* The rows that programs share: of the exporter and the collector, and of all. */
 #include "common/config/option_private.h"
 #include "common/config/option_shared.h"
 

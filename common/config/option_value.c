@@ -13,8 +13,8 @@ struct unit {
 	uint64_t factor;
 };
 
-/* Ascending, so that the largest exact one is found from the end; names that are
- * printed come after their synonyms. */
+/* Ascending, so that a search from the end finds the largest exact unit; the synonym to
+ * print comes last. */
 static const struct unit number_units[] = {
     {"", 1}, {"K", 1000}, {"k", 1000}, {"M", 1000000}, {"G", 1000000000}};
 static const struct unit size_units[] = {

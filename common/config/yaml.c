@@ -21,7 +21,7 @@ struct chunk {
 	_Alignas(16) unsigned char bytes[];
 };
 
-/* Anchors name nodes of a document; later ones of the same name win. */
+/* Anchors name nodes of a document; a later anchor of the same name wins. */
 struct anchor {
 	char *name;
 	const struct yaml_node *node; /* NULL while the node is still being read */
@@ -89,7 +89,7 @@ no_memory(struct reader *r)
 	return err_set(r->e, -ENOMEM, "%.*s: out of memory", NAME_KEPT, r->y->name);
 }
 
-/* Where libyaml says nothing of a place, the parser's own is near. */
+/* If libyaml gives no place, the parser's position is close. */
 static int
 syntax_error(struct reader *r)
 {
@@ -110,7 +110,7 @@ syntax_error(struct reader *r)
 	return refuse(r, -EINVAL, mark, "%s", problem);
 }
 
-/* Puts a finished node where it belongs. */
+/* Attaches a finished node to its parent. */
 static int
 attach(struct reader *r, const struct yaml_node *node, unsigned nodes, unsigned height)
 {
@@ -188,7 +188,7 @@ new_node(struct reader *r, const yaml_event_t *event, enum yaml_kind kind,
 	return 0;
 }
 
-/* Only YAML's own types may be spelled out; *ret_is_text tells !!str. */
+/* Only YAML's own types are allowed as tags; *ret_is_text: it is !!str. */
 static int
 check_tag(struct reader *r, const yaml_event_t *event, const yaml_char_t *tag,
     bool *ret_is_text)
@@ -457,8 +457,8 @@ read_document(struct reader *r, const void *bytes, size_t length)
 	return rc < 0 ? rc : 0;
 }
 
-/* "key:" without a value is an empty plain scalar; so is a document of comments only.
- */
+/* "key:" without a value is an empty plain scalar, and so is a document of only
+ * comments. */
 static bool
 is_nothing(const struct yaml_node *n)
 {

@@ -1,5 +1,4 @@
-/* A loaded document, for yaml.c, which reads it, and yaml_node.c, which answers what its
- * nodes say. */
+/* A loaded document: yaml.c reads it, yaml_node.c reads values of its nodes. */
 #ifndef COMMON_CONFIG_YAML_PRIVATE_H
 #define COMMON_CONFIG_YAML_PRIVATE_H
 

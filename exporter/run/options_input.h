@@ -1,4 +1,4 @@
-/* What the exporter is told to read, checked: part of options.h. */
+/* Checks the exporter's input options: part of options.h. */
 #ifndef EXPORTER_RUN_OPTIONS_INPUT_H
 #define EXPORTER_RUN_OPTIONS_INPUT_H
 
