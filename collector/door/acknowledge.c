@@ -6,16 +6,6 @@
 #include "collector/door/door_private.h"
 #include "common/base/clock.h"
 
-#define LISTS 3
-
-static void
-open_lists(struct listener *l, struct peer_list *ret[static LISTS])
-{
-	ret[0] = &l->half_open;
-	ret[1] = &l->peers;
-	ret[2] = &l->stuck;
-}
-
 /* Says the last word to a peer that ended properly. */
 static void
 confirm(struct listener *l, struct peer *p, bool is_last)
@@ -86,10 +76,10 @@ cut_off(struct listener *l, struct peer_list *list)
 void
 acknowledge_spools(struct listener *l, int rc)
 {
-	struct peer_list *lists[LISTS];
+	struct peer_list *lists[PEERS_OPEN_LISTS];
 
-	open_lists(l, lists);
-	for (unsigned i = 0; i < LISTS; i++) {
+	peers_open_lists(l, lists);
+	for (unsigned i = 0; i < PEERS_OPEN_LISTS; i++) {
 		if (rc == 0) {
 			acknowledge(lists[i]);
 		} else {
@@ -101,10 +91,10 @@ acknowledge_spools(struct listener *l, int rc)
 void
 acknowledge_probe(struct listener *l, const struct watermark *m)
 {
-	struct peer_list *lists[LISTS];
+	struct peer_list *lists[PEERS_OPEN_LISTS];
 
-	open_lists(l, lists);
-	for (unsigned i = 0; i < LISTS; i++) {
+	peers_open_lists(l, lists);
+	for (unsigned i = 0; i < PEERS_OPEN_LISTS; i++) {
 		for (struct peer *p = lists[i]->first; p != NULL; p = p->next) {
 			if (p->mark == m) {
 				peer_probe(p);
@@ -127,11 +117,11 @@ note_mute(struct peer *p, uint64_t now_ns)
 void
 acknowledge_time_out(struct listener *l, uint64_t now_ns)
 {
-	struct peer_list *lists[LISTS];
+	struct peer_list *lists[PEERS_OPEN_LISTS];
 	struct peer *next;
 
-	open_lists(l, lists);
-	for (unsigned i = 0; i < LISTS; i++) {
+	peers_open_lists(l, lists);
+	for (unsigned i = 0; i < PEERS_OPEN_LISTS; i++) {
 		for (struct peer *p = lists[i]->first; p != NULL; p = p->next) {
 			note_mute(p, now_ns);
 		}
@@ -139,7 +129,7 @@ acknowledge_time_out(struct listener *l, uint64_t now_ns)
 	for (struct peer *p = l->ended.first; p != NULL; p = next) {
 		next = p->next;
 		note_mute(p, now_ns);
-		if (p->mute_ns != 0 && now_ns - p->mute_ns >= ANSWER_MUTE_NS) {
+		if (p->mute_ns != 0 && now_ns - p->mute_ns >= ACKNOWLEDGE_MUTE_NS) {
 			l->counts.ended[PEERS_MUTE]++;
 			peers_forget(l, p);
 		}

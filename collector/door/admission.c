@@ -168,17 +168,21 @@ judge_list(struct listener *l, struct peer_list *list)
 void
 admission_recheck(struct listener *l)
 {
-	judge_list(l, &l->half_open);
-	judge_list(l, &l->peers);
-	judge_list(l, &l->stuck);
+	struct peer_list *lists[PEERS_OPEN_LISTS];
+
+	peers_open_lists(l, lists);
+	for (unsigned i = 0; i < PEERS_OPEN_LISTS; i++) {
+		judge_list(l, lists[i]);
+	}
 }
 
 void
 admission_cut(struct listener *l, uint32_t session)
 {
-	const struct peer_list *const lists[] = {&l->half_open, &l->peers, &l->stuck};
+	struct peer_list *lists[PEERS_OPEN_LISTS];
 
-	for (unsigned i = 0; i < sizeof lists / sizeof *lists; i++) {
+	peers_open_lists(l, lists);
+	for (unsigned i = 0; i < PEERS_OPEN_LISTS; i++) {
 		struct peer *p = lists[i]->first;
 		while (p != NULL && (p->state != PEER_OPEN || p->session != session)) {
 			p = p->next;
@@ -215,7 +219,7 @@ time_out(struct listener *l, struct peer *p, uint64_t now_ns)
 		PEERS_NO_HANDSHAKE, "no handshake within"},
 	    {p->state == PEER_GREETING, p->began_ns, s->handshake_timeout_ns,
 		PEERS_NO_HELLO, "no hello within"},
-	    {p->mute_ns != 0, p->mute_ns, ANSWER_MUTE_NS, PEERS_MUTE,
+	    {p->mute_ns != 0, p->mute_ns, ACKNOWLEDGE_MUTE_NS, PEERS_MUTE,
 		"did not read acknowledgements for"},
 	    {p->state > PEER_GREETING && p->partial_ns != 0, p->partial_ns,
 		s->message_timeout_ns, PEERS_SLOW, "did not complete a message within"},

@@ -93,6 +93,6 @@ void acknowledge_probe(struct listener *l, const struct watermark *m);
 /* Notes since when each has not read its words; peers that ended go when that is too
  * long. */
 void acknowledge_time_out(struct listener *l, uint64_t now_ns);
-#define ANSWER_MUTE_NS (30 * NS_PER_SECOND) /* too long */
+#define ACKNOWLEDGE_MUTE_NS (30 * NS_PER_SECOND) /* too long */
 
 #endif

@@ -84,8 +84,7 @@ struct peer {
 	bool is_settled;  /* ended, and all it sent is durable */
 	uint64_t mute_ns; /* since when a word waits to be read; 0: it does not */
 	uint64_t began_ns, since_ns; /* accepted; last sign of life; monotonic */
-	uint64_t
-	    partial_ns; /* since when it has sent part of a message; 0: it has not */
+	uint64_t partial_ns;    /* since when part of a message is here; 0: none is */
 	uint64_t partial_after; /* messages before that one */
 	uint64_t terms;         /* on which it was let in */
 	struct address host;    /* peers_by_host.h */

@@ -30,6 +30,14 @@ peers_may_tell(struct listener *l)
 /* Peers and their lists. */
 
 void
+peers_open_lists(struct listener *l, struct peer_list *ret[static PEERS_OPEN_LISTS])
+{
+	ret[0] = &l->half_open;
+	ret[1] = &l->peers;
+	ret[2] = &l->stuck;
+}
+
+void
 peers_append(struct peer_list *list, struct peer *p)
 {
 	p->list = list;

@@ -29,6 +29,10 @@ enum peers_end {    /* why a peer was refused or sent away */
 };
 const char *peers_end_name(enum peers_end e); /* "address-full" */
 
+/* The lists of peers that have not ended. */
+#define PEERS_OPEN_LISTS 3
+void peers_open_lists(
+    struct listener *l, struct peer_list *ret[static PEERS_OPEN_LISTS]);
 void peers_append(struct peer_list *list, struct peer *p);
 void peers_move(struct peer *p, struct peer_list *to);
 

@@ -1,9 +1,10 @@
-#include "collector/door/door_private.h"
-
+/* Reception: lets connections in, gives each peer its turn, and syncs the journal, after
+ * which acknowledge.c tells the peers. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
+#include "collector/door/door_private.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/transport/scheme.h"
@@ -270,16 +271,14 @@ void
 reception_stop(struct listener *l)
 {
 	uint64_t due = clock_monotonic_ns() + STOP_NS;
+	struct peer_list *lists[PEERS_OPEN_LISTS];
 	int rc;
 
-	while (l->half_open.first != NULL) {
-		take_leave(l, l->half_open.first, due);
-	}
-	while (l->peers.first != NULL) {
-		take_leave(l, l->peers.first, due);
-	}
-	while (l->stuck.first != NULL) {
-		take_leave(l, l->stuck.first, due);
+	peers_open_lists(l, lists);
+	for (unsigned i = 0; i < PEERS_OPEN_LISTS; i++) {
+		while (lists[i]->first != NULL) {
+			take_leave(l, lists[i]->first, due);
+		}
 	}
 	/* Without it, flows that wait for their other direction stay in the store. */
 	if (peers_wait_unstuck(l, due)) {
@@ -295,14 +294,13 @@ reception_stop(struct listener *l)
 void
 reception_done(struct listener *l)
 {
-	while (l->half_open.first != NULL) {
-		peers_forget(l, l->half_open.first);
-	}
-	while (l->peers.first != NULL) {
-		peers_forget(l, l->peers.first);
-	}
-	while (l->stuck.first != NULL) {
-		peers_forget(l, l->stuck.first);
+	struct peer_list *lists[PEERS_OPEN_LISTS];
+
+	peers_open_lists(l, lists);
+	for (unsigned i = 0; i < PEERS_OPEN_LISTS; i++) {
+		while (lists[i]->first != NULL) {
+			peers_forget(l, lists[i]->first);
+		}
 	}
 	acknowledge_ended(l, -EIO, true);
 	loop_timer_clear(l->loop, &l->sync_timer);

@@ -221,9 +221,9 @@ who_does_not_read_its_words_is_sent_away(void **state)
 	acknowledge_time_out(listener, now);
 	acknowledge_time_out(listener, now + NS_PER_SECOND);
 	assert_int_equal(p->mute_ns, now);
-	admission_time_out(listener, now + ANSWER_MUTE_NS - 1);
+	admission_time_out(listener, now + ACKNOWLEDGE_MUTE_NS - 1);
 	assert_int_equal(listener->counts.ended[PEERS_MUTE], 0);
-	admission_time_out(listener, now + ANSWER_MUTE_NS);
+	admission_time_out(listener, now + ACKNOWLEDGE_MUTE_NS);
 	assert_int_equal(listener->counts.ended[PEERS_MUTE], 1);
 	leave(&x);
 }
