@@ -326,7 +326,7 @@ group_rows(const struct plan *p, struct batch *b)
 static ssize_t
 walk_record(const struct plan *p, const uint8_t *bytes, size_t left)
 {
-	const struct template *t = p->template;
+	const struct template *t = p->of;
 	struct cursor c = cursor_of(bytes, left);
 
 	if (left < t->record_length) {
@@ -373,11 +373,11 @@ int
 plan_decode(const struct plan *p, const uint8_t *bytes, size_t length, size_t *at,
     struct batch *b)
 {
-	size_t stride = p->template->record_length;
+	size_t stride = p->of->record_length;
 	size_t left = length - *at;
 	int n;
 
-	if (p->template->is_variable) {
+	if (p->of->is_variable) {
 		n = decode_variable(p, bytes, length, at, b);
 	} else {
 		n = left / stride < BATCH_ROWS ? (int)(left / stride) : BATCH_ROWS;

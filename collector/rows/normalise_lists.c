@@ -4,7 +4,7 @@ int64_t
 normalise_lists(
     const struct plan *p, const struct op *op, const uint8_t *record, struct batch *b)
 {
-	const struct template *t = p->template;
+	const struct template *t = p->of;
 	const struct element *element = t->fields[op->field].element;
 	size_t offset = op->offset;
 	struct cursor lists[LAYOUT_MAX_LISTS];

@@ -37,7 +37,7 @@ static bool
 find_wire(
     const struct plan *p, const struct element *element, int column, struct op *ret)
 {
-	const struct template *t = p->template;
+	const struct template *t = p->of;
 	bool is_relative = p->layout->fields[column].kind == KIND_TIME &&
 			   layout_relative(element) != RELATIVE_NONE;
 	enum op_kind kind = OP_U8;
@@ -79,7 +79,7 @@ find_wire_name(const struct plan *p, const char *name, int column, struct op *re
 static bool
 has_reverse(const struct plan *p)
 {
-	const struct template *t = p->template;
+	const struct template *t = p->of;
 
 	for (unsigned i = 0; i < t->field_count; i++) {
 		const struct element *element = t->fields[i].element;
@@ -145,7 +145,7 @@ add_stand_ins(struct plan *p, const struct layout_field *f, int column, unsigned
 static void
 add_uptime(struct plan *p, struct op op)
 {
-	const struct template *t = p->template;
+	const struct template *t = p->of;
 	uint32_t offset = 0;
 
 	for (unsigned i = 0; i < t->field_count; i++) {
@@ -219,8 +219,8 @@ is_running_total(const struct plan *p, const struct element *element)
 	    (element->pen != 0 && element->pen != ELEMENT_PEN_REVERSE)) {
 		return false;
 	}
-	for (unsigned i = 0; i < p->template->field_count; i++) {
-		if (p->template->fields[i].pen == ELEMENT_PEN_CERT) {
+	for (unsigned i = 0; i < p->of->field_count; i++) {
+		if (p->of->fields[i].pen == ELEMENT_PEN_CERT) {
 			return false;
 		}
 	}
@@ -233,13 +233,13 @@ compile_corrections(struct plan *p, int64_t start_unit, int64_t end_unit)
 {
 	const struct layout *l = p->layout;
 	bool is_event = has_column(p, l->event) && has_column(p, l->start) &&
-			has_column(p, l->end) && nsel_is(p->template);
+			has_column(p, l->end) && nsel_is(p->of);
 	unsigned wire = p->op_count;
 
 	for (unsigned i = 0; i < wire; i++) {
 		const struct op read = p->ops[i];
 		const struct layout_field *f = &l->fields[read.column];
-		const struct element *element = p->template->fields[read.field].element;
+		const struct element *element = p->of->fields[read.field].element;
 		struct op op = {.column = read.column};
 		if (f->source != SOURCE_ELEMENTS || f->kind != KIND_INTEGER) {
 			continue;
@@ -422,7 +422,7 @@ has_required(const struct plan *p)
 			return false;
 		}
 	}
-	return p->template->is_options == p->layout->record->is_options;
+	return p->of->is_options == p->layout->record->is_options;
 }
 
 /* The bounds of every operation rest on this. */
@@ -459,7 +459,7 @@ plan_new(const struct layout *l, const struct template *t)
 		return NULL;
 	}
 	p->layout = l;
-	p->template = t;
+	p->of = t;
 	p->ops = calloc(6 * (size_t)l->count + 1, sizeof *p->ops);
 	p->swaps = calloc((size_t)l->count + 1, sizeof *p->swaps);
 	if (t->is_variable) {
@@ -493,8 +493,7 @@ plan_bytes(const struct plan *p)
 	    sizeof *p + p->op_count * sizeof *p->ops + p->swap_count * sizeof *p->swaps;
 
 	if (p->starts != NULL) {
-		n +=
-		    p->template->field_count * (sizeof *p->starts + sizeof *p->lengths);
+		n += p->of->field_count * (sizeof *p->starts + sizeof *p->lengths);
 	}
 	return n;
 }

@@ -67,7 +67,7 @@ struct swap {
 
 struct plan {
 	const struct layout *layout;
-	const struct template *template;
+	const struct template *of;
 	bool is_usable, is_one_way;
 	struct layout_nulls nulls[2]; /* as sent, swapped */
 	bool nulls_differ;
