@@ -59,7 +59,7 @@ identify(struct import *m, const struct digest *d, uint64_t length, struct err *
 
 	c->length = length;
 	if (digest_format(d, c->id.text) < 0) {
-		return err_set(e, -ENOMEM, "no memory to read %s", m->path);
+		return err_set(e, -ENOMEM, "not enough memory to read %s", m->path);
 	}
 	if (length == m->next_known) {
 		rc = store_content_find(m->settings->process.store, c, e);
@@ -86,7 +86,7 @@ read_content(struct import *m, struct compressed *file, struct err *e)
 	int rc = store_content_next(m->settings->process.store, 0, &m->next_known, e);
 
 	if (d == NULL) {
-		return err_set(e, -ENOMEM, "no memory to read %s", m->path);
+		return err_set(e, -ENOMEM, "not enough memory to read %s", m->path);
 	}
 	while (rc == 0 && n > 0) {
 		uint64_t left = m->next_known - length;
@@ -211,8 +211,8 @@ go_on(struct import *m, struct err *e)
 	}
 	if (pending > complete) {
 		return err_set(e, -EBUSY,
-		    "the import of its first %llu bytes was interrupted while it wrote "
-		    "to the store; import a copy of these alone, then the file again",
+		    "a crash interrupted the import of its first %llu bytes; import a copy "
+		    "that has only those bytes, then this file again",
 		    (unsigned long long)m->known.length);
 	}
 	return store_content_continue(store, &m->known, &m->content.id, e);

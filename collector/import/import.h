@@ -1,9 +1,12 @@
 /* Files as sources: files of messages (IPFIX, RFC 5655; also NetFlow v9 and v5
  * datagrams back to back) and captures of exports (pcap, pcapng: IPFIX, NetFlow v9 and
- * v5, sFlow v5 over UDP; each sender its own session).  A file is identified by the
- * SHA-256 of its content (unpacked), so a second import of the same content adds
- * nothing, and an interrupted one goes on where the store stands. Positions: bytes of a
- * file of messages; bytes of UDP payload taken from a capture. */
+ * v5, sFlow v5 over UDP; each sender its own session).
+ *
+ * The SHA-256 of its unpacked content identifies a file, so a second import of the same
+ * content adds nothing, and an interrupted one continues where the store stands.  A file
+ * that begins with content imported before has grown: only what follows is imported.
+ * Positions: bytes of a file of messages; bytes of UDP payload taken from a capture.
+ * Threads: main. */
 #ifndef COLLECTOR_IMPORT_IMPORT_H
 #define COLLECTOR_IMPORT_IMPORT_H
 
@@ -14,7 +17,7 @@
 #include "collector/process/process.h"
 #include "common/base/err.h"
 
-enum import_skip {         /* what was no message, by reason */
+enum import_skip {         /* what is not a message, by reason */
 	IMPORT_LEADING,    /* bytes before the first message */
 	IMPORT_TRAILING,   /* bytes after the last: zeros, or a message cut short */
 	IMPORT_NOT_UDP,    /* packets of a capture */
@@ -32,8 +35,8 @@ struct import_counts {
 	uint64_t skipped[IMPORT_SKIPS];
 	bool is_already;  /* the store had all of it; nothing else is counted */
 	uint64_t known;   /* bytes at its beginning that were imported before */
-	uint64_t changed; /* bytes that a file of its name had, of which it is no
-			     continuation; 0: it is */
+	uint64_t changed; /* bytes imported under its name before that it does not
+			     begin with; 0: none */
 	struct process_counts process;
 };
 

@@ -180,7 +180,7 @@ import_capture(struct import *m, struct err *e)
 	int rc;
 
 	if (pieces == NULL || s == NULL) {
-		rc = err_set(e, -ENOMEM, "no memory to read it");
+		rc = err_set(e, -ENOMEM, "not enough memory to read it");
 		goto out;
 	}
 	s->m = m;

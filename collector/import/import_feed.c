@@ -11,7 +11,7 @@ import_frame(struct import *m, struct frame *f, struct err *e)
 {
 	if (m->settings->is_stopped != NULL && atomic_load(m->settings->is_stopped)) {
 		return err_set(e, -EINTR,
-		    "stopped before the end; the same command goes on from there");
+		    "stopped before the end; the same command continues from there");
 	}
 	f->end = f->position + f->length;
 	if (f->kind == FRAME_MESSAGES) {

@@ -48,7 +48,7 @@ need(struct reading *r, size_t n, struct err *e)
 	r->filled += got;
 	if (ferror(r->file.stream)) {
 		const char *why = compressed_error(&r->file);
-		return err_set(e, -EIO, "cannot be read after byte %" PRIu64 ": %s",
+		return err_set(e, -EIO, "cannot read beyond byte %" PRIu64 ": %s",
 		    r->offset, why == NULL ? strerror(errno) : why);
 	}
 	import_progress(r->m, compressed_position(&r->file));
@@ -89,8 +89,8 @@ skip_leading(struct reading *r, struct err *e)
 		}
 	}
 	return err_set(e, -EPROTO,
-	    "there is no IPFIX message in it: neither a file of IPFIX or NetFlow "
-	    "messages nor a capture (pcap, pcapng)");
+	    "not a file of IPFIX or NetFlow messages, and not a capture (pcap, "
+	    "pcapng)");
 }
 
 static bool
@@ -116,7 +116,7 @@ is_zero_to_the_end(struct reading *r, struct err *e)
 	}
 }
 
-/* What is here is no message. */
+/* What is here is not a message. */
 static int
 handle_other(struct reading *r, struct err *e)
 {
@@ -129,9 +129,9 @@ handle_other(struct reading *r, struct err *e)
 		return 0;
 	}
 	return err_set(e, -EPROTO,
-	    "is damaged at byte %" PRIu64
-	    ": no message begins where the one before ends; what came before is "
-	    "counted",
+	    "damaged at byte %" PRIu64
+	    ": no message begins there; the messages before it "
+	    "are stored",
 	    offset);
 }
 
@@ -221,7 +221,7 @@ import_messages(struct import *m, struct err *e)
 
 	r.window = malloc(WINDOW);
 	if (r.window == NULL) {
-		return err_set(e, -ENOMEM, "no memory to read it");
+		return err_set(e, -ENOMEM, "not enough memory to read it");
 	}
 	rc = compressed_open(m->path, &r.file, e);
 	if (rc == 0) {

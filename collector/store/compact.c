@@ -71,7 +71,7 @@ note_seen(
 		size_t n = c->seen_capacity * 2 + 16;
 		void *p = reallocarray(c->seen, n, sizeof *c->seen);
 		if (p == NULL) {
-			return err_set(e, -ENOMEM, "no memory");
+			return err_set(e, -ENOMEM, "not enough memory");
 		}
 		c->seen = p;
 		c->seen_capacity = n;
@@ -146,7 +146,7 @@ compact_new(struct store *s, bool touched, struct compact **ret, struct err *e)
 	int rc = 0;
 
 	if (c == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	c->store = s;
 	if (touched) {
@@ -241,7 +241,7 @@ read_runs(
 			capacity = capacity * 2 + 16;
 			p = reallocarray(runs.items, capacity, sizeof *runs.items);
 			if (p == NULL) {
-				rc = err_set(e, -ENOMEM, "no memory");
+				rc = err_set(e, -ENOMEM, "not enough memory");
 				break;
 			}
 			runs.items = p;

@@ -11,8 +11,8 @@
  *
  * Costs about 2 us of CPU for a row that is stored (500,000 rows of 41 runs: 1 s) and
  * 50 MB to 100 MB, whatever the size of the day.  Processing waits meanwhile, as it
- * does for a flush; reception goes on into the journal as long as that has free
- * buffers. Threads: the processing thread. */
+ * does for a flush; reception goes on into the journal while that has free buffers.
+ * Threads: the processing thread. */
 #ifndef COLLECTOR_STORE_COMPACT_H
 #define COLLECTOR_STORE_COMPACT_H
 
@@ -27,8 +27,8 @@ struct compact;
 int compact_new(struct store *s, bool touched, struct compact **ret, struct err *e);
 void compact_free(struct compact *c);
 /* Compacts one day that ended more than the table's lateness before now_ns, and that
- * nobody wrote to for COMPACT_QUIET of such times.  1: done, and there may be more; 0:
- * there is none.  On failure the day stays as it is, and is not tried again before it
+ * nobody wrote to for COMPACT_QUIET of such times.  1: done, try again for more; 0:
+ * nothing to do.  On failure the day stays as it is, and is not tried again before it
  * is written to. */
 int compact_next(struct compact *c, uint64_t now_ns, struct err *e);
 

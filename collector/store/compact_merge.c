@@ -233,8 +233,8 @@ take_row(const struct merge *m, struct rows *r, struct err *e)
 	}
 	if (rc < 0) {
 		return err_set(e, rc,
-		    rc == -EBADMSG ? "table %s has a row whose address is none"
-				   : "no memory to compact table %s",
+		    rc == -EBADMSG ? "table %s has a row with an invalid address"
+				   : "not enough memory to compact table %s",
 		    m->table->schema->name);
 	}
 	r->count++;
@@ -289,7 +289,7 @@ comes_before(const struct merge *m, size_t a, size_t b)
 	const struct cursor_run *x = &m->runs[a], *y = &m->runs[b];
 	int order = compare_keys(&x->rows, x->at, &y->rows, y->at);
 
-	/* Sums of reals depend on their order: runs as they came. */
+	/* Sums of reals depend on their order: runs in order of arrival. */
 	return order != 0 ? order < 0 : a < b;
 }
 
@@ -453,7 +453,7 @@ take_least(struct merge *m, struct err *e)
 	}
 	if (order > 0) { /* a key would be there twice */
 		return err_set(e, -EBADMSG,
-		    "a run of table %s is not sorted by its key as it is now", name);
+		    "a run of table %s is not sorted by the table's present key", name);
 	}
 	if (order == 0) {
 		rc = merge_row(m, out, &run->rows, run->at);
@@ -467,7 +467,8 @@ take_least(struct merge *m, struct err *e)
 		}
 		rc = copy_row(out, &run->rows, run->at);
 	}
-	return rc < 0 ? err_set(e, rc, "no memory to compact table %s", name) : 0;
+	return rc < 0 ? err_set(e, rc, "not enough memory to compact table %s", name)
+		      : 0;
 }
 
 static int
@@ -499,7 +500,7 @@ prepare(struct merge *m, struct database *from, struct database *to, struct err 
 	int rc;
 
 	if (out == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	ddl_stored(m->table, &m->stored);
 	fputs("SELECT ", out);
@@ -508,7 +509,7 @@ prepare(struct merge *m, struct database *from, struct database *to, struct err 
 	}
 	fprintf(out, "rowid FROM \"%s\" WHERE rowid BETWEEN ? AND ? ORDER BY rowid",
 	    stored->table);
-	rc = fclose(out) != 0 ? err_set(e, -ENOMEM, "no memory")
+	rc = fclose(out) != 0 ? err_set(e, -ENOMEM, "not enough memory")
 			      : statement_new(from, sql, &m->read, e);
 	free(sql);
 	return rc < 0 ? rc
@@ -531,7 +532,8 @@ start(struct merge *m, const struct compact_runs *runs, struct err *e)
 	m->heap = calloc(count, sizeof *m->heap);
 	if (m->runs == NULL || m->heap == NULL ||
 	    rows_new(&m->out, m->stored.count, BATCH, OUT_BYTES) < 0) {
-		return err_set(e, -ENOMEM, "no memory to merge %zu runs", count);
+		return err_set(
+		    e, -ENOMEM, "not enough memory to merge %zu runs", count);
 	}
 	m->run_count = count;
 	for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -541,7 +543,7 @@ start(struct merge *m, const struct compact_runs *runs, struct err *e)
 		if (rows_new(&run->rows, m->stored.count, (unsigned)chunk,
 			MEMORY / count) < 0) {
 			return err_set(
-			    e, -ENOMEM, "no memory to merge %zu runs", count);
+			    e, -ENOMEM, "not enough memory to merge %zu runs", count);
 		}
 		rc = fill(m, run, e);
 		if (run->rows.count > 0) {

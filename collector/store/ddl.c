@@ -341,8 +341,8 @@ ddl_views(const struct table *t, FILE *out)
 	}
 }
 
-/* What a stored column and its newer value come to.  NULL is no value; sums saturate,
- * where SQLite would go on in floating point. */
+/* What a stored column and its newer value come to.  NULL does not count; sums saturate,
+ * where SQLite would continue in floating point. */
 static void
 write_merge(const struct table *t, const struct table_column *c, FILE *out)
 {

@@ -77,8 +77,8 @@ open_partition(struct store *s, const struct table *t, const char *file,
 	return 0;
 }
 
-/* Whoever deletes a day may do so while its file is open here, and what is written to
- * it then is gone. */
+/* An operator may delete a day while its file is open here: what is written to it then
+ * is lost. */
 static bool
 is_deleted(const struct store *s, const struct store_partition *p)
 {
@@ -141,7 +141,8 @@ lock(struct store *s, struct err *e)
 		n = read(s->lock_fd, pid, sizeof pid - 1);
 		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
 		return err_set(e, -EBUSY,
-		    "%s: another collector%s%s writes to this store; give each its own",
+		    "%s: another collector%s%s is writing to this store; give each "
+		    "collector its own",
 		    s->directory, pid[0] != '\0' ? ", process " : "", pid);
 	}
 	n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
@@ -160,14 +161,15 @@ directory_of(const char *target, char **ret, struct err *e)
 		target += 7;
 	} else if (scheme > 0 && target[scheme] == ':') {
 		return err_set(e, -EINVAL,
-		    "no store of kind '%.*s'; expected sqlite:DIR or a directory",
+		    "unknown kind of store '%.*s' (expected sqlite:DIR or a directory)",
 		    (int)scheme, target);
 	}
 	if (*target == '\0' || strlen(target) > 3900) {
-		return err_set(e, -EINVAL, "the store needs a directory: sqlite:DIR");
+		return err_set(e, -EINVAL,
+		    "the store needs a directory of at most 3900 bytes: sqlite:DIR");
 	}
 	*ret = strdup(target);
-	return *ret == NULL ? err_set(e, -ENOMEM, "no memory") : 0;
+	return *ret == NULL ? err_set(e, -ENOMEM, "not enough memory") : 0;
 }
 
 static int
@@ -176,12 +178,12 @@ make_directory(const char *path, struct err *e)
 	struct stat st;
 
 	if (mkdir(path, 0750) < 0 && errno != EEXIST) {
-		return err_set(e, -errno, "%s: cannot make the store: %s%s", path,
+		return err_set(e, -errno, "%s: cannot create the store: %s%s", path,
 		    strerror(errno),
-		    errno == ENOENT ? "; the directory above it has to be there" : "");
+		    errno == ENOENT ? "; create the directory above it first" : "");
 	}
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		return err_set(e, -ENOTDIR, "%s: is no directory", path);
+		return err_set(e, -ENOTDIR, "%s: not a directory", path);
 	}
 	return 0;
 }
@@ -194,7 +196,7 @@ store_open(const char *target, struct tables *t, struct store **ret, struct err 
 	int rc;
 
 	if (s == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	s->lock_fd = -1;
 	s->tables = t;
@@ -287,11 +289,9 @@ survey_file(struct store *s, const char *file, struct survey *v, struct err *e)
 	}
 	if (position < catalog) {
 		return err_set(e, -ESTALE,
-		    "%s: holds less (up to %llu) than the catalog in %s/%s knows "
-		    "(%llu): it "
-		    "is an older copy. Put the newer file back, or remove it to give "
-		    "up "
-		    "its day, or restore the whole directory from one backup",
+		    "%s: older than the catalog: it ends at position %llu, but %s/%s "
+		    "expects %llu. Put the newer file back, remove this one to give up its "
+		    "day, or restore the whole directory from one backup",
 		    path, (unsigned long long)position, s->directory, STORE_MAIN_FILE,
 		    (unsigned long long)catalog);
 	}
@@ -300,11 +300,9 @@ survey_file(struct store *s, const char *file, struct survey *v, struct err *e)
 	}
 	if (v->pending != v->complete && v->pending != position) {
 		return err_set(e, -ESTALE,
-		    "%s/%s: is an older copy: it ends at %llu, but %s at %llu and %s "
-		    "at "
-		    "%llu. Put the newer file back, or restore the whole directory "
-		    "from "
-		    "one backup",
+		    "%s/%s: an older copy: it ends at position %llu, but %s ends at %llu "
+		    "and %s at %llu. Put the newer file back, or restore the whole "
+		    "directory from one backup",
 		    s->directory, STORE_MAIN_FILE, (unsigned long long)v->complete,
 		    v->pending_file, (unsigned long long)v->pending, file,
 		    (unsigned long long)position);
@@ -330,7 +328,7 @@ forget_missing(struct store *s, struct err *e)
 		forget.texts[0] = statement_text(q, 0);
 		store_path(s, forget.texts[0], path);
 		if (access(path, F_OK) < 0 && errno == ENOENT) {
-			log_info("%s: was removed; its day is forgotten", path);
+			log_info("%s: file was removed; forgetting its day", path);
 			rc = store_query(s->main, &forget, NULL, e);
 		}
 	}

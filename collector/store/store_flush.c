@@ -64,7 +64,7 @@ note_file(struct flush *f, const char *file, struct err *e)
 		size_t n = f->file_capacity * 2 + 16;
 		void *p = reallocarray(f->files, n, sizeof *f->files);
 		if (p == NULL) {
-			return err_set(e, -ENOMEM, "no memory");
+			return err_set(e, -ENOMEM, "not enough memory");
 		}
 		f->files = p;
 		f->file_capacity = n;
@@ -89,7 +89,8 @@ flush_day(struct flush *f, const struct store_rows *rows, int64_t day, struct er
 	}
 	if (rc == 0 && stored > f->position) {
 		rc = err_set(e, -ESTALE,
-		    "%s/%s: holds more (up to %llu) than is to be written (%llu)",
+		    "%s/%s: ends at position %llu, beyond position %llu that is about to "
+		    "be written",
 		    f->store->directory, file, (unsigned long long)stored,
 		    (unsigned long long)f->position);
 	}
@@ -134,7 +135,8 @@ sort_rows(struct flush *f, const struct table *t, struct store_rows *ret, struct
 	*ret = (struct store_rows){
 	    .table = t, .intern = f->tables->intern, .count = reduce_count(t->reduce)};
 	rc = reduce_sort(t->reduce, ret->intern, &f->tables->scratch, &ret->order);
-	return rc < 0 ? err_set(e, rc, "no memory to sort %zu rows", ret->count) : 0;
+	return rc < 0 ? err_set(e, rc, "not enough memory to sort %zu rows", ret->count)
+		      : 0;
 }
 
 static int
@@ -210,7 +212,8 @@ flush_main(struct flush *f, bool finished, struct err *e)
 	rc = store_position(d, f->source, &stored, e);
 	if (rc == 0 && stored > f->position) {
 		rc = err_set(e, -ESTALE,
-		    "%s/%s: holds more (up to %llu) than is to be written (%llu)",
+		    "%s/%s: ends at position %llu, beyond position %llu that is about to "
+		    "be written",
 		    f->store->directory, STORE_MAIN_FILE, (unsigned long long)stored,
 		    (unsigned long long)f->position);
 	}
@@ -286,7 +289,7 @@ store_flush(struct store *s, const struct source_id *source, uint64_t position,
 	if (tables_stitch_waiting(t) > 0) {
 		marks = calloc(intern_count(t->intern), sizeof *marks);
 		if (marks == NULL) {
-			return err_set(e, -ENOMEM, "no memory");
+			return err_set(e, -ENOMEM, "not enough memory");
 		}
 	}
 	finish_tables(t);

@@ -153,7 +153,7 @@ put_state(const struct writer *w, const struct table_column *c, const uint8_t *p
 	record_text(r, text, (size_t)n);
 }
 
-/* A value at p that is no integer. */
+/* A value at p that is not an integer. */
 static void
 put_value(const struct writer *w, const struct form_column *o, enum form form,
     const uint8_t *p, struct database_record *r)
@@ -319,10 +319,10 @@ open_upsert(const struct table *t, struct database *d, unsigned count,
 	int rc;
 
 	if (out == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	ddl_upsert(t, out);
-	rc = fclose(out) != 0 ? err_set(e, -ENOMEM, "no memory")
+	rc = fclose(out) != 0 ? err_set(e, -ENOMEM, "not enough memory")
 			      : database_load_sql(d, sql, count, ret, e);
 	free(sql);
 	return rc;

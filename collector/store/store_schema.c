@@ -20,7 +20,7 @@ struct stored_columns {
 static int
 no_memory(struct err *e)
 {
-	return err_set(e, -ENOMEM, "no memory");
+	return err_set(e, -ENOMEM, "not enough memory");
 }
 
 int
@@ -102,9 +102,8 @@ refuse(const char *file, const struct table *t, struct err *e, const char *what,
     const char *column)
 {
 	return err_set(e, -EINVAL,
-	    "%s: column '%s' of table %s %s; put it back, or set 'version: %llu' in %s "
-	    "to "
-	    "begin the table anew (what is stored stays)",
+	    "%s: column '%s' of table %s %s; undo the change, or set 'version: "
+	    "%llu' in %s to start a new table (stored rows stay)",
 	    file, column, t->schema->name, what,
 	    (unsigned long long)t->schema->version + 1, yaml_name(t->schema->yaml));
 }
@@ -339,18 +338,16 @@ stored_version(struct database *d, const struct table *t, uint64_t *ret, struct 
 		strcmp(statement_text(s, 2),
 		    schema_partition_name(t->schema->partition)) != 0)) {
 		rc = err_set(e, -EINVAL,
-		    "table %s is stored as %s, not %s; set 'version: %llu' in %s to "
-		    "begin "
-		    "it anew",
+		    "table %s is stored as %s, not %s; set 'version: %llu' in %s to start "
+		    "a new table",
 		    t->schema->name, statement_text(s, 1),
 		    schema_storage_name(t->schema->storage),
 		    (unsigned long long)t->schema->version + 1,
 		    yaml_name(t->schema->yaml));
 	} else if (rc > 0 && *ret > t->schema->version) {
 		rc = err_set(e, -EINVAL,
-		    "table %s is stored in version %llu, %s says %llu; set it to at "
-		    "least "
-		    "%llu",
+		    "table %s is stored in version %llu, but %s says version %llu; set it "
+		    "to at least %llu",
 		    t->schema->name, (unsigned long long)*ret,
 		    yaml_name(t->schema->yaml), (unsigned long long)t->schema->version,
 		    (unsigned long long)*ret);

@@ -47,7 +47,7 @@ write_pool(struct statement *s, const struct tables *t, const struct tables_stit
 	uint8_t *bytes = malloc(room);
 	uint64_t next = 0;
 	bool is_first = true;
-	int rc = bytes == NULL ? err_set(e, -ENOMEM, "no memory") : 0;
+	int rc = bytes == NULL ? err_set(e, -ENOMEM, "not enough memory") : 0;
 
 	while (rc == 0) {
 		struct write_cursor out = write_cursor_of(bytes, room);
@@ -121,10 +121,9 @@ refuse_waiting(
     const struct store *s, const char *words, long long waiting, struct err *e)
 {
 	return err_set(e, -EINVAL,
-	    "%s/%s: %lld one-way flows wait to be stitched, as the collector was "
-	    "killed, or an import stopped; their tables (%s) are not those with "
-	    "'stitch' any more: put 'stitch' back as it was, start and stop once, and "
-	    "change it then",
+	    "%s/%s: %lld one-way flows of an interrupted run still wait to be "
+	    "stitched, but 'stitch' of their tables (%s) has changed: put 'stitch' "
+	    "back, start and stop the collector once, then change it",
 	    s->directory, STORE_MAIN_FILE, waiting, words);
 }
 
@@ -132,9 +131,9 @@ static int
 refuse_pending(const struct store *s, struct err *e)
 {
 	return err_set(e, -EINVAL,
-	    "%s: the collector was killed while it stored stitched flows, and 'stitch' "
-	    "has changed since: put it back as it was, start and stop once, and change "
-	    "it then",
+	    "%s: the collector was killed while it stored stitched flows, and "
+	    "'stitch' has changed since: put it back, start and stop the collector "
+	    "once, then change it",
 	    s->directory);
 }
 
@@ -169,7 +168,9 @@ take_chunk(const struct store *s, const struct statement *q, struct err *e)
 		    "from a backup",
 		    s->directory, STORE_MAIN_FILE);
 	}
-	return rc < 0 ? err_set(e, rc, "no memory for the one-way flows that wait") : 0;
+	return rc < 0
+		   ? err_set(e, rc, "not enough memory for the waiting one-way flows")
+		   : 0;
 }
 
 /* Pools of tables whose settings are stored; *ret_same: they are those of now. */

@@ -1,8 +1,9 @@
-/* A rollup that can be had from an already reduced table is made from its entries at
- * flush, not from every record: services from pairs.  That holds where the base takes
+/* A rollup that follows from a table that is already reduced is made from its entries at
+ * a flush, not from every record: services from pairs.  That holds where the base takes
  * every record and the rollup's keys and conditions look only at key columns of the
  * base (or its day), and its values merge further what the base has merged the same
- * way. Threads: the processing thread. */
+ * way.
+ * Threads: the processing thread. */
 #ifndef COLLECTOR_TABLES_DERIVE_H
 #define COLLECTOR_TABLES_DERIVE_H
 

@@ -78,7 +78,7 @@ struct reduce_scratch {
 void reduce_scratch_free(struct reduce_scratch *s);
 
 /* Entry numbers in the order of their keys, texts in byte order; equal keys (append
- * tables) as they came.  They lie in the scratch memory.  0 or -ENOMEM. */
+ * tables) in order of arrival.  They lie in the scratch memory.  0 or -ENOMEM. */
 int reduce_sort(const struct reduce *r, const struct intern *texts,
     struct reduce_scratch *scratch, const uint32_t **ret_order);
 

@@ -66,14 +66,14 @@ kind_of_column(const struct table *t, struct table_column *c, struct err *e)
 	if (c->schema->function == FUNCTION_DAY) {
 		if (f->kind != KIND_TIME) {
 			return yaml_complain(t->schema->yaml, c->schema->field, e,
-			    "'day' is for times, '%s' is %s", f->name,
+			    "'day' needs a time, but '%s' is %s", f->name,
 			    layout_kind_name(f->kind));
 		}
 		c->kind = TABLE_DATE;
 	} else if (c->schema->function == FUNCTION_PREFIX) {
 		if (f->kind != KIND_ADDRESS) {
 			return yaml_complain(t->schema->yaml, c->schema->field, e,
-			    "'prefix' is for addresses, '%s' is %s", f->name,
+			    "'prefix' needs an address, but '%s' is %s", f->name,
 			    layout_kind_name(f->kind));
 		}
 		c->kind = TABLE_PREFIX;
@@ -90,7 +90,7 @@ kind_of_column(const struct table *t, struct table_column *c, struct err *e)
 	}
 	if (c->role == ROLE_KEY && f->is_list) {
 		return yaml_complain(t->schema->yaml, c->schema->field, e,
-		    "'%s' is a list and cannot be a key; take it as a value", f->name);
+		    "'%s' is a list and cannot be a key; use it as a value", f->name);
 	}
 	return 0;
 }
@@ -129,7 +129,7 @@ compile_conditions(struct table *t, unsigned emit, struct err *e)
 
 	t->where[emit] = calloc(n + 1, sizeof *t->where[emit]);
 	if (t->where[emit] == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	for (unsigned k = 0; k < 2; k++) {
 		for (unsigned i = 0; rc == 0 && i < lists[k]->count; i++) {
@@ -154,7 +154,7 @@ table_new(const struct schema_table *schema, struct layout *l, struct table **re
 	int rc = 0;
 
 	if (t == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	t->schema = schema;
 	t->layout = l;
@@ -336,7 +336,7 @@ table_start(struct table *t, uint64_t max_keys, uint64_t seed, struct err *e)
 	t->reduce = reduce_new(&t->shape, max_keys, seed);
 	if (t->reduce == NULL) {
 		return err_set(e, -ENOMEM,
-		    "no memory for table %s with max_keys %llu (%zu bytes each)",
+		    "not enough memory for table %s with max_keys %llu (%zu bytes each)",
 		    t->schema->name, (unsigned long long)max_keys, t->shape.entry);
 	}
 	return 0;

@@ -84,8 +84,8 @@ struct taken {
 	unsigned count[SCHEMA_MAX_EMITS];
 	uint8_t rows[SCHEMA_MAX_EMITS][BATCH_ROWS];
 };
-/* The two halves of table_add(), for whoever fills in a batch's columns as they are
- * needed: take looks at those of the conditions only, and counts. */
+/* The two halves of table_add(), for a caller that fills in a batch's columns as they
+ * are needed: take looks at those of the conditions only, and counts. */
 void table_take(
     struct table *t, const struct batch *b, unsigned group, struct taken *ret);
 void table_add_taken(struct table *t, const struct batch *b, unsigned group,

@@ -34,7 +34,7 @@ load_record(struct tables *t, const char *path, struct err *e)
 	for (unsigned i = 0; i + 1 < t->source_count; i++) {
 		if (strcmp(t->sources[i].record->name, s->record->name) == 0) {
 			return err_set(e, -EINVAL,
-			    "%s: record '%s' is there already (%s)", path,
+			    "%s: record '%s' is already defined in %s", path,
 			    s->record->name, yaml_name(t->sources[i].record->yaml));
 		}
 	}
@@ -74,7 +74,7 @@ load_folder(struct tables *t, const char *folder,
 		    strerror(errno));
 	}
 	if (n == 0) {
-		rc = err_set(e, -ENOENT, "%s: there is no schema (*.yaml) in it", path);
+		rc = err_set(e, -ENOENT, "%s: contains no schemas (*.yaml)", path);
 	}
 	for (int i = 0; i < n; i++) {
 		if (rc == 0 && snprintf(path, sizeof path, "%s/%s/%s",
@@ -107,11 +107,12 @@ complain_no_table(const struct tables *t, const char *name, struct err *e)
 	}
 	nearest = err_nearest(name, (const char *const *)names, count);
 	if (nearest != NULL) {
-		rc = err_set(e, -EINVAL, "%s: no table '%s', did you mean '%s'?", path,
-		    name, nearest);
+		rc = err_set(e, -EINVAL, "%s: unknown table '%s'; did you mean '%s'?",
+		    path, name, nearest);
 	} else {
-		rc = err_set(e, -EINVAL, "%s: no table '%s' (no file %s.yaml)", path,
-		    name, name);
+		rc = err_set(e, -EINVAL,
+		    "%s: unknown table '%s' (there is no file %s.yaml)", path, name,
+		    name);
 	}
 	for (int i = 0; i < n; i++) {
 		free(list[i]);
@@ -162,8 +163,9 @@ find_source(struct tables *t, const struct schema_table *s, struct err *e)
 	}
 	names[n++] = "exporter";
 	nearest = err_nearest(s->from, names, n);
-	yaml_complain(s->yaml, s->from_node, e, "no record '%s', did you mean '%s'?",
-	    s->from, nearest != NULL ? nearest : names[0]);
+	yaml_complain(s->yaml, s->from_node, e,
+	    "unknown record '%s'; did you mean '%s'?", s->from,
+	    nearest != NULL ? nearest : names[0]);
 	return NULL;
 }
 
@@ -186,8 +188,8 @@ check_names(const struct tables *t, struct err *e)
 				    (b == a + 4 && memcmp(name, names[j], a) == 0 &&
 					strcmp(names[j] + a, "_iso") == 0)) {
 					return err_set(e, -EINVAL,
-					    "%s: the name '%s' is in use already (each "
-					    "table T has a view T_iso, too)",
+					    "%s: the name '%s' is already in use (each table T also has a view "
+					    "T_iso)",
 					    yaml_name(s->yaml), name);
 				}
 			}
@@ -219,8 +221,8 @@ compile_tables(struct tables *t, struct err *e)
 		if (rc == -ENOENT) {
 			rc = yaml_complain(t->schemas[i]->yaml,
 			    t->schemas[i]->stitch_node, e,
-			    "'stitch' is for flow records with sourceAddress, "
-			    "destinationAddress and sides: '%s' has none",
+			    "'stitch' needs flow records with sourceAddress, destinationAddress "
+			    "and sides, which '%s' does not have",
 			    t->schemas[i]->from);
 		}
 	}
@@ -286,7 +288,7 @@ plan_feeding(struct tables *t, struct err *e)
 		}
 	}
 	if (d == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	free(d);
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
@@ -331,7 +333,7 @@ start(struct tables *t, struct err *e)
 
 	t->intern = intern_new();
 	if (t->intern == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	for (unsigned i = 0; rc == 0 && i < t->source_count; i++) {
 		struct tables_source *s = &t->sources[i];
@@ -341,7 +343,7 @@ start(struct tables *t, struct err *e)
 		rc = layout_finish(s->layout, e);
 		if (rc == 0 && (batch_init(&s->batch, s->layout, t->intern) < 0 ||
 				   batch_init(&s->derived, s->layout, t->intern) < 0)) {
-			rc = err_set(e, -ENOMEM, "no memory");
+			rc = err_set(e, -ENOMEM, "not enough memory");
 		}
 	}
 	for (unsigned i = 0; i < t->table_count; i++) {
@@ -364,7 +366,7 @@ tables_new(const struct tables_settings *s, const struct elements *elements,
 	int rc;
 
 	if (t == NULL) {
-		return err_set(e, -ENOMEM, "no memory");
+		return err_set(e, -ENOMEM, "not enough memory");
 	}
 	t->settings = *s;
 	t->elements = elements;

@@ -1,6 +1,6 @@
 /* Plans of templates: made when data comes, and kept in memory that is bounded whatever
- * peers define.  The ones not used for longest go first and are made anew when they are
- * needed again: nothing is lost but the time that it takes. */
+ * peers define.  The least recently used ones go first and are made again when needed,
+ * which costs only time. */
 #include <stdlib.h>
 
 #include "collector/protocol/reader.h"

@@ -38,9 +38,8 @@ check_sides(const struct table *t, struct err *e)
 			    f->partner >= 0 && !has_field(t, f->partner)) {
 				return yaml_complain(t->schema->yaml, c->schema->field,
 				    e,
-				    "'stitch' moves the other direction to "
-				    "'reverse.%s', which no column of '%s' takes: add "
-				    "one, or leave 'stitch' out",
+				    "'stitch' moves the other direction to 'reverse.%s', but '%s' has no "
+				    "column for it: add one, or remove 'stitch'",
 				    f->name, t->schema->name);
 			}
 		}
@@ -83,7 +82,8 @@ tables_stitch_table(
 	}
 	if (x == s->stitches + TABLES_MAX_STITCHES) {
 		return yaml_complain(table->schema->yaml, table->schema->stitch_node, e,
-		    "at most %d different 'stitch' (and 'lateness') of one record",
+		    "one record allows at most %d different settings of 'stitch' and "
+		    "'lateness'",
 		    TABLES_MAX_STITCHES);
 	}
 	if (x == s->stitches + s->stitch_count) {
@@ -156,7 +156,8 @@ start_pool(const struct tables *t, const struct tables_source *s,
 	x->words = make_words(t, s, x);
 	x->stitch = stitch_new(s->layout, &settings, add_to_tables, x);
 	if (x->words == NULL || x->stitch == NULL) {
-		return err_set(e, -ENOMEM, "no memory to stitch %llu one-way flows",
+		return err_set(e, -ENOMEM,
+		    "not enough memory to stitch %llu one-way flows",
 		    (unsigned long long)x->max_waiting);
 	}
 	return 0;

@@ -164,7 +164,7 @@ def test_other_files_are_imported_beside_a_bad_one(imports, tmp_path):
     (tmp_path / "bad").write_bytes(b"no IPFIX at all, and nothing like it")
     file = write_ipfix(tmp_path / "f.ipfix", 50, 3)
     summary, said = imports(tmp_path / "bad", file, status=1)
-    assert "there is no IPFIX message in it" in said
+    assert "not a file of IPFIX or NetFlow messages" in said
     assert summary["files_failed"] == 1 and summary["records"] >= 50
 
 
@@ -411,7 +411,7 @@ def test_two_collectors_share_neither_store_nor_journal(live, programs, run, tmp
     collector = live()
     listen = (programs.collector, "--listen", "tcp://127.0.0.1:0", "--summary", "none")
     done = run(*listen, "--store", tmp_path / "store", status=1)
-    assert "writes to this store" in done.stderr
+    assert "is writing to this store" in done.stderr
     done = run(*listen, "--store", tmp_path / "other", "--journal",
                tmp_path / "store/journal", status=1)
     assert "in use by another collector" in done.stderr

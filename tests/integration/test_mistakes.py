@@ -103,17 +103,17 @@ LISTEN_TLS = "--listen tls://127.0.0.1:0 --store s"
 COLLECTOR = [
     ("", "nothing to do: give --listen URI or -r FILE"),
     ("-r good.pcap", "no store: give --store DIR"),
-    ("-r good.pcap --store /proc/x", "/proc/x: cannot make the store"),
+    ("-r good.pcap --store /proc/x", "/proc/x: cannot create the store"),
     ("-r good.pcap --store nosuch/s",
-     "nosuch/s: cannot make the store: .*the directory above it has to be there"),
+     "nosuch/s: cannot create the store: .*create the directory above it first"),
     ("-r good.pcap --store locked", "locked/lock: cannot write to the store: Is a dir"),
     ("-r good.pcap --store s --schemas empty", r"no schema \(\*.yaml\) in it"),
-    ("-r good.pcap --store not-a-folder", "not-a-folder: is no directory"),
+    ("-r good.pcap --store not-a-folder", "not-a-folder: not a directory"),
     ("-r good.pcap --store sqlite:", "the store needs a directory"),
-    ("-r good.pcap --store mysql://x", "no store of kind 'mysql'"),
+    ("-r good.pcap --store mysql://x", "unknown kind of store 'mysql'"),
     ("-r good.pcap --store s --schemas folder", "no elements.xml"),
     ("-r good.pcap --store s --schemas schemas", "elements.xml"),
-    ("-r good.pcap --store s --tables pair", "no table 'pair', did you mean 'pairs'"),
+    ("-r good.pcap --store s --tables pair", "unknown table 'pair'; did you mean 'pairs'"),
     ("-r good.pcap --store s --tables pairs,pairs", "--tables names pairs twice"),
     ("-r good.pcap --store s --own-pen 29305", "29305 is taken by reverse elements"),
     ("-r good.pcap --listen tcp://127.0.0.1:0 --store s", "exclude each other"),
@@ -184,7 +184,7 @@ def busy_fixture(place, programs):
 def test_a_second_collector_on_a_store_is_told_who_has_it(busy, place, programs, run):
     assert busy
     complain(run, place, programs.collector, "-r good.pcap --store busy",
-             r"busy: another collector, process \d+ writes to this store")
+             r"busy: another collector, process \d+ is writing to this store")
 
 
 def test_a_second_collector_on_a_journal_is_refused(busy, place, programs, run):

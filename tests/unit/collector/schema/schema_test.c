@@ -156,9 +156,9 @@ kinds_that_do_not_reduce_are_refused(void **state)
 	check(HEAD_DAY KEY "values: { p: { sum: sourceAddress } }\n", "t.yaml:6:21",
 	    "cannot be reduced by sum");
 	check(HEAD_DAY "key: { d: { day: forward.packets } }\n" VALUES, "t.yaml:5:18",
-	    "'day' is for times");
+	    "'day' needs a time");
 	check(HEAD_DAY "key: { d: { prefix: flowStart } }\n" VALUES, "t.yaml:5:21",
-	    "'prefix' is for addresses");
+	    "'prefix' needs an address");
 }
 
 static void

@@ -291,7 +291,7 @@ a_day_file_behind_the_catalog_is_refused_with_the_repair(void **state)
 	assert_int_equal(
 	    store_progress(f->store, &source, &complete, &pending, &e), -ESTALE);
 	assert_non_null(strstr(e.text, "flows-2017-04-26.sqlite"));
-	assert_non_null(strstr(e.text, "older copy"));
+	assert_non_null(strstr(e.text, "older than the catalog"));
 }
 
 static void

@@ -207,7 +207,7 @@ a_flush_that_was_cut_short_is_not_made_with_another_window(void **state)
 	(void)state;
 	assert_int_equal(
 	    crash_in_mid_flush(&w, words, words, "stitch: 20s", &e), -EINVAL);
-	assert_non_null(strstr(e.text, "put it back as it was"));
+	assert_non_null(strstr(e.text, "put it back, start and stop"));
 	assert_int_equal(world_restart(&w, words, &e), 0);
 	world_close(&w);
 }
@@ -237,7 +237,7 @@ without_the_word_what_waits_is_not_forgotten(void **state)
 	world_add_flow(&w, &flow_there);
 	world_flush(&w);
 	assert_int_equal(world_restart(&w, "", &e), -EINVAL);
-	assert_non_null(strstr(e.text, "1 one-way flows wait"));
+	assert_non_null(strstr(e.text, "1 one-way flows of an interrupted run"));
 	assert_non_null(strstr(e.text, "(conversation: flows)"));
 	restart(&w, "stitch: 30s");
 	world_end(&w);

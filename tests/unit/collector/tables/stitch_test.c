@@ -366,10 +366,10 @@ what_cannot_be_stitched_is_refused(void **state)
 	    "flows.yaml:6:", "at least 1");
 	complains(HEAD "from: interface\nstitch: 30s\n"
 		       "values: { n: { sum: interface } }\n",
-	    "flows.yaml:6:9", "'interface' has none");
+	    "flows.yaml:6:9", "which 'interface' does not have");
 	complains(HEAD "from: conversation\nstitch: 30s\n"
 		       "values: { n: { sum: forward.packets } }\n",
-	    "flows.yaml:7:", "'reverse.packets', which no column of 'flows' takes");
+	    "flows.yaml:7:", "'reverse.packets', but 'flows' has no column for it");
 }
 
 static void
