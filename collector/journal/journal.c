@@ -33,13 +33,13 @@ open_directory(struct journal *j, struct err *e)
 		return err_set(e, -errno, "cannot open the journal directory %s: %s",
 		    j->directory,
 		    errno == ENOTDIR || errno == ELOOP
-			? "it is no directory (links are not followed)"
+			? "not a directory (links are not followed)"
 			: strerror(errno));
 	}
 	if (flock(j->directory_fd, LOCK_EX | LOCK_NB) < 0) {
 		return err_set(e, -EBUSY,
-		    "the journal %s is in use by another collector; give this one a "
-		    "--journal of its own",
+		    "the journal %s is in use by another collector; give this one "
+		    "its own --journal",
 		    j->directory);
 	}
 	return 0;
@@ -51,7 +51,7 @@ check_settings(const struct journal_settings *s, struct err *e)
 	if (s->segment_bytes < 4 * (uint64_t)JOURNAL_BUFFER) {
 		return err_set(e, -EINVAL,
 		    "journal segments of %" PRIu64
-		    " bytes are too small: at least %u are needed",
+		    " bytes are too small (expected at least %u)",
 		    s->segment_bytes, 4 * JOURNAL_BUFFER);
 	}
 	if (s->max_bytes / 4 < s->segment_bytes) {
@@ -107,7 +107,7 @@ start_writing(struct journal *j, struct err *e)
 	if (j->count == 0) {
 		if (getrandom(j->uuid, sizeof j->uuid, 0) != sizeof j->uuid) {
 			return err_set(
-			    e, -errno, "no random bytes: %s", strerror(errno));
+			    e, -errno, "cannot get random bytes: %s", strerror(errno));
 		}
 		return journal_create_segment(j, j->end, e);
 	}

@@ -38,8 +38,8 @@ journal_write_mark(struct journal *j, uint64_t position)
 	n = pwrite(j->mark_fd, text, MARK_LENGTH, 0);
 	if (n != MARK_LENGTH && !j->has_mark_failed) {
 		j->has_mark_failed = true;
-		log_warning("cannot write %s/" MARK ": a journal that is cut short by "
-			    "hand may not be noticed",
+		log_warning("cannot write %s/" MARK ": a journal truncated by hand may "
+			    "go unnoticed",
 		    j->directory);
 	}
 }
@@ -76,8 +76,8 @@ journal_check_mark(struct journal *j, struct err *e)
 		return err_set(e, -EBADMSG,
 		    "the journal in %s was durable up to position %" PRIu64
 		    ", but ends at %" PRIu64
-		    ": restore its files, or start with --skip-damaged-journal to go "
-		    "on without what is missing",
+		    ": restore its files, or start with --skip-damaged-journal to "
+		    "continue without the missing part",
 		    j->directory, position, j->end);
 	}
 	if (j->count == 0) {

@@ -111,9 +111,8 @@ complain_damage(const struct journal *j, uint64_t start, uint64_t at, struct err
 {
 	return err_set(e, -EBADMSG,
 	    "the journal segment %s/%016" PRIx64 SUFFIX " is damaged at byte %" PRIu64
-	    " (position %" PRIu64
-	    "), and it was durable there once: restore the file, or "
-	    "start with --skip-damaged-journal to go on without the damaged part",
+	    " (position %" PRIu64 "), where it was durable once: restore the file, or "
+	    "start with --skip-damaged-journal to continue without the damaged part",
 	    j->directory, start, SEGMENT_BLOCK + (at - start), at);
 }
 
@@ -137,7 +136,7 @@ check_header(struct journal *j, unsigned i, struct err *e)
 	if (h->start != s->start || memcmp(h->uuid, j->uuid, sizeof j->uuid) != 0) {
 		rc = err_set(e, -EPROTO,
 		    "the journal segment %s/%016" PRIx64 SUFFIX
-		    " belongs to another place or journal: move it out of the "
+		    " belongs to another position or journal: move it out of the "
 		    "directory",
 		    j->directory, s->start);
 	}
@@ -159,12 +158,11 @@ cut_tail(struct journal *j, const struct journal_segment *s, uint64_t at, struct
 	journal_file_name(s->start, SUFFIX, name);
 	fd = openat(j->directory_fd, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st) < 0 || ftruncate(fd, size) < 0 || fsync(fd) < 0) {
-		rc = err_set(e, -errno, "cannot cut the torn end of %s/%s: %s",
-		    j->directory, name, strerror(errno));
+		rc = err_set(e, -errno, "cannot truncate %s/%s: %s", j->directory, name,
+		    strerror(errno));
 	} else if (st.st_size > size) {
-		log_warning("%s/%s: the last %lld bytes are no whole frames, and "
-			    "nothing says that they ever were: taken for a write that "
-			    "was cut short, and cut off",
+		log_warning(
+		    "%s/%s: truncated %lld trailing bytes of an incomplete write",
 		    j->directory, name, (long long)(st.st_size - size));
 	}
 	if (fd >= 0) {

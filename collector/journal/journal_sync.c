@@ -124,7 +124,7 @@ sync_failed(struct journal *j, const struct journal_segment *s, int code, struct
 	(void)roll(j, NULL);
 	pthread_mutex_unlock(&j->write_lock);
 	return err_set(e, -EIO,
-	    "cannot sync the journal in %s: %s; what follows position %" PRIu64
+	    "cannot sync the journal in %s: %s; data after position %" PRIu64
 	    " may be lost if this machine stops",
 	    j->directory, strerror(code), s->synced);
 }

@@ -202,16 +202,16 @@ reader_start(struct segment_reader *r, uint64_t limit, struct err *e)
 		return err_set(e, -errno, "cannot stat: %s", strerror(errno));
 	}
 	if (!S_ISREG(st.st_mode)) {
-		return err_set(e, -EPROTO, "is no regular file");
+		return err_set(e, -EPROTO, "not a regular file");
 	}
 	if (pread(r->fd, r->window, SEGMENT_BLOCK, 0) == (ssize_t)SEGMENT_BLOCK) {
 		rc = segment_header_read(r->window, &r->header);
 	}
 	if (rc == -ENOTSUP) {
 		return err_set(e, rc,
-		    "has the format of another version of this program: let that one "
-		    "store what the journal holds (start it and stop it), then move "
-		    "the journal away");
+		    "written by another version of this program: start and stop that "
+		    "version to store what the journal holds, then move the journal "
+		    "away");
 	}
 	if (rc < 0) {
 		return err_set(e, rc, "does not begin with a segment header");
@@ -239,7 +239,7 @@ segment_reader_new(int fd, uint64_t limit, struct segment_reader **ret, struct e
 	if (r == NULL || (r->window = malloc(WINDOW)) == NULL) {
 		free(r);
 		close(fd);
-		return err_set(e, -ENOMEM, "no memory to read it");
+		return err_set(e, -ENOMEM, "out of memory");
 	}
 	r->fd = fd;
 	rc = reader_start(r, limit, e);

@@ -16,7 +16,7 @@ privileges_find(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct err *e)
 	p = getpwnam(user);
 	if (p == NULL) {
 		return err_set(e, errno != 0 ? -errno : -ENOENT,
-		    "--user %s: there is no such user on this host", user);
+		    "--user %s: no such user on this host", user);
 	}
 	*ret_uid = p->pw_uid;
 	*ret_gid = p->pw_gid;
@@ -64,7 +64,8 @@ privileges_drop(const char *user, struct err *e)
 	int rc;
 
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) {
-		return err_set(e, -errno, "no_new_privs: %s", strerror(errno));
+		return err_set(
+		    e, -errno, "cannot set no_new_privs: %s", strerror(errno));
 	}
 	if (user == NULL) {
 		return 0;
@@ -79,7 +80,7 @@ privileges_drop(const char *user, struct err *e)
 	}
 	if (uid != 0 && setuid(0) == 0) {
 		return err_set(
-		    e, -EPERM, "--user %s: root privileges did not go away", user);
+		    e, -EPERM, "--user %s: cannot drop root privileges", user);
 	}
 	return 0;
 }

@@ -64,9 +64,8 @@ compile(pcap_t *p, const char *name, const char *filter, struct bpf_program *ret
 {
 	if (pcap_compile(p, ret, filter, 1, PCAP_NETMASK_UNKNOWN) != 0) {
 		return err_set(e, -EINVAL,
-		    "%s: the filter \"%s\" is not understood: %s (pcap-filter(7) "
-		    "describes the language)",
-		    name, filter, pcap_geterr(p));
+		    "%s: invalid filter \"%s\": %s (see pcap-filter(7))", name, filter,
+		    pcap_geterr(p));
 	}
 	return 0;
 }
@@ -172,9 +171,8 @@ open_with_libpcap(struct capture *c, const struct capture_settings *s, struct er
 	    f, PCAP_TSTAMP_PRECISION_NANO, why);
 	if (c->pcap == NULL) {
 		fclose(f);
-		return err_set(e, -EBADMSG,
-		    "%s: is not a capture file in pcap or pcapng format: %s", c->name,
-		    why);
+		return err_set(e, -EBADMSG, "%s: not a pcap or pcapng capture file: %s",
+		    c->name, why);
 	}
 	return set_filter(c, s, e);
 }
@@ -242,9 +240,7 @@ capture_open_file(const char *path, const struct capture_settings *s,
 	}
 	if (have == 0) {
 		rc = err_set(e, -ENODATA,
-		    "%s: is empty; a capture file in pcap or pcapng format was "
-		    "expected",
-		    c->name);
+		    "%s: empty file (expected a pcap or pcapng capture)", c->name);
 		goto out;
 	}
 	rc = open_reader(c, s, e);
@@ -282,14 +278,13 @@ no_such_interface(const char *name, struct err *e)
 		}
 	}
 	nearest = err_nearest(name, names, n);
-	rc = nearest == NULL ? err_set(e, -ENODEV,
-				   "there is no interface \"%s\" (\"ip link\" lists "
-				   "them; \"any\" is "
-				   "all of them)",
-				   name)
-			     : err_set(e, -ENODEV,
-				   "there is no interface \"%s\"; did you mean \"%s\"?",
-				   name, nearest);
+	rc = nearest == NULL
+		 ? err_set(e, -ENODEV,
+		       "no interface \"%s\" (\"ip link\" lists them; "
+		       "\"any\" means all)",
+		       name)
+		 : err_set(e, -ENODEV, "no interface \"%s\"; did you mean \"%s\"?",
+		       name, nearest);
 	pcap_freealldevs(all);
 	return rc;
 }

@@ -126,11 +126,13 @@ read_byte_order(struct capture_ng *c, struct err *e)
 	if (load(c, c->source->at + 8) != BYTE_ORDER_MAGIC) {
 		c->is_swapped = true;
 		if (load(c, c->source->at + 8) != BYTE_ORDER_MAGIC) {
-			return damaged(c, "begins a section without byte order", e);
+			return damaged(
+			    c, "begins a section without a byte-order magic", e);
 		}
 	}
 	if (load_half(c, c->source->at + 12) != 1) {
-		return damaged(c, "begins a section of another version than 1", e);
+		return damaged(
+		    c, "begins a section of an unsupported version (expected 1)", e);
 	}
 	c->count = 0;
 	return 1;
@@ -178,7 +180,7 @@ take_block(struct capture_ng *c, struct block *ret, struct err *e)
 		return rc;
 	}
 	if (load(c, c->source->at + length - 4) != length) {
-		return damaged(c, "ends with another length than it begins with", e);
+		return damaged(c, "has different lengths at its beginning and end", e);
 	}
 	ret->at = c->source->at + BLOCK_HEADER;
 	ret->length = length - BLOCK_LEAST;
@@ -223,7 +225,7 @@ add_interface(struct capture_ng *c, const struct block *b, struct err *e)
 		return damaged(c, "is too short for an interface", e);
 	}
 	if (c->count == INTERFACES_MAX) {
-		return damaged(c, "is one interface too many", e);
+		return damaged(c, "describes more interfaces than supported", e);
 	}
 	i.link_type = load_half(c, b->at);
 	i.snaplen = load(c, b->at + 4);

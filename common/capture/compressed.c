@@ -157,8 +157,8 @@ take_some(struct compressed_state *s, char *out, size_t room)
 		if (rc == 0) {
 			s->has_ended = true;
 			return s->in_frame ? err_set(&s->error, -EBADMSG,
-						 "compressed data ends in the middle, "
-						 "after %llu bytes",
+						 "compressed data is truncated after "
+						 "%llu bytes",
 						 (unsigned long long)s->taken)
 					   : 0;
 		}
@@ -220,7 +220,7 @@ detect(
 	}
 	if (S_ISDIR(st.st_mode)) {
 		return err_set(
-		    e, -EISDIR, "%s: is a directory, a file was expected", path);
+		    e, -EISDIR, "%s: is a directory (expected a file)", path);
 	}
 	s->is_regular = S_ISREG(st.st_mode);
 	s->start = s->is_regular ? lseek(s->fd, 0, SEEK_CUR) : -1;

@@ -345,8 +345,8 @@ take_model(struct elements *s, struct err *e)
 	for (; x != NULL; x = fbInfoModelIterNext(&iterator)) {
 		if (x->num == 0 || x->num > ELEMENT_ID_MAX) {
 			return err_set(e, -EINVAL,
-			    "element %s (enterprise %u) has number %u; numbers are 1 "
-			    "to %u",
+			    "element %s (enterprise %u) has the invalid number %u "
+			    "(expected 1 to %u)",
 			    x->ref.name, x->ent, x->num, ELEMENT_ID_MAX);
 		}
 		struct element in = {
@@ -363,7 +363,7 @@ take_model(struct elements *s, struct err *e)
 		};
 		int rc = make_room(s);
 		if (rc < 0) {
-			return err_set(e, rc, "no room for element %s", in.name);
+			return err_set(e, rc, "no memory for element %s", in.name);
 		}
 		uint32_t known = s->by_number[slot_of_number(s, in.pen, in.id)];
 		if (known != 0 && same_element(s->all[known - 1], &in)) {
@@ -385,7 +385,7 @@ elements_check_own_pen(uint64_t pen, struct err *e)
 {
 	if (pen == ELEMENT_PEN_REVERSE || pen == ELEMENT_PEN_CERT) {
 		return err_set(e, -EINVAL,
-		    "--own-pen %u is taken by %s: give the number of your enterprise",
+		    "--own-pen %u belongs to %s; give your own enterprise's number",
 		    (unsigned)pen,
 		    pen == ELEMENT_PEN_CERT ? "CERT's elements"
 					    : "reverse elements (RFC 5103)");
@@ -450,7 +450,7 @@ read_file(const char *path, char **ret, size_t *ret_length, struct err *e)
 	}
 	text = malloc(MAX_XML_BYTES + 1);
 	if (text == NULL) {
-		rc = err_set(e, -ENOMEM, "%s: no memory to read it", path);
+		rc = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto out;
 	}
 	length = fread(text, 1, MAX_XML_BYTES + 1, f);
@@ -459,9 +459,9 @@ read_file(const char *path, char **ret, size_t *ret_length, struct err *e)
 		goto out;
 	}
 	if (length > MAX_XML_BYTES) {
-		rc =
-		    err_set(e, -EFBIG, "%s: more than %u bytes for an element registry",
-			path, MAX_XML_BYTES);
+		rc = err_set(e, -EFBIG,
+		    "%s: too large for an element registry (expected at most %u bytes)",
+		    path, MAX_XML_BYTES);
 		goto out;
 	}
 	text[length] = '\0';

@@ -180,7 +180,7 @@ compile_field(
 	uint16_t length = f->length != 0 ? f->length : f->element->length;
 	if (!length_is_allowed(f->element, length)) {
 		return err_set(e, -EINVAL,
-		    "%s cannot be sent with length %u (its own is %u)",
+		    "%s cannot be sent with length %u (its natural length is %u)",
 		    f->element->name, length, f->element->length);
 	}
 	*op = (struct op){
@@ -233,12 +233,13 @@ encode_compile(const struct encode_layout *l, struct encode_plan **ret, struct e
 	int rc = -ENOMEM;
 
 	if (count == 0 || count > UINT16_MAX || l->scope_count > count) {
-		return err_set(e, -EINVAL, "template %u: %u fields, %u of them scope",
+		return err_set(e, -EINVAL,
+		    "template %u: invalid field counts (%u fields, %u of them scope)",
 		    l->template_id, count, l->scope_count);
 	}
 	p = calloc(1, sizeof *p + count * sizeof p->ops[0]);
 	if (p == NULL || (p->fields = calloc(count, sizeof p->fields[0])) == NULL) {
-		err_set(e, rc, "out of memory for template %u", l->template_id);
+		err_set(e, rc, "no memory for template %u", l->template_id);
 		goto out;
 	}
 	p->template_id = l->template_id;

@@ -49,8 +49,7 @@ failed(const struct database *d, int rc, struct err *e)
 		code = -EBUSY;
 		break;
 	case SQLITE_INTERRUPT:
-		return err_set(
-		    e, -ETIMEDOUT, "%s: the time for this query is over", d->path);
+		return err_set(e, -ETIMEDOUT, "%s: the query timed out", d->path);
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
@@ -132,7 +131,7 @@ open_read(struct database *d, struct err *e)
 	    !has_wal(d->path)) {
 		uri = immutable_uri(d->path);
 		if (uri == NULL) {
-			return err_set(e, -ENOMEM, "%s: no memory", d->path);
+			return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 		}
 		sqlite3_close_v2(d->handle);
 		d->handle = NULL;
@@ -169,7 +168,7 @@ open_write(struct database *d, struct err *e)
 	}
 	close(fd);
 	if (!S_ISREG(st.st_mode)) {
-		return err_set(e, -EINVAL, "%s: is no regular file", d->path);
+		return err_set(e, -EINVAL, "%s: not a regular file", d->path);
 	}
 	rc = sqlite3_open_v2(
 	    d->path, &d->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
@@ -198,7 +197,7 @@ database_open(
 	int rc = -ENOMEM;
 
 	if (d == NULL || (d->path = strdup(path)) == NULL) {
-		rc = err_set(e, -ENOMEM, "%s: no memory", path);
+		rc = err_set(e, -ENOMEM, "%s: out of memory", path);
 		goto out;
 	}
 	switch (mode) {
@@ -256,7 +255,7 @@ database_exec(struct database *d, struct err *e, const char *fmt, ...)
 	rc = vasprintf(&sql, fmt, args);
 	va_end(args);
 	if (rc < 0) {
-		return err_set(e, -ENOMEM, "%s: no memory", d->path);
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 	}
 	rc = database_exec_text(d, sql, e);
 	free(sql);
@@ -289,7 +288,7 @@ statement_new(
 	int rc;
 
 	if (s == NULL) {
-		return err_set(e, -ENOMEM, "%s: no memory", d->path);
+		return err_set(e, -ENOMEM, "%s: out of memory", d->path);
 	}
 	s->database = d;
 	rc = sqlite3_prepare_v2(d->handle, sql, -1, &s->handle, NULL);

@@ -19,7 +19,7 @@ struct database_load {
 static int
 no_memory(struct err *e)
 {
-	return err_set(e, -ENOMEM, "no memory");
+	return err_set(e, -ENOMEM, "out of memory");
 }
 
 /* Fills order; the image's columns are of the same kinds, in the same order: only then
@@ -189,5 +189,5 @@ database_load_row(struct database_load *l, struct err *e)
 		}
 		rc = database_image_add(l->image, &l->record);
 	}
-	return rc < 0 ? err_set(e, rc, "a row is too long to be stored") : 0;
+	return rc < 0 ? err_set(e, rc, "a row is too long to store") : 0;
 }

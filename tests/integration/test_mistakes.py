@@ -49,7 +49,7 @@ def complain(run, place, program, words, pattern):
 
 EXPORTER = [
     ("-r nosuch.pcap --to file:o", "nosuch.pcap: No such file"),
-    ("-r text.txt --to file:o", "text.txt: is not a capture file"),
+    ("-r text.txt --to file:o", "text.txt: not a pcap or pcapng capture file"),
     ("-r folder --to file:o", "folder: is a directory"),
     ("-r good.pcap --to file:nosuch/o", "cannot write nosuch/o: No such file"),
     ("-r good.pcap --to file:folder", "cannot write folder: Is a directory"),
@@ -62,7 +62,7 @@ EXPORTER = [
     ("-r good.pcap --to file:./good.pcap", "would overwrite good.pcap"),
     ("--trace-csv text.txt --to file:text.txt", "would overwrite text.txt"),
     ("-i nosuch0 --to file:o", "no interface \"nosuch0\""),
-    ("-r good.pcap --to file:o --filter prot", "the filter \"prot\" is not understood"),
+    ("-r good.pcap --to file:o --filter prot", "invalid filter \"prot\""),
     ("-r good.pcap --to tls://127.0.0.1:1 --certificate nosuch --key k.pem",
      "certificate in PEM form from nosuch: No such file"),
     ("-r good.pcap --to tls://127.0.0.1:1 --certificate c.pem", "the key is missing"),
@@ -77,7 +77,7 @@ EXPORTER = [
     ("-r good.pcap --to file:o --idle-timeout 15x", "--idle-timeout: invalid duration '15x'"),
     ("-r good.pcap --to file:o --idel-timeout 15s", "did you mean --idle-timeout"),
     ("-r good.pcap --to file:o --max-conversations 0", "0 is too small"),
-    ("-r good.pcap --to file:o --own-pen 6871", "6871 is taken by CERT's elements"),
+    ("-r good.pcap --to file:o --own-pen 6871", "6871 belongs to CERT's elements"),
     ("-r good.pcap --to file:o --templates text.txt", "text.txt"),
     ("-r good.pcap --to file:o --schemas folder", "no elements.xml"),
     ("-r good.pcap --to file:o --schemas schemas", "elements.xml"),
@@ -115,10 +115,10 @@ COLLECTOR = [
     ("-r good.pcap --store s --schemas schemas", "elements.xml"),
     ("-r good.pcap --store s --tables pair", "unknown table 'pair'; did you mean 'pairs'"),
     ("-r good.pcap --store s --tables pairs,pairs", "--tables names pairs twice"),
-    ("-r good.pcap --store s --own-pen 29305", "29305 is taken by reverse elements"),
+    ("-r good.pcap --store s --own-pen 29305", "29305 belongs to reverse elements"),
     ("-r good.pcap --listen tcp://127.0.0.1:0 --store s", "exclude each other"),
     ("-r good.pcap --store s --peers nosuch", "--peers is only for --listen"),
-    ("-r good.pcap --store s --user nosuchuser", "there is no such user"),
+    ("-r good.pcap --store s --user nosuchuser", "no such user"),
     ("--listen tcp://127.0.0.1:99999 --store s", "invalid port \"99999\" .expected 1 to 65535."),
     ("--listen tcp://192.0.2.1:4739 --store s", "cannot listen at tcp://192.0.2.1:4739"),
     (LISTEN_TLS, "needs --certificate and --key"),
@@ -131,7 +131,7 @@ COLLECTOR = [
     (LISTEN + " --journal-size 16MiB", "must hold at least four segments"),
     (LISTEN + " --journal not-a-folder", "not-a-folder"),
     (LISTEN + " --port-file nosuch/p", "cannot write --port-file nosuch/p"),
-    (LISTEN + " --user nosuchuser", "there is no such user"),
+    (LISTEN + " --user nosuchuser", "no such user"),
     (LISTEN + " --config bad.yaml", "bad.yaml:2:1: "),
 ]
 

@@ -150,7 +150,7 @@ test_a_segment_of_another_format_is_told_and_kept(void **state)
 	assert_int_equal(pwrite(fd, block, sizeof block, 0), sizeof block);
 	close(fd);
 	assert_null(scratch_try(false, &e));
-	assert_non_null(strstr(e.text, "the format of another version"));
+	assert_non_null(strstr(e.text, "written by another version"));
 	assert_int_equal(access(path, F_OK), 0);
 }
 
@@ -488,7 +488,7 @@ test_a_segment_of_another_journal_is_refused(void **state)
 	assert_int_equal(rename(from, to), 0);
 	j = scratch_try(false, &e);
 	assert_null(j);
-	assert_non_null(strstr(e.text, "belongs to another place or journal"));
+	assert_non_null(strstr(e.text, "belongs to another position or journal"));
 }
 
 static void

@@ -262,9 +262,9 @@ a_mistake_in_an_enterprise_record_is_refused_with_its_line(void **state)
 	refuse(
 	    OWN_RECORD("<name>a</name>", "<dataType>unsignedX</dataType>", "1"), ":2:");
 	refuse(OWN_RECORD("<name>a</name>", "<dataType>unsigned8</dataType>", "0"),
-	    "numbers are 1 to 32767");
+	    "expected 1 to 32767");
 	refuse(OWN_RECORD("<name>a</name>", "<dataType>unsigned8</dataType>", "40000"),
-	    "numbers are 1 to 32767");
+	    "expected 1 to 32767");
 }
 
 static void

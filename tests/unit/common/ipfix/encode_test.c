@@ -357,13 +357,13 @@ a_length_that_the_type_does_not_allow_is_refused(void **state)
 {
 	(void)state;
 	refuse("octetDeltaCount", 9, ENCODE_U64,
-	    "octetDeltaCount cannot be sent with length 9 (its own is 8)");
+	    "octetDeltaCount cannot be sent with length 9 (its natural length is 8)");
 	refuse("sourceIPv4Address", 3, ENCODE_ADDRESS,
-	    "sourceIPv4Address cannot be sent with length 3 (its own is 4)");
+	    "sourceIPv4Address cannot be sent with length 3 (its natural length is 4)");
 	refuse("flowStartMilliseconds", 4, ENCODE_TIME_NS,
-	    "flowStartMilliseconds cannot be sent with length 4 (its own is 8)");
+	    "flowStartMilliseconds cannot be sent with length 4 (its natural length is 8)");
 	refuse("interfaceName", 16, ENCODE_STRING,
-	    "interfaceName cannot be sent with length 16 (its own is 65535)");
+	    "interfaceName cannot be sent with length 16 (its natural length is 65535)");
 }
 
 int
