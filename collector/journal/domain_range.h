@@ -1,5 +1,5 @@
-/* Which observation domains a peer may use: "1,5-9", at most so many ranges.  No text
- * is every domain. */
+/* Which observation domains a peer may use: "1,5-9", at most DOMAIN_RANGES ranges; empty
+ * text means all. */
 #ifndef COLLECTOR_JOURNAL_DOMAIN_RANGE_H
 #define COLLECTOR_JOURNAL_DOMAIN_RANGE_H
 
@@ -9,7 +9,7 @@
 #define DOMAIN_RANGES 32
 
 struct domain_ranges {
-	bool is_limited; /* else every domain */
+	bool is_limited; /* false: all domains */
 	unsigned count;
 	struct {
 		uint32_t first, last;

@@ -10,17 +10,15 @@
 
 #include "common/base/endpoint.h"
 
-enum frame_kind {
-	FRAME_OPEN =
-	    1, /* a session begins; payload: struct session_identity as text lines */
-	FRAME_MESSAGES, /* payload: whole IPFIX messages of one stream, back to back */
-	FRAME_CLOSE,    /* the session ended; payload: reason as text, "" in order */
-	FRAME_REFUSED,  /* a peer was refused before it had a session; payload: text
-			   lines  peer, transport, reason */
-	FRAME_TICK,     /* time passed without messages: flushes may be due.  Payload:
-			   "", or a word where the source ends, for now or for good:
-			   what waits does so no more */
-	FRAME_PAD,      /* fills a block; never handed on */
+enum frame_kind {       /* and its payload */
+	FRAME_OPEN = 1, /* a session begins: struct session_identity as text lines */
+	FRAME_MESSAGES, /* whole messages of one stream, back to back */
+	FRAME_CLOSE, /* the session ended: the reason as text, "" after a proper end */
+	FRAME_REFUSED, /* a peer got no session: text lines peer, transport, reason */
+	/* Time passed without messages, so a flush may be due: "", or a word where the
+	 * source ends, for now or for good, and nothing waits any longer. */
+	FRAME_TICK,
+	FRAME_PAD, /* fills a block; never handed on */
 };
 
 struct frame {
@@ -28,23 +26,22 @@ struct frame {
 	uint32_t session;    /* number within the source, never reused */
 	uint16_t stream;     /* SCTP stream of all its messages; 0 elsewhere */
 	uint64_t arrival_ns; /* since 1970 */
-	uint64_t position; /* of the payload's first byte; after n bytes of it: position
-			      + n */
-	uint64_t end; /* position after the whole frame: where the next one may begin */
+	uint64_t position;   /* of the payload's first byte; its n-th: position + n */
+	uint64_t end;        /* where the next frame may begin */
 	const uint8_t *payload; /* borrowed until the frame is processed */
 	size_t length;
-	bool is_after_gap; /* replay: a failed sync lost frames before this one, of
-			      which nobody was told that they are durable */
+	/* Replay: a failed sync lost frames before this one, which nobody was told are
+	 * durable. */
+	bool is_after_gap;
 };
 
-/* Who is handed frames, in their order.  Negative: no more of them. */
+/* Receives frames in their order; a negative return ends that. */
 struct frame_sink {
 	int (*each)(const struct frame *f, void *data);
 	void *data;
 };
 
-/* 16 random bytes name a journal; the SHA-256 of the content names a file.  As hex
- * text. */
+/* As hex text: a journal's name is 16 random bytes, a file's the SHA-256 of it. */
 struct source_id {
 	char text[65];
 };

@@ -36,10 +36,8 @@ struct journal_segment {
 	uint64_t start, written, synced;
 	int fd;             /* -1: durable, or from a former run */
 	bool has_failed;    /* a write or a sync failed: nothing more goes here */
-	uint64_t torn_from; /* from here on a failed sync may have lost it; else
-			       UINT64_MAX */
-	bool is_unsynced;   /* torn_from is where a sync failed, not where damage was
-			       stepped over */
+	uint64_t torn_from; /* what follows may be lost; UINT64_MAX: nothing */
+	bool is_unsynced;   /* torn_from: a sync failed; else damage was skipped */
 };
 
 struct journal {

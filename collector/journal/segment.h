@@ -6,10 +6,11 @@
  * Then frames, each a multiple of 8 bytes: magic, stream (upper 16 bits) and kind,
  * session, payload length, arrival, position of the frame itself, XXH3 of header and
  * payload (seeded by the UUID), payload, zeros.  A frame is at file offset 4096 +
- * position - start. FRAME_PAD: fills up to a block; its payload begins with the
+ * position - start.  FRAME_PAD fills up to a block; its payload begins with the
  * position up to which the journal was durable when it was written: what lies before
- * must be whole, what comes after may be torn. Threads: one at a time.  Knows no
- * directory. */
+ * must be whole, what comes after may be torn.
+ *
+ * Knows no directory.  Threads: one at a time. */
 #ifndef COLLECTOR_JOURNAL_SEGMENT_H
 #define COLLECTOR_JOURNAL_SEGMENT_H
 
@@ -31,7 +32,7 @@ struct segment_header {
 };
 
 void segment_header_write(const struct segment_header *h, uint8_t *block);
-/* 0, -EPROTO: this block begins no segment, or -ENOTSUP: of another format. */
+/* 0, -EPROTO: not a segment's header, or -ENOTSUP: of another format. */
 int segment_header_read(const uint8_t *block, struct segment_header *ret);
 
 /* Seed of the frames' hashes: no frame of another journal passes for one of ours. */
@@ -52,8 +53,8 @@ size_t segment_frame_write(
 /* Writes a pad that ends exactly n bytes after out; n >= SEGMENT_FRAME_HEADER + 8. */
 void segment_pad_write(
     uint8_t *out, size_t n, uint64_t seed, uint64_t position, uint64_t synced);
-/* The frame at bytes, which must lie at `position`: 0 and *ret, or -EBADMSG; view does
- * not look whether it is whole, for what this process has just written. */
+/* The frame at bytes, which must lie at `position`: 0 and *ret, or -EBADMSG.  Only read
+ * checks the hash; view is for what this process has just written. */
 int segment_frame_view(
     const uint8_t *bytes, size_t available, uint64_t position, struct frame *ret);
 int segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
@@ -61,16 +62,16 @@ int segment_frame_read(const uint8_t *bytes, size_t available, uint64_t seed,
 
 struct segment_reader;
 
-/* Takes fd.  limit: position where the segment ends (UINT64_MAX: where the file
- * does).  Negative with the sentence in e; the header must be read well. */
+/* Takes fd.  limit: position where the segment ends (UINT64_MAX: where the file does).
+ * Negative with the sentence in e, also for a bad header. */
 int segment_reader_new(
     int fd, uint64_t limit, struct segment_reader **ret, struct err *e);
 void segment_reader_free(struct segment_reader *r);
 const struct segment_header *segment_reader_header(const struct segment_reader *r);
 /* Position of the next frame. */
 uint64_t segment_reader_position(const struct segment_reader *r);
-/* Next frame, pads too: 1; 0: the end; -EBADMSG: what is here is no whole frame
- * (position stays); -EIO.  *ret is valid until the next call. */
+/* Next frame, pads too: 1; 0: the end; -EBADMSG: not a whole frame (position stays);
+ * -EIO.  *ret is valid until the next call. */
 int segment_reader_next(struct segment_reader *r, struct frame *ret, struct err *e);
 /* Steps to the next whole frame after the position: 1, or 0: none, or -EIO. */
 int segment_reader_resume(struct segment_reader *r, struct err *e);

@@ -1,16 +1,16 @@
-/* How far the journal holds each exporter's spool (DESIGN 5, common/ipfix/delivery.h): per
+/* How far the journal holds each exporter's spool (common/ipfix/delivery.h): for each
  * certificate identity and spool id the number of the first message that is not in it.
  *
  * There are two such tables.  The processing side's is what a replay learns again and
  * snapshots keep; the receiving side's begins as a copy of it and is ahead by what is
  * still on its way.  Both see the same frames in the same order.
  *
- * Bounded: when it is full, the entry seen least recently goes, if it was silent for
- * WATERMARK_SILENT_NS.  Else an identity that has less than its share (the bound by the
- * number of identities) takes the place of the entry seen least recently of those who
- * have more than theirs: nobody keeps others out by inventing spools.  Else nothing
- * more is taken in.  An exporter that is forgotten begins with the oldest message that
- * it holds: what it holds may then count twice.
+ * Bounded.  When a table is full, the entry seen least recently goes, if it was silent
+ * for WATERMARK_SILENT_NS.  Otherwise an identity with less than its share (the bound
+ * divided by the number of identities) takes the place of the entry seen least recently
+ * among identities with more than theirs, so inventing spools keeps nobody out.
+ * Otherwise the new spool is refused.  A forgotten exporter starts with the oldest
+ * message that it holds, which may then count twice.
  * Threads: one each. */
 #ifndef COLLECTOR_JOURNAL_WATERMARK_H
 #define COLLECTOR_JOURNAL_WATERMARK_H
@@ -29,7 +29,7 @@ struct watermark {
 	uint8_t spool[16];
 	uint64_t next;    /* number of the first message that is not in the journal */
 	uint64_t durable; /* receiving side: number of the first that may be lost */
-	uint64_t lost_records, lost_messages; /* that the exporter told last */
+	uint64_t lost_records, lost_messages; /* as the exporter reported last */
 	uint64_t seen_ns;                     /* arrival, since 1970 */
 	unsigned holders; /* sessions: an entry that is held is not forgotten */
 	bool is_moved;    /* durable is behind */
@@ -60,8 +60,8 @@ int watermarks_copy(struct watermarks *w, const struct watermarks *from);
 
 /* m->next grew: durable follows when the journal was synced. */
 void watermarks_moved(struct watermarks *w, struct watermark *m);
-/* Everything that was added to the journal is durable; or nothing since the last time
- * is, and it must come again. */
+/* Everything added to the journal is durable; or nothing since the last time is, and it
+ * must be sent again. */
 void watermarks_settle(struct watermarks *w, bool is_durable);
 
 #endif

@@ -1,5 +1,5 @@
 /* IP addresses: 16 bytes inside, IPv4 as v4-mapped (::ffff:a.b.c.d), canonical text
- * outside. Byte order of comparison is memcmp's, so IPv4 sorts numerically. */
+ * outside.  Byte order of comparison is memcmp's, so IPv4 sorts numerically. */
 #ifndef COMMON_BASE_ADDRESS_H
 #define COMMON_BASE_ADDRESS_H
 

@@ -1,6 +1,7 @@
 /* The sentence that goes with a negative return code.
- * Whoever fails writes what is wrong, where, and what would be right; whoever reports
- * prints it once.  No allocation; a struct err lives on the caller's stack. */
+ * The function that fails writes what is wrong, where, and what would be right; the one
+ * that reports prints it once.  No allocation; a struct err lives on the caller's
+ * stack. */
 #ifndef COMMON_BASE_ERR_H
 #define COMMON_BASE_ERR_H
 
@@ -8,8 +9,8 @@ struct err {
 	char text[512];
 };
 
-/* Writes the sentence and returns code, so that `return err_set(e, -EINVAL, "...")`
- * reads well. e may be NULL. */
+/* Writes the sentence and returns code: `return err_set(e, -EINVAL, "...")`.  e may be
+ * NULL. */
 int err_set(struct err *e, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

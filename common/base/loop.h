@@ -27,8 +27,8 @@ struct loop *loop_new(void); /* NULL: errno */
 void loop_free(struct loop *l);
 int loop_add(struct loop *l, struct loop_watch *w);
 int loop_change(struct loop *l, struct loop_watch *w, uint32_t events);
-void loop_remove(
-    struct loop *l, struct loop_watch *w); /* the fd stays open; w may be freed */
+/* The fd stays open; w may be freed. */
+void loop_remove(struct loop *l, struct loop_watch *w);
 void loop_timer_set(struct loop *l, struct loop_timer *t, uint64_t due_ns);
 void loop_timer_clear(struct loop *l, struct loop_timer *t);
 /* These signals (0 ends the list) arrive here instead of killing; call before threads

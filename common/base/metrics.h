@@ -1,6 +1,7 @@
-/* Metrics as Prometheus' text format has them (version 0.0.4), for the textfile
- * collector of node_exporter: a file that is there whole or not at all.
- * A program declares what it counts as rows, from which its summary is printed too. */
+/* Metrics in Prometheus' text format (version 0.0.4), for the textfile collector of
+ * node_exporter: a file that is there whole or not at all.
+ * A program declares what it counts as rows, which its summary is printed from, too.
+ * Threads: one at a time. */
 #ifndef COMMON_BASE_METRICS_H
 #define COMMON_BASE_METRICS_H
 
@@ -30,7 +31,7 @@ int metrics_open(const char *path, struct metrics **ret, struct err *e);
 void metrics_family(
     struct metrics *m, const char *name, enum metrics_kind kind, const char *help);
 /* Of the family begun last; label NULL: it has none.  Any text may be a label's value:
- * it is escaped, and what is no UTF-8 is replaced. */
+ * it is escaped, and invalid UTF-8 is replaced. */
 void metrics_add(
     struct metrics *m, const char *label, const char *value, uint64_t number);
 void metrics_add_seconds(struct metrics *m, uint64_t ns);

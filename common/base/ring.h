@@ -1,6 +1,6 @@
 /* Bounded hand-over of pointers from one thread to one other thread.
- * Back-pressure: ring_push() waits while the ring is full, ring_try_push() says
- * -EAGAIN. Waiting is by futex, never by polling; an uncontended push or pop makes no
+ * Back-pressure: ring_push() waits while the ring is full, ring_try_push() returns
+ * -EAGAIN.  Waiting is by futex, never by polling; an uncontended push or pop makes no
  * system call. */
 #ifndef COMMON_BASE_RING_H
 #define COMMON_BASE_RING_H
@@ -10,9 +10,9 @@
 
 struct ring;
 
-struct ring *ring_new(
-    unsigned capacity);         /* rounded up to a power of two; NULL: no memory */
-void ring_free(struct ring *r); /* what is inside stays the caller's */
+/* capacity is rounded up to a power of two.  NULL: no memory. */
+struct ring *ring_new(unsigned capacity);
+void ring_free(struct ring *r);                /* what is inside stays the caller's */
 int ring_try_push(struct ring *r, void *item); /* 0 or -EAGAIN */
 void ring_push(struct ring *r, void *item);
 /* The oldest item; waits at most timeout_ns (UINT64_MAX: for ever).  NULL: nothing

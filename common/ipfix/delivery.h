@@ -1,13 +1,13 @@
-/* Acknowledged delivery, flowpair/1 (DESIGN 5): what both ends say beside plain IPFIX,
- * on one ordered, secured stream whose ends agreed on DELIVERY_ALPN.
+/* Acknowledged delivery, flowpair/1: what both ends say beside plain IPFIX, on one
+ * ordered, secured stream whose ends agreed on DELIVERY_ALPN.
  *
  * The exporter says hello once.  The collector answers with a word: welcome and the
  * number of the message that it wants next, or busy.  Then the exporter sends whole
- * IPFIX messages: first `preamble` many that open the session (templates, options; they
- * have no number and come with every connection), then those of its spool, numbered one
- * by one from delivery_start().  Whenever messages have become durable, the collector
- * says so by a word with the number of the first that is not: what lies before need
- * never be sent again.  When the exporter ends its stream in order, the collector
+ * IPFIX messages: first `preamble` messages that open the session (templates, options;
+ * they have no number and come with every connection), then those of its spool,
+ * numbered one by one from delivery_start().  Whenever messages have become durable, the
+ * collector sends a word with the number of the first that has not: earlier ones need
+ * never be sent again.  When the exporter ends its stream properly, the collector
  * answers with the last such word before it ends its own.
  *
  * Numbers are 64 bits, belong to a spool and are never reused in it.  (certificate
@@ -36,10 +36,10 @@ struct delivery_hello {
 enum delivery_status {
 	DELIVERY_WELCOME = 1,  /* number: what is wanted next */
 	DELIVERY_ACKNOWLEDGED, /* number: everything before it is durable */
-	DELIVERY_BUSY, /* another connection has this spool: a clone, or one of the
-			  exporter's own whose end is not known here yet.  Come back
-			  later */
-	DELIVERY_FULL, /* the collector knows as many spools as it may */
+	/* Another connection has this spool: a clone's, or one of the exporter's own
+	 * whose end is not known here yet.  Try again later. */
+	DELIVERY_BUSY,
+	DELIVERY_FULL, /* the collector tracks as many spools as it may */
 };
 
 struct delivery_word {
@@ -49,7 +49,7 @@ struct delivery_word {
 
 void delivery_write_hello(
     const struct delivery_hello *h, uint8_t out[static DELIVERY_HELLO]);
-/* 0, or -EPROTO: this is no hello, or one that contradicts itself. */
+/* 0, or -EPROTO: not a hello, or one that contradicts itself. */
 int delivery_read_hello(
     const uint8_t bytes[static DELIVERY_HELLO], struct delivery_hello *ret);
 void delivery_write_word(

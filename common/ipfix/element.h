@@ -61,11 +61,9 @@ struct element {
 
 struct elements;
 
-/* Whether elements of our own may have this enterprise number; -EINVAL with a sentence.
- */
+/* Whether our own elements may have this enterprise number; -EINVAL with a sentence. */
 int elements_check_own_pen(uint64_t pen, struct err *e);
-/* own_pen replaces ELEMENT_PEN_OWN in the XML registries read later.  NULL: no memory.
- */
+/* own_pen replaces ELEMENT_PEN_OWN in XML registries read later.  NULL: no memory. */
 struct elements *elements_new(uint32_t own_pen);
 void elements_free(struct elements *s);
 uint32_t elements_own_pen(const struct elements *s);

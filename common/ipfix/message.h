@@ -23,13 +23,11 @@ struct message_header {
 	uint32_t domain;
 };
 
-/* How long the message that begins here is: 0: fewer than 4 bytes, cannot tell yet;
- * negative: this is no IPFIX message (-EPROTO: stream framing is lost). Else 16..65535.
- */
+/* Length of the message that begins here, 16 to 65535.  0: fewer than 4 bytes, unknown
+ * yet; -EPROTO: not an IPFIX message (the stream's framing is lost). */
 int message_length(const uint8_t *bytes, size_t available);
 
-/* The 16 bytes of the header.  0 or -EPROTO (version, length < 16, length > available).
- */
+/* The 16 bytes of the header.  0 or -EPROTO (version, length < 16 or > available). */
 int message_read_header(struct cursor *c, struct message_header *ret);
 
 /* The next set of a message body: its id and body.  1: a set; 0: end; -EPROTO: its
@@ -55,8 +53,8 @@ struct message {
 int message_init(struct message *m, size_t capacity); /* 0 or -ENOMEM */
 void message_done(struct message *m);
 void message_begin(struct message *m, uint32_t domain, uint32_t export_time);
-/* Space for n bytes of a record in a set of this id: opens the set where needed.
- * NULL: the message has no room; end it, send it and begin another. */
+/* Space for n bytes of a record in a set of this id, which is opened where needed.
+ * NULL: the message is full; end it, send it and begin another. */
 uint8_t *message_reserve(struct message *m, uint16_t set_id, size_t n);
 /* Keeps n of the reserved bytes; is_record: it was a data or options record, not a
  * template. */

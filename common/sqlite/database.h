@@ -1,5 +1,6 @@
-/* SQLite, and all there is of it: opening, statements, functions.  Many rows at once go
- * in by database_load.h.  Threads: one per connection. */
+/* SQLite: opening, statements, functions; no other file includes its header.  Many rows
+ * at once go in through database_load.h.
+ * Threads: one per connection. */
 #ifndef COMMON_SQLITE_DATABASE_H
 #define COMMON_SQLITE_DATABASE_H
 
@@ -17,7 +18,7 @@ enum database_mode { DATABASE_READ, DATABASE_WRITE, DATABASE_MEMORY };
 /* WRITE: created 0640 where missing (analysts read by group), never through a link;
  * WAL, synchronous=FULL, page size 32768, no automatic checkpoints.  READ: never
  * writes, works while a writer is busy.  Negative with the file named in e: -ENOSPC
- * disk full, -EBADMSG no database or damaged, -EBUSY, -EACCES, -ENOENT, -EIO, else
+ * disk full, -EBADMSG not a database or damaged, -EBUSY, -EACCES, -ENOENT, -EIO, else
  * -EINVAL. */
 int database_open(
     const char *path, enum database_mode mode, struct database **ret, struct err *e);
@@ -35,7 +36,7 @@ int statement_new(
 void statement_free(struct statement *s);
 /* Parameters count from 1; text is copied. */
 int statement_bind_text(struct statement *s, int i, const char *text);
-/* Borrowed until the statement is reset, bound anew or freed. */
+/* Borrowed until the statement is reset, bound again or freed. */
 int statement_bind_blob(struct statement *s, int i, const void *bytes, size_t n);
 int statement_bind_i64(struct statement *s, int i, int64_t v);
 int statement_bind_f64(struct statement *s, int i, double v);
@@ -50,15 +51,15 @@ enum database_type { DATABASE_NULL, DATABASE_INTEGER, DATABASE_REAL, DATABASE_TE
 enum database_type statement_type(const struct statement *s, int i);
 int64_t statement_i64(const struct statement *s, int i);
 double statement_f64(const struct statement *s, int i);
-const char *statement_text(
-    const struct statement *s, int i); /* "" for NULL; until step */
-const uint8_t *statement_blob(
-    const struct statement *s, int i); /* NULL for none; until step */
+/* "" for NULL; valid until the next step. */
+const char *statement_text(const struct statement *s, int i);
+/* NULL for none; valid until the next step. */
+const uint8_t *statement_blob(const struct statement *s, int i);
 size_t statement_length(const struct statement *s, int i); /* bytes of either */
 
 /* SQL functions for questions: ip_in_prefix(text, prefix) -> 0/1, ip_order(text) -> blob
  * that sorts as the address does (NULL for non-addresses), and sum_clipped(x), a sum()
- * whose integers end at the greatest or least one where sum() fails.  text may itself be
+ * that saturates where sum() fails.  text may itself be
  * a prefix, as in services: it lies in prefix when all of it does. */
 int database_add_functions(struct database *d, struct err *e);
 /* A statement may run until this monotonic time (0: for ever), then fails with

@@ -1,7 +1,7 @@
 /* A SQLite database in memory, written as pages
- * (https://www.sqlite.org/fileformat2.html) with one table `t` of rows in order. SQLite
- * copies records from such a table into another of the same shape without taking them
- * apart (database_load_append), at a third of the cost of giving it values one by one.
+ * (https://www.sqlite.org/fileformat2.html) with one table `t`.  SQLite copies records
+ * from such a table into another of the same shape without decoding them
+ * (database_load_append), at a third of the cost of giving it values one by one.
  * Threads: the owner's.  Memory: a fixed number of pages. */
 #ifndef COMMON_SQLITE_DATABASE_IMAGE_H
 #define COMMON_SQLITE_DATABASE_IMAGE_H
@@ -23,8 +23,8 @@ struct database_image *database_image_new(const char *sql);
 void database_image_free(struct database_image *s);
 /* No rows. */
 void database_image_clear(struct database_image *s);
-/* Adds a row.  0; -ENOSPC: the image is full, take it and clear; -E2BIG: the row alone
- * is too long for a page. */
+/* Adds a row.  0; -ENOSPC: the image is full, take and clear it; -E2BIG: the row is too
+ * long for a page. */
 int database_image_add(struct database_image *s, const struct database_record *r);
 /* The finished database, valid until cleared. */
 const uint8_t *database_image_finish(struct database_image *s, size_t *ret_length);

@@ -24,7 +24,7 @@ struct database_record {
 	uint8_t bytes[RECORD_MOST + RECORD_ROOM * RECORD_COLUMNS];
 };
 
-/* Where the next value goes: whoever writes many keeps it in registers. */
+/* Where the next value goes; kept in registers while many are written. */
 struct record_end {
 	uint8_t *type, *byte;
 };
@@ -80,7 +80,7 @@ record_integer_at(struct record_end end, int64_t v)
 		bytes = 0;
 	}
 	*end.type = (uint8_t)type;
-	/* The low bytes first, and what lies behind them is overwritten. */
+	/* The bytes that count come first; the next value overwrites the others. */
 	store_u64(end.byte, (uint64_t)v << (64 - 8 * bytes) % 64);
 	return (struct record_end){end.type + 1, end.byte + bytes};
 }
