@@ -1,8 +1,7 @@
-/* The journal's mark: DIR/synced, which says how far the journal is durable.  It is
- * written whenever that grows and before anybody is told so; it is not itself synced,
- * which costs nothing and loses, when the machine stops, no more than a guard against
- * what did not happen then: that the journal's end was taken away at the end of a
- * frame, where it looks whole. */
+/* The journal's mark: DIR/synced, which says how far the journal is durable.  It guards
+ * against an end that was taken away by hand where the journal looks whole.  It is
+ * written whenever that grows, before any peer is told, and not synced itself: after a
+ * crash of the machine only that guard is weaker. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>

@@ -196,8 +196,8 @@ step_over(struct journal *j, struct journal_segment *s, struct segment_reader *r
 	return rc;
 }
 
-/* What is no whole frame may be cut off, unless it was durable once and the operator
- * is still to be asked. */
+/* Whether an incomplete end may be cut off: not if it was durable once and the operator
+ * has not allowed it. */
 static bool
 may_cut(const struct journal *j, const struct journal_segment *s)
 {

@@ -159,8 +159,8 @@ watermarks_free(struct watermarks *w)
 	free(w);
 }
 
-/* The place of the entry that was seen least recently of those that nobody holds and
- * whose owner has more than so many; NULL: none. */
+/* The place of the entry seen least recently among those that are not held and whose
+ * owner has more than `share`; NULL: none. */
 static struct watermark **
 find_oldest(const struct watermarks *w, unsigned share)
 {
@@ -193,8 +193,7 @@ forget_silent(struct watermarks *w, uint64_t now_ns)
 	return true;
 }
 
-/* Takes out an entry of somebody who has more than a share, for somebody who has less.
- */
+/* Takes out an entry of an owner with more than its share, for one with less. */
 static bool
 forget_hoarded(struct watermarks *w, const char *identity)
 {

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WORD_MAX 64 /* longer words are not compared: nobody mistypes those */
+#define WORD_MAX 64 /* longer words are not compared */
 
 int
 err_set(struct err *e, int code, const char *fmt, ...)

@@ -64,7 +64,7 @@ log_line(enum log_level level, const char *fmt, ...)
 	}
 	make_printable(line + head, used);
 	line[head + used] = '\n';
-	/* A log that cannot be written has nobody to tell. */
+	/* A failed write to the log cannot be reported anywhere. */
 	while (write(STDERR_FILENO, line, head + used + 1) < 0 && errno == EINTR) {
 	}
 	errno = saved;

@@ -228,7 +228,7 @@ loop_stop(struct loop *l)
 	l->is_stopped = true;
 }
 
-/* Runs what is due, but not for ever: timers that set themselves anew for at once leave
+/* Runs what is due, but not for ever: timers that set themselves again at once leave
  * the watches their turn. */
 static void
 run_timers(struct loop *l)

@@ -8,10 +8,10 @@
 
 #define STATE_FILE_MAX (1u << 30)
 
-/* 0 when it is on the disk under this name, else a negative errno and the file of
- * before, if any.  -EFBIG: more than STATE_FILE_MAX, which nobody would read. */
+/* 0 when it is on disk under this name; else a negative errno, and an earlier file is
+ * unchanged.  -EFBIG: more than STATE_FILE_MAX, which state_file_read() refuses. */
 int state_file_write(const char *path, const uint8_t *bytes, size_t n);
-/* The caller frees *ret.  -ENOENT; -EPROTO: no regular file, or too long. */
+/* The caller frees *ret.  -ENOENT; -EPROTO: not a regular file, or too long. */
 int state_file_read(const char *path, uint8_t **ret, size_t *ret_n);
 
 #endif

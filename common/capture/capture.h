@@ -1,8 +1,8 @@
-/* Where packets come from: a file or a live interface, one interface to both programs.
- * Bytes are valid until the next call.  Kernel drops are counted where there is a
- * kernel. Threads: one at a time.  capture.c is all there is of libpcap (live, filters,
- * rare formats); capture_classic.c and capture_ng.c are own, faster readers of pcap and
- * pcapng files. */
+/* Packets from a file or a live interface.  Bytes are valid until the next call; drops
+ * by the kernel are counted on live interfaces.  capture.c alone uses libpcap (live,
+ * filters, rare formats); capture_classic.c and capture_ng.c are faster readers of pcap
+ * and pcapng files.
+ * Threads: one at a time.  Memory: capture_close(). */
 #ifndef COMMON_CAPTURE_CAPTURE_H
 #define COMMON_CAPTURE_CAPTURE_H
 
@@ -22,8 +22,8 @@ struct capture_packet {
 struct capture_counts {
 	uint64_t received; /* packets handed out */
 	uint64_t kernel_dropped, interface_dropped;
-	uint64_t position,
-	    size;           /* bytes of the file read and in all; size 0: unknown */
+	uint64_t position;  /* bytes of the file that were read */
+	uint64_t size;      /* of the file; 0: unknown */
 	uint64_t cut_short; /* 1: the file ends in the middle of a packet */
 };
 
@@ -38,7 +38,7 @@ struct capture_settings {
 
 int capture_open_file(const char *path, const struct capture_settings *s,
     struct capture **ret, struct err *e);
-/* As compressed_set_wait(), of a file. */
+/* compressed_set_wait() for a file. */
 void capture_set_wait(struct capture *c, compressed_wait *wait, void *data);
 int capture_open_live(const char *interface, const struct capture_settings *s,
     struct capture **ret, struct err *e);

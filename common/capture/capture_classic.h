@@ -20,8 +20,8 @@ struct capture_classic {
 
 #define CAPTURE_CLASSIC_HEADER 24
 
-/* Looks at the first bytes of the file, which must be in the source as far as they are
- * there at all.  True: this is a file for us, *ret is filled and the header taken. */
+/* Looks at the first bytes, which the source must hold unless the file is shorter.
+ * True: a file for this reader; *ret is filled and the header read. */
 bool capture_classic_begin(struct input *source, struct capture_classic *ret);
 /* As capture_next(). */
 int capture_classic_next(

@@ -22,9 +22,7 @@ struct capture_ng {
 	uint32_t count;
 };
 
-/* Looks at the first bytes, which must be in the source as far as they are there at
- * all.
- */
+/* Looks at the first bytes, which the source must hold unless the file is shorter. */
 bool capture_ng_is(const struct input *source);
 void capture_ng_begin(struct input *source, struct capture_ng *ret);
 /* As capture_next(). */

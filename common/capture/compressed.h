@@ -1,9 +1,8 @@
-/* Files that may be compressed: .gz and .zst by their first bytes, everything else as
- * it is.
- * "-" is standard input.  The stream reads only; size and position of the raw file
- * serve progress. Compressed data that is damaged or cut short gives what came before,
- * then a read error with errno EBADMSG; compressed_error() has the sentence.
- * Threads: one at a time. */
+/* Files that may be compressed: gzip and zstd are recognised by their first bytes,
+ * everything else is read unchanged.  "-" is standard input.  Damaged or truncated data
+ * gives the bytes before, then a read error with errno EBADMSG; compressed_error() has
+ * the sentence.
+ * Threads: one at a time.  Memory: compressed_close(). */
 #ifndef COMMON_CAPTURE_COMPRESSED_H
 #define COMMON_CAPTURE_COMPRESSED_H
 
@@ -19,18 +18,20 @@ struct compressed_state;
 typedef int compressed_wait(int fd, void *data);
 
 struct compressed {
-	FILE *stream;  /* closed by compressed_close(), unless somebody else took it
-			  over and set it to NULL here (fclose() it before) */
-	int fd;        /* of the raw file, for fstat and lseek(SEEK_CUR) */
-	int is_plain;  /* not compressed and seekable: fd may be read directly instead
-			  of stream, before the stream is first read */
+	/* Read only.  compressed_close() closes it; a caller that takes it over sets it
+	 * to NULL and closes it first. */
+	FILE *stream;
+	int fd; /* of the raw file, for fstat and lseek(SEEK_CUR) */
+	/* Neither compressed nor a pipe: fd may be read instead of the stream, until the
+	 * stream is first read. */
+	int is_plain;
 	uint64_t size; /* raw size in bytes; 0: unknown (a pipe) */
 	struct compressed_state *state;
 };
 
 int compressed_open(const char *path, struct compressed *ret, struct err *e);
-/* Called before each read of what is no regular file; for who has something to do while
- * nothing comes.  NULL: nobody. */
+/* wait is called before each read of a pipe, terminal or socket, so that the caller can
+ * work meanwhile.  NULL: no wait. */
 void compressed_set_wait(struct compressed *c, compressed_wait *wait, void *data);
 /* Raw bytes consumed so far. */
 uint64_t compressed_position(const struct compressed *c);

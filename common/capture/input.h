@@ -1,7 +1,7 @@
-/* The bytes of an input file behind one buffer, so that packets and lines are parsed in
- * place, and so that the first bytes can be looked at before somebody (a reader of
- * ours, libpcap) is chosen to read all of them.  Plain files are read with read(2), the
- * others as common/capture/compressed.h gives them.  Threads: one at a time. */
+/* The bytes of an input file in one buffer: packets and lines are parsed in place, and
+ * the first bytes decide which reader (ours, libpcap) gets the file.  Plain files are
+ * read with read(2), others through compressed.h.
+ * Threads: one at a time. */
 #ifndef COMMON_CAPTURE_INPUT_H
 #define COMMON_CAPTURE_INPUT_H
 

@@ -32,7 +32,7 @@ enum {
 	ETHERTYPE_PPPOE_SESSION = 0x8864,
 };
 
-#define VLAN_TAGS_MAX 16 /* nobody stacks deeper; hostile frames may */
+#define VLAN_TAGS_MAX 16 /* only hostile frames stack deeper */
 
 static enum link_result
 found(const struct cursor *c, const uint8_t *bytes, uint8_t version,

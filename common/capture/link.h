@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-/* DLT_* numbers of pcap(3), as far as they are spoken here. */
+/* DLT_* numbers of pcap(3). */
 #define LINK_ETHERNET 1
 
 enum link_result {
@@ -20,11 +20,11 @@ enum link_result {
 struct link_payload {
 	uint32_t offset; /* of the first IP byte */
 	uint16_t vlan;   /* outermost VLAN id, 0: none */
-	uint8_t version; /* 4 or 6: what the link header says; 0: it does not */
+	uint8_t version; /* 4 or 6 by the link header; 0: it does not say */
 };
 
 /* link_type is a DLT_* number as libpcap gives it, or the LINKTYPE_* number of a file
- * (they differ for RAW alone among those known here). */
+ * (of those known here, only RAW differs). */
 enum link_result link_find_ip(
     int link_type, const uint8_t *bytes, uint32_t captured, struct link_payload *ret);
 

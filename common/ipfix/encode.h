@@ -34,7 +34,7 @@ struct encode_layout { /* of a template's records */
 	const struct encode_field *fields;
 	unsigned count;
 	uint16_t template_id;
-	unsigned scope_count; /* options: so many of the first fields are the scope */
+	unsigned scope_count; /* options: how many of the first fields are the scope */
 };
 
 struct encode_plan;

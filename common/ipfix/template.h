@@ -1,7 +1,7 @@
 /* Template records and the set of them that one transport session and observation
  * domain has defined (RFC 7011 sections 3.4, 8).  Read from the wire; bounded in number
- * and in fields. Threads: the owner's.  Memory: templates belong to their struct
- * templates. */
+ * and in fields.
+ * Threads: the owner's.  Memory: templates belong to their struct templates. */
 #ifndef COMMON_IPFIX_TEMPLATE_H
 #define COMMON_IPFIX_TEMPLATE_H
 
@@ -32,10 +32,9 @@ struct template
 	bool is_options;
 	uint16_t scope_count; /* an options template's first fields are its scope */
 	uint16_t field_count;
-	uint16_t record_length; /* exact when !is_variable, else the least a record can
-				   have */
+	uint16_t record_length; /* of each record; is_variable: of the shortest */
 	bool is_variable;
-	uint64_t seen_ns; /* when it came last, see templates_set_time() */
+	uint64_t seen_ns; /* when it last arrived, see templates_set_time() */
 	/* Of each field, how many fields of the same element come before it; NULL where
 	 * all are 0. */
 	const uint16_t *repeats;
@@ -50,14 +49,12 @@ struct templates;
 
 struct template_counts { /* what a template set brought */
 	unsigned added, repeated, redefined, withdrawn;
-	unsigned
-	    unknown; /* fields of those added and redefined that no registry knows */
-	unsigned
-	    options;  /* of those added, repeated and redefined: options templates */
-	unsigned bad; /* malformed records, and withdrawals of nothing */
-	unsigned refused;   /* more than max_templates, or fields than max_fields, or
-			     fields of length 0 than TEMPLATE_MAX_EMPTY */
-	unsigned ignored;   /* withdrawals where none may be */
+	unsigned unknown; /* fields, of those added and redefined, in no registry */
+	unsigned options; /* templates, of those added, repeated and redefined */
+	unsigned bad;     /* malformed records, and withdrawals of nothing */
+	/* Beyond max_templates, max_fields, or TEMPLATE_MAX_EMPTY empty fields. */
+	unsigned refused;
+	unsigned ignored;   /* withdrawals where none are allowed */
 	unsigned no_memory; /* not kept because memory is short */
 };
 

@@ -219,7 +219,7 @@ write_schema(struct database_image *s)
 	record_text(r, "table", 5);
 	record_text(r, "t", 1);
 	record_text(r, "t", 1);
-	/* A root without keys is no tree: a single leaf is the root itself. */
+	/* A root needs a key: a single leaf is the root itself. */
 	record_integer(r, s->leaf == FIRST_LEAF ? FIRST_LEAF : 2);
 	record_text(r, s->sql, strlen(s->sql));
 	write_file_header(s, page);
