@@ -126,6 +126,9 @@ void layout_free(struct layout *l);
  * number; complains at name with the nearest one. */
 int layout_field(struct layout *l, const struct yaml *y, const struct yaml_node *name,
     enum schema_side side, struct err *e);
+/* The same for a name of the program's: a field of the record or an element.  -ENOENT
+ * without a sentence: neither. */
+int layout_add_named(struct layout *l, const char *name, struct err *e);
 /* Replaces *field, a number, by its product with the sampling rate.  Complains at node.
  */
 int layout_scaled(struct layout *l, const struct yaml *y, const struct yaml_node *node,

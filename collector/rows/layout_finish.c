@@ -117,8 +117,8 @@ find_partners(struct layout *l, struct err *e)
 	return 0;
 }
 
-static int
-add_named(struct layout *l, const char *name, struct err *e)
+int
+layout_add_named(struct layout *l, const char *name, struct err *e)
 {
 	const struct element *element;
 	int rc = layout_add_own(l, name, e);
@@ -136,7 +136,7 @@ static int
 learn_meaning(
     struct layout *l, const char *name, enum layout_kind kind, int *ret, struct err *e)
 {
-	int rc = add_named(l, name, e);
+	int rc = layout_add_named(l, name, e);
 
 	if (rc < 0 && rc != -ENOENT) {
 		return rc;

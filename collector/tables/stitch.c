@@ -15,14 +15,8 @@
 static int
 declare(struct layout *l, const char *name, int *ret, struct err *e)
 {
-	const struct element *element;
-	int rc = layout_add_own(l, name, e);
+	int rc = layout_add_named(l, name, e);
 
-	if (rc == -ENOENT) {
-		element = elements_find_name(l->elements, name);
-		rc = element == NULL ? rc
-				     : layout_add_element(l, element, NULL, NULL, e);
-	}
 	if (rc >= 0) {
 		*ret = rc;
 	}
@@ -41,7 +35,7 @@ stitch_declare(struct layout *l, struct err *e)
 		return -ENOENT;
 	}
 	for (unsigned i = 0; rc == 0 && i < 2; i++) {
-		rc = layout_add_own(l, addresses[i], e);
+		rc = layout_add_named(l, addresses[i], e);
 		if (rc >= 0 && l->fields[rc].kind != KIND_ADDRESS) {
 			return -ENOENT;
 		}

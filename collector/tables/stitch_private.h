@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "collector/rows/layout_private.h"
 #include "collector/tables/stitch.h"
 
 #define STITCH_NONE UINT32_MAX

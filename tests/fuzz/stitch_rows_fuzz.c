@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/rows/layout_private.h"
+#include "collector/rows/layout.h"
 #include "collector/tables/stitch.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
@@ -36,11 +36,10 @@ load(void)
 		abort();
 	}
 	for (unsigned i = 0; i < sizeof own / sizeof *own; i++) {
-		(void)layout_add_own(layout, own[i], &e); /* not all are fields */
+		(void)layout_add_named(layout, own[i], &e); /* not all are fields */
 	}
 	for (unsigned i = 0; rc >= 0 && i < sizeof others / sizeof *others; i++) {
-		rc = layout_add_element(
-		    layout, elements_find_name(elements, others[i]), NULL, NULL, &e);
+		rc = layout_add_named(layout, others[i], &e);
 	}
 	if (rc < 0 || stitch_declare(layout, &e) < 0 || layout_finish(layout, &e) < 0) {
 		fprintf(stderr, "%s\n", e.text);

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "collector/rows/layout_private.h"
 #include "collector/tables/stitch.h"
 #include "tests/unit/collector/protocol/support_set.h"
 
@@ -31,10 +30,8 @@ set_up(void **state)
 	assert_int_equal(
 	    schema_record_load("schemas/records/conversation.yaml", &record, &e), 0);
 	assert_int_equal(layout_new(record, support_elements(), &layout, &e), 0);
-	list = layout_add_element(layout,
-	    elements_find_name(support_elements(), "basicList"), NULL, NULL, &e);
-	name = layout_add_element(layout,
-	    elements_find_name(support_elements(), "interfaceName"), NULL, NULL, &e);
+	list = layout_add_named(layout, "basicList", &e);
+	name = layout_add_named(layout, "interfaceName", &e);
 	assert_int_equal(stitch_declare(layout, &e), 0);
 	assert_int_equal(layout_finish(layout, &e), 0);
 	layout_bound_text(layout, list, MOST);
