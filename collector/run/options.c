@@ -183,15 +183,7 @@ check_input(const struct options *o, struct err *e)
 bool
 options_is_secured(const struct options *o)
 {
-	struct transport_uri uri;
-
-	for (unsigned i = 0; i < o->listen.count; i++) {
-		if (schemes_parse_uri(o->listen.items[i], &uri, NULL) == 0 &&
-		    uri.scheme->is_secure) {
-			return true;
-		}
-	}
-	return false;
+	return schemes_any_secure(o->listen.items, o->listen.count);
 }
 
 static int

@@ -240,8 +240,8 @@ print_value(const struct option *o, const void *value, FILE *out)
 }
 
 void
-option_print_config(const struct option_program *p, void *config,
-    struct option_builtin *builtin, FILE *out)
+option_print_config(const struct option_program *p, const void *config,
+    const struct option_builtin *builtin, FILE *out)
 {
 	const char *section = NULL;
 	const struct option *o;
@@ -257,6 +257,9 @@ option_print_config(const struct option_program *p, void *config,
 			fprintf(out, "\n# %s\n", section);
 			section = NULL;
 		}
-		print_value(o, option_place(p, o, config, builtin), out);
+		print_value(o,
+		    option_place(
+			p, o, (void *)config, (struct option_builtin *)builtin),
+		    out);
 	}
 }

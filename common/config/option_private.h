@@ -38,7 +38,7 @@ const char *option_argument(const struct option *o, char *out, size_t room);
 
 void option_print_help(const struct option_program *p, FILE *out);
 void option_print_manual(const struct option_program *p, FILE *out);
-void option_print_config(const struct option_program *p, void *config,
-    struct option_builtin *builtin, FILE *out);
+void option_print_config(const struct option_program *p, const void *config,
+    const struct option_builtin *builtin, FILE *out);
 
 #endif

@@ -95,3 +95,16 @@ schemes_parse_uri(const char *text, struct transport_uri *ret, struct err *e)
 	}
 	return complain(text, name, e);
 }
+
+bool
+schemes_any_secure(const char *const *uris, unsigned count)
+{
+	struct transport_uri uri;
+	bool is_secure = false;
+
+	for (unsigned i = 0; i < count && !is_secure; i++) {
+		is_secure = schemes_parse_uri(uris[i], &uri, NULL) == 0 &&
+			    uri.scheme->is_secure;
+	}
+	return is_secure;
+}

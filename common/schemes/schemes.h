@@ -12,6 +12,9 @@
 /* Reads a URI of any scheme; complains naming the schemes that exist. */
 int schemes_parse_uri(const char *text, struct transport_uri *ret, struct err *e);
 
+/* Whether any of these URIs is encrypted, and so uses certificates. */
+bool schemes_any_secure(const char *const *uris, unsigned count);
+
 /* "tcp://HOST[:4739], tls://HOST[:4740], ... or file:PATH": where records can be sent,
  * or, with is_listening, received.  Static text, for help and manuals. */
 const char *schemes_text(bool is_listening);

@@ -276,15 +276,7 @@ check_delivery(const struct options *o, struct err *e)
 bool
 options_is_secured(const struct options *o)
 {
-	struct transport_uri uri;
-
-	for (unsigned i = 0; i < o->to.count; i++) {
-		if (schemes_parse_uri(o->to.items[i], &uri, NULL) == 0 &&
-		    uri.scheme->is_secure) {
-			return true;
-		}
-	}
-	return false;
+	return schemes_any_secure(o->to.items, o->to.count);
 }
 
 /* Acknowledgements arrive a fraction of a second after the messages, which need room

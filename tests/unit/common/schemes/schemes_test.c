@@ -96,6 +96,16 @@ nobody_listens_at_a_file(void **state)
 	    "dtls+sctp://HOST[:4740], udp://HOST[:4739] or dtls+udp://HOST[:4740]");
 }
 
+static void
+one_secure_uri_makes_a_list_secure(void **state)
+{
+	static const char *const uris[] = {"tcp://h", "nonsense", "tls://h"};
+
+	(void)state;
+	assert_false(schemes_any_secure(uris, 2));
+	assert_true(schemes_any_secure(uris, 3));
+}
+
 int
 main(void)
 {
@@ -104,6 +114,7 @@ main(void)
 	    cmocka_unit_test(every_row_says_who_moves_its_bytes),
 	    cmocka_unit_test(unknown_schemes_are_told_which_exist),
 	    cmocka_unit_test(nobody_listens_at_a_file),
+	    cmocka_unit_test(one_secure_uri_makes_a_list_secure),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
