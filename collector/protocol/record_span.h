@@ -13,8 +13,8 @@
  * record runs over the end. */
 int record_span_next(
     const struct template *t, struct cursor *set, struct cursor *fields);
-/* Of the fields of a record: that of this IANA element, or NULL; its number, 0 where it
- * is missing or longer than 8 bytes. */
+/* The field of this IANA element in a record, or NULL; and its number: 0 where it is
+ * missing or longer than 8 bytes. */
 const struct cursor *record_span_field(
     const struct template *t, const struct cursor *fields, uint16_t id);
 uint64_t record_span_number(

@@ -1,5 +1,5 @@
-/* One sampled packet: what the records of a flow sample say of it.  The first bytes of
- * the packet itself, where they are there, say it best.  Threads: any. */
+/* One sampled packet: what the records of a flow sample say about it.  The packet's own
+ * first bytes, if there are any, say it best.  Threads: any. */
 #ifndef COLLECTOR_PROTOCOL_SFLOW5_PACKET_H
 #define COLLECTOR_PROTOCOL_SFLOW5_PACKET_H
 
@@ -25,11 +25,11 @@ enum sflow5_header {
 	SFLOW5_HEADER_IPV6 = 12,
 };
 
-/* Takes in one record of this format; unknown ones are passed over.  0, or -EBADMSG: it
- * is shorter than its format, or than the packet that it says to hold. */
+/* Takes in one record of this format; skips unknown ones.  0, or -EBADMSG: it is shorter
+ * than its format, or than the packet that it claims to hold. */
 int sflow5_packet_read(struct sflow5_packet *p, uint32_t format, struct cursor record);
-/* Takes in the first bytes of the packet, which begins with this header; of others
- * nothing is known. */
+/* Takes in the first bytes of the packet, which begins with this header; ignores them
+ * where the header is another. */
 void sflow5_packet_read_bytes(
     struct sflow5_packet *p, uint32_t header, struct cursor bytes);
 

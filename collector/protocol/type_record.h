@@ -10,10 +10,10 @@
 
 /* Whether records of this options template describe elements. */
 bool type_record_is(const struct template *t);
-/* Adds what one record (fields as record_span_next() gives them) describes.  Only
- * enterprise elements that nobody described before, with a plain name; the registry and
- * what operators loaded stay as they are.  *ret: the element.  0, -EEXIST, -ENOMEM, or
- * -EBADMSG for what cannot be one. */
+/* Adds the element that one record (fields as record_span_next() gives them) describes:
+ * an enterprise's, with a plain name, that is not known yet.  The registry and what
+ * operators loaded never change.  *ret: the element.  0, -EEXIST, -ENOMEM, or -EBADMSG
+ * where it cannot be an element. */
 int type_record_learn(const struct template *t, const struct cursor *fields,
     struct elements *elements, const struct element **ret);
 
