@@ -8,6 +8,7 @@
 #include "collector/store/compact_merge.h"
 #include "collector/store/ddl.h"
 #include "collector/store/store_private.h"
+#include "collector/store/store_query.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
@@ -357,13 +358,7 @@ compact_day(const struct table *t, const char *path, struct database *d, struct 
 	    "PRAGMA legacy_alter_table=ON; PRAGMA temp_store=FILE; BEGIN IMMEDIATE", e);
 
 	if (rc == 0) {
-		rc = merge_day(t, path, d, e);
-		if (rc == 0) {
-			rc = database_exec_text(d, "COMMIT", e);
-		}
-		if (rc < 0) {
-			database_exec_text(d, "ROLLBACK", NULL);
-		}
+		rc = store_commit(d, merge_day(t, path, d, e), e);
 	}
 	database_exec_text(
 	    d, "PRAGMA legacy_alter_table=OFF; PRAGMA temp_store=MEMORY", NULL);

@@ -98,15 +98,11 @@ store_content_continue(struct store *s, const struct store_content *known,
 		.texts = {known->id.text}},
 	    {.sql = "UPDATE flowpair_waiting SET source = ? WHERE source = ?",
 		.texts = {id->text, known->id.text}},
-	    {.sql = "COMMIT"},
 	};
 	int rc = 0;
 
 	for (unsigned i = 0; rc >= 0 && i < sizeof steps / sizeof *steps; i++) {
 		rc = store_query(s->main, &steps[i], NULL, e);
 	}
-	if (rc < 0) {
-		database_exec_text(s->main, "ROLLBACK", NULL);
-	}
-	return rc;
+	return store_commit(s->main, rc, e);
 }

@@ -48,13 +48,7 @@ write_day(const struct flush *f, const struct store_rows *rows, struct database 
 	if (rc == 0) {
 		rc = store_set_position(d, f->source, f->position, e);
 	}
-	if (rc == 0) {
-		rc = database_exec_text(d, "COMMIT", e);
-	}
-	if (rc < 0) {
-		database_exec_text(d, "ROLLBACK", NULL);
-	}
-	return rc;
+	return store_commit(d, rc, e);
 }
 
 static int
@@ -73,6 +67,23 @@ note_file(struct flush *f, const char *file, struct err *e)
 	return 0;
 }
 
+/* How much of the source a file has: no more than is to be written. */
+static int
+find_stored(const struct flush *f, struct database *d, const char *file,
+    uint64_t *ret_stored, struct err *e)
+{
+	int rc = store_position(d, f->source, ret_stored, e);
+
+	if (rc == 0 && *ret_stored > f->position) {
+		rc = err_set(e, -ESTALE,
+		    "%s/%s: ends at position %llu, beyond position %llu that is about to "
+		    "be written",
+		    f->store->directory, file, (unsigned long long)*ret_stored,
+		    (unsigned long long)f->position);
+	}
+	return rc;
+}
+
 /* Writes one day's rows of a table, unless an earlier try already has. */
 static int
 flush_day(struct flush *f, const struct store_rows *rows, int64_t day, struct err *e)
@@ -85,14 +96,7 @@ flush_day(struct flush *f, const struct store_rows *rows, int64_t day, struct er
 	store_partition_file(rows->table, day, file);
 	rc = store_partition(f->store, rows->table, file, &d, e);
 	if (rc == 0) {
-		rc = store_position(d, f->source, &stored, e);
-	}
-	if (rc == 0 && stored > f->position) {
-		rc = err_set(e, -ESTALE,
-		    "%s/%s: ends at position %llu, beyond position %llu that is about to "
-		    "be written",
-		    f->store->directory, file, (unsigned long long)stored,
-		    (unsigned long long)f->position);
+		rc = find_stored(f, d, file, &stored, e);
 	}
 	if (rc == 0 && stored < f->position) {
 		rc = write_day(f, rows, d, e);
@@ -209,14 +213,7 @@ flush_main(struct flush *f, bool finished, struct err *e)
 	if (rc < 0) {
 		return rc;
 	}
-	rc = store_position(d, f->source, &stored, e);
-	if (rc == 0 && stored > f->position) {
-		rc = err_set(e, -ESTALE,
-		    "%s/%s: ends at position %llu, beyond position %llu that is about to "
-		    "be written",
-		    f->store->directory, STORE_MAIN_FILE, (unsigned long long)stored,
-		    (unsigned long long)f->position);
-	}
+	rc = find_stored(f, d, STORE_MAIN_FILE, &stored, e);
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
 		if (t->tables[i]->schema->partition == PARTITION_NONE) {
 			rc = flush_upsert(f, t->tables[i], e);
@@ -229,15 +226,11 @@ flush_main(struct flush *f, bool finished, struct err *e)
 	if (rc == 0) {
 		rc = write_catalog(f, finished, e);
 	}
+	rc = store_commit(d, rc, e);
 	if (rc == 0) {
-		rc = database_exec_text(d, "COMMIT", e);
+		database_checkpoint(d);
 	}
-	if (rc < 0) {
-		database_exec_text(d, "ROLLBACK", NULL);
-		return rc;
-	}
-	database_checkpoint(d);
-	return 0;
+	return rc;
 }
 
 /* Every row is in its entry. */

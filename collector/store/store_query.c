@@ -59,3 +59,15 @@ store_set_position(struct database *d, const struct source_id *source,
 
 	return store_query(d, &q, NULL, e);
 }
+
+int
+store_commit(struct database *d, int rc, struct err *e)
+{
+	if (rc == 0) {
+		rc = database_exec_text(d, "COMMIT", e);
+	}
+	if (rc < 0) {
+		database_exec_text(d, "ROLLBACK", NULL);
+	}
+	return rc;
+}

@@ -21,6 +21,10 @@ int store_query(
 int store_query_position(
     struct database *d, const struct store_query *q, uint64_t *ret, struct err *e);
 
+/* Ends a transaction: commits where rc is 0, else or when that fails takes all of it
+ * back.  Returns rc, or why it could not be committed. */
+int store_commit(struct database *d, int rc, struct err *e);
+
 /* Position of a source in flowpair_progress; 0: not there. */
 int store_position(
     struct database *d, const struct source_id *source, uint64_t *ret, struct err *e);

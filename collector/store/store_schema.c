@@ -446,13 +446,7 @@ store_schema_apply_main(struct database *d, const struct tables *t, struct err *
 	for (unsigned i = 0; rc == 0 && i < t->table_count; i++) {
 		rc = apply_main_table(d, t->tables[i], e);
 	}
-	if (rc == 0) {
-		rc = database_exec_text(d, "COMMIT", e);
-	}
-	if (rc < 0) {
-		database_exec_text(d, "ROLLBACK", NULL);
-	}
-	return rc;
+	return store_commit(d, rc, e);
 }
 
 static int

@@ -238,12 +238,8 @@ write_all_settings(struct store *s, const struct source_id *source, struct err *
 			rc = write_settings(d, &t->sources[i].stitches[k], source, e);
 		}
 	}
+	rc = store_commit(d, rc, e);
 	if (rc == 0) {
-		rc = database_exec_text(d, "COMMIT", e);
-	}
-	if (rc < 0) {
-		database_exec_text(d, "ROLLBACK", NULL);
-	} else {
 		database_checkpoint(d);
 	}
 	return rc;

@@ -107,7 +107,7 @@ COLLECTOR = [
     ("-r good.pcap --store nosuch/s",
      "nosuch/s: cannot create the store: .*create the directory above it first"),
     ("-r good.pcap --store locked", "locked/lock: cannot write to the store: Is a dir"),
-    ("-r good.pcap --store s --schemas empty", r"no schema \(\*.yaml\) in it"),
+    ("-r good.pcap --store s --schemas empty", r"contains no schemas \(\*.yaml\)"),
     ("-r good.pcap --store not-a-folder", "not-a-folder: not a directory"),
     ("-r good.pcap --store sqlite:", "the store needs a directory"),
     ("-r good.pcap --store mysql://x", "unknown kind of store 'mysql'"),

@@ -148,7 +148,7 @@ def test_what_waited_is_not_given_up_with_the_word(
     collector.process.kill()
     said = run(programs.collector, "--listen", "tcp://127.0.0.1:0", "--store",
                collector.store, "--schemas", repository / "schemas", status=2).stderr
-    assert "1 one-way flows wait to be stitched" in said
+    assert "1 one-way flows of an interrupted run still wait to be stitched" in said
     collect("1h").process.stop()
     collector = collect(None)
     collector.connect()
