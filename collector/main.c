@@ -55,8 +55,8 @@ warn_unsecured(const struct options *o)
 	const char *unused = option_shared_tls(&o->shared);
 
 	if (unused != NULL && o->listen.count > 0 && !options_is_secured(o)) {
-		log_warning("%s is not used: no --listen is encrypted (use tls://, "
-			    "dtls+sctp:// or dtls+udp://)",
+		log_warning("%s has no effect: no --listen is encrypted (tls://HOST, "
+			    "dtls+sctp://HOST and dtls+udp://HOST are)",
 		    unused);
 	}
 }

@@ -155,7 +155,7 @@ def test_certificates_that_protect_nothing_are_told(place, programs, run):
     assert "warning: --certificate has no effect: no --to is encrypted" in done.stderr
     done = run(programs.collector, "--check", "--listen", "tcp://127.0.0.1:0",
                "--ca", "ca.pem", cwd=place)
-    assert "warning: --ca is not used: no --listen is encrypted" in done.stderr
+    assert "warning: --ca has no effect: no --listen is encrypted" in done.stderr
 
 
 def test_who_imports_packets_instead_of_exports_hears_whose_they_are(place, programs, run):
