@@ -255,7 +255,7 @@ put_close(struct peer *p, struct intake *intake)
 		return PEER_STUCK;
 	}
 	p->state = PEER_ENDED;
-	return p->reason[0] == '\0' ? PEER_SYNCED : PEER_GONE;
+	return p->is_cut ? PEER_GONE : PEER_SYNCED;
 }
 
 enum peer_next
@@ -266,7 +266,8 @@ peer_end(struct peer *p, struct intake *intake, const char *reason)
 		return PEER_GONE;
 	}
 	if (p->state == PEER_OPEN) {
-		snprintf(p->reason, sizeof p->reason, "%s", reason);
+		p->is_cut = reason != NULL;
+		snprintf(p->reason, sizeof p->reason, "%s", p->is_cut ? reason : "");
 		p->state = PEER_ENDING;
 	}
 	return p->state == PEER_ENDING ? put_close(p, intake) : PEER_GONE;
@@ -336,7 +337,7 @@ step_open(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 	if (rc == 0 && p->carried > 0) {
 		return peer_end(p, intake, "ended in the middle of a message");
 	}
-	return peer_end(p, intake, rc == 0 ? "" : e->text);
+	return peer_end(p, intake, rc == 0 ? NULL : e->text);
 }
 
 enum peer_next
@@ -375,7 +376,7 @@ peer_step(struct peer *p, struct intake *intake, size_t budget, struct err *e)
 		(void)peer_acknowledge(p);
 		return step_open(p, intake, budget, e);
 	}
-	return peer_end(p, intake, "");
+	return peer_end(p, intake, NULL);
 }
 
 int

@@ -56,6 +56,7 @@ struct peer {
 	size_t carried;
 	uint16_t stream;  /* message transports: of the carried one */
 	bool is_foreign;  /* ended because its stream is not IPFIX */
+	bool is_cut;      /* ended, but not properly */
 	char reason[256]; /* of FRAME_CLOSE; "": it ended properly */
 	uint64_t messages, bytes;
 
@@ -106,7 +107,8 @@ void peer_free(struct peer *p); /* closes at once */
 /* Goes on as far as it can, receiving at most `budget` bytes. */
 enum peer_next peer_step(
     struct peer *p, struct intake *intake, size_t budget, struct err *e);
-/* Ends its session from our side, even in the middle of a message. */
+/* Ends its session from our side, even in the middle of a message.  reason NULL: it
+ * ended properly. */
 enum peer_next peer_end(struct peer *p, struct intake *intake, const char *reason);
 /* After PEER_SYNCED: says that everything arrived, by ending our side properly.
  * -EAGAIN: not yet, wait for the socket. */

@@ -214,7 +214,7 @@ tell_gone(struct listener *l, const struct peer *p)
 	if (transport_refusal(&p->transport) == TLS_REFUSED_RENEGOTIATION) {
 		l->counts.refused[TLS_REFUSED_RENEGOTIATION]++;
 	}
-	if (p->reason[0] == '\0' || !peers_may_tell(l)) {
+	if (!p->is_cut || !peers_may_tell(l)) {
 		return;
 	}
 	log_warning("lost %s after %" PRIu64 " messages: %s", p->transport.peer.text,
