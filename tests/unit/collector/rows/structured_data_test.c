@@ -111,6 +111,18 @@ basic_list(uint8_t semantic, uint16_t id, uint16_t length)
 	return s;
 }
 
+/* A basicList of n ports: first, first + 1, ... */
+static struct support_set
+ports(unsigned first, unsigned n)
+{
+	struct support_set s = basic_list(ALL_OF, 7, 2);
+
+	for (unsigned i = 0; i < n; i++) {
+		support_put(&s, first + i, 2);
+	}
+	return s;
+}
+
 static struct support_set
 sub_template_list(uint16_t id)
 {
@@ -239,12 +251,11 @@ static void
 lists_of_one_element_have_names_that_differ(void **state)
 {
 	struct support_set s = sub_template_list(300);
-	struct support_set a = basic_list(ALL_OF, 4, 1), b = basic_list(ALL_OF, 7, 2);
+	struct support_set a = basic_list(ALL_OF, 4, 1), b = ports(80, 1);
 
 	(void)state;
 	define(300, "basicList:v protocolIdentifier basicList:v basicList:v");
 	support_put(&a, 6, 1);
-	support_put(&b, 80, 2);
 	put_list(&s, &a);
 	support_put(&s, 17, 1);
 	put_list(&s, &b);
@@ -396,14 +407,11 @@ static void
 a_malformed_list_spoils_nothing_around_it(void **state)
 {
 	struct support_set s = sub_template_list(300);
-	struct support_set bad = basic_list(ALL_OF, 7, 2);
-	struct support_set good = basic_list(ALL_OF, 7, 2);
+	struct support_set bad = ports(80, 1), good = ports(443, 1);
 
 	(void)state;
 	define(300, "basicList:v protocolIdentifier");
-	support_put(&bad, 80, 2);
 	support_put(&bad, 1, 1);
-	support_put(&good, 443, 2);
 	put_list(&s, &bad);
 	support_put(&s, 6, 1);
 	put_list(&s, &good);
@@ -463,12 +471,9 @@ a_template_of_itself_ends_where_lists_may_nest_no_deeper(void **state)
 static void
 what_has_no_room_is_counted_and_the_text_stays_whole(void **state)
 {
-	struct support_set s = basic_list(ALL_OF, 7, 2);
+	struct support_set s = ports(10000, 1000);
 
 	(void)state;
-	for (unsigned i = 0; i < 1000; i++) {
-		support_put(&s, 10000 + i, 2);
-	}
 	expect_in(ELEMENT_BASIC_LIST, &s, 160,
 	    "{'semantic':'allOf','element':'sourceTransportPort','values':[10000,10001,"
 	    "10002,10003,10004,10005,10006,10007,10008,10009,10010,10011],'omitted':"
@@ -484,10 +489,7 @@ lists_in_a_list_without_room_end_whole_too(void **state)
 	(void)state;
 	define(300, "basicList:v");
 	for (unsigned i = 0; i < 3; i++) {
-		struct support_set inner = basic_list(ALL_OF, 7, 2);
-		for (unsigned k = 0; k < 100; k++) {
-			support_put(&inner, 10000 + k, 2);
-		}
+		struct support_set inner = ports(10000, 100);
 		put_list(&s, &inner);
 	}
 	expect_in(ELEMENT_SUB_TEMPLATE_LIST, &s, 220,
@@ -501,12 +503,9 @@ lists_in_a_list_without_room_end_whole_too(void **state)
 static void
 what_is_left_out_is_checked_all_the_same(void **state)
 {
-	struct support_set s = basic_list(ALL_OF, 7, 2);
+	struct support_set s = ports(0, 1000);
 
 	(void)state;
-	for (unsigned i = 0; i < 1000; i++) {
-		support_put(&s, i, 2);
-	}
 	support_put(&s, 1, 1);
 	expect_in(ELEMENT_BASIC_LIST, &s, 160,
 	    "{'malformed':'a value runs over its end','length':2006}");
