@@ -257,7 +257,7 @@ test_syncs_that_fail_again_and_again_stop_no_write(void **state)
 	journal_close(j);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, scratch_tear_down)
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, support_directory_end)
 
 int
 main(void)

@@ -6,42 +6,24 @@
 
 #include <cmocka.h>
 
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "collector/journal/segment.h"
+#include "tests/unit/common/base/support_directory.h"
 
-static char directory[64];
 struct journal_settings scratch;
 
 int
 scratch_set_up(void **state)
 {
 	(void)state;
-	strcpy(directory, "/tmp/journal_test_XXXXXX");
-	scratch = (struct journal_settings){
-	    .directory = directory, .segment_bytes = 4 << 20, .max_bytes = 64 << 20};
-	return mkdtemp(directory) == NULL;
-}
-
-static int
-remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
-int
-scratch_tear_down(void **state)
-{
-	(void)state;
-	return nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	scratch = (struct journal_settings){.directory = support_directory(),
+	    .segment_bytes = 4 << 20,
+	    .max_bytes = 64 << 20};
+	return 0;
 }
 
 struct journal *
@@ -143,7 +125,7 @@ scratch_replay(struct journal *j, uint64_t from)
 void
 scratch_path(uint64_t start, char out[static 128])
 {
-	snprintf(out, 128, "%s/%016" PRIx64 ".journal", directory, start);
+	snprintf(out, 128, "%s/%016" PRIx64 ".journal", scratch.directory, start);
 }
 
 void

@@ -3,14 +3,14 @@
 #define TESTS_COLLECTOR_JOURNAL_SUPPORT_JOURNAL_H
 
 #include "collector/journal/journal.h"
+#include "tests/unit/common/base/support_directory.h"
 
 /* Segments of 4 MiB, 64 MiB in all; set up again for each test. */
 extern struct journal_settings scratch;
 
 int scratch_set_up(void **state);
-int scratch_tear_down(void **state);
 #define SCRATCH_TEST(f)                                                                \
-	cmocka_unit_test_setup_teardown(f, scratch_set_up, scratch_tear_down)
+	cmocka_unit_test_setup_teardown(f, scratch_set_up, support_directory_end)
 
 /* Ends the test where it is refused. */
 struct journal *scratch_open(void);

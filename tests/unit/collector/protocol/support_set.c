@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/base/address.h"
 #include "common/base/cursor.h"
@@ -13,7 +12,6 @@
 static struct elements *elements;
 static struct templates *templates[256];
 static unsigned template_count;
-static char directory[64];
 
 static void
 die(const char *what)
@@ -134,45 +132,6 @@ support_put_address(struct support_set *s, const char *text)
 		support_put_bytes(s, a.bytes + 12, 4);
 	} else {
 		support_put_bytes(s, a.bytes, 16);
-	}
-}
-
-const char *
-support_directory(void)
-{
-	strcpy(directory, "/tmp/flowpair_test.XXXXXX");
-	if (mkdtemp(directory) == NULL) {
-		die("mkdtemp");
-	}
-	return directory;
-}
-
-void
-support_directory_remove(void)
-{
-	char command[128];
-
-	snprintf(command, sizeof command, "rm -rf '%s'", directory);
-	if (directory[0] != '\0' && system(command) != 0) {
-		die(command);
-	}
-	directory[0] = '\0';
-}
-
-void
-support_write(const char *path, const char *text)
-{
-	char full[512], *slash;
-	FILE *f;
-
-	snprintf(full, sizeof full, "%s/%s", directory, path);
-	slash = strrchr(full, '/');
-	*slash = '\0';
-	mkdir(full, 0755);
-	*slash = '/';
-	f = fopen(full, "w");
-	if (f == NULL || fputs(text, f) == EOF || fclose(f) != 0) {
-		die(full);
 	}
 }
 

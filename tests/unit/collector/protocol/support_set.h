@@ -8,6 +8,7 @@
 #include "collector/tables/tables.h"
 #include "common/ipfix/element.h"
 #include "common/ipfix/template.h"
+#include "tests/unit/common/base/support_directory.h"
 
 /* libfixbuf's elements and schemas/elements.xml; one for the whole test program. */
 struct elements *support_elements(void);
@@ -33,12 +34,6 @@ void support_put_each(
 void support_put_bytes(struct support_set *s, const void *bytes, size_t n);
 /* Dotted IPv4 (4 bytes) or IPv6 (16 bytes). */
 void support_put_address(struct support_set *s, const char *text);
-
-/* A new empty directory under /tmp, removed by support_directory_remove(). */
-const char *support_directory(void);
-void support_directory_remove(void);
-/* Writes a file below it, making its folder. */
-void support_write(const char *path, const char *text);
 
 /* Tables of the project's schemas; names ends with NULL. */
 struct tables *support_tables(const char *const *names);
