@@ -184,7 +184,7 @@ send_record(struct conversations *c, const struct entry *v, enum flow_end_reason
 	c->ended(&r, c->data);
 }
 
-/* Ends a conversation for good: sends its record and gives its entry back. */
+/* Ends a conversation: sends its record and frees its entry. */
 static void
 end_hashed(struct conversations *c, struct entry *v, uint32_t hash,
     enum flow_end_reason reason)
@@ -210,7 +210,7 @@ reason_when_due(const struct entry *v)
 	return v->state & ENTRY_CLOSED ? FLOW_END_DETECTED : FLOW_END_IDLE;
 }
 
-/* The conversation an expiry entry means, or NULL when it has ended since. */
+/* The conversation that an expiry entry refers to, or NULL when it has ended since. */
 static struct entry *
 entry_conversation(const struct conversations *c, const struct expiry_entry *e)
 {
@@ -237,7 +237,7 @@ watch(struct conversations *c, const struct entry *v, uint64_t due)
 	    due + CONVERSATION_DISORDER_NS);
 }
 
-/* Whether v, which came up in the wheel, is to be sent; else it is put back. */
+/* Whether v, taken from the wheel, is due; if not, it goes back into the wheel. */
 static bool
 is_due(struct conversations *c, struct entry *v)
 {
@@ -252,9 +252,10 @@ is_due(struct conversations *c, struct entry *v)
 	return false;
 }
 
-/* Sends what no packet can prolong any more.  Deadlines are put off by the permitted
- * disorder, so that nothing is sent that a late packet would have been counted in.  In
- * batches, as packets are added, so that waits for lookup slots overlap. */
+/* Sends conversations that no packet can extend any more.  Deadlines are extended by
+ * the permitted disorder, so that a conversation is not sent before a late packet of it
+ * is counted.  In batches, as packets are added, so that waits for lookup slots
+ * overlap. */
 static void
 sweep(struct conversations *c)
 {
@@ -275,7 +276,7 @@ sweep(struct conversations *c)
 			}
 		}
 		for (unsigned i = 0; i < n; i++) {
-			/* NULL: its other entry came up in the same batch. */
+			/* NULL: another entry of it was in the same batch. */
 			struct entry *v = entry_conversation(c, &due[i]);
 			if (v != NULL) {
 				end_hashed(c, v, hashes[i], reason_when_due(v));
@@ -284,8 +285,8 @@ sweep(struct conversations *c)
 	} while (n > 0);
 }
 
-/* Makes room by ending whoever has been idle for longest, as the wheel has it: the
- * first in the earliest slot that did not speak since it was put there. */
+/* Makes room by ending the conversation that has been idle longest as far as the wheel
+ * knows: the first in the earliest slot without a packet since it was put there. */
 static bool
 evict(struct conversations *c)
 {
@@ -311,8 +312,8 @@ evict(struct conversations *c)
 	return false;
 }
 
-/* An entry nobody uses, evicting where needed; NULL: no memory.  The next one in the
- * list is fetched already for whoever comes next. */
+/* A free entry, evicting where needed; NULL: no memory.  The one after it in the list
+ * is prefetched for the next call. */
 static struct entry *
 entry_new(struct conversations *c)
 {
@@ -373,7 +374,7 @@ close_at(struct conversations *c, struct entry *v, uint64_t now_ns)
 {
 	v->state |= ENTRY_CLOSED;
 	v->seen = now_ns > v->start_ns ? now_ns - v->start_ns : 0;
-	/* Without memory for this the entry at its idle deadline serves. */
+	/* Without memory, the existing entry at the idle deadline serves. */
 	(void)watch(c, v, v->start_ns + v->seen + c->s.close_grace_ns);
 }
 
@@ -397,8 +398,8 @@ find(const struct conversations *c, const struct packet *p, uint32_t hash,
 	return NULL;
 }
 
-/* The live conversation that p belongs to as of now, after whatever p's time and flags
- * ended; NULL: none is left. */
+/* The live conversation that p belongs to, after ending what p's time and flags end;
+ * NULL: none is left. */
 static struct entry *
 settle(
     struct conversations *c, struct entry *v, const struct packet *p, uint64_t now_ns)
@@ -443,7 +444,7 @@ flush_live(struct conversations *c)
 	}
 }
 
-/* Time begins, or begins again.  The wheel holds stale entries only. */
+/* Starts or restarts time.  The wheel holds stale entries only. */
 static void
 restart_clock(struct conversations *c, uint64_t now_ns)
 {
@@ -464,8 +465,7 @@ advance(struct conversations *c, uint64_t time_ns)
 			c->has_begun = true;
 			restart_clock(c, time_ns);
 		} else if (time_ns - c->swept_ns > c->leap_ns) {
-			/* The wheel must not lag by years: it would be turned slot by
-			 * slot. */
+			/* If the wheel lagged by years, it would turn slot by slot. */
 			sweep(c);
 		}
 		return time_ns;
@@ -505,10 +505,11 @@ add(struct conversations *c, const struct packet *p, uint32_t hash, uint32_t gue
 	}
 }
 
-/* A packet needs three lines from memory at random places: its lookup slot, the
- * conversation's first line and its direction's.  Asking for those of a whole batch
- * before the first is used lets the waits overlap.  The number found in advance is a
- * hint only; an entry made or ended within the batch needs no special case. */
+/* Each packet touches three cache lines at random places: its lookup slot, the
+ * conversation's first line and the line of its direction.  Prefetching those of a
+ * whole batch before using the first lets the waits overlap.  The number found in
+ * advance is only a hint, so an entry created or ended within the batch needs no
+ * special case. */
 static void
 add_batch(struct conversations *c, const struct packet *p, unsigned n)
 {

@@ -1,20 +1,20 @@
 /* Conversation table: one entry per live conversation, found by its key, ended by idle
- * and active time, TCP close, a full table or the end of input (DESIGN 8).  Sits
- * between decode and export.  Knows no sockets, IPFIX or wall clock: time is the
- * packets'.
+ * and active timeout, TCP close, a full table or the end of input.  Sits between decode
+ * and export.  Knows no sockets, IPFIX or wall clock: time is the packets'.
  *
- * Rule: the lookup decides what a record is, the tick only decides when it is sent, so
+ * Rule: the lookup decides what a record contains, the tick only when it is sent, so
  * records do not depend on batch size or tick phase.  A full table is the exception:
- * who has to go then depends on when others were sent.
+ * which conversation is evicted depends on when others were sent.
  *
  * Time: deadlines are compared with the time of the packet at hand.  A packet may be up
  * to CONVERSATION_DISORDER_NS older than the latest seen so far; one that is older
  * still counts as if it came at that limit (its own times are recorded as they are).
- * When time steps back by more than CONVERSATION_STEP_NS (a clock was set; another
- * file), all that lives ends with FLOW_END_FORCED and time begins again.
+ * When time steps back by more than CONVERSATION_STEP_NS (the clock was set, or another
+ * file begins), all live conversations end with FLOW_END_FORCED and time restarts.
  *
  * Threads: one capture thread owns it.  Memory: 192 bytes a conversation, about 30 more
- * in lookup and expiry; taken as conversations come, bounded by max_conversations. */
+ * in lookup and expiry; allocated as conversations appear, bounded by
+ * max_conversations. */
 #ifndef EXPORTER_CONVERSATION_CONVERSATION_H
 #define EXPORTER_CONVERSATION_CONVERSATION_H
 
@@ -50,7 +50,7 @@ struct conversations_settings {
 };
 
 struct conversations_counts {
-	uint64_t packets, octets; /* taken in, refused ones too */
+	uint64_t packets, octets; /* including refused ones */
 	uint64_t created;
 	uint64_t ended[6]; /* by flow_end_reason; active: segments cut, not ends */
 	uint64_t live, peak;
@@ -64,12 +64,14 @@ struct conversations *conversations_new(const struct conversations_settings *s,
 void conversations_free(struct conversations *c); /* ends nothing; NULL accepted */
 
 /* Counts n packets in order, with prefetching (32 at once pay best).  When the table is
- * full, a conversation idle for longest (to within a slot of the expiry wheel: a
- * second, more where idle timeouts exceed 8 minutes) ends with FLOW_END_RESOURCES. */
+ * full, a conversation that has been idle longest (to within a slot of the expiry
+ * wheel: a second, more where idle timeouts exceed 8 minutes) ends with
+ * FLOW_END_RESOURCES. */
 void conversations_add(struct conversations *c, const struct packet *p, unsigned n);
 /* Moves time forward to now_ns (packet time) and sends what is due. */
 void conversations_tick(struct conversations *c, uint64_t now_ns);
-/* Ends all that live: what is due by now as it is, the rest with FLOW_END_FORCED. */
+/* Ends all live conversations: those that are due with their own reason, the rest with
+ * FLOW_END_FORCED. */
 void conversations_flush(struct conversations *c);
 void conversations_counts(
     const struct conversations *c, struct conversations_counts *ret);

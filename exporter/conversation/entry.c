@@ -13,7 +13,7 @@ void
 entry_begin(struct entry *e, const struct packet *p, uint64_t now_ns)
 {
 	e->key = p->key;
-	e->opening = p->icmp; /* of TCP: a SYN sets it, nothing else asks for it */
+	e->opening = p->icmp; /* TCP: set by a SYN, unused before */
 	e->vlan = p->vlan;
 	e->state = ENTRY_LIVE | (p->from_high ? ENTRY_FROM_HIGH : 0);
 	entry_begin_segment(e, now_ns);
@@ -60,8 +60,8 @@ follow_syn(struct entry *e, const struct packet *p)
 }
 
 /* A FIN counts as acknowledged by the other end's next ACK.  Acknowledgement numbers
- * are not kept: an ACK that crossed the FIN on its way closes one segment early, which
- * the grace time for trailing segments covers. */
+ * are not kept: an ACK that crossed the FIN on the way closes the conversation one
+ * segment early; the grace time for trailing segments covers that. */
 bool
 entry_follow_tcp(struct entry *e, const struct packet *p)
 {

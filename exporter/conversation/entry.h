@@ -1,6 +1,6 @@
-/* One conversation as the table keeps it: three cache lines, what its packets' flags
- * mean for it, and the record it becomes.  Part of the conversation table: knows
- * neither the lookup nor the wheel. */
+/* One conversation in the table: three cache lines, the meaning of its packets' TCP
+ * flags, and the record it becomes.  Part of the conversation table: knows neither the
+ * lookup nor the wheel. */
 #ifndef EXPORTER_CONVERSATION_ENTRY_H
 #define EXPORTER_CONVERSATION_ENTRY_H
 
@@ -39,22 +39,22 @@ _Static_assert(sizeof(struct entry) == 192, "a conversation is three cache lines
 /* Makes e the conversation that p begins; p itself is not counted yet.  The generation
  * stays. */
 void entry_begin(struct entry *e, const struct packet *p, uint64_t now_ns);
-/* Counting goes on from zero: a new segment of the same conversation. */
+/* Starts counting from zero: a new segment of the same conversation. */
 void entry_begin_segment(struct entry *e, uint64_t now_ns);
 
 /* Whether p begins a new TCP conversation although e has not timed out: a SYN on a
  * closed or data-carrying one (unless it is the same SYN again), or payload after a
  * close. */
 bool entry_restarts(const struct entry *e, const struct packet *p);
-/* What a counted TCP segment tells: originator, data, close.  True: e is closed by it.
- */
+/* Updates e with what a counted TCP segment tells: originator, data, close.  True: the
+ * segment closes e. */
 bool entry_follow_tcp(struct entry *e, const struct packet *p);
 
 /* factor x mean inter-arrival time + 4 standard deviations, in ns, of both directions
  * of this record; negative when there is no inter-arrival time yet. */
 double entry_adaptive_idle(const struct entry *e, double factor);
 
-/* The record of what was counted; interface is left 0. */
+/* Fills in the record; interface stays 0. */
 void entry_record(
     const struct entry *e, enum flow_end_reason reason, struct flow_record *ret);
 

@@ -1,8 +1,8 @@
 /* A timing wheel of vectors: when to look at which conversation again.  A packet never
  * touches it: each live conversation has an entry at a deadline it once had, and when
- * that comes, whoever takes the entry looks at the real deadline and pushes it again or
- * ends the conversation.  Entries of ended conversations stay until they are taken; a
- * generation tells them from those of their successors.
+ * that comes, the caller takes the entry, computes the real deadline, and pushes it
+ * again or ends the conversation.  Entries of ended conversations stay until they are
+ * taken; a generation tells them from those of their successors.
  * Threads: the table's owner.  Memory: 8 bytes an entry, in blocks of 4 KiB that go
  * from slot to slot. */
 #ifndef EXPORTER_CONVERSATION_EXPIRY_H
@@ -27,8 +27,8 @@ struct expiry {
 	uint64_t slot_ns; /* width of a slot */
 	uint64_t at; /* slots before this one (in slot widths since 1970) are empty */
 	uint64_t count; /* entries, stale ones too */
-	const char
-	    *base; /* entry `number` lies at base + number * stride: prefetched */
+	/* Entry `number` is at base + number * stride, and prefetched. */
+	const char *base;
 	size_t stride;
 };
 

@@ -1,6 +1,6 @@
 /* One ended conversation (or segment of one), or one row of a flow trace: what export
- * encodes. The encode plans take values at offsets in here; schemas/templates.yaml
- * names which. */
+ * encodes.  The encode plans read values at offsets in this struct;
+ * schemas/templates.yaml names them. */
 #ifndef EXPORTER_CONVERSATION_FLOW_RECORD_H
 #define EXPORTER_CONVERSATION_FLOW_RECORD_H
 
@@ -20,15 +20,15 @@
  * the first packet in order of arrival, last_ns the latest time. */
 struct flow_side {
 	uint64_t packets, octets;
-	uint64_t payload_octets,
-	    payload_sumsq; /* over all packets, empty payloads too */
+	/* Over all packets, empty payloads too. */
+	uint64_t payload_octets, payload_sumsq;
 	uint32_t payload_min, payload_max;
 	uint32_t iat_min_us, iat_max_us; /* 0 with fewer than two packets */
 	uint64_t iat_sum_us;
 	double iat_sumsq; /* us^2 */
 	uint64_t first_ns, last_ns;
-	uint8_t tcp_flags,
-	    tcp_flags_initial; /* union over packets; of the first packet */
+	uint8_t tcp_flags;         /* of all packets together */
+	uint8_t tcp_flags_initial; /* of the first packet */
 	uint8_t ttl_min, ttl_max;
 	uint8_t tos; /* of the first packet */
 };

@@ -1,6 +1,7 @@
 /* Hash -> entry number, for the conversation table: open addressing with linear probing
- * over 8-byte slots {hash, number}.  Knows no keys: whoever asks compares them.  Grows
- * by doubling without touching the entries, because each slot keeps its whole hash.
+ * over 8-byte slots {hash, number}.  Does not know keys: the caller compares them.
+ * Grows by doubling without touching the entries, because each slot holds the full
+ * hash.
  * Threads: the table's owner.  Memory: 8 bytes a slot, at most 5/8 of them used. */
 #ifndef EXPORTER_CONVERSATION_LOOKUP_H
 #define EXPORTER_CONVERSATION_LOOKUP_H

@@ -1,6 +1,7 @@
 /* What is counted for one direction of a conversation: one cache line, updated for
  * every packet.  Sums only; means and deviations are computed where they are shown.
- * Narrow fields cannot overflow: stats_is_full() asks for a new segment before. */
+ * Narrow fields cannot overflow: stats_is_full() says in time that a new segment must
+ * begin. */
 #ifndef EXPORTER_CONVERSATION_STATS_H
 #define EXPORTER_CONVERSATION_STATS_H
 

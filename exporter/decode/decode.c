@@ -47,8 +47,8 @@ set_address(struct address *a, const uint64_t words[static 2])
 	store_u64(a->bytes + 8, words[1]);
 }
 
-/* Which end sent a packet is as good as random, and a branch on it costs more than all
- * the rest here: the ends are swapped by masks.  s and d: addresses as two words. */
+/* Which end sent a packet is unpredictable, and a mispredicted branch costs more than
+ * everything else here, so masks swap the ends.  s and d: addresses as two words. */
 static inline void
 set_ends(struct packet *ret, const uint64_t s[static 2], const uint64_t d[static 2],
     uint32_t source_port, uint32_t destination_port)
@@ -155,8 +155,9 @@ plain_ipv6(const struct capture_packet *in, struct packet *ret)
 }
 
 /* Nearly every packet: plain Ethernet, IP without options, fragments or extension
- * headers, TCP or UDP, and the headers captured.  False: it is another kind, or not in
- * order, and takes the long way, which gives the same answers for this kind too. */
+ * headers, TCP or UDP, and the headers captured.  False: it is another kind, or
+ * invalid, and goes through decode_any(), which gives the same answers for plain
+ * packets too. */
 static inline bool
 decode_plain(const struct capture_packet *in, struct packet *ret)
 {
@@ -232,7 +233,7 @@ find_ip(const struct capture_packet *in, struct link_payload *ret)
 	}
 }
 
-/* The long way: everything. */
+/* Decodes every kind of packet. */
 static enum packet_drop
 decode_any(struct decoder *d, const struct capture_packet *in, struct packet *ret)
 {

@@ -1,7 +1,6 @@
 /* Packet bytes -> struct packet: link layer, IP, transport.  Copies values out; never
- * reads beyond the captured bytes; never allocates.  Semantics: DESIGN 8 (keys,
- * lengths, edges). Later fragments find their first fragment's ports in a bounded table
- * owned by the decoder. */
+ * reads beyond the captured bytes; never allocates.  Later fragments find their first
+ * fragment's ports in a bounded table owned by the decoder. */
 #ifndef EXPORTER_DECODE_DECODE_H
 #define EXPORTER_DECODE_DECODE_H
 

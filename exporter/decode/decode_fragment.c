@@ -18,8 +18,8 @@ struct fragment {
 	uint64_t time_ns;
 };
 
-/* A ring in order of arrival, so that the oldest is where the next one goes, and chains
- * through it, newest first, so that a reused id finds the newest. */
+/* A ring in order of arrival, where the next fragment replaces the oldest, and hash
+ * chains through it, newest first, so that a reused id finds the newest. */
 struct fragments {
 	uint64_t seed;
 	uint32_t next, count;

@@ -1,6 +1,6 @@
 /* Ports for later fragments: a bounded memory of first fragments (1024 of them, the
- * oldest replaced, none used after 30 s).  Same packets, same answers: nothing here is
- * random.  Owned by the decoder. */
+ * oldest replaced, none used after 30 s).  Deterministic: the same packets give the
+ * same answers.  Owned by the decoder. */
 #ifndef EXPORTER_DECODE_DECODE_FRAGMENT_H
 #define EXPORTER_DECODE_DECODE_FRAGMENT_H
 

@@ -143,7 +143,7 @@ ipv6_step(struct ip_packet *ret, bool *ret_more)
 		return PACKET_TRANSPORT_CUT;
 	}
 	if (type >= IPPROTO_MH && h[0] == IPPROTO_NONE) {
-		return PACKET_KEPT; /* a protocol in the shape of an extension */
+		return PACKET_KEPT; /* nothing follows: it is the transport itself */
 	}
 	if (type == IPPROTO_FRAGMENT) {
 		uint16_t offset = load_u16(h + 2);

@@ -8,11 +8,11 @@
 #include "exporter/decode/decode_ip.h"
 #include "exporter/decode/packet.h"
 
-/* All of one width, wider than what they hold: neighbours are loaded together, which
- * must wait when they were stored one by one. */
+/* All members have the same width, wider than needed: loading several narrow members at
+ * once would stall on their separate stores. */
 struct transport {
-	uint32_t source_port,
-	    destination_port;  /* ICMP: as struct packet_key has them */
+	/* ICMP: as in struct packet_key. */
+	uint32_t source_port, destination_port;
 	uint32_t payload;      /* octets behind the header */
 	uint32_t tcp_sequence; /* of a SYN */
 	uint32_t tcp_flags;

@@ -13,12 +13,11 @@
  *
  * ICMP and ICMPv6 have no ports; their ends are set so that the same rules serve.  The
  * end that asks (or sends an error message, an advertisement, ...) has port 0, the end
- * that is asked has type << 8 of the request (of anything but a request or reply:
- * type << 8 | code).  So a ping and its answers share one key, pings in opposite
- * directions and each kind of error message have keys of their own.  In the record of
- * an ICMP conversation the source port is 0 and the destination port is packet.icmp of
- * the conversation's first packet (DESIGN 8), whichever end sent it; a reply seen first
- * makes its sender the originator, and its type (0 for IPv4) the port.
+ * that is asked has type << 8 of the request (type << 8 | code of anything that is * neither request nor reply).  So a ping and its answers share one key, pings in
+ * opposite directions and each kind of error message have their own keys.  In the
+ * record of an ICMP conversation the source port is 0 and the destination port is
+ * packet.icmp of the conversation's first packet, whichever end sent it; a reply seen
+ * first makes its sender the originator, and its type (0 for IPv4) the port.
  *
  * Ports are 0 for protocols without ports and for later fragments whose first fragment
  * was not seen. */

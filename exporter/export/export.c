@@ -11,8 +11,8 @@
 #include "exporter/export/export_options.h"
 #include "exporter/export/export_templates.h"
 
-/* Puts records into messages and hands on each that is full.  There are two: one for
- * the records, one that fills the preamble. */
+/* Puts records into messages and sends each full one.  There are two writers: one for
+ * records, one for the preamble. */
 struct writer {
 	struct message message;
 	bool is_open; /* message_begin was called */

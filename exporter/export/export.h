@@ -1,8 +1,9 @@
 /* Flow records -> IPFIX messages, by the templates that schemas/templates.yaml
  * declares. Chooses the template by (packet or trace, IPv4 or IPv6, forward only or
- * biflow), builds messages and hands each full one to `send`.  Also the options
+ * biflow), builds messages and hands each full one to `send`.  Also sends options
  * records: exporting and metering process statistics, flow keys, interface names, RFC
- * 5610 types. Threads: the capture thread's. */
+ * 5610 types.
+ * Threads: the capture thread. */
 #ifndef EXPORTER_EXPORT_EXPORT_H
 #define EXPORTER_EXPORT_EXPORT_H
 
@@ -48,7 +49,7 @@ void export_free(struct export *x);
  * messages: what every new connection must see first.  Their sequence numbers are right
  * as they are, from 0; the next message of the connection has sequence number
  * `records`.  A sender that connects later sets the export time
- * (message_set_export_time).  Stable memory until export_free(). */
+ * (message_set_export_time).  Valid until export_free(). */
 struct export_preamble {
 	const uint8_t *bytes; /* whole messages, one after the other */
 	size_t length;

@@ -105,7 +105,7 @@ export_options_compile(const struct elements *elements,
 }
 
 /* A reverse element is described like any other, under its own number and name: a
- * reader that has not the registry cannot know that bit 14 means "reverse". */
+ * reader without the registry cannot know that bit 14 means "reverse". */
 struct export_option_type
 export_option_type(const struct element *x)
 {

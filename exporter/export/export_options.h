@@ -1,5 +1,5 @@
 /* The options templates that the exporter sends and the structs their records are
- * encoded from.  Used by export alone. */
+ * encoded from.  Used by export.c only. */
 #ifndef EXPORTER_EXPORT_EXPORT_OPTIONS_H
 #define EXPORTER_EXPORT_EXPORT_OPTIONS_H
 

@@ -10,8 +10,8 @@
 #include "exporter/export/export.h"
 #include "exporter/export/export_options.h"
 
-/* What a record can fill.  `ipv6` set: the name stands for one element or the other,
- * by the template's address family. */
+/* An element that a record can fill.  `ipv6` set: the name stands for one element or
+ * the other, by the template's address family. */
 struct fillable {
 	const char *name;
 	const char *ipv4, *ipv6; /* NULL: name is the element */

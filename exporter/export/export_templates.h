@@ -1,5 +1,5 @@
 /* schemas/templates.yaml compiled: for each list an encode plan per address family and
- * direction.  Used by export alone.  Read at start-up, constant afterwards. */
+ * direction.  Used by export.c only.  Read at start-up, constant afterwards. */
 #ifndef EXPORTER_EXPORT_EXPORT_TEMPLATES_H
 #define EXPORTER_EXPORT_EXPORT_TEMPLATES_H
 

@@ -1,6 +1,7 @@
-/* Packet time goes on while nothing comes: by the monotonic clock from the last packet,
- * so that neither a capture's own clock nor a step of the wall clock matters.
- * Threads: the capture's.  A zeroed one is new. */
+/* Keeps packet time running while no packets arrive, by the monotonic clock from the
+ * last packet on, so that neither the capture's clock nor a step of the wall clock
+ * matters.
+ * Threads: the capture thread.  Starts zeroed. */
 #ifndef EXPORTER_RUN_PACKET_CLOCK_H
 #define EXPORTER_RUN_PACKET_CLOCK_H
 
@@ -15,9 +16,9 @@ struct packet_clock {
 	uint64_t ticked_ns;    /* monotonic */
 };
 
-/* The last packet that was read has this time.  Whether it is another than before. */
+/* Notes the time of the last packet read.  Whether it has changed. */
 bool packet_clock_packet(struct packet_clock *p, uint64_t packet_ns, uint64_t now_ns);
-/* Nothing waits: ticks the pipeline once a second. */
+/* No packet is waiting: ticks the pipeline once a second. */
 void packet_clock_tick(
     struct packet_clock *p, struct pipeline *pipeline, uint64_t now_ns);
 

@@ -1,6 +1,6 @@
-/* The road of one stream of packets: capture -> decode -> batch -> conversations.  One
- * per live interface; one for all files, which follow each other.  Identity: packets
- * read = packets in conversations + dropped by reason.
+/* One stream of packets: capture -> decode -> batch -> conversations.  One pipeline per
+ * live interface; one for all files, read one after the other.  Identity: packets read
+ * = packets in conversations + dropped by reason.
  * Threads: the capture thread. */
 #ifndef EXPORTER_RUN_PIPELINE_H
 #define EXPORTER_RUN_PIPELINE_H
@@ -25,18 +25,18 @@ struct pipeline_counts {
 struct pipeline *pipeline_new(const struct conversations_settings *s, bool vlan_in_key,
     void (*ended)(const struct flow_record *r, void *data), void *data);
 void pipeline_free(struct pipeline *p); /* NULL accepted */
-/* Where packets come from now; borrowed. */
+/* Sets the capture to read from; borrowed. */
 void pipeline_set_capture(struct pipeline *p, struct capture *c);
 
-/* Reads at most n packets and counts all of them before it returns.  What
- * capture_next() said last: 1: more wait; 0: end, or nothing now; negative: it is over.
- */
+/* Reads at most n packets and counts all of them before it returns.  Returns what
+ * capture_next() returned last: 1: more are waiting; 0: end, or nothing now; negative:
+ * the capture failed. */
 int pipeline_read(struct pipeline *p, unsigned n, struct err *e);
-/* Time of the latest packet, ns since 1970; 0: none yet. */
-/* While capture_next() waits for more: counts what was read before. */
+/* While capture_next() waits for more packets: counts those already read. */
 void pipeline_catch_up(struct pipeline *p);
+/* Time of the latest packet, ns since 1970; 0: none yet. */
 uint64_t pipeline_time(const struct pipeline *p);
-/* No packet comes: moves time forward and sends what is due. */
+/* Without a packet: moves time forward and sends what is due. */
 void pipeline_tick(struct pipeline *p, uint64_t packet_time_ns);
 /* End of input. */
 void pipeline_flush(struct pipeline *p);

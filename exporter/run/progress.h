@@ -1,4 +1,4 @@
-/* How far reading has come, redrawn in place on a terminal: share, rate, time left.
+/* Progress of reading, redrawn in place on a terminal: share, rate, time left.
  * Threads: the capture thread. */
 #ifndef EXPORTER_RUN_PROGRESS_H
 #define EXPORTER_RUN_PROGRESS_H
@@ -17,7 +17,7 @@ struct progress_point {
 	const char *unit;   /* "packets" */
 };
 
-/* is_forced: also where standard error is no terminal. */
+/* is_forced: even where standard error is not a terminal. */
 void progress_begin(struct progress *p, bool is_forced, uint64_t now_ns);
 static inline bool
 progress_is_due(const struct progress *p, uint64_t now_ns)

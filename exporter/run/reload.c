@@ -12,7 +12,7 @@
 static struct tls_settings settings;
 static bool is_secured;
 
-/* They can be read; which of them have ended, or will soon. */
+/* The files are readable: warns of those that have expired or will soon. */
 static void
 tell_ends(void)
 {

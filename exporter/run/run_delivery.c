@@ -13,8 +13,7 @@
 #include "exporter/run/run_private.h"
 #include "exporter/run/signals.h"
 
-/* A collector that was restarted is found soon; one that stays away is left in peace.
- */
+/* Finds a restarted collector soon, and does not bother one that stays away. */
 #define RETRY_MIN_NS (NS_PER_SECOND / 10)
 #define RETRY_MAX_NS (30 * NS_PER_SECOND)
 
@@ -30,8 +29,7 @@ tls_of(const struct options *o)
 	};
 }
 
-/* Opens sender i of those that get everything: its spool is DIR, or DIR/1, DIR/2, ...
- */
+/* Opens sender i.  A single sender's spool is DIR; several have DIR/1, DIR/2, ... */
 static int
 open_sender(
     struct run *r, unsigned i, const struct export_preamble *preamble, struct err *e)
@@ -71,20 +69,20 @@ open_sender(
 	return sender_new(&s, preamble, &r->senders[i], e);
 }
 
-/* The directory of several spools, as its user. */
+/* Creates the directory of several spools as the user who owns it. */
 static int
 make_directory(const struct options *o, struct err *e)
 {
 	int rc = o->shared.user == NULL ? 0 : privileges_lower(o->shared.user, e);
 
 	if (rc == 0) {
-		(void)mkdir(o->spool, 0700); /* what is wrong shows one level down */
+		(void)mkdir(o->spool, 0700); /* opening a spool in it reports errors */
 	}
 	return rc == 0 && o->shared.user != NULL ? privileges_raise(e) : rc;
 }
 
-/* Each collector has a spool by its place among --to; what it holds is for the one that
- * had this place then. */
+/* Spools are numbered by the position of their collector in --to; a spool's messages
+ * are for the collector that was at this position. */
 static int
 check_order(const struct options *o, struct err *e)
 {
@@ -98,7 +96,7 @@ check_order(const struct options *o, struct err *e)
 			(int)sizeof inner ||
 		    !spool_is_there(inner) || spool_status(inner, &c, e) < 0 ||
 		    schemes_parse_uri(to, &uri, e) < 0) {
-			continue; /* told, or made, when it is opened */
+			continue; /* opening it creates it or reports the error */
 		}
 		if (c.held_messages > 0 && c.target != 0 &&
 		    c.target != sender_target_key(&uri)) {
@@ -189,8 +187,8 @@ run_start_senders(struct run *r, struct err *e)
 	return rc;
 }
 
-/* Messages are finished before the next record is counted: what was counted since the
- * last one is in this. */
+/* A message is finished before the next record is counted, so it holds the records
+ * counted since the last message. */
 void
 run_push(struct run *r, const uint8_t *message, size_t length, uint32_t records)
 {

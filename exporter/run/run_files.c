@@ -13,7 +13,7 @@ is_regular(const char *path, struct stat *ret)
 	return strcmp(path, "-") != 0 && stat(path, ret) == 0 && S_ISREG(ret->st_mode);
 }
 
-/* Bytes of all files, for progress; 0: one of them is a pipe. */
+/* Size of all files together, for progress; 0: one of them is a pipe. */
 static uint64_t
 size_of_files(const struct option_list *files)
 {
@@ -47,7 +47,7 @@ look_up(struct run *r, uint64_t done, uint64_t all)
 	}
 }
 
-/* Packets still wanted by --count, at most a chunk. */
+/* Packets to read next: a chunk, or what --count leaves. */
 static unsigned
 chunk(const struct run *r)
 {
@@ -73,7 +73,7 @@ unknown_so_far(const struct run *r)
 	return c.dropped[PACKET_LINK_UNKNOWN];
 }
 
-/* A capture of which nothing is understood is not to pass for one without traffic. */
+/* A capture of an unsupported link type must not look like one without traffic. */
 static void
 tell_unknown(const struct run *r, unsigned i, uint64_t before)
 {
@@ -119,7 +119,7 @@ read_file(struct run *r, uint64_t done, uint64_t all)
 	return 0;
 }
 
-/* A pipe may say for long not even what it is: what came before it goes out first. */
+/* Opening a pipe may block for long: send earlier records first. */
 static int
 open_next(struct run *r, unsigned i, struct err *e)
 {
@@ -131,8 +131,8 @@ open_next(struct run *r, unsigned i, struct err *e)
 	return run_open_file(r, i, e);
 }
 
-/* A damaged file ends where it is damaged; the next ones are read, and the exit status
- * tells. */
+/* A damaged file ends where it is damaged; the remaining files are read, and the exit
+ * status reports the failure. */
 int
 run_files(struct run *r)
 {

@@ -9,10 +9,10 @@
 #include "exporter/run/run_private.h"
 #include "exporter/run/signals.h"
 
-#define CHUNK   1024u /* packets of one interface before the next has its turn */
+#define CHUNK   1024u /* packets of one interface before the next one's turn */
 #define WAIT_MS 250
 
-#define DRAIN_NS      (NS_PER_SECOND / 5) /* twice what the kernel waits for a block */
+#define DRAIN_NS      (NS_PER_SECOND / 5) /* twice the kernel's timeout for a block */
 #define DRAIN_STEP_MS 20
 
 struct live {
@@ -22,7 +22,7 @@ struct live {
 	unsigned alive;
 };
 
-/* What the kernel misses from now on nobody asked for: it is not counted. */
+/* Packets that the kernel drops from now on do not count. */
 static void
 end_interface(struct live *l, unsigned i)
 {
@@ -42,7 +42,7 @@ lose(struct live *l, unsigned i, const struct err *e)
 	l->alive--;
 }
 
-/* Reads one interface; true when more waits. */
+/* Reads one interface; true when more packets are waiting. */
 static bool
 read_interface(struct live *l, unsigned i, uint64_t now_ns)
 {
@@ -93,8 +93,9 @@ loop(struct live *l)
 	}
 }
 
-/* What came before the end may still lie in a kernel buffer that is not full: reads on
- * until that has been handed over too.  Bounded in time, for traffic does not stop. */
+/* Packets from before the end may still be in a kernel buffer that is not full yet:
+ * reads on until the kernel has handed it over.  Bounded in time, because traffic does
+ * not stop. */
 static void
 drain(struct live *l)
 {

@@ -6,8 +6,9 @@
 #include "exporter/run/signals.h"
 
 #define WAIT_MS 250
-/* A capture whose last packet is no older was being made when it was read: then packet
- * time goes on while nothing comes.  An old capture that comes slowly has its own. */
+/* A capture whose last packet is at most this old is being made right now, so packet
+ * time goes on while the pipe is silent.  An old capture that arrives slowly keeps its
+ * own time. */
 #define PRESENT_NS (5 * NS_PER_SECOND)
 
 static bool
@@ -17,7 +18,7 @@ is_present(uint64_t packet_ns, uint64_t now_ns)
 				   : packet_ns - now_ns <= PRESENT_NS;
 }
 
-/* Nothing comes.  Traces have no pipeline: their records are whole. */
+/* Nothing to read.  Traces have no pipeline: their records are complete. */
 static void
 idle(struct run *r, uint64_t now_ns)
 {

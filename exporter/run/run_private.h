@@ -29,22 +29,22 @@ struct run {
 	struct pipeline **pipelines;
 	struct capture **open; /* live: one per pipeline; files: the current one */
 	unsigned pipeline_count;
-	struct summary_capture *captures; /* as they were when closed, or live */
+	struct summary_capture *captures; /* final counts when closed, else current */
 	unsigned capture_count;
 	struct progress progress;
-	uint64_t now_ns; /* wall clock, as of the last look: export time */
+	uint64_t now_ns;                  /* wall clock when last read: export time */
 	uint64_t begin_ns, begin_wall_ns; /* monotonic; wall clock */
 	uint64_t second_ns;       /* monotonic: when messages were last flushed */
 	struct packet_clock pace; /* of a pipe */
-	bool is_present;          /* a pipe's last packet was new when it was read */
-	uint64_t metrics_ns, warned_ns; /* monotonic: when due; when last */
-	bool is_told_metrics;           /* that they cannot be written */
-	bool is_told_twins;             /* that one collector has everything twice */
+	bool is_present;          /* a pipe's last packet was recent when it was read */
+	uint64_t metrics_ns, warned_ns; /* monotonic: next metrics; last warning */
+	bool is_told_metrics;           /* that metrics cannot be written */
+	bool is_told_twins;             /* that one collector gets everything twice */
 	struct tls_expiry expiry;
-	uint64_t statistics_ns; /* when the next are due, in input time */
+	uint64_t statistics_ns; /* next statistics, in input time */
 };
 
-#define RUN_CHUNK 4096u /* packets or rows between two looks at the clock */
+#define RUN_CHUNK 4096u /* packets or rows between two readings of the clock */
 
 int run_files(struct run *r);
 int run_live(struct run *r);
@@ -53,36 +53,38 @@ int run_trace(struct run *r);
 /* Opens o->files.items[i] as the current file. */
 int run_open_file(struct run *r, unsigned i, struct err *e);
 void run_close_file(struct run *r, unsigned i);
-/* A stop was asked, or the sender can deliver no more. */
+/* A stop was requested, or a sender cannot deliver any more. */
 bool run_is_stopped(const struct run *r);
 uint64_t run_packets_read(const struct run *r);
 void run_send_statistics(struct run *r);
 /* Sends statistics when their interval of input time has passed. */
 void run_statistics(struct run *r, uint64_t input_ns);
 
-/* Once a second (now_ns is monotonic): what was built goes out, though the message is
- * not full. */
+/* Once a second (now_ns is monotonic): sends the message under construction even if it
+ * is not full. */
 void run_each_second(struct run *r, uint64_t now_ns, uint64_t input_ns);
-/* A compressed_wait of a pipe, which may be quiet for long; data: the run.  Meanwhile
- * what a live capture does while nothing comes is done here, too. */
+/* The compressed_wait of a pipe (data: the run).  While the pipe is silent, it does
+ * what a live capture does without packets. */
 int run_await(int fd, void *run);
 
-/* When it is due: writes the metrics, and says when certificates are about to end. */
+/* Every 10 s: writes the metrics, and warns of certificates that are about to
+ * expire. */
 void run_metrics(struct run *r);
 
-/* Opens senders, as the user that the run goes on as; the preamble is copied. */
+/* Opens the senders; their spools belong to --user.  The preamble is copied. */
 int run_open_senders(
     struct run *r, const struct export_preamble *preamble, struct err *e);
 int run_start_senders(struct run *r, struct err *e);
-/* To every collector that gets everything. */
+/* Hands a message to every sender. */
 void run_push(struct run *r, const uint8_t *message, size_t length, uint32_t records);
 void run_hurry(struct run *r);
-/* A sender can deliver no more. */
+/* A sender cannot deliver any more. */
 bool run_is_over(const struct run *r);
-/* 0, or the first trouble of any sender, each logged but the last, which is in e. */
+/* 0, or a negative code when a sender failed: the last failure is in e, earlier ones
+ * are logged. */
 int run_finish_senders(struct run *r, struct err *e);
 void run_count_senders(struct run *r);
-/* Says, once, when two senders have reached one collector by two names of it. */
+/* Warns, once, when two senders have reached the same collector under two names. */
 void run_tell_twins(struct run *r);
 void run_free_senders(struct run *r);
 

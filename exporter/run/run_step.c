@@ -1,4 +1,4 @@
-/* What the loops do between two chunks of input. */
+/* What the input loops do between two chunks. */
 #include "common/base/clock.h"
 #include "exporter/run/run.h"
 #include "exporter/run/run_private.h"

@@ -8,7 +8,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static atomic_int asked; /* how often; two signals may reach two threads at once */
+static atomic_int asked; /* signals so far; two may reach two threads at once */
 static int event = -1;
 static void (*volatile hurry_up)(void *data);
 static void *volatile hurry_data;
@@ -38,7 +38,7 @@ signals_on_hurry(void (*hurry)(void *data), void *data)
 	hurry_up = NULL;
 	hurry_data = data;
 	hurry_up = hurry;
-	if (hurry != NULL && atomic_load(&asked) >= 2) { /* they came before */
+	if (hurry != NULL && atomic_load(&asked) >= 2) { /* both signals came earlier */
 		hurry(data);
 	}
 }

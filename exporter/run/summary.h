@@ -24,8 +24,8 @@ struct summary_delivery {
 };
 
 struct summary {
-	bool is_trace;    /* rows of a flow trace, not packets */
-	bool is_delivery; /* nothing was read */
+	bool is_trace;    /* the input is a flow trace, not packets */
+	bool is_delivery; /* --deliver-only: no input */
 	uint64_t packets_read, dropped[PACKET_DROPS];
 	struct conversations_counts conversations; /* of all tables together */
 	struct trace_counts trace;
@@ -43,7 +43,7 @@ void summary_print_json(const struct summary *s, FILE *out);
 /* 0, or negative with the sentence. */
 int summary_write_metrics(const struct summary *s, const char *path, struct err *e);
 
-/* The account of a spool; name: its directory. */
+/* The counts of a spool; name: its directory. */
 void summary_print_spool(
     const char *name, const struct spool_counts *c, bool is_json, FILE *out);
 

@@ -58,7 +58,7 @@ open_outbox(struct sender *s, const struct export_preamble *preamble, struct err
 		s->queue = outbox_queue(s->outbox);
 		queue_set_wait(s->queue, s->settings.may_wait ? may_wait : NULL, s);
 		s->spool = outbox_spool(s->outbox);
-		/* The caller's is borrowed for a moment only. */
+		/* The caller's strings are borrowed until sender_new() returns. */
 		s->settings.spool_directory = spool_directory(s->spool);
 		s->settings.uris = NULL;
 		spool_counts(s->spool, &s->opened);
@@ -79,7 +79,7 @@ sender_new(const struct sender_settings *settings,
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	s->settings = *settings;
-	s->is_proven = true; /* so the first delay is the least */
+	s->is_proven = true; /* so that the first delay is the shortest */
 	s->transport.fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	rc = sender_open_targets(s, e);
@@ -94,7 +94,7 @@ sender_new(const struct sender_settings *settings,
 	return rc;
 }
 
-/* Signals are for the program's main thread. */
+/* Signals go to the program's main thread. */
 int
 sender_start(struct sender *s, struct err *e)
 {
@@ -113,7 +113,7 @@ sender_start(struct sender *s, struct err *e)
 	return 0;
 }
 
-/* What the spool did not take any more: its disk, or its bound, had no room. */
+/* Counts the messages that the spool did not accept: its disk or its bound was full. */
 static void
 drop_queued(struct sender *s)
 {
@@ -165,7 +165,7 @@ sender_is_over(struct sender *s)
 	return queue_is_over(s->queue);
 }
 
-/* What the account of the spool says of this run. */
+/* Fills in what the spool's counts say about this run. */
 static void
 count_spool(struct sender *s, struct sender_counts *ret)
 {

@@ -15,8 +15,8 @@
 
 /* Writing. */
 
-/* What one write is given of the messages here: a message transport takes one by each.
- */
+/* Writes all bytes.  A message transport gets one message per write; each: its length,
+ * 0: IPFIX messages, which say theirs. */
 static int
 write_all(
     struct sender *s, const uint8_t *bytes, size_t length, size_t each, struct err *e)
@@ -49,8 +49,8 @@ write_all(
 	return 0;
 }
 
-/* What every connection sees first.  Over the network it is dated anew; in a file it
- * has the time of the packets. */
+/* Starts a connection.  Over the network the preamble gets the current export time; in
+ * a file it keeps the time of the packets. */
 int
 sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e)
 {
@@ -74,7 +74,7 @@ sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e)
 
 /* Hearing. */
 
-/* From now on messages go to the present target. */
+/* Notes that messages now go to the current target. */
 static void
 note_target(struct sender *s)
 {
@@ -82,7 +82,7 @@ note_target(struct sender *s)
 	spool_set_target(s->spool, sender_target_key(sender_uri(s)));
 }
 
-/* What may have reached one collector and goes to another now. */
+/* Counts what may have reached one collector and now goes to another. */
 static void
 count_duplicates(struct sender *s, uint64_t from)
 {
@@ -109,8 +109,8 @@ count_duplicates(struct sender *s, uint64_t from)
 static int
 begin(struct sender *s, uint64_t wanted, struct err *e)
 {
-	/* As the collector reckons it.  What was dropped since the hello is not held
-	 * any more: then nothing goes out, and another connection says so. */
+	/* As the collector computes it.  Messages dropped since the hello are not held
+	 * any more: then nothing is sent, and the next connection's hello says so. */
 	uint64_t first = delivery_start(&s->hello, wanted);
 
 	if (!spool_welcome(s->spool, wanted)) {
@@ -178,7 +178,7 @@ hear_word(struct sender *s, struct err *e)
 	return 0;
 }
 
-/* Plain collectors send nothing that matters. */
+/* Bytes from collectors without flowpair/1 are ignored. */
 static int
 hear_bytes(struct sender *s, const uint8_t *bytes, size_t n, struct err *e)
 {
@@ -226,15 +226,14 @@ sender_hear(struct sender *s, struct err *e)
 
 /* Hello. */
 
-/* Waits for the first word. */
+/* Waits for the answer to the hello. */
 static int
 await_answer(struct sender *s, struct err *e)
 {
 	uint64_t due = clock_monotonic_ns() + ANSWER_NS;
 	int rc = sender_hear(s, e);
 
-	/* What is less than a word may be pending for as long as the collector likes.
-	 */
+	/* The collector may send part of an answer and stop. */
 	while (rc == 0 && !s->is_welcomed) {
 		(void)sender_sleep(s, EPOLLIN, due);
 		rc = sender_check(s, due, "did not answer the hello", e);
@@ -259,8 +258,8 @@ say_hello(struct sender *s, struct err *e)
 	memcpy(h.spool, c.id, sizeof h.spool);
 	h.lost_messages = c.lost_messages;
 	h.lost_records = c.lost_records;
-	if (s->settings.spool_directory ==
-	    NULL) { /* what found no room has no number */
+	/* Messages that found no room have no number. */
+	if (s->settings.spool_directory == NULL) {
 		h.lost_messages += atomic_load(&s->queue_full_messages);
 		h.lost_records += atomic_load(&s->queue_full_records);
 	}
@@ -270,8 +269,9 @@ say_hello(struct sender *s, struct err *e)
 	return rc < 0 ? rc : await_answer(s, e);
 }
 
-/* With TLS 1.3 our handshake ends before the collector has judged us: it welcomes us by
- * a ticket (one that sends none is trusted after a while). */
+/* With TLS 1.3 our handshake ends before the collector has checked our certificate: its
+ * session ticket says that it accepted us (a collector that sends none is trusted after
+ * a while). */
 static int
 await_ticket(struct sender *s, struct err *e)
 {
@@ -307,7 +307,7 @@ sender_greet(struct sender *s, struct err *e)
 
 /* Goodbye. */
 
-/* The peer has ended its side: whether it has everything. */
+/* The peer has ended its side: checks whether it has everything. */
 static int
 check_end(struct sender *s, bool is_in_order, struct err *e)
 {
@@ -319,7 +319,8 @@ check_end(struct sender *s, bool is_in_order, struct err *e)
 		    " messages",
 		    sender_uri(s)->text, left);
 	}
-	if (!is_in_order && !s->is_acknowledged) { /* Many implementations do that. */
+	/* Many implementations do not send one. */
+	if (!is_in_order && !s->is_acknowledged) {
 		log_warning("%s closed the connection without a TLS close_notify; if "
 			    "it crashed, the last messages may be lost",
 		    sender_uri(s)->text);

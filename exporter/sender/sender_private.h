@@ -15,9 +15,9 @@
 #include "exporter/sender/sender.h"
 #include "exporter/spool/outbox.h"
 
-/* A smaller gather waits so long for company. */
+/* How long a small gather waits for more messages. */
 #define SENDER_LINGER_NS (50 * NS_PER_MS)
-/* A message transport may bring so much at once. */
+/* The most that a message transport may deliver at once. */
 #define SENDER_HEARD 65536u
 
 struct sender_target {
@@ -34,29 +34,29 @@ struct sender {
 	struct spool *spool; /* the outbox's */
 	_Atomic bool is_finishing;
 	uint64_t finish_ns; /* when sender_finish() began; set before is_finishing */
-	uint64_t stop_ns;   /* when a push first saw that the program is to stop */
+	uint64_t stop_ns;   /* when a push first saw that the program must stop */
 	pthread_t thread;
 	bool is_running;
-	bool is_finished; /* sender_finish() was called, and has ended */
+	bool is_finished; /* sender_finish() has returned */
 
 	/* The thread's own. */
-	unsigned at; /* the target of now */
-	/* The target that what is not acknowledged went to; target_count: none of
-	 * these. */
+	unsigned at; /* the current target */
+	/* The target that the unacknowledged messages were sent to; target_count: none
+	 * of them. */
 	unsigned sent_to;
 	struct transport transport;
 	bool is_dialled;     /* transport must be closed */
 	bool is_proven;      /* messages went out since the last delay */
 	bool is_told;        /* this failure was logged */
-	bool is_told_next;   /* that another of the host's addresses is tried */
-	unsigned refused;    /* addresses of the host in a row that lasted not */
-	uint64_t opened_ns;  /* when this connection was; 0: it never was */
-	bool is_told_stale;  /* that certificates could not be read anew */
-	bool is_ending;      /* everything was taken, goodbye is being said */
-	uint64_t contact_ns; /* when this target last took something */
+	bool is_told_next;   /* trying another of the host's addresses was logged */
+	unsigned refused;    /* addresses of the host that failed in a row */
+	uint64_t opened_ns;  /* when this connection opened; 0: it did not */
+	bool is_told_stale;  /* that certificates could not be reloaded was logged */
+	bool is_ending;      /* everything was sent, the stream is being ended */
+	uint64_t contact_ns; /* when this target last accepted data */
 	uint64_t hurry_ns;
 	uint64_t delay_ns;
-	uint64_t unstowed_ns; /* since when something is queued; 0: nothing is */
+	uint64_t unstowed_ns; /* since when messages are queued; 0: none are */
 	int result;
 	struct err result_err;
 
@@ -64,17 +64,17 @@ struct sender {
 	struct spool_preamble *preamble;
 	bool is_acknowledged; /* it speaks flowpair/1 */
 	bool is_welcomed;
-	bool has_unheard; /* hearing stopped though more was there, maybe inside TLS */
-	struct delivery_hello hello; /* as it was said */
-	uint8_t word[DELIVERY_WORD]; /* the beginning of one that is not there yet */
+	bool has_unheard;            /* reading stopped early; TLS may hold more */
+	struct delivery_hello hello; /* as it was sent */
+	uint8_t word[DELIVERY_WORD]; /* the part that has arrived */
 	size_t word_length;
-	uint64_t refreshed_ns, refreshed_messages; /* preamble: when, messages since */
+	uint64_t refreshed_ns, refreshed_messages; /* preamble sent; messages since */
 
 	_Atomic uint64_t sent_messages, bytes, queue_full_messages, queue_full_records,
 	    too_long_messages, too_long_records, refreshes, connects, failures,
 	    failovers, refusals, fragmented, duplicate_messages, duplicate_records,
 	    unconfirmed_records;
-	struct spool_counts opened; /* as it was found */
+	struct spool_counts opened; /* as of sender_new() */
 	pthread_mutex_t lock;       /* of what follows */
 	struct spool_counts counts; /* as of the last change */
 	char last_error[256];
@@ -108,29 +108,30 @@ void sender_renew(struct sender *s);
 
 /* Waiting. */
 
-/* Updates what sender_counts() shows of the spool. */
+/* Updates the spool's counts that sender_counts() returns. */
 void sender_publish(struct sender *s);
 
-/* When the thread must have given up; QUEUE_NEVER while there is no hurry. */
+/* When the thread must give up; QUEUE_NEVER: not yet known. */
 uint64_t sender_deadline(struct sender *s);
-/* -ETIMEDOUT when it is due_ns, the thread must give up, or the other end is gone. */
+/* -ETIMEDOUT at due_ns, when the thread must give up, or when the peer is gone. */
 int sender_check(struct sender *s, uint64_t due_ns, const char *what, struct err *e);
-/* Hands what was pushed over to the spool, unless it is little and just came.  True:
- * something was. */
+/* Hands pushed messages over to the spool, unless they are few and recent.  True: it
+ * handed over some. */
 bool sender_tend(struct sender *s);
-/* Sleeps until the transport is ready for events (0: do not look), something was handed
- * over to the spool, somebody wants something, it is due_ns, or time to look after the
- * path.  The ready events. */
+/* Sleeps until the transport is ready for events (0: do not poll it), messages were
+ * handed over to the spool, the queue wakes it, due_ns, or the path is due for a check.
+ * Returns the ready events. */
 uint32_t sender_sleep(struct sender *s, uint32_t events, uint64_t due_ns);
 
 /* One connection, once it is open. */
 
-/* Says hello and waits for the welcome; places the outbox.  Of plain RFC 7011 too. */
+/* Sends the hello and waits for the welcome, or starts plain RFC 7011; positions the
+ * outbox. */
 int sender_greet(struct sender *s, struct err *e);
 int sender_send_preamble(struct sender *s, uint32_t sequence, struct err *e);
-/* Reads what came, as far as it did.  0 when the collector is still there. */
+/* Reads what has arrived.  0 while the collector is connected. */
 int sender_hear(struct sender *s, struct err *e);
-/* Ends the stream and waits for the peer to end its own, hearing its last words. */
+/* Ends the stream, then reads on until the peer ends its side. */
 int sender_say_goodbye(struct sender *s, struct err *e);
 /* Closes the connection, if there is one. */
 void sender_hang_up(struct sender *s);

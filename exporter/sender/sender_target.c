@@ -90,7 +90,7 @@ sender_target_key(const struct transport_uri *uri)
 	return key == 0 ? 1 : key;
 }
 
-/* Which of the targets had what is held. */
+/* Finds the target that the held messages were sent to. */
 void
 sender_find_target(struct sender *s)
 {

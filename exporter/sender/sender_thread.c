@@ -15,7 +15,7 @@
 #define PROBATION_NS   (250 * NS_PER_MS)
 #define RETRY_LEAST_NS (10 * NS_PER_MS)
 #define LASTING_NS     (5 * NS_PER_SECOND)
-#define WORDS_EVERY    16u /* writes; a collector that is slow to be read waits for us */
+#define WORDS_EVERY    16u /* writes between two reads of acknowledgements */
 /* One connection. */
 
 static int
@@ -42,15 +42,15 @@ connect_to_peer(struct sender *s, struct err *e)
 	return rc;
 }
 
-/* The bytes that one write is given: a message transport takes one message by each. */
+/* How many bytes to write at once: a message transport gets one message per write. */
 static size_t
 portion(const struct sender *s, const uint8_t *bytes, size_t length)
 {
 	return s->transport.scheme->is_message ? message_size(bytes) : length;
 }
 
-/* The first n bytes of the gather are with the transport; where nobody acknowledges,
- * they are delivered. */
+/* The transport accepted the first n bytes of the gather; without acknowledgements they
+ * count as delivered. */
 static void
 take(struct sender *s, size_t n)
 {
@@ -75,15 +75,15 @@ take(struct sender *s, size_t n)
 	}
 }
 
-/* The first message of the gather is longer than this transport can ever carry.  Where
- * messages are numbered by counting, what comes behind it needs another connection. */
+/* The first message of the gather is too long for this transport.  Where messages are
+ * numbered by counting, those after it need another connection. */
 static int
 drop_long(struct sender *s, const struct err *e)
 {
 	struct spool_counts before, after;
 
 	if (spool_first(s->spool) < outbox_position(s->outbox)) {
-		return -ENODATA; /* first what went before it */
+		return -ENODATA; /* first settle those before it */
 	}
 	if (atomic_load(&s->too_long_messages) == 0) {
 		log_warning("%s; such messages are dropped and counted (a smaller "
@@ -92,7 +92,7 @@ drop_long(struct sender *s, const struct err *e)
 	}
 	spool_counts(s->spool, &before);
 	outbox_lose(s->outbox);
-	/* At once: what is too long is part of what the spool calls lost. */
+	/* Under one lock: the spool's lost messages include those that are too long. */
 	pthread_mutex_lock(&s->lock);
 	spool_counts(s->spool, &after);
 	s->counts = after;
@@ -102,7 +102,7 @@ drop_long(struct sender *s, const struct err *e)
 	return s->is_acknowledged ? -ENODATA : 0;
 }
 
-/* Writes some of the gather, or waits until it could. */
+/* Writes some of the gather, or waits until it can. */
 static int
 write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 {
@@ -131,7 +131,7 @@ write_some(struct sender *s, const uint8_t *bytes, size_t length, struct err *e)
 	return rc < 0 ? rc : sender_check(s, QUEUE_NEVER, "accepts no data", e);
 }
 
-/* When the preamble is to go out again; QUEUE_NEVER: never. */
+/* When the preamble is due again; QUEUE_NEVER: never. */
 static uint64_t
 refresh_due(const struct sender *s)
 {
@@ -146,7 +146,7 @@ refresh_due(const struct sender *s)
 	return x->refresh_ns == 0 ? QUEUE_NEVER : s->refreshed_ns + x->refresh_ns;
 }
 
-/* Who may miss messages unnoticed is told the templates again now and then. */
+/* Over an unreliable transport the templates are repeated now and then. */
 static int
 refresh(struct sender *s, struct err *e)
 {
@@ -161,7 +161,7 @@ refresh(struct sender *s, struct err *e)
 	return sender_send_preamble(s, outbox_insert(s->outbox, records), e);
 }
 
-/* What went wrong without ending anything: counted, and told the first time. */
+/* Counts failures that do not end the connection, and logs the first. */
 static void
 note_troubles(struct sender *s)
 {
@@ -182,8 +182,8 @@ note_troubles(struct sender *s)
 	t->refusals = t->fragmented = 0;
 }
 
-/* Sends what there is until the end of input, a failure, or until what comes next needs
- * a connection of its own. */
+/* Sends messages until the end of input, a failure, or until the next one needs another
+ * connection. */
 static int
 deliver(struct sender *s, struct err *e)
 {
@@ -225,7 +225,8 @@ deliver(struct sender *s, struct err *e)
 			rc = sender_check(s, QUEUE_NEVER, "accepts no data", e);
 		}
 		note_troubles(s);
-		/* Who always takes, or says, something still has no more time. */
+		/* A peer that always accepts, or sends, a little does not get more
+		 * time. */
 		if (rc == 0 && is_finishing && !sender_uri(s)->scheme->is_file) {
 			rc = sender_check(
 			    s, QUEUE_NEVER, "has not accepted everything", e);
@@ -234,9 +235,9 @@ deliver(struct sender *s, struct err *e)
 	return rc;
 }
 
-/* Plain TCP has no sign of welcome, but whoever does not like what it sees (a TLS port,
- * a proxy whose collector is away) closes soon after the preamble.  Of an address where
- * nobody takes datagrams ICMP tells soon, too. */
+/* Plain TCP has no welcome, but a peer that rejects the preamble (a TLS port, a proxy
+ * without its collector) closes soon after it.  ICMP soon reports an address where
+ * nothing receives datagrams, too. */
 static int
 probation(struct sender *s, struct err *e)
 {
@@ -257,8 +258,8 @@ is_on_probation(const struct transport *t)
 					: !t->scheme->is_secure && !t->scheme->is_file;
 }
 
-/* Connects and makes sure, as far as can be, that somebody is there who takes messages:
- * what goes out to one who does not is lost where nobody acknowledges. */
+/* Connects and checks, as far as possible, that the peer accepts messages: without
+ * acknowledgements, what is sent to one that does not is lost. */
 static int
 open_connection(struct sender *s, struct err *e)
 {
@@ -285,7 +286,7 @@ open_connection(struct sender *s, struct err *e)
 	return rc;
 }
 
-/* From connecting to the goodbye of both sides. */
+/* One connection, from connecting until both sides have ended it. */
 static int
 run_connection(struct sender *s, struct err *e)
 {
@@ -309,7 +310,7 @@ run_connection(struct sender *s, struct err *e)
 
 /* Failures. */
 
-/* Notes and reports a failure; the same sentence again is no news. */
+/* Notes and logs a failure, but not the same sentence again. */
 static void
 report(struct sender *s, const struct err *e)
 {
@@ -327,9 +328,9 @@ report(struct sender *s, const struct err *e)
 	}
 }
 
-/* Datagrams to a host with several addresses: when they are refused at one, the next
- * has its turn, and begins with templates as every connection does.  True: at once;
- * false: all have refused (e says so), or this is another failure. */
+/* Datagrams to a host with several addresses: when one refuses them, tries the next,
+ * which starts with templates as every connection does.  True: try at once; false: all
+ * have refused (e says so), or this is another failure. */
 static bool
 go_to_next_address(struct sender *s, int rc, struct err *e)
 {
@@ -359,8 +360,8 @@ go_to_next_address(struct sender *s, int rc, struct err *e)
 	return true;
 }
 
-/* Waits before the next attempt: twice as long each time, at random between half and
- * the whole, so that exporters do not come back in step.  False when time is up. */
+/* Waits before the next attempt: twice as long each time, a random time between half
+ * and the whole, so that exporters do not reconnect in step.  False when time is up. */
 static bool
 back_off(struct sender *s)
 {
@@ -386,7 +387,8 @@ back_off(struct sender *s)
 	return true;
 }
 
-/* Another collector is tried when this one has taken nothing for so long. */
+/* Switches to another collector when this one has accepted no data for
+ * failover_after_ns. */
 static void
 consider_failover(struct sender *s)
 {
@@ -406,7 +408,7 @@ consider_failover(struct sender *s)
 	    (double)after / NS_PER_SECOND, sender_uri(s)->text);
 }
 
-/* The last failure, which may name the collector itself. */
+/* Reports the last failure, which may name the collector itself. */
 static int
 say_given_up(const struct sender *s, struct err *e)
 {
@@ -418,7 +420,7 @@ say_given_up(const struct sender *s, struct err *e)
 	return err_set(e, -ETIMEDOUT, "gave up delivering to %s: %.300s", uri,
 	    is_named ? last.text + n + 2 : last.text);
 }
-/* Nothing more will come, and all is delivered. */
+/* Nothing more will be pushed, and everything is delivered. */
 static bool
 has_everything_gone(struct sender *s)
 {
@@ -426,7 +428,7 @@ has_everything_gone(struct sender *s)
 	       spool_first(s->spool) == spool_next(s->spool);
 }
 
-/* Delivers until everything has gone.  0, or why some did not. */
+/* Delivers until nothing is left.  0, or negative with the reason. */
 static int
 deliver_all(struct sender *s, struct err *e)
 {
@@ -445,7 +447,7 @@ deliver_all(struct sender *s, struct err *e)
 			continue;
 		}
 		if (rc == 0 && spool_first(s->spool) != first) {
-			continue; /* the rest wants another connection */
+			continue; /* the rest needs another connection */
 		}
 		if (rc == 0) {
 			rc = err_set(
@@ -462,7 +464,7 @@ deliver_all(struct sender *s, struct err *e)
 	}
 }
 
-/* Waits for the end of input; then, whether nothing is to be delivered. */
+/* Waits for the end of input.  True: there is nothing to deliver. */
 static bool
 is_idle_to_the_end(struct sender *s)
 {

@@ -9,9 +9,9 @@
 #define HURRY_NS (2 * NS_PER_SECOND)
 #define PATH_NS  (5 * NS_PER_SECOND)
 
-/* Whether it is to be seen soon that the other end is gone: what was sent is held, and
- * goes to whom is reached next.  Where nobody acknowledges, what a connection holds is
- * lost with it, and TCP may have its time. */
+/* Whether to detect a dead peer early: with acknowledgements, messages sent to it are
+ * held and go to the next peer.  Without them, what a connection holds is lost with it,
+ * so TCP gets its full timeout. */
 static bool
 minds_path(const struct sender *s)
 {
@@ -84,8 +84,8 @@ sender_tend(struct sender *s)
 	return outbox_unstowed(s->outbox) < unstowed;
 }
 
-/* When tending has something to do again though nothing is pushed, and how many bytes
- * pushed make it do so before. */
+/* When sender_tend() is due even without new pushes, and how many bytes pushed make it
+ * due earlier. */
 static uint64_t
 next_tending(struct sender *s, uint64_t *ret_pushed)
 {

@@ -13,9 +13,9 @@ struct outbox {
 	struct queue *queue;
 	struct spool *spool;
 	bool has_disk;
-	uint64_t base,
-	    base_total;           /* number of the queue's first push; records before */
-	uint64_t stowed;          /* index in the queue: handed over before */
+	uint64_t base;            /* number of the queue's first message */
+	uint64_t base_total;      /* data records before it */
+	uint64_t stowed;          /* messages handed over to the spool */
 	uint64_t stowed_position; /* the same in bytes pushed */
 
 	/* The connection's place: messages numbered and not yet taken whole. */
@@ -102,8 +102,8 @@ is_in_queue(struct outbox *o, uint64_t number)
 	       number < number_of(o, o->stowed);
 }
 
-/* The queue lets go of what comes before this number; what of it is on its way out
- * moves to memory of our own. */
+/* Releases the queue's messages before this number; those being written are first
+ * copied to the batch. */
 static void
 release_memory(struct outbox *o, uint64_t number)
 {
@@ -120,8 +120,8 @@ release_memory(struct outbox *o, uint64_t number)
 	queue_release(o->queue, number - o->base);
 }
 
-/* Copies of what lies on disk make room when the queue is more than half full, of bytes
- * or of messages. */
+/* When the queue is more than half full, in bytes or messages, releases messages that
+ * are also on disk. */
 static void
 release_copies(struct outbox *o)
 {
@@ -198,13 +198,13 @@ outbox_begin(struct outbox *o, uint64_t number, const struct spool_preamble *pre
 	o->count = 0;
 }
 
-/* Adds messages of the queue up to a gather. */
+/* Adds messages from the queue, up to a gather. */
 static void
 gather_memory(struct outbox *o, uint64_t reach)
 {
 	struct queue_message m;
 
-	/* The ring is mapped twice: the place in its first turn has all of a gather. */
+	/* The ring is mapped twice, so a gather is contiguous. */
 	queue_look(o->queue, o->number - o->base, &m);
 	o->bytes = m.bytes;
 	o->is_in_memory = true;
@@ -245,7 +245,7 @@ gather_more(struct outbox *o)
 	int rc = 0;
 
 	if (o->count > 0 && (!o->is_in_memory || o->streams > 1)) {
-		return 0; /* first what was read, or what this stream's turn is */
+		return 0; /* first finish the batch, or this stream's turn */
 	}
 	if (o->count == 0 && o->number == spool_next(o->spool)) {
 		return 0;
@@ -351,7 +351,7 @@ settle(struct outbox *o, uint64_t number, bool is_delivered)
 		if (spool_reach(o->spool, number) > number) {
 			return;
 		}
-		total = 0; /* in a gap: no run of messages has its end inside */
+		total = 0; /* in a gap: no part ends here */
 	}
 	spool_release(o->spool, number, total, is_delivered);
 	first = spool_first(o->spool);

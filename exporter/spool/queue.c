@@ -13,7 +13,7 @@
 
 #include "common/ipfix/message.h"
 
-#define BYTES_PER_SLOT 256u /* of the ring; shorter messages fill the slots first */
+#define BYTES_PER_SLOT 256u /* of the ring; shorter messages exhaust the slots first */
 #define SLOTS_LEAST    4096u
 
 struct slot {
@@ -22,7 +22,7 @@ struct slot {
 };
 
 /* The bytes are mapped twice in a row, so that every message and every gather is
- * contiguous.  What is known of each message lies in a ring of slots. */
+ * contiguous.  A ring of slots holds what is known of each message. */
 struct queue {
 	uint8_t *bytes;
 	size_t capacity;
@@ -32,9 +32,9 @@ struct queue {
 	bool (*may_wait)(void *arg); /* NULL: pushes never wait */
 	void *may_wait_arg;
 	int fd;
-	_Atomic uint64_t head, tail; /* bytes ever let go and pushed */
+	_Atomic uint64_t head, tail; /* bytes ever released and pushed */
 	_Atomic uint64_t first, end; /* the same in messages */
-	_Atomic uint64_t wake_at; /* the taker sleeps until so many bytes; 0: awake */
+	_Atomic uint64_t wake_at; /* the taker sleeps until this many bytes; 0: awake */
 	_Atomic uint32_t space_turn; /* futex of a waiting push */
 	_Atomic bool wants_space, is_hurried, is_over;
 };
@@ -145,7 +145,7 @@ queue_wake(struct queue *q)
 	uint64_t one = 1;
 	ssize_t n = write(q->fd, &one, sizeof one);
 
-	(void)n; /* can only say that the wake is there already */
+	(void)n; /* fails only if it is readable already */
 }
 
 static void
@@ -171,8 +171,8 @@ is_full(struct queue *q, size_t length)
 	       !atomic_load(&q->is_over);
 }
 
-/* Sleeps until the taker makes room, a signal comes or a second has passed: a signal
- * may come just before we sleep. */
+/* Sleeps until the taker makes room, a signal arrives or a second has passed, because a
+ * signal may arrive just before the sleep. */
 static void
 wait_for_room(struct queue *q, size_t length)
 {
@@ -302,7 +302,8 @@ queue_release(struct queue *q, uint64_t i)
 	}
 	atomic_store(&q->head, end_position(q, i));
 	atomic_store(&q->first, i);
-	/* Half empty, lest the two sides wake each other for every message. */
+	/* Only when half empty, so that the two sides do not wake each other for every
+	 * message. */
 	if (atomic_load(&q->wants_space) && queue_bytes(q) <= q->capacity / 2) {
 		wake_pusher(q);
 	}
@@ -320,7 +321,8 @@ bool
 queue_doze(struct queue *q, uint64_t pushed)
 {
 	atomic_store(&q->wake_at, pushed);
-	/* In one order with the store: a push sees it, or is seen. */
+	/* Sequentially consistent: either the push sees wake_at, or this load sees the
+	 * push. */
 	return atomic_load(&q->tail) < pushed;
 }
 

@@ -1,10 +1,10 @@
 /* Messages on their way to the collector: a bounded ring of bytes between the capture
- * thread, which pushes, and the export thread, which looks at messages wherever they
- * lie and lets go of the oldest when it needs them no more.  Messages lie back to back,
- * so that many go out by one write; they are known by their index, from 0 on.
- * Back-pressure: a push that may wait sleeps while the queue is full, else it fails.
- * Neither side polls: pushes wake by futex and eventfd, and only whoever sleeps.
- * Memory: all of it from queue_new(); nothing is allocated per message. */
+ * thread, which pushes, and the export thread, which reads messages in place and
+ * releases the oldest when they are settled.  Messages are stored back to back, so that
+ * one write sends many, and have an index, from 0 on.  Back-pressure: a push that may
+ * wait sleeps while the queue is full; another one fails.  Neither side polls: futex
+ * and eventfd wake only a side that sleeps.  Memory: all of it from queue_new();
+ * nothing is allocated per message. */
 #ifndef EXPORTER_SPOOL_QUEUE_H
 #define EXPORTER_SPOOL_QUEUE_H
 
@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define QUEUE_GATHER 65536u /* bytes by one write; 64 KiB was measured to pay */
+#define QUEUE_GATHER 65536u /* bytes per write; larger ones measured no faster */
 #define QUEUE_NEVER  UINT64_MAX
 
 struct queue;
@@ -39,13 +39,13 @@ void queue_set_wait(struct queue *q, bool (*may_wait)(void *arg), void *arg);
 /* The pushing thread.  False: full and may not wait, or hurried, or over. */
 bool queue_push(struct queue *q, const uint8_t *message, size_t length,
     uint32_t records, uint32_t data);
-/* Any thread, signal handlers too: pushes wait no longer. */
+/* Any thread and signal handlers: pushes stop waiting. */
 void queue_hurry(struct queue *q);
 bool queue_is_hurried(struct queue *q);
-/* Nobody takes any more: pushes fail. */
+/* The export thread has ended: pushes fail. */
 void queue_end(struct queue *q);
 bool queue_is_over(struct queue *q);
-/* Any thread, signal handlers too: makes queue_fd() readable. */
+/* Any thread and signal handlers: makes queue_fd() readable. */
 void queue_wake(struct queue *q);
 
 /* The taking thread.  Messages first <= i < end are inside, side by side. */
@@ -53,12 +53,12 @@ uint64_t queue_first(struct queue *q);
 uint64_t queue_end_index(struct queue *q);
 void queue_look(struct queue *q, uint64_t i, struct queue_message *ret);
 uint64_t queue_pushed(struct queue *q); /* bytes ever */
-/* Lets go of every message before i (first <= i <= end). */
+/* Releases every message before i (first <= i <= end). */
 void queue_release(struct queue *q, uint64_t i);
 
 /* Sleeping: queue_doze(), poll queue_fd(), queue_rise().  From doze to rise the fd
- * becomes readable as soon as so many bytes were ever pushed (QUEUE_NEVER: only by
- * queue_wake()).  False: so many were already. */
+ * becomes readable as soon as that many bytes were ever pushed (QUEUE_NEVER: only by
+ * queue_wake()).  False: they already were. */
 int queue_fd(const struct queue *q);
 bool queue_doze(struct queue *q, uint64_t pushed);
 void queue_rise(struct queue *q);

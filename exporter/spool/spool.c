@@ -12,10 +12,10 @@
 #include "common/ipfix/message.h"
 #include "exporter/spool/spool_private.h"
 
-#define SEGMENTS      32u /* as many as fit into the bound, more or less */
+#define SEGMENTS      32u /* about how many fit into max_bytes */
 #define SEGMENT_LEAST ((uint64_t)64 << 10)
 #define SEGMENT_MOST  ((uint64_t)16 << 20)
-#define RETRY_NS      NS_PER_SECOND /* of a disk that failed */
+#define RETRY_NS      NS_PER_SECOND /* after a disk failure */
 
 /* Preambles. */
 
@@ -165,7 +165,7 @@ drop_oldest(struct spool *s)
 		log_debug("%s is full: dropped segment %016" PRIx64 " with %" PRIu64
 			  " messages",
 		    s->directory, p->name, p->next - p->first);
-		(void)spool_save(s); /* first: no number of it is given again */
+		(void)spool_save(s); /* first, so that none of its numbers is reused */
 		spool_remove_part(s, i);
 		return true;
 	}
@@ -175,7 +175,7 @@ drop_oldest(struct spool *s)
 static uint64_t
 room_for(const struct spool *s, const struct queue_message *m, unsigned n)
 {
-	/* a new segment may have to begin */
+	/* a new segment may be needed */
 	uint64_t bytes = SPOOL_HEADER + s->preambles[0]->length;
 
 	for (unsigned i = 0; i < n; i++) {
@@ -215,7 +215,7 @@ disk_works(struct spool *s)
 	s->is_failing = false;
 }
 
-/* The part that messages in memory alone are added to. */
+/* Makes sure that the last part can take messages held in memory only. */
 static int
 need_memory_part(struct spool *s)
 {
@@ -233,7 +233,7 @@ need_memory_part(struct spool *s)
 	return spool_add_part(s, &p);
 }
 
-/* The last part is longer by these. */
+/* Adds these messages to the last part's counts. */
 static void
 account(struct spool *s, const struct queue_message *m, unsigned n)
 {
@@ -352,7 +352,8 @@ spool_sent(const struct spool *s)
 	return s->sent_next;
 }
 
-/* The last one that begins at or before number, which may lie behind it in memory. */
+/* The last segment that begins at or before number; number itself may be in memory
+ * after it. */
 static const struct spool_part *
 last_segment(const struct spool *s, uint64_t number)
 {
@@ -442,9 +443,9 @@ spool_release(struct spool *s, uint64_t number, uint64_t total, bool is_delivere
 	if (number > s->ledger.first) {
 		s->ledger.first = number;
 	}
-	/* First the account, then the files: whatever ends us between the two, what was
-	 * delivered is not taken for lost.  Where there is no account the files stay
-	 * for another time, unless they take its room. */
+	/* The ledger before the files: if the program dies in between, delivered
+	 * messages do not count as lost.  If the ledger cannot be written, the files
+	 * stay, unless they use up its space. */
 	rc = s->directory == NULL ? 0 : spool_save(s);
 	if (rc < 0 && rc != -ENOSPC && rc != -EDQUOT) {
 		return;

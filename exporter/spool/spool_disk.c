@@ -22,7 +22,7 @@ spool_name(uint64_t first, char out[static SPOOL_NAME])
 
 /* Directory and ledger. */
 
-/* Whoever may write to it could exchange what is delivered. */
+/* Anyone who can write to it could replace the messages. */
 static int
 check_directory(const struct spool *s, struct err *e)
 {
@@ -133,7 +133,7 @@ spool_save(struct spool *s)
 		return 0;
 	}
 	code = n < 0 ? errno : ENOSPC;
-	s->ledger.generation--; /* the other slot is the newer one still */
+	s->ledger.generation--; /* the other slot remains the newer one */
 	s->disk_failures++;
 	if (!s->has_ledger_failed) {
 		log_warning("cannot write %s/%s: %s", s->directory, LEDGER_NAME,
@@ -171,7 +171,7 @@ spool_end_segment(struct spool *s)
 	s->write_fd = -1;
 }
 
-/* All of it or nothing: what was written of it is taken back. */
+/* Writes all or nothing: truncates after a partial write. */
 static int
 write_at(int fd, struct iovec *parts, int n, uint64_t offset, size_t length)
 {
@@ -186,7 +186,7 @@ write_at(int fd, struct iovec *parts, int n, uint64_t offset, size_t length)
 	}
 	code = put < 0 ? errno : ENOSPC;
 	if (ftruncate(fd, (off_t)offset) < 0) {
-		code = errno; /* take_segment() sorts out what stays behind */
+		code = errno; /* take_segment() handles what is left behind */
 	}
 	return -code;
 }
@@ -269,7 +269,7 @@ spool_write(struct spool *s, const struct queue_message *m, unsigned n)
 			last->mark_count--;
 		}
 		spool_end_segment(s);
-		if (last->first == last->next) { /* its name may be needed again */
+		if (last->first == last->next) { /* a new segment may need its name */
 			spool_remove_part(s, s->count - 1);
 		}
 		return rc;
@@ -313,7 +313,7 @@ spool_cut(struct spool *s, struct spool_part *p, uint64_t number, uint64_t total
 	s->held_records -= p->total_next - total;
 	p->next = number;
 	p->total_next = total;
-	(void)spool_save(s); /* first: no number of it is given again */
+	(void)spool_save(s); /* first, so that none of its numbers is reused */
 	if (p->first == p->next) {
 		spool_remove_part(s, i);
 	}

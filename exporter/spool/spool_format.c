@@ -10,7 +10,7 @@
 #define HEADER_MAGIC 0x4650737067310a00u   /* "FPspg1\n" */
 #define LEDGER_MAGIC 0x46506c6564310a00u   /* "FPled1\n" */
 #define ENTRY_MAGIC  0x4650656eu           /* "FPen" */
-#define COUNT_MAX    ((uint64_t)INT64_MAX) /* nobody counts so far */
+#define COUNT_MAX    ((uint64_t)INT64_MAX) /* no count gets this far */
 #define LEDGER_USED  112u                  /* bytes of a slot before its hash */
 #define HASH         8u                    /* bytes of one */
 
@@ -32,7 +32,7 @@ spool_write_header(const struct spool_header *h, const uint8_t *preamble,
 	cursor_put_u64(&w, hash_bytes(out, cursor_written(&w), 0));
 }
 
-/* False: it is no header, or damaged. */
+/* False: not a header, or damaged. */
 static bool
 read_fixed(const uint8_t bytes[static SPOOL_HEADER], struct spool_header *ret,
     uint64_t *ret_preamble_hash)
@@ -77,7 +77,7 @@ spool_read_header(const uint8_t *bytes, size_t n, struct spool_header *ret,
 	return ret->first <= COUNT_MAX && ret->total <= COUNT_MAX ? 0 : -EBADMSG;
 }
 
-/* Of header and message; the sequence number stands in no hash, for it belongs to a
+/* Hashes header and message, but not the sequence number, which depends on the
  * connection. */
 static uint64_t
 hash_entry(

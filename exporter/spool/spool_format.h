@@ -1,12 +1,12 @@
-/* What the spool's files hold (exporter/spool/spool.h), byte by byte.  All numbers
- * big-endian; hashes are XXH3.
+/* Format of the spool's files (exporter/spool/spool.h).  All numbers are big-endian;
+ * hashes are XXH3.
  *
  * A segment, <its first number, 16 hex digits>.spool: a header, the preamble that its
  * messages were encoded under, and entries of one message each, numbered one by one.
- * Every entry has the data records of the spool up to it, so that no total is lost with
- * the segments that went before.
+ * Each entry holds the count of the spool's data records up to it, so that removing
+ * earlier segments loses no total.
  *
- * The ledger, of two slots that are written in turn: what was settled and is in no
+ * The ledger, two slots written in turn: totals of what was settled and is not in any
  * segment any more. */
 #ifndef EXPORTER_SPOOL_SPOOL_FORMAT_H
 #define EXPORTER_SPOOL_SPOOL_FORMAT_H
@@ -45,17 +45,16 @@ struct spool_ledger {
 	uint64_t sent;   /* segments that begin at or before it may have been sent */
 	uint64_t target; /* spool_target() */
 	bool has_sent;
-	bool is_running; /* some exporter began and did not end in order */
+	bool is_running; /* an exporter is running, or did not shut down cleanly */
 };
 
 /* The preamble follows the header in the file. */
 void spool_write_header(const struct spool_header *h, const uint8_t *preamble,
     uint8_t out[static SPOOL_HEADER]);
-/* 0, or -EBADMSG: no such header, or other bytes than were written.  *ret_preamble
- * points into bytes. */
+/* 0, or -EBADMSG: not a header, or damaged.  *ret_preamble points into bytes. */
 int spool_read_header(const uint8_t *bytes, size_t n, struct spool_header *ret,
     const uint8_t **ret_preamble);
-/* How many bytes spool_read_header() needs; 0: this is no header. */
+/* How many bytes spool_read_header() needs; 0: not a header. */
 size_t spool_header_size(const uint8_t bytes[static SPOOL_HEADER]);
 
 /* The message follows. */
@@ -65,15 +64,15 @@ void spool_write_entry(const struct spool_entry *x, const uint8_t *message,
  * or -EBADMSG. */
 int spool_read_entry(const uint8_t *bytes, size_t n, struct spool_entry *ret);
 
-/* Into the slot of its generation; where that lies in the file. */
+/* Writes the slot of its generation; returns its offset in the file. */
 size_t spool_write_ledger(const struct spool_ledger *l, uint8_t out[static SPOOL_SLOT]);
-/* The newer of the slots that are whole; -EBADMSG: none is. */
+/* The newer of the valid slots; -EBADMSG: neither is valid. */
 int spool_read_ledger(
     const uint8_t bytes[static SPOOL_LEDGER], struct spool_ledger *ret);
 
-/* How many messages the preamble is, or -EBADMSG when it is none. */
+/* The number of messages in the preamble, or -EBADMSG when it is invalid. */
 int spool_count_preamble(const uint8_t *preamble, size_t length);
-/* The same for two preambles that differ in export times and sequence numbers alone. */
+/* Equal for two preambles that differ only in export times and sequence numbers. */
 uint64_t spool_preamble_key(const uint8_t *preamble, size_t length);
 
 #endif

@@ -53,7 +53,7 @@ spool_mark(struct spool_part *p, uint64_t number, uint64_t total, uint64_t offse
 		struct spool_mark *marks =
 		    reallocarray(p->marks, capacity, sizeof *marks);
 		if (marks == NULL) {
-			return; /* reading begins further before */
+			return; /* reading starts from an earlier mark */
 		}
 		p->marks = marks;
 		p->mark_capacity = capacity;

@@ -10,13 +10,13 @@
 #define SPOOL_NAME      32 /* 16 hex digits, a suffix and NUL */
 #define SPOOL_MARK_STEP 65536u
 
-struct spool_mark {             /* where entries begin, one in every 64 KiB */
+struct spool_mark {             /* offset of an entry, one per 64 KiB */
 	uint64_t number, total; /* total: before this entry */
 	uint64_t offset;
 };
 
-/* Messages [first, next) side by side under one preamble: a segment, or in memory only.
- */
+/* Consecutive messages [first, next) under one preamble: a segment, or in memory
+ * only. */
 struct spool_part {
 	uint64_t first, next;
 	uint64_t total_first, total_next; /* data records before them */
@@ -32,7 +32,7 @@ struct spool {
 	uint64_t max_bytes, segment_bytes;
 	bool may_wait;
 	int directory_fd, ledger_fd;
-	struct spool_ledger ledger; /* as on disk, or as of the next write */
+	struct spool_ledger ledger; /* as on disk, or as it will be written next */
 
 	struct spool_part *parts; /* oldest first */
 	unsigned count, capacity;
@@ -41,10 +41,10 @@ struct spool {
 
 	uint64_t next, total; /* handed over: messages, data records */
 	uint64_t held_messages, held_records, bytes;
-	uint64_t opened_next; /* next, when it was opened or forked */
+	uint64_t opened_next; /* next, when the spool was opened or got a new id */
 	uint64_t sent_next;   /* after the highest number that this run has sent */
 
-	int write_fd; /* of the last part; -1: none is being written */
+	int write_fd; /* of the last part; -1: none */
 	bool is_failing, has_ledger_failed;
 	uint64_t retry_ns, disk_failures;
 
@@ -57,29 +57,30 @@ struct spool {
 
 /* Account. */
 struct spool *spool_make(const struct spool_settings *settings); /* NULL: no memory */
-/* Whether part i is the segment that is written to. */
+/* Whether part i is the segment being written. */
 bool spool_is_written(const struct spool *s, unsigned i);
 int spool_add_part(struct spool *s, const struct spool_part *p); /* takes its marks */
 void spool_remove_part(struct spool *s, unsigned i);             /* and its segment */
 /* The part that holds number, or NULL. */
 struct spool_part *spool_find(const struct spool *s, uint64_t number);
-/* Ends a part before number: what was behind it cannot be read. */
+/* Ends a part before number: the rest is unreadable. */
 void spool_cut(struct spool *s, struct spool_part *p, uint64_t number, uint64_t total);
-/* Takes bytes (malloc); gives the one that is known already.  NULL: no memory. */
+/* Takes bytes (malloc).  Returns the preamble already known, if there is one.  NULL: no
+ * memory. */
 struct spool_preamble *spool_add_preamble(
     struct spool *s, uint8_t *bytes, size_t length, uint32_t records);
-/* Notes where an entry begins, if it is time for a mark. */
+/* Notes the offset of an entry, if a mark is due. */
 void spool_mark(struct spool_part *p, uint64_t number, uint64_t total, uint64_t offset);
 
 /* Disk. */
 void spool_name(uint64_t first, char out[static SPOOL_NAME]);
 int spool_open_directory(struct spool *s, struct err *e);
 int spool_read_directory(
-    struct spool *s, struct err *e); /* for status: takes nothing */
-/* 0, or what the disk said (noted, told once). */
+    struct spool *s, struct err *e); /* for status: without a lock */
+/* Writes the ledger.  0, or negative when the disk failed (counted, logged once). */
 int spool_save(struct spool *s);
-/* Writes messages to the segment that is being written, or a new one.  0 or what the
- * disk said; then nothing is written. */
+/* Appends messages to the current segment, or to a new one.  0, or negative when the
+ * disk failed; then nothing is written. */
 int spool_write(struct spool *s, const struct queue_message *m, unsigned n);
 void spool_end_segment(struct spool *s);
 void spool_unlink(struct spool *s, uint64_t name);

@@ -5,8 +5,8 @@
 
 #include "exporter/spool/spool_private.h"
 
-/* Opens the segment of a part for reading, and goes to where this number may lie.  0,
- * -EBADMSG: there is no such thing, or why it cannot be opened now. */
+/* Opens the segment of a part for reading, and seeks to the mark before this number.
+ * 0; -EBADMSG: it does not exist; another negative code: it cannot be opened now. */
 static int
 seek(struct spool *s, const struct spool_part *p, uint64_t number)
 {
@@ -14,7 +14,7 @@ seek(struct spool *s, const struct spool_part *p, uint64_t number)
 	char name[SPOOL_NAME];
 
 	if (s->read_fd >= 0 && s->read_name == p->name && s->read_number == number) {
-		return 0; /* just behind what was read last */
+		return 0; /* right after the last read */
 	}
 	if (s->read_fd < 0 || s->read_name != p->name) {
 		if (s->read_fd >= 0) {
@@ -40,8 +40,8 @@ seek(struct spool *s, const struct spool_part *p, uint64_t number)
 	return 0;
 }
 
-/* Fills the buffer from where reading is.  How far; -EBADMSG: there is nothing to be
- * read, or why it cannot be read now. */
+/* Fills the buffer from the current offset.  The bytes read; -EBADMSG: none are
+ * readable; another negative code: it cannot be read now. */
 static ssize_t
 fill(struct spool *s)
 {
@@ -61,8 +61,8 @@ fill(struct spool *s)
 	return n > 0 ? (ssize_t)n : -EBADMSG;
 }
 
-/* Steps over the next entry of the buffer, which must be the one that is expected.
- * *ret_at: where it begins.  1, 0: the buffer holds no more of it, or -EBADMSG. */
+/* Steps over the next entry of the buffer, which must have the expected number.
+ * *ret_at: its offset.  1; 0: the buffer does not hold all of it; -EBADMSG. */
 static int
 step(
     struct spool *s, size_t *at, size_t filled, struct spool_entry *ret, size_t *ret_at)
@@ -83,8 +83,9 @@ step(
 	return 1;
 }
 
-/* Reads on until `number` is the next.  0, -EBADMSG: an entry on the way is damaged,
- * and the part was cut before it, or why the segment cannot be read now. */
+/* Reads on until `number` is the next entry.  0; -EBADMSG: an entry before it is
+ * damaged, and the part was cut there; another negative code: the segment cannot be
+ * read now. */
 static int
 walk_to(struct spool *s, struct spool_part *p, uint64_t number)
 {
@@ -148,7 +149,7 @@ spool_read(struct spool *s, uint64_t number, struct spool_batch *ret)
 		}
 	}
 	if (ret->count > 0) {
-		return 0; /* what was wrong behind it is met when its turn comes */
+		return 0; /* the next read meets the damage after it */
 	}
 	spool_cut(s, p, number, number > p->first ? s->read_total : p->total_first);
 	return -EBADMSG;

@@ -11,17 +11,17 @@
 #include "common/base/log.h"
 #include "exporter/spool/spool_private.h"
 
-#define STATUS_TRIES 10 /* while somebody uses the spool */
+#define STATUS_TRIES 10 /* while an exporter uses the spool */
 
-/* One segment while it is read from its beginning to its end. */
+/* State of reading one segment from beginning to end. */
 struct scan {
 	struct spool *s;
 	struct spool_part part;
 	uint8_t id[16];
-	uint64_t clip; /* messages before this number are settled, or held already */
-	bool is_last;  /* no segment comes behind it */
+	uint64_t clip; /* messages before this number are settled or already held */
+	bool is_last;  /* no segment follows */
 	uint64_t size; /* of the file */
-	uint64_t at;   /* how far it is whole */
+	uint64_t at;   /* how far it is valid */
 };
 
 /* The directory. */
@@ -110,7 +110,7 @@ read_at(int fd, uint8_t *bytes, size_t n, uint64_t offset)
 	return got < 0 ? -errno : (ssize_t)done;
 }
 
-/* -ENODATA: the file ends before its first message could begin. */
+/* -ENODATA: the file ends within its header. */
 static int
 scan_header(struct scan *x, int fd)
 {
@@ -169,8 +169,7 @@ out:
 	return rc;
 }
 
-/* Takes note of the next entry.  Its size, 0 when the buffer holds no more of it, or
- * -EBADMSG. */
+/* Counts the next entry.  Its size; 0: the buffer does not hold all of it; -EBADMSG. */
 static int
 scan_entry(struct scan *x, const uint8_t *bytes, size_t n)
 {
@@ -194,7 +193,7 @@ scan_entry(struct scan *x, const uint8_t *bytes, size_t n)
 	return size;
 }
 
-/* As far as the segment is whole.  Negative: it cannot be read. */
+/* Counts entries as far as the segment is valid.  0, or negative: it cannot be read. */
 static int
 scan_entries(struct scan *x, int fd)
 {
@@ -220,8 +219,7 @@ scan_entries(struct scan *x, int fd)
 	return 0;
 }
 
-/* A segment of which nothing can be used: it is moved out of the way, for whoever wants
- * to look. */
+/* Renames a segment that cannot be used, so that someone can examine it. */
 static void
 set_aside(struct spool *s, const char *name, const char *what)
 {
@@ -236,8 +234,8 @@ set_aside(struct spool *s, const char *name, const char *what)
 	}
 }
 
-/* Messages come behind the header, and segments behind this one only when it is full:
- * the last one was being begun, any other one held something. */
+/* An incomplete header: the last segment was just being created, but any other one held
+ * messages, because a segment is followed by another only when it is full. */
 static int
 judge_cut_header(const struct scan *x, const char *name, bool is_status)
 {
@@ -252,7 +250,7 @@ judge_cut_header(const struct scan *x, const char *name, bool is_status)
 	return -ENODATA;
 }
 
-/* What a crash cut short is less than one entry; more is damage. */
+/* A crash leaves less than one entry incomplete; more is damage. */
 static void
 cut_tail(struct scan *x, int fd, const char *name)
 {
@@ -284,7 +282,7 @@ scan_segment(struct scan *x, bool is_status)
 	fd = openat(x->s->directory_fd, name,
 	    (is_status ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
-		return -ENODATA; /* whoever uses the spool has removed it */
+		return -ENODATA; /* the exporter that uses the spool has removed it */
 	}
 	if (fd < 0) { /* a link, a directory, a socket */
 		rc = errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EBADMSG
@@ -314,9 +312,9 @@ scan_segment(struct scan *x, bool is_status)
 	return rc;
 }
 
-/* A segment becomes a part, unless everything in it is settled or it is unreadable.
- * What it has in common with the one before is the same messages: those that a failing
- * disk took in part, and would not give back, were written again behind it. */
+/* Turns a segment into a part, unless everything in it is settled or it is unreadable.
+ * It may overlap with the segment before it: messages that a failing disk wrote in
+ * part, and could not truncate, were written again to a new segment. */
 static int
 take_segment(
     struct spool *s, uint64_t name, bool is_last, bool is_status, uint8_t id[16])
@@ -335,7 +333,7 @@ take_segment(
 	}
 	if (rc == 0 && x.part.first == x.part.next) {
 		free(x.part.marks);
-		if (x.part.next > s->next) { /* its numbers count all the same */
+		if (x.part.next > s->next) { /* its numbers are used up */
 			s->next = x.part.next;
 			s->total =
 			    x.part.total_next > s->total ? x.part.total_next : s->total;
@@ -348,7 +346,7 @@ take_segment(
 	if (rc == 0 && before != NULL &&
 	    (x.part.first < before->next || x.part.total_first < before->total_next)) {
 		free(x.part.marks);
-		if (!is_status) { /* its name may be needed again */
+		if (!is_status) { /* a new segment may need its name */
 			char text[SPOOL_NAME];
 			spool_name(name, text);
 			set_aside(s, text, "does not continue the segment before it");
@@ -394,8 +392,9 @@ read_ledger(struct spool *s, bool *ret_is_new, struct err *e)
 	return 0;
 }
 
-/* Numbers that the ledger names are given, though no segment holds them: acknowledged
- * since, or lost with the memory that they were in. */
+/* Reconciles ledger and segments.  Numbers below the ledger's `next` are used up even
+ * if no segment holds them: the messages were acknowledged, or lost with the memory
+ * they were in. */
 static void
 settle_account(struct spool *s, bool is_new, const uint8_t id[16], bool has_id)
 {
@@ -412,7 +411,8 @@ settle_account(struct spool *s, bool is_new, const uint8_t id[16], bool has_id)
 		s->next = l->next;
 		s->total = l->total > s->total ? l->total : s->total;
 	}
-	/* A ledger of another time than the segments: nothing can be lost twice. */
+	/* The ledger may be older or newer than the segments: do not count anything
+	 * twice. */
 	if (l->delivered_messages > s->next - s->held_messages) {
 		l->delivered_messages = s->next - s->held_messages;
 	}

@@ -22,7 +22,7 @@ csv_trim(struct csv_field *f)
 	}
 }
 
-/* A doubled quote stays as it is: no value of ours has one. */
+/* A doubled quote stays doubled: none of our values has one. */
 bool
 csv_take_field(struct csv_field *line, struct csv_field *ret, bool *ret_is_last)
 {
@@ -101,7 +101,7 @@ csv_address(const struct csv_field *f, struct address *ret)
 	return address_parse(text, ret) == 0;
 }
 
-/* min to max digits from *f, then `end` (0: nothing need follow). */
+/* Takes min to max digits from *f, then `end` (0: nothing has to follow). */
 static bool
 take_digits(struct csv_field *f, size_t min, size_t max, char end, unsigned *ret)
 {

@@ -14,18 +14,18 @@ struct csv_field {
 	size_t length;
 };
 
-/* Blanks and tabs at both ends go. */
+/* Removes blanks and tabs at both ends. */
 void csv_trim(struct csv_field *f);
-/* Takes one field and the comma behind it from *line; blanks around quotes are let
- * pass. False: quotes are out of order. */
+/* Takes one field and the comma after it from *line; blanks around quotes are allowed.
+ * False: unbalanced quotes. */
 bool csv_take_field(struct csv_field *line, struct csv_field *ret, bool *ret_is_last);
 
-/* Decimal digits that fit, and perhaps a fraction of nothing ("45523.0", as tools that
- * keep all numbers as floats write them). */
+/* Decimal digits that fit, optionally with a zero fraction ("45523.0", as written by
+ * tools that keep all numbers as floats). */
 bool csv_number(const struct csv_field *f, uint64_t max, uint64_t *ret);
 bool csv_address(const struct csv_field *f, struct address *ret);
-/* DD/MM/YYYYhh:mm:ss in UTC, with blanks or a T before the hours or not.  The hours go
- * to 23, whatever the trace's own format string calls them; no AM, no PM. */
+/* DD/MM/YYYYhh:mm:ss in UTC, optionally with blanks or a T before the hours.  Hours go
+ * from 0 to 23; no AM or PM. */
 bool csv_time(const struct csv_field *f, uint64_t *ret_ns);
 
 #endif

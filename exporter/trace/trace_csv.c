@@ -80,7 +80,7 @@ count_bad(struct trace *t, enum trace_bad b)
 	}
 }
 
-/* Steps over the rest of a line that does not fit. */
+/* Skips the rest of a line that is too long. */
 static int
 skip_line(struct trace *t, struct err *e)
 {
@@ -102,8 +102,8 @@ skip_line(struct trace *t, struct err *e)
 }
 
 /* The next line without its end (LF or CR LF), valid until the next call.  1; 0: the
- * end of the file; negative with e.  A line ends at a line feed whatever quotes are
- * open: one stray quote must not swallow the file. */
+ * end of the file; negative with e.  A line ends at a line feed even within quotes: one
+ * stray quote must not swallow the file. */
 static int
 take_line(struct trace *t, struct csv_field *ret, struct err *e)
 {
@@ -154,8 +154,8 @@ take_line(struct trace *t, struct csv_field *ret, struct err *e)
 	}
 }
 
-/* Column names are the same whatever stands between their words ("Source IP",
- * "source_ip"): copies of the set differ. */
+/* Column names match whatever separates their words ("Source IP", "source_ip"), because
+ * copies of the data set differ. */
 static bool
 is_same_name(const struct csv_field *f, const char *name)
 {
@@ -185,8 +185,8 @@ find_column(const struct csv_field *f)
 	return -1;
 }
 
-/* The sentence for a missing column: a name in the header that may be meant, or how the
- * header should be. */
+/* The sentence for a missing column: suggests a similar name in the header, or says
+ * what the header should be. */
 static int
 missing_column(
     const struct trace *t, const char *missing, struct csv_field header, struct err *e)
@@ -267,7 +267,7 @@ read_header(struct trace *t, struct err *e)
 	return 0;
 }
 
-/* A counter that is not there counted nothing. */
+/* An empty counter is 0. */
 static bool
 parse_counter(const struct csv_field *f, uint64_t *ret)
 {
@@ -346,8 +346,8 @@ parse_row(const struct trace *t, const struct csv_field f[static COLUMNS],
 	return true;
 }
 
-/* Cuts a line into the fields that are wanted.  As many as the header has, or the row
- * is shifted and none can be trusted. */
+/* Splits a line into the columns we need.  It must have as many fields as the header;
+ * otherwise the row is shifted and none can be trusted. */
 static bool
 split_row(
     const struct trace *t, struct csv_field line, struct csv_field ret[static COLUMNS])

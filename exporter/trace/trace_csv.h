@@ -34,7 +34,7 @@ struct trace_counts {
 };
 
 struct trace;
-/* duration_ns: what one unit of Flow.Duration is. */
+/* duration_ns: the unit of Flow.Duration. */
 int trace_open(
     const char *path, uint64_t duration_ns, struct trace **ret, struct err *e);
 /* As compressed_set_wait(). */
