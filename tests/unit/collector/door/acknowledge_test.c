@@ -42,7 +42,7 @@ end_one(int *ret_fd)
 	p = door_peer(0);
 	shutdown(*ret_fd, SHUT_WR);
 	p->watch.ready(&p->watch, EPOLLIN);
-	assert_ptr_equal(p->list, &listener->ended);
+	assert_ptr_equal(p->list, &door_listener->ended);
 	return p;
 }
 
@@ -60,7 +60,8 @@ greet(struct exporter *x, uint8_t spool)
 	struct err e = {0};
 	char text[64];
 
-	snprintf(text, sizeof text, "tls://localhost:%u", listener_port(listener, TLS));
+	snprintf(
+	    text, sizeof text, "tls://localhost:%u", listener_port(door_listener, TLS));
 	assert_int_equal(schemes_parse_uri(text, &uri, &e), 0);
 	assert_int_equal(tls_context_new(&settings, false, &x->context, &e), 0);
 	assert_int_equal(transport_dial(&x->t, &uri, x->context, &e), 0);
@@ -70,9 +71,10 @@ greet(struct exporter *x, uint8_t spool)
 	}
 	delivery_write_hello(&h, hello);
 	assert_int_equal(x->t.ops->write(&x->t, hello, sizeof hello, &e), sizeof hello);
-	door_until(listener->peers.last != NULL && listener->peers.last->mark != NULL &&
-		   listener->peers.last->mark->spool[0] == spool);
-	return listener->peers.last;
+	door_until(door_listener->peers.last != NULL &&
+		   door_listener->peers.last->mark != NULL &&
+		   door_listener->peers.last->mark->spool[0] == spool);
+	return door_listener->peers.last;
 }
 
 static void
@@ -110,7 +112,7 @@ make_mute(struct peer *p)
 
 	setsockopt(p->transport.fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
 	while (!peer_has_word(p)) {
-		acknowledge_probe(listener, p->mark);
+		acknowledge_probe(door_listener, p->mark);
 	}
 }
 
@@ -124,8 +126,8 @@ an_end_is_answered_when_all_is_durable(void **state)
 	door_open(&s);
 	(void)end_one(&fd);
 	assert_int_equal(connection_error(fd), EAGAIN);
-	acknowledge_ended(listener, 0, false);
-	assert_int_equal(listener->counts.peers, 0);
+	acknowledge_ended(door_listener, 0, false);
+	assert_int_equal(door_listener->counts.peers, 0);
 	assert_int_equal(connection_error(fd), 0);
 }
 
@@ -138,8 +140,8 @@ an_end_is_cut_off_when_the_disk_failed(void **state)
 	(void)state;
 	door_open(&s);
 	(void)end_one(&fd);
-	acknowledge_ended(listener, -EIO, false);
-	assert_int_equal(listener->counts.peers, 0);
+	acknowledge_ended(door_listener, -EIO, false);
+	assert_int_equal(door_listener->counts.peers, 0);
 	assert_int_equal(connection_error(fd), ECONNRESET);
 }
 
@@ -158,7 +160,7 @@ exporters_with_a_spool_are_told_how_much_is_durable(void **state)
 	assert_int_equal(w.status, DELIVERY_WELCOME);
 	assert_int_equal(w.number, 5);
 	p->mark->durable = 9;
-	acknowledge_spools(listener, 0);
+	acknowledge_spools(door_listener, 0);
 	w = read_word(&x);
 	assert_int_equal(w.status, DELIVERY_ACKNOWLEDGED);
 	assert_int_equal(w.number, 9);
@@ -177,8 +179,8 @@ after_a_failed_sync_those_with_a_spool_come_again(void **state)
 	fd = door_come(TCP);
 	door_send(fd, 16);
 	(void)greet(&x, 1);
-	acknowledge_spools(listener, -EIO);
-	assert_int_equal(listener->counts.peers, 1);
+	acknowledge_spools(door_listener, -EIO);
+	assert_int_equal(door_listener->counts.peers, 1);
 	assert_int_equal(connection_error(fd), EAGAIN); /* it has none */
 	leave(&x);
 }
@@ -197,7 +199,7 @@ only_the_holder_of_a_spool_is_probed(void **state)
 	(void)greet(&other, 2);
 	assert_int_equal(read_word(&x).status, DELIVERY_WELCOME);
 	assert_int_equal(read_word(&other).status, DELIVERY_WELCOME);
-	acknowledge_probe(listener, p->mark);
+	acknowledge_probe(door_listener, p->mark);
 	assert_int_equal(read_word(&x).status, DELIVERY_ACKNOWLEDGED);
 	assert_int_equal(other.t.ops->read(&other.t, &byte, 1, NULL), -EAGAIN);
 	leave(&x);
@@ -215,16 +217,16 @@ who_does_not_read_its_words_is_sent_away(void **state)
 	(void)state;
 	door_open(&s);
 	p = greet(&x, 1);
-	acknowledge_time_out(listener, now);
+	acknowledge_time_out(door_listener, now);
 	assert_int_equal(p->mute_ns, 0);
 	make_mute(p);
-	acknowledge_time_out(listener, now);
-	acknowledge_time_out(listener, now + NS_PER_SECOND);
+	acknowledge_time_out(door_listener, now);
+	acknowledge_time_out(door_listener, now + NS_PER_SECOND);
 	assert_int_equal(p->mute_ns, now);
-	admission_time_out(listener, now + ACKNOWLEDGE_MUTE_NS - 1);
-	assert_int_equal(listener->counts.ended[PEERS_MUTE], 0);
-	admission_time_out(listener, now + ACKNOWLEDGE_MUTE_NS);
-	assert_int_equal(listener->counts.ended[PEERS_MUTE], 1);
+	admission_time_out(door_listener, now + ACKNOWLEDGE_MUTE_NS - 1);
+	assert_int_equal(door_listener->counts.ended[PEERS_MUTE], 0);
+	admission_time_out(door_listener, now + ACKNOWLEDGE_MUTE_NS);
+	assert_int_equal(door_listener->counts.ended[PEERS_MUTE], 1);
 	leave(&x);
 }
 

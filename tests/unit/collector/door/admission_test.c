@@ -24,12 +24,12 @@
 static void
 expect_end_at(uint64_t at_ns, enum peers_end why)
 {
-	uint64_t before = listener->counts.ended[why];
+	uint64_t before = door_listener->counts.ended[why];
 
-	admission_time_out(listener, at_ns - 1);
-	assert_int_equal(listener->counts.ended[why], before);
-	admission_time_out(listener, at_ns);
-	assert_int_equal(listener->counts.ended[why], before + 1);
+	admission_time_out(door_listener, at_ns - 1);
+	assert_int_equal(door_listener->counts.ended[why], before);
+	admission_time_out(door_listener, at_ns);
+	assert_int_equal(door_listener->counts.ended[why], before + 1);
 }
 
 /* Time. */
@@ -44,7 +44,7 @@ a_silent_peer_goes_when_the_limit_is_reached_and_not_before(void **state)
 	door_open(&s);
 	door_send(door_come(TCP), 16);
 	expect_end_at(door_peer(0)->since_ns + 60 * SECOND, PEERS_IDLE);
-	door_until(listener->counts.peers == 0);
+	door_until(door_listener->counts.peers == 0);
 }
 
 static void
@@ -55,9 +55,9 @@ without_a_limit_a_peer_may_be_silent_for_ever(void **state)
 	(void)state;
 	door_open(&s);
 	door_send(door_come(TCP), 16);
-	admission_time_out(listener, clock_monotonic_ns() + 1000 * HOUR);
+	admission_time_out(door_listener, clock_monotonic_ns() + 1000 * HOUR);
 	door_turn();
-	assert_int_equal(listener->counts.peers, 1);
+	assert_int_equal(door_listener->counts.peers, 1);
 }
 
 static void
@@ -70,12 +70,12 @@ a_handshake_has_its_time_from_the_beginning_whatever_comes_meanwhile(void **stat
 	(void)state;
 	door_open(&s);
 	fd = door_come(TLS);
-	began = listener->half_open.first->began_ns;
-	since = listener->half_open.first->since_ns;
+	began = door_listener->half_open.first->began_ns;
+	since = door_listener->half_open.first->since_ns;
 	assert_int_equal(send(fd, "\26\3\1\2\0\1\0\1\374\3\3", 11, MSG_NOSIGNAL), 11);
-	door_until(listener->half_open.first->since_ns > since);
+	door_until(door_listener->half_open.first->since_ns > since);
 	expect_end_at(began + s.handshake_timeout_ns, PEERS_NO_HANDSHAKE);
-	assert_int_equal(listener->counts.peers, 0);
+	assert_int_equal(door_listener->counts.peers, 0);
 }
 
 static void
@@ -104,8 +104,8 @@ who_sends_whole_messages_is_not_slow(void **state)
 	(void)state;
 	door_open(&s);
 	door_send(door_come(TCP), 16);
-	admission_time_out(listener, clock_monotonic_ns() + HOUR);
-	assert_int_equal(listener->counts.ended[PEERS_SLOW], 0);
+	admission_time_out(door_listener, clock_monotonic_ns() + HOUR);
+	assert_int_equal(door_listener->counts.ended[PEERS_SLOW], 0);
 }
 
 /* Room. */
@@ -121,12 +121,12 @@ who_has_proved_nothing_makes_room_the_oldest_first(void **state)
 	door_open(&s);
 	door_come(TLS);
 	door_come(TLS);
-	second = listener->half_open.last;
+	second = door_listener->half_open.last;
 	door_come(TLS);
 	door_turn();
-	assert_int_equal(listener->counts.peers, 2);
-	assert_ptr_equal(listener->half_open.first, second);
-	assert_int_equal(listener->counts.ended[PEERS_HALF_OPEN], 1);
+	assert_int_equal(door_listener->counts.peers, 2);
+	assert_ptr_equal(door_listener->half_open.first, second);
+	assert_int_equal(door_listener->counts.ended[PEERS_HALF_OPEN], 1);
 }
 
 static void
@@ -139,8 +139,8 @@ who_has_proved_something_stays_and_one_more_is_refused(void **state)
 	door_open(&s);
 	door_send(door_come(TCP), 16);
 	door_come(TCP);
-	assert_int_equal(listener->counts.ended[PEERS_FULL], 1);
-	assert_int_equal(listener->counts.peers, 1);
+	assert_int_equal(door_listener->counts.ended[PEERS_FULL], 1);
+	assert_int_equal(door_listener->counts.peers, 1);
 }
 
 static void
@@ -156,10 +156,10 @@ an_address_that_is_full_makes_room_of_its_own(void **state)
 	door_come(TLS);
 	door_come(TLS);
 	door_turn();
-	assert_int_equal(listener->counts.peers, 3);
-	assert_int_equal(listener->counts.ended[PEERS_HALF_OPEN], 1);
+	assert_int_equal(door_listener->counts.peers, 3);
+	assert_int_equal(door_listener->counts.ended[PEERS_HALF_OPEN], 1);
 	assert_memory_equal(
-	    listener->half_open.first->transport.peer.text, "127.0.0.2:", 10);
+	    door_listener->half_open.first->transport.peer.text, "127.0.0.2:", 10);
 }
 
 static void
@@ -172,9 +172,9 @@ an_address_that_is_full_of_the_proved_keeps_out_only_its_own(void **state)
 	door_open(&s);
 	door_send(door_come(TCP), 16);
 	door_come(TCP);
-	assert_int_equal(listener->counts.ended[PEERS_ADDRESS_FULL], 1);
+	assert_int_equal(door_listener->counts.ended[PEERS_ADDRESS_FULL], 1);
 	door_come_from("127.0.0.2", TCP);
-	assert_int_equal(listener->counts.peers, 2);
+	assert_int_equal(door_listener->counts.peers, 2);
 }
 
 /* A session over datagrams with the listener. */
@@ -182,14 +182,14 @@ static void
 open_session(struct transport *t, struct tls_context *context)
 {
 	struct err e = {0};
-	unsigned before = listener->peers.count;
+	unsigned before = door_listener->peers.count;
 
-	dial(t, "127.0.0.1", listener_port(listener, DTLS), context);
+	dial(t, "127.0.0.1", listener_port(door_listener, DTLS), context);
 	while (t->ops->proceed(t, &e) < 0) {
 		assert_string_equal(e.text, "");
 		door_turn();
 	}
-	door_until(listener->peers.count == before + 1);
+	door_until(door_listener->peers.count == before + 1);
 }
 
 static void
@@ -208,14 +208,14 @@ of_datagram_sessions_the_longest_silent_makes_room_if_it_is_so_for_long(void **s
 	open_session(&mine[0], context);
 	open_session(&mine[1], context);
 	assert_int_equal(endpoint_parse("127.0.0.1:7", &next.peer.at), 0);
-	assert_int_equal(admission_check(listener, &next, &why, &e), -EBUSY);
+	assert_int_equal(admission_check(door_listener, &next, &why, &e), -EBUSY);
 	assert_int_equal(why, PEERS_FULL);
 	longest = door_peer(1);
 	longest->since_ns -= s.handshake_timeout_ns + SECOND;
 	door_peer(0)->since_ns -= s.handshake_timeout_ns;
-	assert_int_equal(admission_check(listener, &next, &why, &e), 0);
-	assert_int_equal(listener->counts.ended[PEERS_IDLE], 1);
-	assert_int_equal(listener->peers.count, 1);
+	assert_int_equal(admission_check(door_listener, &next, &why, &e), 0);
+	assert_int_equal(door_listener->counts.ended[PEERS_IDLE], 1);
+	assert_int_equal(door_listener->peers.count, 1);
 	assert_ptr_not_equal(door_peer(0), longest);
 	for (unsigned i = 0; i < 2; i++) {
 		mine[i].ops->close(&mine[i]);
@@ -234,8 +234,8 @@ silent_connections_over_streams_make_no_room(void **state)
 	door_send(door_come(TCP), 16);
 	door_peer(0)->since_ns = 1;
 	door_come(TCP);
-	assert_int_equal(listener->counts.ended[PEERS_FULL], 1);
-	assert_int_equal(listener->counts.peers, 1);
+	assert_int_equal(door_listener->counts.ended[PEERS_FULL], 1);
+	assert_int_equal(door_listener->counts.peers, 1);
 }
 
 /* Judgement. */
@@ -252,12 +252,12 @@ a_cut_ends_the_session_of_that_number_only(void **state)
 	door_send(door_come(TCP), 16);
 	session = door_peer(0)->session;
 	assert_int_not_equal(session, door_peer(1)->session);
-	admission_cut(listener, session);
-	door_until(listener->counts.peers == 1);
+	admission_cut(door_listener, session);
+	door_until(door_listener->counts.peers == 1);
 	assert_int_not_equal(door_peer(0)->session, session);
-	assert_int_equal(listener->counts.ended[PEERS_ERRORS], 1);
-	admission_cut(listener, session); /* it is gone */
-	assert_int_equal(listener->counts.ended[PEERS_ERRORS], 1);
+	assert_int_equal(door_listener->counts.ended[PEERS_ERRORS], 1);
+	admission_cut(door_listener, session); /* it is gone */
+	assert_int_equal(door_listener->counts.ended[PEERS_ERRORS], 1);
 }
 
 static void
@@ -268,7 +268,7 @@ who_is_listed_as_before_stays_and_the_others_go(void **state)
 	struct err e = {0};
 
 	(void)state;
-	snprintf(roster, sizeof roster, "%s/peers.yaml", directory);
+	snprintf(roster, sizeof roster, "%s/peers.yaml", door_directory);
 	support_write("peers.yaml", "peers:\n  - address: 127.0.0.1\n"
 				    "  - address: 127.0.0.2\n    domains: 1\n"
 				    "  - address: 127.0.0.3\n");
@@ -280,10 +280,10 @@ who_is_listed_as_before_stays_and_the_others_go(void **state)
 	support_write("peers.yaml", "peers:\n  - address: 127.0.0.0/30\n"
 				    "  - address: 127.0.0.2\n    domains: 1-2\n"
 				    "  - address: 127.0.0.3\n    name: third\n");
-	assert_int_equal(listener_reload(listener, &e), 0);
-	door_until(listener->counts.peers == 1);
+	assert_int_equal(listener_reload(door_listener, &e), 0);
+	door_until(door_listener->counts.peers == 1);
 	assert_memory_equal(door_peer(0)->transport.peer.text, "127.0.0.1:", 10);
-	assert_int_equal(listener->counts.ended[PEERS_NO_LONGER], 2);
+	assert_int_equal(door_listener->counts.ended[PEERS_NO_LONGER], 2);
 }
 
 static void
@@ -295,15 +295,15 @@ who_is_not_listed_has_no_terms(void **state)
 	char roster[160];
 
 	(void)state;
-	snprintf(roster, sizeof roster, "%s/peers.yaml", directory);
+	snprintf(roster, sizeof roster, "%s/peers.yaml", door_directory);
 	support_write("peers.yaml", "peers:\n  - address: 192.0.2.2\n    name: two\n");
 	s.roster_file = roster;
 	door_open(&s);
 	assert_int_equal(endpoint_parse("192.0.2.1:5", &who.peer), 0);
-	assert_false(admission_terms(listener, &who, &terms));
+	assert_false(admission_terms(door_listener, &who, &terms));
 	assert_int_equal(terms, 7);
 	assert_int_equal(endpoint_parse("192.0.2.2:5", &who.peer), 0);
-	assert_true(admission_terms(listener, &who, &terms));
+	assert_true(admission_terms(door_listener, &who, &terms));
 	assert_string_equal(who.name, "two");
 }
 

@@ -32,7 +32,7 @@ join(int *ret_fd)
 {
 	*ret_fd = door_come(TCP);
 	door_send(*ret_fd, 16);
-	return listener->peers.last;
+	return door_listener->peers.last;
 }
 
 /* As many bytes of messages as the sockets hold, up to this many. */
@@ -58,8 +58,8 @@ send_messages(int fd, size_t bytes)
 static void
 block(void)
 {
-	while (intake_pass(&listener->intake)) {
-		assert_true(intake_put(&listener->intake, FRAME_TICK, 0, "", 0));
+	while (intake_pass(&door_listener->intake)) {
+		assert_true(intake_put(&door_listener->intake, FRAME_TICK, 0, "", 0));
 	}
 }
 
@@ -78,7 +78,7 @@ a_peer_with_much_to_send_leaves_the_others_their_turn(void **state)
 	step(p);
 	assert_true(p->is_waiting_again);
 	assert_in_range(p->bytes, 17, sent);
-	assert_int_not_equal(listener->again_timer.due_ns, 0);
+	assert_int_not_equal(door_listener->again_timer.due_ns, 0);
 	door_until(p->bytes == 16 + sent);
 }
 
@@ -100,11 +100,11 @@ peers_wait_for_room_in_the_order_in_which_they_found_none(void **state)
 		step(p[2 - i]);
 		assert_false(p[2 - i]->is_watched);
 	}
-	assert_int_equal(listener->stuck.count, 3);
-	assert_ptr_equal(listener->stuck.first, p[2]);
-	assert_ptr_equal(listener->stuck.last, p[0]);
+	assert_int_equal(door_listener->stuck.count, 3);
+	assert_ptr_equal(door_listener->stuck.first, p[2]);
+	assert_ptr_equal(door_listener->stuck.last, p[0]);
 	door_pass_on();
-	door_until(listener->stuck.count == 0);
+	door_until(door_listener->stuck.count == 0);
 	/* They are read again, in that order. */
 	assert_ptr_equal(door_peer(0), p[2]);
 	assert_ptr_equal(door_peer(2), p[0]);
@@ -131,7 +131,7 @@ a_partial_message_is_timed_from_when_we_read_again(void **state)
 	step(p);
 	stuck_ns = p->since_ns;
 	door_pass_on();
-	door_until(listener->stuck.count == 0);
+	door_until(door_listener->stuck.count == 0);
 	assert_true(p->partial_ns > stuck_ns);
 	assert_int_equal(send(fd, "123456", 6, MSG_NOSIGNAL), 6);
 	door_until(p->messages == 2);
@@ -151,11 +151,11 @@ a_stop_takes_what_was_sent_before_it(void **state)
 	door_open(&s);
 	(void)join(&fd);
 	sent = send_messages(fd, MUCH);
-	listener_stop(listener);
-	listener_counts(listener, &after);
+	listener_stop(door_listener);
+	listener_counts(door_listener, &after);
 	assert_int_equal(after.messages, 1 + sent / 16);
 	assert_int_equal(after.peers, 0);
-	assert_int_equal(journal_synced(journal), journal_end(journal));
+	assert_int_equal(journal_synced(door_journal), journal_end(door_journal));
 	assert_int_equal(recv(fd, &byte, 1, 0), 0); /* all of it is durable */
 }
 
@@ -167,13 +167,13 @@ a_peer_that_is_not_listed_is_sent_away_with_a_count(void **state)
 	int fd;
 
 	(void)state;
-	snprintf(roster, sizeof roster, "%s/peers.yaml", directory);
+	snprintf(roster, sizeof roster, "%s/peers.yaml", door_directory);
 	support_write("peers.yaml", "peers:\n  - address: 192.0.2.2\n");
 	s.roster_file = roster;
 	door_open(&s);
 	fd = door_come(TCP);
-	assert_int_equal(listener->counts.refused[TLS_REFUSED_IDENTITY], 1);
-	assert_int_equal(listener->counts.peers, 0);
+	assert_int_equal(door_listener->counts.refused[TLS_REFUSED_IDENTITY], 1);
+	assert_int_equal(door_listener->counts.peers, 0);
 	assert_int_equal(recv(fd, &byte, 1, 0), 0);
 }
 

@@ -15,11 +15,11 @@
 #include "tests/unit/collector/protocol/support_set.h"
 #include "tests/unit/common/tls/support_certificates.h"
 
-const char *directory;
-struct loop *loop;
-struct journal *journal;
-struct ring *ring;
-struct listener *listener;
+const char *door_directory;
+struct loop *door_loop;
+struct journal *door_journal;
+struct ring *door_ring;
+struct listener *door_listener;
 static struct loop_timer pause_timer;
 static int sockets[8];
 static unsigned socket_count;
@@ -30,8 +30,8 @@ door_pass_on(void)
 {
 	struct journal_buffer *b;
 
-	while ((b = ring_pop(ring, 0)) != NULL) {
-		journal_buffer_return(journal, b);
+	while ((b = ring_pop(door_ring, 0)) != NULL) {
+		journal_buffer_return(door_journal, b);
 	}
 }
 
@@ -40,15 +40,15 @@ paused(struct loop_timer *t, uint64_t now_ns)
 {
 	(void)t;
 	(void)now_ns;
-	loop_stop(loop);
+	loop_stop(door_loop);
 }
 
 void
 door_turn(void)
 {
 	pause_timer = (struct loop_timer){.expired = paused};
-	loop_timer_set(loop, &pause_timer, clock_monotonic_ns() + 2 * NS_PER_MS);
-	assert_int_equal(loop_run(loop), 0);
+	loop_timer_set(door_loop, &pause_timer, clock_monotonic_ns() + 2 * NS_PER_MS);
+	assert_int_equal(loop_run(door_loop), 0);
 	door_pass_on();
 }
 
@@ -80,23 +80,23 @@ void
 door_open(struct listener_settings *s)
 {
 	struct journal_settings j = {
-	    .directory = directory,
+	    .directory = door_directory,
 	    .segment_bytes = 4 << 20,
 	    .max_bytes = 64 << 20,
 	    .sync_interval_ns = 5 * NS_PER_MS,
 	};
 	struct err e = {0};
 
-	if (journal_open(&j, &journal, &e) < 0) {
+	if (journal_open(&j, &door_journal, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
-	loop = loop_new();
-	ring = ring_new(16);
-	assert_true(loop != NULL && ring != NULL);
-	s->loop = loop;
-	s->journal = journal;
-	s->out = ring;
-	if (listener_new(s, &listener, &e) < 0) {
+	door_loop = loop_new();
+	door_ring = ring_new(16);
+	assert_true(door_loop != NULL && door_ring != NULL);
+	s->loop = door_loop;
+	s->journal = door_journal;
+	s->out = door_ring;
+	if (listener_new(s, &door_listener, &e) < 0) {
 		fail_msg("%s", e.text);
 	}
 }
@@ -105,7 +105,7 @@ int
 door_set_up(void **state)
 {
 	(void)state;
-	directory = support_directory();
+	door_directory = support_directory();
 	return 0;
 }
 
@@ -117,25 +117,25 @@ door_tear_down(void **state)
 		close(sockets[i]);
 	}
 	socket_count = 0;
-	listener_free(listener);
+	listener_free(door_listener);
 	door_pass_on();
-	ring_free(ring);
-	journal_close(journal);
-	loop_free(loop);
+	ring_free(door_ring);
+	journal_close(door_journal);
+	loop_free(door_loop);
 	support_directory_remove();
-	listener = NULL;
+	door_listener = NULL;
 	return 0;
 }
 
 /* Connects from this address of loopback, and waits until the listener has it. */
 int
-door_come_from(const char *address, enum place_of_uri where)
+door_come_from(const char *address, enum door_uri where)
 {
 	struct sockaddr_in from = {.sin_family = AF_INET};
 	struct sockaddr_in to = {.sin_family = AF_INET,
-	    .sin_port = htons(listener_port(listener, where)),
+	    .sin_port = htons(listener_port(door_listener, where)),
 	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	uint64_t before = listener->counts.accepted;
+	uint64_t before = door_listener->counts.accepted;
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	assert_true(fd >= 0 && socket_count < 8);
@@ -143,12 +143,12 @@ door_come_from(const char *address, enum place_of_uri where)
 	assert_int_equal(inet_pton(AF_INET, address, &from.sin_addr), 1);
 	assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
-	door_until(listener->counts.accepted == before + 1);
+	door_until(door_listener->counts.accepted == before + 1);
 	return fd;
 }
 
 int
-door_come(enum place_of_uri where)
+door_come(enum door_uri where)
 {
 	return door_come_from("127.0.0.1", where);
 }
@@ -159,11 +159,11 @@ door_send(int fd, size_t n)
 	const uint8_t message[16] = {0, 10, 0, 16};
 	struct listener_counts before, after;
 
-	listener_counts(listener, &before);
+	listener_counts(door_listener, &before);
 	assert_int_equal(send(fd, message, n, MSG_NOSIGNAL), (ssize_t)n);
 	do {
 		door_turn();
-		listener_counts(listener, &after);
+		listener_counts(door_listener, &after);
 	} while (after.bytes == before.bytes);
 }
 
@@ -171,7 +171,7 @@ door_send(int fd, size_t n)
 struct peer *
 door_peer(unsigned i)
 {
-	struct peer *p = listener->peers.first;
+	struct peer *p = door_listener->peers.first;
 
 	while (i-- > 0 && p != NULL) {
 		p = p->next;

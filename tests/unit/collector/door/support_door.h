@@ -5,13 +5,13 @@
 
 #include "collector/door/door_private.h"
 
-enum place_of_uri { TCP, TLS, DTLS };
+enum door_uri { TCP, TLS, DTLS };
 
-extern const char *directory;
-extern struct loop *loop;
-extern struct journal *journal;
-extern struct ring *ring;
-extern struct listener *listener;
+extern const char *door_directory;
+extern struct loop *door_loop;
+extern struct journal *door_journal;
+extern struct ring *door_ring;
+extern struct listener *door_listener;
 
 int door_set_up(void **state);
 int door_tear_down(void **state);
@@ -31,8 +31,8 @@ void door_turn(void);
 	} while (0)
 
 /* Connects from this address of loopback, and waits until the listener has it. */
-int door_come_from(const char *address, enum place_of_uri where);
-int door_come(enum place_of_uri where);
+int door_come_from(const char *address, enum door_uri where);
+int door_come(enum door_uri where);
 /* The first n bytes of a message of 16; until they have been received. */
 void door_send(int fd, size_t n);
 /* The i-th that has proved itself, in the order in which they did so. */
