@@ -109,20 +109,24 @@ run_until(struct bench *b, bool (*is_done)(struct bench *b, unsigned n), unsigne
 
 static const char *const one_uri[] = {"udp://*:0"};
 
-static void
-bench_init(struct bench *b)
+static struct bench bench;
+
+static int
+set_up(void **state)
 {
-	*b = (struct bench){
+	(void)state;
+	bench = (struct bench){
 	    .settings = {.uris = one_uri,
 		.uri_count = 1,
 		.max_peers = 10,
 		.sync_interval_ns = 5 * NS_PER_MS,
 		.udp = {.buffer_bytes = 1 << 20, .max_sources = 100}},
 	};
-	strcpy(b->directory, "/tmp/flowpair-udp-door-XXXXXX");
-	assert_non_null(mkdtemp(b->directory));
-	b->frames = calloc(FRAMES_MAX, sizeof *b->frames);
-	assert_non_null(b->frames);
+	strcpy(bench.directory, "/tmp/flowpair-udp-door-XXXXXX");
+	assert_non_null(mkdtemp(bench.directory));
+	bench.frames = calloc(FRAMES_MAX, sizeof *bench.frames);
+	assert_non_null(bench.frames);
+	return 0;
 }
 
 static void
@@ -175,19 +179,21 @@ bench_stop(struct bench *b)
 	return c;
 }
 
-static void
-bench_done(struct bench *b)
+static int
+tear_down(void **state)
 {
-	DIR *d = opendir(b->directory);
+	DIR *d = opendir(bench.directory);
 	struct dirent *entry;
 
+	(void)state;
 	while (d != NULL && (entry = readdir(d)) != NULL) {
 		unlinkat(dirfd(d), entry->d_name, 0);
 	}
 	closedir(d);
-	rmdir(b->directory);
-	free(b->frames);
-	free(b->bytes);
+	rmdir(bench.directory);
+	free(bench.frames);
+	free(bench.bytes);
+	return 0;
 }
 
 /* What loops wait for. */
@@ -291,33 +297,30 @@ ipfix_and_netflow_become_frames_as_they_came(void **state)
 {
 	static const uint8_t v9[20] = {0, 9, 0, 1}, v5[72] = {0, 5, 0, 1};
 	const struct kept *f;
-	struct bench b;
 	char text[512];
 	int fd;
 
 	(void)state;
-	bench_init(&b);
-	bench_start(&b);
-	fd = dial(b.port);
+	bench_start(&bench);
+	fd = dial(bench.port);
 	send_message(fd, 40, 40, 1);
-	run_until(&b, has_frames, 1);
+	run_until(&bench, has_frames, 1);
 	send_bytes(fd, v9, sizeof v9);
 	send_bytes(fd, v5, sizeof v5);
-	run_until(&b, has_frames, 3);
-	find_frame(&b, FRAME_OPEN, 0, text);
+	run_until(&bench, has_frames, 3);
+	find_frame(&bench, FRAME_OPEN, 0, text);
 	assert_memory_equal(text, "transport=udp\npeer=127.0.0.1:", 29);
 	assert_non_null(strstr(text, "\nport="));
-	f = find_frame(&b, FRAME_MESSAGES, 0, text);
+	f = find_frame(&bench, FRAME_MESSAGES, 0, text);
 	assert_int_equal(f->length, 40);
-	f = find_frame(&b, FRAME_MESSAGES, 1, text);
+	f = find_frame(&bench, FRAME_MESSAGES, 1, text);
 	assert_int_equal(f->length, sizeof v9);
-	assert_memory_equal(b.bytes + f->at, v9, sizeof v9);
-	f = find_frame(&b, FRAME_MESSAGES, 2, text);
+	assert_memory_equal(bench.bytes + f->at, v9, sizeof v9);
+	f = find_frame(&bench, FRAME_MESSAGES, 2, text);
 	assert_int_equal(f->length, sizeof v5);
-	assert_int_equal(frame_count(&b, FRAME_OPEN), 1);
+	assert_int_equal(frame_count(&bench, FRAME_OPEN), 1);
 	close(fd);
-	assert_int_equal(bench_stop(&b).messages, 3);
-	bench_done(&b);
+	assert_int_equal(bench_stop(&bench).messages, 3);
 }
 
 static void
@@ -325,106 +328,94 @@ anything_else_is_counted_and_makes_no_frame(void **state)
 {
 	static const uint8_t sflow[28] = {0, 0, 0, 5}, dns[12] = {0x12, 0x34};
 	struct udp_listener_counts c;
-	struct bench b;
 	int fd;
 
 	(void)state;
-	bench_init(&b);
-	bench_start(&b);
-	fd = dial(b.port);
+	bench_start(&bench);
+	fd = dial(bench.port);
 	send_bytes(fd, sflow, sizeof sflow);
 	send_bytes(fd, dns, sizeof dns);
 	send_bytes(fd, "", 0);
 	send_bytes(fd, "\n", 1);
-	run_until(&b, has_received, 4);
+	run_until(&bench, has_received, 4);
 	close(fd);
-	c = bench_stop(&b);
+	c = bench_stop(&bench);
 	assert_int_equal(c.not_ipfix, 4);
 	assert_int_equal(c.sources, 0);
-	assert_int_equal(b.count, 1);
-	assert_int_equal(frame_count(&b, FRAME_TICK), 1); /* of the stop */
-	bench_done(&b);
+	assert_int_equal(bench.count, 1);
+	assert_int_equal(frame_count(&bench, FRAME_TICK), 1); /* of the stop */
 }
 
 static void
 each_port_of_an_address_is_a_session(void **state)
 {
-	struct bench b;
 	int one, two;
 
 	(void)state;
-	bench_init(&b);
-	bench_start(&b);
-	one = dial(b.port);
-	two = dial(b.port);
+	bench_start(&bench);
+	one = dial(bench.port);
+	two = dial(bench.port);
 	send_message(one, 40, 40, 1);
 	send_message(two, 40, 40, 2);
-	run_until(&b, has_frames, 2);
-	assert_int_equal(frame_count(&b, FRAME_OPEN), 2);
+	run_until(&bench, has_frames, 2);
+	assert_int_equal(frame_count(&bench, FRAME_OPEN), 2);
 	close(one);
 	close(two);
-	assert_int_equal(bench_stop(&b).sources, 2);
-	bench_done(&b);
+	assert_int_equal(bench_stop(&bench).sources, 2);
 }
 
 static void
 an_address_is_one_session_where_asked(void **state)
 {
-	struct bench b;
 	char text[512];
 	int one, two;
 
 	(void)state;
-	bench_init(&b);
-	b.settings.udp.is_by_address = true;
-	bench_start(&b);
-	one = dial(b.port);
-	two = dial(b.port);
+	bench.settings.udp.is_by_address = true;
+	bench_start(&bench);
+	one = dial(bench.port);
+	two = dial(bench.port);
 	send_message(one, 40, 40, 1);
-	run_until(&b, has_frames, 1);
+	run_until(&bench, has_frames, 1);
 	send_message(two, 40, 40, 2);
-	run_until(&b, has_frames, 2);
-	assert_int_equal(frame_count(&b, FRAME_OPEN), 1);
-	find_frame(&b, FRAME_OPEN, 0, text);
+	run_until(&bench, has_frames, 2);
+	assert_int_equal(frame_count(&bench, FRAME_OPEN), 1);
+	find_frame(&bench, FRAME_OPEN, 0, text);
 	assert_memory_equal(text, "transport=udp\npeer=127.0.0.1\n", 29);
 	close(one);
 	close(two);
-	bench_stop(&b);
-	bench_done(&b);
+	bench_stop(&bench);
 }
 
 static void
 messages_share_a_frame_unless_one_lies_about_its_length(void **state)
 {
 	const struct kept *f;
-	struct bench b;
 	char text[512];
 	int fd;
 
 	(void)state;
-	bench_init(&b);
-	bench_start(&b);
-	fd = dial(b.port);
+	bench_start(&bench);
+	fd = dial(bench.port);
 	for (uint32_t i = 0; i < 3; i++) {
 		send_message(fd, 100, 100, i);
 	}
 	send_message(fd, 100, 90, 3);
 	send_message(fd, 100, 110, 4);
 	send_message(fd, 9000, 9000, 5);
-	run_until(&b, has_frames, 4);
-	f = find_frame(&b, FRAME_MESSAGES, 0, text);
+	run_until(&bench, has_frames, 4);
+	f = find_frame(&bench, FRAME_MESSAGES, 0, text);
 	assert_int_equal(f->length, 300);
-	assert_int_equal(load_u32(b.bytes + f->at + 208), 2);
-	f = find_frame(&b, FRAME_MESSAGES, 1, text);
+	assert_int_equal(load_u32(bench.bytes + f->at + 208), 2);
+	f = find_frame(&bench, FRAME_MESSAGES, 1, text);
 	assert_int_equal(f->length, 100);
-	f = find_frame(&b, FRAME_MESSAGES, 2, text);
+	f = find_frame(&bench, FRAME_MESSAGES, 2, text);
 	assert_int_equal(f->length, 100);
-	f = find_frame(&b, FRAME_MESSAGES, 3, text);
+	f = find_frame(&bench, FRAME_MESSAGES, 3, text);
 	assert_int_equal(f->length, 9000);
-	assert_int_equal(load_u32(b.bytes + f->at + 8), 5);
+	assert_int_equal(load_u32(bench.bytes + f->at + 8), 5);
 	close(fd);
-	bench_stop(&b);
-	bench_done(&b);
+	bench_stop(&bench);
 }
 
 static void
@@ -432,86 +423,77 @@ one_source_too_many_ends_the_longest_idle(void **state)
 {
 	struct udp_listener_counts c;
 	uint32_t second;
-	struct bench b;
 	char text[512];
 	int fds[3];
 
 	(void)state;
-	bench_init(&b);
-	b.settings.udp.max_sources = 2;
-	bench_start(&b);
+	bench.settings.udp.max_sources = 2;
+	bench_start(&bench);
 	for (unsigned i = 0; i < 2; i++) {
-		fds[i] = dial(b.port);
+		fds[i] = dial(bench.port);
 		send_message(fds[i], 40, 40, 0);
-		run_until(&b, has_frames, i + 1);
+		run_until(&bench, has_frames, i + 1);
 	}
-	second = find_frame(&b, FRAME_OPEN, 1, text)->session;
+	second = find_frame(&bench, FRAME_OPEN, 1, text)->session;
 	send_message(fds[0], 40, 40, 0);
-	run_until(&b, has_frames, 3);
-	fds[2] = dial(b.port);
+	run_until(&bench, has_frames, 3);
+	fds[2] = dial(bench.port);
 	send_message(fds[2], 40, 40, 0);
-	run_until(&b, has_frames, 4);
-	assert_int_equal(find_frame(&b, FRAME_CLOSE, 0, text)->session, second);
+	run_until(&bench, has_frames, 4);
+	assert_int_equal(find_frame(&bench, FRAME_CLOSE, 0, text)->session, second);
 	assert_non_null(strstr(text, "idle for longest"));
 	for (unsigned i = 0; i < 3; i++) {
 		close(fds[i]);
 	}
-	c = bench_stop(&b);
+	c = bench_stop(&bench);
 	assert_int_equal(c.evicted, 1);
 	assert_int_equal(c.sources, 3);
-	bench_done(&b);
 }
 
 static void
 a_silent_source_ends_and_begins_anew(void **state)
 {
 	uint32_t first;
-	struct bench b;
 	char text[512];
 	int fd;
 
 	(void)state;
-	bench_init(&b);
-	b.settings.udp.idle_ns = 100 * NS_PER_MS;
-	bench_start(&b);
-	fd = dial(b.port);
+	bench.settings.udp.idle_ns = 100 * NS_PER_MS;
+	bench_start(&bench);
+	fd = dial(bench.port);
 	send_message(fd, 40, 40, 0);
-	run_until(&b, has_closed, 1);
-	first = find_frame(&b, FRAME_OPEN, 0, text)->session;
-	assert_int_equal(find_frame(&b, FRAME_CLOSE, 0, text)->session, first);
+	run_until(&bench, has_closed, 1);
+	first = find_frame(&bench, FRAME_OPEN, 0, text)->session;
+	assert_int_equal(find_frame(&bench, FRAME_CLOSE, 0, text)->session, first);
 	assert_memory_equal(text, "silent for ", 11);
 	send_message(fd, 40, 40, 0);
-	run_until(&b, has_frames, 2);
-	assert_int_not_equal(find_frame(&b, FRAME_OPEN, 1, text)->session, first);
+	run_until(&bench, has_frames, 2);
+	assert_int_not_equal(find_frame(&bench, FRAME_OPEN, 1, text)->session, first);
 	close(fd);
-	assert_int_equal(bench_stop(&b).idle, 1);
-	bench_done(&b);
+	assert_int_equal(bench_stop(&bench).idle, 1);
 }
 
 static void
 a_stop_takes_what_the_kernel_holds(void **state)
 {
-	struct bench b;
 	char text[512];
 	int fd;
 
 	(void)state;
-	bench_init(&b);
-	bench_start(&b);
-	fd = dial(b.port);
+	bench_start(&bench);
+	fd = dial(bench.port);
 	for (uint32_t i = 0; i < 300; i++) {
 		send_message(fd, 1000, 1000, i);
 	}
 	close(fd);
-	assert_int_equal(bench_stop(&b).messages, 300);
-	assert_int_equal(frame_count(&b, FRAME_CLOSE), 1);
-	assert_int_equal(
-	    b.used - b.frames[0].length - find_frame(&b, FRAME_CLOSE, 0, text)->length,
+	assert_int_equal(bench_stop(&bench).messages, 300);
+	assert_int_equal(frame_count(&bench, FRAME_CLOSE), 1);
+	assert_int_equal(bench.used - bench.frames[0].length -
+			     find_frame(&bench, FRAME_CLOSE, 0, text)->length,
 	    300 * 1000 + 4);
 	assert_string_equal(text, "the collector stopped");
-	assert_int_equal(b.frames[b.count - 1].kind, FRAME_TICK);
-	assert_int_equal(b.frames[b.count - 1].length, 4);
-	bench_done(&b);
+	assert_int_equal(bench.frames[bench.count - 1].kind, FRAME_TICK);
+	assert_int_equal(bench.frames[bench.count - 1].length, 4);
 }
 
 static void
@@ -519,38 +501,35 @@ a_slow_processing_thread_lets_the_kernel_drop_and_every_drop_is_counted(void **s
 {
 	const unsigned burst = 400, most = 100;
 	struct udp_listener_counts c;
-	struct bench b;
 	uint64_t cpu_ns;
 	unsigned sent = 0;
 	int fd;
 
 	(void)state;
-	bench_init(&b);
-	b.settings.udp.buffer_bytes = 256 << 10;
-	bench_start(&b);
-	fd = dial(b.port);
-	b.is_paused = true;
-	while (counts(&b).kernel_drops == 0 && sent < most * burst) {
+	bench.settings.udp.buffer_bytes = 256 << 10;
+	bench_start(&bench);
+	fd = dial(bench.port);
+	bench.is_paused = true;
+	while (counts(&bench).kernel_drops == 0 && sent < most * burst) {
 		for (unsigned i = 0; i < burst; i++) {
 			send_message(fd, 1400, 1400, sent++);
 		}
-		run_until(&b, has_received, 1);
+		run_until(&bench, has_received, 1);
 	}
-	run_until(&b, has_dropped, 1);
+	run_until(&bench, has_dropped, 1);
 	/* Stuck, it looks for room now and then, but does not spin. */
 	cpu_ns = clock_cpu_ns();
 	for (unsigned i = 0; i < 100; i++) {
 		usleep(1000);
-		run_until(&b, has_dropped, 1);
+		run_until(&bench, has_dropped, 1);
 	}
 	assert_true(clock_cpu_ns() - cpu_ns < NS_PER_SECOND);
-	b.is_paused = false;
-	run_until(&b, has_accounted, sent);
-	c = bench_stop(&b);
+	bench.is_paused = false;
+	run_until(&bench, has_accounted, sent);
+	c = bench_stop(&bench);
 	assert_int_equal(c.datagrams + c.kernel_drops, sent);
 	assert_int_equal(c.messages, c.datagrams);
 	close(fd);
-	bench_done(&b);
 }
 
 static void
@@ -558,23 +537,20 @@ an_ipv6_source_is_named_with_brackets(void **state)
 {
 	struct sockaddr_in6 to = {
 	    .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
-	struct bench b;
 	char text[512];
 	int fd;
 
 	(void)state;
-	bench_init(&b);
-	bench_start(&b);
-	to.sin6_port = htons(b.port);
+	bench_start(&bench);
+	to.sin6_port = htons(bench.port);
 	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
 	send_message(fd, 40, 40, 0);
-	run_until(&b, has_frames, 1);
-	find_frame(&b, FRAME_OPEN, 0, text);
+	run_until(&bench, has_frames, 1);
+	find_frame(&bench, FRAME_OPEN, 0, text);
 	assert_memory_equal(text, "transport=udp\npeer=[::1]:", 25);
 	close(fd);
-	bench_stop(&b);
-	bench_done(&b);
+	bench_stop(&bench);
 }
 
 static int
@@ -585,21 +561,23 @@ be_quiet(void **state)
 	return 0;
 }
 
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(ipfix_and_netflow_become_frames_as_they_came),
-	    cmocka_unit_test(anything_else_is_counted_and_makes_no_frame),
-	    cmocka_unit_test(each_port_of_an_address_is_a_session),
-	    cmocka_unit_test(an_address_is_one_session_where_asked),
-	    cmocka_unit_test(messages_share_a_frame_unless_one_lies_about_its_length),
-	    cmocka_unit_test(one_source_too_many_ends_the_longest_idle),
-	    cmocka_unit_test(a_silent_source_ends_and_begins_anew),
-	    cmocka_unit_test(a_stop_takes_what_the_kernel_holds),
-	    cmocka_unit_test(
+	    TEST(ipfix_and_netflow_become_frames_as_they_came),
+	    TEST(anything_else_is_counted_and_makes_no_frame),
+	    TEST(each_port_of_an_address_is_a_session),
+	    TEST(an_address_is_one_session_where_asked),
+	    TEST(messages_share_a_frame_unless_one_lies_about_its_length),
+	    TEST(one_source_too_many_ends_the_longest_idle),
+	    TEST(a_silent_source_ends_and_begins_anew),
+	    TEST(a_stop_takes_what_the_kernel_holds),
+	    TEST(
 		a_slow_processing_thread_lets_the_kernel_drop_and_every_drop_is_counted),
-	    cmocka_unit_test(an_ipv6_source_is_named_with_brackets),
+	    TEST(an_ipv6_source_is_named_with_brackets),
 	};
 	return cmocka_run_group_tests(tests, be_quiet, NULL);
 }
