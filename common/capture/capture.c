@@ -366,20 +366,20 @@ out:
 	return rc;
 }
 
-/* A file that was cut off in the middle of a packet (a full disk, a killed tcpdump) is
- * common and no error: what came before counts.  libpcap tells by its text alone. */
+/* A file that ends in the middle of a packet (a full disk, a killed tcpdump) is common
+ * and not an error: the packets before count. */
 static int
 libpcap_failed(struct capture *c, struct err *e)
 {
-	const char *why = pcap_geterr(c->pcap);
+	FILE *file = pcap_file(c->pcap); /* NULL: live */
 
 	c->has_ended = true;
-	if (!c->is_live && strstr(why, "truncated") != NULL) {
+	if (file != NULL && feof(file) && !ferror(file)) {
 		c->cut_short = 1;
 		return 0;
 	}
 	return err_set(e, -EIO, "%s: after %llu packets: %s", c->name,
-	    (unsigned long long)c->received, why);
+	    (unsigned long long)c->received, pcap_geterr(c->pcap));
 }
 
 static int

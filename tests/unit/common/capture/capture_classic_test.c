@@ -116,22 +116,61 @@ packets_across_the_buffers_edge_stay_whole(void **state)
 	assert_int_equal(made_counts().size, made.length);
 }
 
+/* A packet with the header of Kuznetzov's format. */
 static void
-the_modified_format_is_left_to_libpcap(void **state)
+add_modified(uint32_t captured)
 {
-	(void)state;
-	made_classic(false, 0xa1b2cd34, 1);
 	made_u32(1);
 	made_u32(5);
-	made_u32(3);
+	made_u32(captured);
 	made_u32(60);
 	made_u32(0); /* interface index, protocol, type */
 	made_u16(0);
 	made_u16(0);
 	made_bytes("abc", 3);
+}
+
+static void
+the_modified_format_is_left_to_libpcap(void **state)
+{
+	(void)state;
+	made_classic(false, 0xa1b2cd34, 1);
+	add_modified(3);
 	made_open();
 	made_expect(1000005000, "abc", 3, 60);
 	assert_int_equal(made_next(), 0);
+}
+
+static void
+a_modified_file_cut_in_a_packet_gives_what_came_before(void **state)
+{
+	(void)state;
+	for (size_t cut = 1; cut < 27; cut += 5) { /* in the data, in the header */
+		made_classic(false, 0xa1b2cd34, 1);
+		add_modified(3);
+		add_modified(3);
+		made.length -= cut;
+		made_open();
+		assert_int_equal(made_next(), 1);
+		assert_int_equal(made_next(), 0);
+		assert_int_equal(made_counts().cut_short, 1);
+		assert_int_equal(made_counts().received, 1);
+		capture_close(made_capture);
+		made_capture = NULL;
+	}
+}
+
+static void
+a_modified_file_with_an_impossible_length_is_an_error(void **state)
+{
+	(void)state;
+	made_classic(false, 0xa1b2cd34, 1);
+	add_modified(3);
+	add_modified(0x7fffffff);
+	made_open();
+	assert_int_equal(made_next(), 1);
+	assert_true(made_next() < 0);
+	assert_int_equal(made_counts().cut_short, 0);
 }
 
 int
@@ -145,6 +184,8 @@ main(void)
 	    MADE_TEST(an_impossible_length_ends_the_file_with_a_sentence),
 	    MADE_TEST(packets_across_the_buffers_edge_stay_whole),
 	    MADE_TEST(the_modified_format_is_left_to_libpcap),
+	    MADE_TEST(a_modified_file_cut_in_a_packet_gives_what_came_before),
+	    MADE_TEST(a_modified_file_with_an_impossible_length_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
