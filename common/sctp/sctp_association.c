@@ -44,15 +44,6 @@ association_broken(const struct transport *t, int code, struct err *e)
 	    e, code, "the connection with %s broke: %s", t->peer.text, strerror(-code));
 }
 
-static void
-end_dial(struct association *a)
-{
-	if (a->list != NULL) {
-		freeaddrinfo(a->list);
-	}
-	a->list = a->next = NULL;
-}
-
 void
 association_close(struct transport *t)
 {
@@ -60,7 +51,7 @@ association_close(struct transport *t)
 
 	if (a != NULL) {
 		a->stack->close(&a->socket);
-		end_dial(a);
+		transport_target_done(&a->target);
 		free(a->part);
 		free(a);
 	}
@@ -111,7 +102,7 @@ association_opened(struct transport *t)
 	}
 	t->streams = agreed < a->settings.streams ? agreed : a->settings.streams;
 	t->is_open = true;
-	end_dial(a);
+	transport_target_done(&a->target);
 	return 0;
 }
 

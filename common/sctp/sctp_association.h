@@ -12,10 +12,9 @@
 #ifndef COMMON_SCTP_SCTP_ASSOCIATION_H
 #define COMMON_SCTP_SCTP_ASSOCIATION_H
 
-#include <netdb.h>
-
 #include "common/sctp/sctp_stack.h"
 #include "common/transport/scheme.h"
+#include "common/transport/socket.h"
 
 #define SCTP_CARRIED 18445u /* RFC 6083 section 3.2: 2^14 + 2048 + 13 */
 
@@ -26,10 +25,7 @@ struct association {
 	bool head_waits; /* stream 0 has what the other streams must not overtake */
 	uint8_t *part;   /* of a message whose rest is still to come; NULL: none */
 	size_t part_length;
-
-	/* While connecting: the addresses of the host and the one to try next. */
-	struct addrinfo *list, *next;
-	char text[320];
+	struct transport_target target; /* while connecting */
 };
 
 /* The settings of a URI, checked against its stack. */

@@ -25,12 +25,9 @@ kernel_check(const struct sctp_settings *settings, const struct transport_uri *u
 	}
 	if (errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT) {
 		return err_set(e, -EINVAL,
-		    "%s: this kernel has no SCTP; load it (modprobe sctp), or use SCTP "
-		    "in UDP packets (?encapsulation=udp)%s",
-		    uri->text,
-		    sctp_stack_user() != NULL
-			? ""
-			: " with a flowpair that was built with libusrsctp");
+		    "%s: this kernel has no SCTP; load it (modprobe sctp), or carry it "
+		    "in UDP packets (?encapsulation=udp)",
+		    uri->text);
 	}
 	return err_set(e, -errno, "%s: cannot open an SCTP socket: %s", uri->text,
 	    strerror(errno));
@@ -310,7 +307,6 @@ kernel_wants(const struct sctp_socket *s, bool to_read, bool to_write)
 }
 
 const struct sctp_stack sctp_kernel = {
-    .name = "the kernel",
     .check = kernel_check,
     .open = kernel_open,
     .bind = kernel_bind,

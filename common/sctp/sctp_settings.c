@@ -17,6 +17,14 @@ const char *const sctp_option_names[] = {"streams", "reliability", "addresses", 
 const char *const sctp_secure_option_names[] = {"addresses", "local", "heartbeat",
     "encapsulation", "udp-port", "local-udp-port", NULL};
 
+static const struct sctp_stack *user;
+
+void
+sctp_stack_set_user(const struct sctp_stack *stack)
+{
+	user = stack;
+}
+
 /* The option as a string of its own, cut to capacity; false: it is not there. */
 static bool
 take(const struct transport_uri *uri, const char *name, char *out, size_t capacity)
@@ -177,7 +185,7 @@ choose_stack(const struct transport_uri *uri, struct sctp_settings *s, struct er
 		    "\"%s\": invalid encapsulation=%s (expected udp or none)",
 		    uri->text, text);
 	}
-	s->stack = sctp_stack_user();
+	s->stack = user;
 	if (s->stack == NULL) {
 		return err_set(e, -EINVAL,
 		    "\"%s\": this flowpair was built without libusrsctp, which carries "

@@ -42,7 +42,6 @@ struct sctp_send {
 };
 
 struct sctp_stack {
-	const char *name; /* "the kernel" */
 	/* Whether this machine has it for these settings; the sentence says what to do.
 	 */
 	int (*check)(const struct sctp_settings *settings,
@@ -85,6 +84,5 @@ extern const struct sctp_stack sctp_kernel;
 /* The stack that carries SCTP in UDP packets, where this program was built with one.
  * Set once, before the first URI is read; NULL: there is none. */
 void sctp_stack_set_user(const struct sctp_stack *stack);
-const struct sctp_stack *sctp_stack_user(void);
 
 #endif

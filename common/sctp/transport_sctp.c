@@ -38,18 +38,18 @@ try_next(struct transport *t, int code, struct err *e)
 {
 	struct association *a = t->state;
 
-	for (; a->next != NULL; a->next = a->next->ai_next) {
+	while (a->target.next != NULL) {
+		const struct addrinfo *at = a->target.next;
+		a->target.next = at->ai_next;
 		a->stack->close(&a->socket);
-		transport_peer_set(&t->peer, a->next->ai_addr);
-		code = try_address(a, a->next);
+		transport_peer_set(&t->peer, at->ai_addr);
+		code = try_address(a, at);
 		if (code == 0) {
-			a->next = a->next->ai_next;
 			t->fd = a->socket.fd;
 			return 0;
 		}
 	}
-	return err_set(e, code, "cannot connect to %s (last tried %s): %s", a->text,
-	    t->peer.text, strerror(-code));
+	return transport_target_failed(&a->target, t, code, e);
 }
 
 static int
@@ -65,14 +65,13 @@ sctp_dial(struct transport *t, const struct transport_uri *uri, struct tls_conte
 	}
 	t->state = a;
 	a->socket.fd = -1;
-	memcpy(a->text, uri->text, sizeof a->text);
 	rc = association_settings(uri, false, &a->settings, e);
 	a->stack = rc == 0 ? a->settings.stack : &sctp_kernel;
 	if (rc == 0) {
-		rc = transport_find_host(uri, SOCK_STREAM, &a->list, e);
+		a->target.type = SOCK_STREAM;
+		rc = transport_target_find(&a->target, uri, e);
 	}
 	if (rc == 0) {
-		a->next = a->list;
 		rc = try_next(t, -EADDRNOTAVAIL, e);
 	}
 	if (rc < 0) {

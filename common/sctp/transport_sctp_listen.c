@@ -54,21 +54,12 @@ listen_everywhere(struct place *p, uint16_t port)
 static int
 listen_at_host(struct place *p, const struct transport_uri *uri, struct err *e)
 {
-	struct addrinfo hints = {
-	    .ai_family = AF_UNSPEC,
-	    .ai_socktype = SOCK_STREAM,
-	    .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-	};
 	struct sockaddr_storage list[SCTP_ADDRESSES + 1];
 	struct addrinfo *found = NULL;
-	char port[8];
-	int rc;
+	int rc = transport_find_place(uri, &found, e);
 
-	snprintf(port, sizeof port, "%u", uri->port);
-	rc = getaddrinfo(uri->host, port, &hints, &found);
-	if (rc != 0) {
-		return err_set(e, -EADDRNOTAVAIL, "cannot listen at %s: %s", uri->text,
-		    rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc));
+	if (rc < 0) {
+		return rc;
 	}
 	rc = -EADDRNOTAVAIL;
 	for (const struct addrinfo *a = found; a != NULL && rc < 0; a = a->ai_next) {

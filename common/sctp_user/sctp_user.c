@@ -457,7 +457,6 @@ user_close(struct sctp_socket *s)
 }
 
 const struct sctp_stack sctp_user = {
-    .name = "user space, in UDP",
     .check = user_check,
     .open = user_open,
     .bind = user_bind,

@@ -1,9 +1,9 @@
 #include "common/sctp_user/sctp_user_places.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
 #include "common/base/cursor.h"
+#include "common/base/endpoint.h"
 
 /* RFC 9260 sections 3.1, 3.2, 3.3.2 and 3.3.7. */
 #define CHUNK_INIT   1
@@ -34,14 +34,11 @@ sctp_user_place_close(struct sctp_user_place *p)
 static bool
 is_same_host(const struct sockaddr_storage *a, const struct sockaddr_storage *b)
 {
-	if (a->ss_family != b->ss_family) {
-		return false;
-	}
-	return a->ss_family == AF_INET6
-		   ? IN6_ARE_ADDR_EQUAL(&((const struct sockaddr_in6 *)a)->sin6_addr,
-			 &((const struct sockaddr_in6 *)b)->sin6_addr)
-		   : ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
-			 ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+	struct endpoint x, y;
+
+	endpoint_from_sockaddr(a, &x);
+	endpoint_from_sockaddr(b, &y);
+	return memcmp(&x.address, &y.address, sizeof x.address) == 0;
 }
 
 static bool

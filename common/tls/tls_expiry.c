@@ -1,6 +1,7 @@
 #include "common/tls/tls_expiry.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <stdio.h>
@@ -41,36 +42,36 @@ note(const ASN1_TIME *end, uint64_t *ret)
 	}
 }
 
-static uint64_t
-read_certificates(const char *path, bool is_first_only)
+/* The end of the next object of a file; false: there is none. */
+static bool
+read_certificate(FILE *f, uint64_t *ret)
 {
-	FILE *f = fopen(path, "re");
-	uint64_t end = 0;
-	X509 *x;
+	X509 *x = PEM_read_X509(f, NULL, NULL, NULL);
 
-	while (f != NULL && (x = PEM_read_X509(f, NULL, NULL, NULL)) != NULL) {
-		note(X509_get0_notAfter(x), &end);
-		X509_free(x);
-		if (is_first_only) {
-			break;
-		}
-	}
-	if (f != NULL) {
-		fclose(f);
-	}
-	return end;
+	note(x != NULL ? X509_get0_notAfter(x) : NULL, ret);
+	X509_free(x);
+	return x != NULL;
 }
 
-static uint64_t
-read_lists(const char *path)
+static bool
+read_list(FILE *f, uint64_t *ret)
 {
-	FILE *f = fopen(path, "re");
-	uint64_t end = 0;
-	X509_CRL *x;
+	X509_CRL *x = PEM_read_X509_CRL(f, NULL, NULL, NULL);
 
-	while (f != NULL && (x = PEM_read_X509_CRL(f, NULL, NULL, NULL)) != NULL) {
-		note(X509_CRL_get0_nextUpdate(x), &end);
-		X509_CRL_free(x);
+	note(x != NULL ? X509_CRL_get0_nextUpdate(x) : NULL, ret);
+	X509_CRL_free(x);
+	return x != NULL;
+}
+
+/* The earliest end of a file's first `most` objects; 0: there is none. */
+static uint64_t
+read_file(const char *path, bool (*read_next)(FILE *f, uint64_t *ret), unsigned most)
+{
+	FILE *f = path != NULL ? fopen(path, "re") : NULL;
+	uint64_t end = 0;
+
+	while (f != NULL && most > 0 && read_next(f, &end)) {
+		most--;
 	}
 	if (f != NULL) {
 		fclose(f);
@@ -81,17 +82,10 @@ read_lists(const char *path)
 void
 tls_expiry_read(const struct tls_settings *s, struct tls_expiry *ret)
 {
-	*ret = (struct tls_expiry){0};
-	if (s->certificate != NULL) {
-		ret->end_s[TLS_PAPER_CERTIFICATE] =
-		    read_certificates(s->certificate, true);
-	}
-	if (s->ca != NULL) {
-		ret->end_s[TLS_PAPER_CA] = read_certificates(s->ca, false);
-	}
-	if (s->crl != NULL) {
-		ret->end_s[TLS_PAPER_CRL] = read_lists(s->crl);
-	}
+	ret->end_s[TLS_PAPER_CERTIFICATE] =
+	    read_file(s->certificate, read_certificate, 1);
+	ret->end_s[TLS_PAPER_CA] = read_file(s->ca, read_certificate, UINT_MAX);
+	ret->end_s[TLS_PAPER_CRL] = read_file(s->crl, read_list, UINT_MAX);
 	ERR_clear_error(); /* the end of a file is an error to PEM */
 }
 
@@ -110,10 +104,10 @@ tls_expiry_warn(const struct tls_settings *s, const struct tls_expiry *x,
 	}
 	clock_format_iso(end * NS_PER_SECOND, when);
 	if (end <= now_s) {
-		return err_set(e, -ETIME, "%s in %.300s ended on %s: renew it", what[p],
-		    files[p], when);
+		return err_set(e, -ETIME, "%s in %.300s expired on %s: renew it",
+		    what[p], files[p], when);
 	}
-	return err_set(e, -ETIME, "%s in %.300s ends on %s, in %u days: renew it",
+	return err_set(e, -ETIME, "%s in %.300s expires on %s, in %u days: renew it",
 	    what[p], files[p], when, (unsigned)((end - now_s) / DAY_S));
 }
 
@@ -130,8 +124,7 @@ tls_expiry_add(const struct tls_expiry *x, struct metrics *m)
 			metrics_family(m,
 			    "flowpair_certificate_expiry_timestamp_seconds",
 			    METRICS_GAUGE,
-			    "When what the files of this name hold ends, the first of "
-			    "each.");
+			    "When the first certificate or list in each file expires.");
 			has_family = true;
 		}
 		metrics_add(m, "file", tls_paper_name(i), x->end_s[i]);

@@ -63,7 +63,7 @@ struct dtls_socket {
 	uint64_t seed;
 	size_t bytes; /* of all queues */
 	struct tls_cookie *cookies;
-	struct dtls_socket_counts counts;
+	struct transport_counts counts;
 	uint32_t overflows; /* as the kernel told last */
 	uint64_t disown_ns; /* of the second in which: */
 	unsigned disowned;
@@ -114,7 +114,7 @@ free_when_left(struct dtls_socket *s)
 }
 
 void
-dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *ret)
+dtls_socket_counts(const struct dtls_socket *s, struct transport_counts *ret)
 {
 	*ret = s->counts;
 }
@@ -252,7 +252,7 @@ admit(struct dtls_socket *s, const struct pktinfo *r)
 	x->next = *bucket_of(s, r);
 	*bucket_of(s, r) = x;
 	s->senders++;
-	s->counts.senders++;
+	s->counts.connections++;
 	return x;
 }
 

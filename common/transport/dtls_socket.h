@@ -16,6 +16,7 @@
 
 #include "common/base/err.h"
 #include "common/tls/tls.h"
+#include "common/transport/transport_listener.h"
 
 #define DTLS_SENDER_BYTES (1u << 20)
 #define DTLS_SOCKET_BYTES (64u << 20)
@@ -25,13 +26,6 @@
  * begins at random and counts up. */
 #define DTLS_PROOF       15u /* where in the record */
 #define DTLS_PROOF_BYTES 6u
-
-struct dtls_socket_counts {
-	uint64_t datagrams, octets, senders; /* that came */
-	uint64_t dropped;  /* datagrams that found no room, in the kernel or here */
-	uint64_t foreign;  /* datagrams of no session, and no ClientHello */
-	uint64_t disowned; /* of those, answered: they look like a lost session's */
-};
 
 struct dtls_socket;
 struct dtls_sender; /* one, whose session goes on until dtls_sender_leave() */
@@ -43,11 +37,10 @@ int dtls_socket_new(int fd, struct dtls_socket **ret, struct err *e);
  * error of the socket. */
 int dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
     struct dtls_sender **ret, struct tls **ret_tls, struct err *e);
-void dtls_socket_counts(const struct dtls_socket *s, struct dtls_socket_counts *ret);
+void dtls_socket_counts(const struct dtls_socket *s, struct transport_counts *ret);
 /* Accepts no new senders; the last sender that leaves frees it. */
 void dtls_socket_close(struct dtls_socket *s);
 
-/* "192.0.2.1:51234" */
 const struct sockaddr_storage *dtls_sender_address(const struct dtls_sender *x);
 int dtls_sender_fd(const struct dtls_sender *x); /* readable: it has sent something */
 /* Its handshake is done: it supersedes a former session from the same address (RFC 6347

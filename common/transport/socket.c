@@ -8,34 +8,47 @@
 #include <unistd.h>
 
 static int
-look_up(const char *host, uint16_t port, struct addrinfo *hints, struct addrinfo **ret,
-    const char **why)
+look_up(const struct transport_uri *uri, const struct addrinfo *hints,
+    struct addrinfo **ret, const char **ret_why)
 {
-	char text[8];
+	bool is_any = (hints->ai_flags & AI_PASSIVE) && transport_is_everywhere(uri);
+	char port[8];
 	int rc;
 
-	hints->ai_family = AF_UNSPEC;
-	hints->ai_flags |= AI_NUMERICSERV;
-	snprintf(text, sizeof text, "%u", port);
-	rc = getaddrinfo(host, text, hints, ret);
+	snprintf(port, sizeof port, "%u", uri->port);
+	rc = getaddrinfo(is_any ? "::" : uri->host, port, hints, ret);
 	if (rc != 0) {
 		*ret = NULL;
-		*why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
+		*ret_why = rc == EAI_SYSTEM ? strerror(errno) : gai_strerror(rc);
 	}
-	return rc == 0 ? 0 : -EHOSTUNREACH;
+	return rc;
 }
 
 int
 transport_find_host(
     const struct transport_uri *uri, int type, struct addrinfo **ret, struct err *e)
 {
-	struct addrinfo hints = {.ai_socktype = type};
-	const char *why = "";
-	int rc = look_up(uri->host, uri->port, &hints, ret, &why);
+	const struct addrinfo hints = {.ai_socktype = type, .ai_flags = AI_NUMERICSERV};
+	const char *why;
 
-	return rc == 0 ? 0
-		       : err_set(e, rc, "cannot find the address of %s: %s", uri->text,
-			     why);
+	return look_up(uri, &hints, ret, &why) == 0
+		   ? 0
+		   : err_set(e, -EHOSTUNREACH, "cannot find the address of %s: %s",
+			 uri->text, why);
+}
+
+int
+transport_find_place(
+    const struct transport_uri *uri, struct addrinfo **ret, struct err *e)
+{
+	const struct addrinfo hints = {
+	    .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
+	const char *why;
+
+	return look_up(uri, &hints, ret, &why) == 0
+		   ? 0
+		   : err_set(
+			 e, -EADDRNOTAVAIL, "cannot listen at %s: %s", uri->text, why);
 }
 
 int
@@ -53,6 +66,52 @@ transport_connect(const struct addrinfo *a, int type, void (*prepare)(int fd))
 	rc = -errno;
 	close(fd);
 	return rc;
+}
+
+int
+transport_target_find(
+    struct transport_target *x, const struct transport_uri *uri, struct err *e)
+{
+	int rc = transport_find_host(uri, x->type, &x->list, e);
+
+	x->next = x->list;
+	memcpy(x->text, uri->text, sizeof x->text);
+	return rc;
+}
+
+int
+transport_target_next(
+    struct transport_target *x, struct transport *t, int code, struct err *e)
+{
+	while (x->next != NULL) {
+		const struct addrinfo *a = x->next;
+		x->next = a->ai_next;
+		transport_close_socket(t);
+		transport_peer_set(&t->peer, a->ai_addr);
+		code = transport_connect(a, x->type, x->prepare);
+		if (code >= 0) {
+			t->fd = code;
+			return 0;
+		}
+	}
+	return transport_target_failed(x, t, code, e);
+}
+
+int
+transport_target_failed(const struct transport_target *x, const struct transport *t,
+    int code, struct err *e)
+{
+	return err_set(e, code, "cannot connect to %s (last tried %s): %s", x->text,
+	    t->peer.text, strerror(-code));
+}
+
+void
+transport_target_done(struct transport_target *x)
+{
+	if (x->list != NULL) {
+		freeaddrinfo(x->list);
+	}
+	x->list = x->next = NULL;
 }
 
 bool
@@ -98,15 +157,12 @@ listen_at(const struct addrinfo *a, int protocol, bool is_dual)
 static int
 bind_somewhere(const struct transport_uri *uri, int protocol, struct err *e)
 {
-	struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
 	bool is_any = transport_is_everywhere(uri);
 	struct addrinfo *list = NULL;
-	const char *why = "";
-	int rc = look_up(is_any ? "::" : uri->host, uri->port, &hints, &list, &why);
+	int rc = transport_find_place(uri, &list, e);
 
 	if (rc < 0) {
-		return err_set(
-		    e, -EADDRNOTAVAIL, "cannot listen at %s: %s", uri->text, why);
+		return rc;
 	}
 	rc = -EADDRNOTAVAIL;
 	for (const struct addrinfo *a = list; a != NULL && rc < 0; a = a->ai_next) {
@@ -189,6 +245,14 @@ transport_port(const struct sockaddr_storage *at)
 	return ntohs(at->ss_family == AF_INET6
 			 ? ((const struct sockaddr_in6 *)at)->sin6_port
 			 : ((const struct sockaddr_in *)at)->sin_port);
+}
+
+int
+transport_proceed_open(struct transport *t, struct err *e)
+{
+	(void)t;
+	(void)e;
+	return 0;
 }
 
 void

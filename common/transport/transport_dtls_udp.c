@@ -2,7 +2,6 @@
  * loses is lost; only the handshake is repeated until it is done.  A listener's
  * sessions share its socket (dtls_socket.h); a dialling one has its own, connected. */
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +21,9 @@
 
 /* The carrier of a dialling one: its connected socket. */
 struct dialled {
-	struct addrinfo *list, *next; /* the host's addresses, the one to try next */
-	uint64_t began_ns;            /* with this address */
-	bool has_heard;               /* from there */
+	struct transport_target target;
+	uint64_t began_ns; /* with this address */
+	bool has_heard;    /* from there */
 	unsigned written;
 	unsigned budget; /* datagrams that may still be read now */
 	uint64_t proof;  /* of what was sent last */
@@ -107,36 +106,22 @@ dialled_close(struct transport *t)
 {
 	struct dialled *d = t->state;
 
-	if (d != NULL && d->list != NULL) {
-		freeaddrinfo(d->list);
+	if (d != NULL) {
+		transport_target_done(&d->target);
 	}
 	free(d);
 	t->state = NULL;
 	transport_close_socket(t);
 }
 
-/* Begins with the next addresses until one can be sent to.  code: what failed before.
- */
 static int
-try_next(struct transport *t, const char *text, int code, struct err *e)
+try_next(struct transport *t, int code, struct err *e)
 {
 	struct dialled *d = t->state;
 
-	while (d->next != NULL) {
-		const struct addrinfo *a = d->next;
-		d->next = a->ai_next;
-		transport_close_socket(t);
-		transport_peer_set(&t->peer, a->ai_addr);
-		code = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments);
-		if (code >= 0) {
-			t->fd = code;
-			d->began_ns = clock_monotonic_ns();
-			d->has_heard = false;
-			return 0;
-		}
-	}
-	return err_set(e, code, "cannot reach %s (last tried %s): %s", text,
-	    t->peer.text, strerror(-code));
+	d->began_ns = clock_monotonic_ns();
+	d->has_heard = false;
+	return transport_target_next(&d->target, t, code, e);
 }
 
 static int
@@ -151,24 +136,14 @@ dialled_dial(struct transport *t, const struct transport_uri *uri,
 		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
 	}
 	t->state = d;
-	rc = transport_find_host(uri, SOCK_DGRAM, &d->list, e);
-	if (rc == 0) {
-		d->next = d->list;
-		rc = try_next(t, uri->text, -EADDRNOTAVAIL, e);
-	}
-	return rc;
-}
-
-static int
-carrier_proceed(struct transport *t, struct err *e)
-{
-	(void)t;
-	(void)e;
-	return 0;
+	d->target.type = SOCK_DGRAM;
+	d->target.prepare = transport_forbid_fragments;
+	rc = transport_target_find(&d->target, uri, e);
+	return rc < 0 ? rc : try_next(t, -EADDRNOTAVAIL, e);
 }
 
 static const struct transport_ops dialled_connection = {
-    .proceed = carrier_proceed,
+    .proceed = transport_proceed_open,
     .read = dialled_read,
     .write = dialled_write,
     .want = transport_want_socket,
@@ -202,7 +177,7 @@ sender_close(struct transport *t)
 }
 
 static const struct transport_ops sender_connection = {
-    .proceed = carrier_proceed,
+    .proceed = transport_proceed_open,
     .read = sender_read,
     .write = sender_write,
     .want = transport_want_socket,
@@ -235,7 +210,7 @@ renew_budget(struct transport *t)
 static bool
 is_dead(const struct dialled *d, int rc, uint64_t now_ns)
 {
-	if (d == NULL || d->next == NULL || d->has_heard) {
+	if (d == NULL || d->target.next == NULL || d->has_heard) {
 		return false;
 	}
 	return rc != -EAGAIN || now_ns - d->began_ns >= PATIENCE_NS;
@@ -249,7 +224,7 @@ restart(struct transport *t, int code, struct err *e)
 
 	tls_free(s->tls);
 	s->tls = NULL;
-	rc = try_next(&s->carrier, s->text, code == -EAGAIN ? -ETIMEDOUT : code, e);
+	rc = try_next(&s->carrier, code == -EAGAIN ? -ETIMEDOUT : code, e);
 	secured_follow(t);
 	return rc == 0 ? -EAGAIN : rc;
 }
@@ -290,7 +265,7 @@ dtls_timeout(const struct transport *t)
 	const struct dialled *d = dialled_of(t);
 	uint64_t again = secured_timeout(t), now = clock_monotonic_ns(), left = 0;
 
-	if (t->is_open || d == NULL || d->next == NULL || d->has_heard) {
+	if (t->is_open || d == NULL || d->target.next == NULL || d->has_heard) {
 		return again;
 	}
 	if (now < d->began_ns + PATIENCE_NS) {
@@ -347,16 +322,7 @@ dtls_unlisten(struct transport_listener *l)
 static void
 dtls_counts(const struct transport_listener *l, struct transport_counts *ret)
 {
-	struct dtls_socket_counts c;
-
-	dtls_socket_counts(l->state, &c);
-	*ret = (struct transport_counts){
-	    .datagrams = c.datagrams,
-	    .octets = c.octets,
-	    .connections = c.senders,
-	    .dropped = c.dropped,
-	    .foreign = c.foreign,
-	};
+	dtls_socket_counts(l->state, ret);
 }
 
 /* Moving messages. */

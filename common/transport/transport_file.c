@@ -34,14 +34,6 @@ file_dial(struct transport *t, const struct transport_uri *uri, struct tls_conte
 	return 0;
 }
 
-static int
-file_proceed(struct transport *t, struct err *e)
-{
-	(void)t;
-	(void)e;
-	return 0;
-}
-
 static ssize_t
 file_read(struct transport *t, void *bytes, size_t n, struct err *e)
 {
@@ -104,7 +96,7 @@ const struct transport_scheme transport_file = {
     .dialer = &(const struct transport_dialer_ops){.dial = file_dial},
     .connection =
 	&(const struct transport_ops){
-	    .proceed = file_proceed,
+	    .proceed = transport_proceed_open,
 	    .read = file_read,
 	    .write = file_write,
 	    .finish = file_finish,

@@ -21,6 +21,8 @@ struct transport_counts { /* of a listener whose connections share a socket */
 	uint64_t datagrams, octets, connections;
 	uint64_t dropped; /* datagrams that found no room */
 	uint64_t foreign; /* datagrams that belong to no connection */
+	/* Of those, answered because they look like a lost session's. */
+	uint64_t disowned;
 };
 
 /* Opens a place to accept connections at; host "" or "*" is every address, IPv4 and

@@ -15,12 +15,6 @@
 #define RETRANSMITS_MOST 7
 #define USER_TIMEOUT_MS  60000u
 
-/* While connecting: the addresses of the host and the one to try next. */
-struct dial {
-	struct addrinfo *list, *next;
-	char text[320];
-};
-
 static void
 set_common_options(int fd)
 {
@@ -47,14 +41,13 @@ set_options(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
+/* While connecting, the state is the target. */
 static void
 end_dial(struct transport *t)
 {
-	struct dial *d = t->state;
-
-	if (d != NULL) {
-		freeaddrinfo(d->list);
-		free(d);
+	if (t->state != NULL) {
+		transport_target_done(t->state);
+		free(t->state);
 	}
 	t->state = NULL;
 }
@@ -66,45 +59,23 @@ tcp_close(struct transport *t)
 	transport_close_socket(t);
 }
 
-/* Begins with the next addresses until one connects or is under way.  code: what failed
- * before. */
-static int
-try_next(struct transport *t, int code, struct err *e)
-{
-	struct dial *d = t->state;
-
-	while (d->next != NULL) {
-		const struct addrinfo *a = d->next;
-		d->next = a->ai_next;
-		transport_close_socket(t);
-		transport_peer_set(&t->peer, a->ai_addr);
-		code = transport_connect(a, SOCK_STREAM, set_options);
-		if (code >= 0) {
-			t->fd = code;
-			return 0;
-		}
-	}
-	return err_set(e, code, "cannot connect to %s (last tried %s): %s", d->text,
-	    t->peer.text, strerror(-code));
-}
-
 static int
 tcp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
     struct err *e)
 {
-	struct dial *d = calloc(1, sizeof *d);
+	struct transport_target *x = calloc(1, sizeof *x);
 	int rc;
 
 	(void)tls;
-	if (d == NULL) {
+	if (x == NULL) {
 		return err_set(e, -ENOMEM, "no memory to connect to %s", uri->text);
 	}
-	t->state = d;
-	memcpy(d->text, uri->text, sizeof d->text);
-	rc = transport_find_host(uri, SOCK_STREAM, &d->list, e);
+	t->state = x;
+	x->type = SOCK_STREAM;
+	x->prepare = set_options;
+	rc = transport_target_find(x, uri, e);
 	if (rc == 0) {
-		d->next = d->list;
-		rc = try_next(t, -EADDRNOTAVAIL, e);
+		rc = transport_target_next(x, t, -EADDRNOTAVAIL, e);
 	}
 	if (rc < 0) {
 		tcp_close(t);
@@ -165,7 +136,7 @@ tcp_proceed(struct transport *t, struct err *e)
 		t->is_open = true;
 		return 0;
 	}
-	rc = try_next(t, -error, e);
+	rc = transport_target_next(t->state, t, -error, e);
 	return rc == 0 ? -EAGAIN : rc;
 }
 

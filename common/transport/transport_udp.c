@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/transport/pktinfo.h"
 #include "common/transport/scheme.h"
 #include "common/transport/socket.h"
 #include "common/transport/transport_udp.h"
@@ -20,9 +21,6 @@
 #define MESSAGE_SAFE  1232u
 #define MESSAGE_MOST  1472u
 #define MESSAGE_LEAST 512u /* RFC 7011 section 10.3.3 */
-#define UDP_HEADER    8u
-#define IPV4_HEADER   20u
-#define IPV6_HEADER   40u
 
 static int
 set_fragments(int fd, int family, bool may_fragment)
@@ -51,33 +49,25 @@ transport_forbid_fragments(int fd)
 	(void)set_fragments(fd, family_of(fd), false);
 }
 
-static unsigned
-count_addresses(const struct addrinfo *list)
-{
-	unsigned n = 0;
-
-	for (; list != NULL; list = list->ai_next) {
-		n++;
-	}
-	return n;
-}
-
 /* To the first address from this turn on that there is a route to. */
 static int
 connect_to_any(
-    const struct addrinfo *list, unsigned turn, struct transport_peer *ret_peer)
+    struct transport_target *x, struct transport *t, unsigned turn, struct err *e)
 {
-	unsigned n = count_addresses(list);
-	int rc = -EADDRNOTAVAIL;
+	int rc;
 
-	for (unsigned i = 0; i < n && rc < 0; i++) {
-		const struct addrinfo *a = list;
-		for (unsigned skip = (turn + i) % n; skip > 0; skip--) {
-			a = a->ai_next;
-		}
-		transport_peer_set(ret_peer, a->ai_addr);
-		rc = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments);
+	for (const struct addrinfo *a = x->list; a != NULL; a = a->ai_next) {
+		t->addresses++;
 	}
+	for (turn %= t->addresses; turn > 0; turn--) {
+		x->next = x->next->ai_next;
+	}
+	rc = transport_target_next(x, t, -EADDRNOTAVAIL, e);
+	if (rc < 0) {
+		x->next = x->list;
+		rc = transport_target_next(x, t, rc, e);
+	}
+	t->is_open = rc == 0;
 	return rc;
 }
 
@@ -85,24 +75,16 @@ static int
 udp_dial(struct transport *t, const struct transport_uri *uri, struct tls_context *tls,
     struct err *e)
 {
-	struct addrinfo *list = NULL;
-	int rc;
+	struct transport_target x = {
+	    .type = SOCK_DGRAM, .prepare = transport_forbid_fragments};
+	int rc = transport_target_find(&x, uri, e);
 
 	(void)tls;
-	rc = transport_find_host(uri, SOCK_DGRAM, &list, e);
-	if (rc < 0) {
-		return rc;
+	if (rc == 0) {
+		rc = connect_to_any(&x, t, uri->turn, e);
 	}
-	t->addresses = count_addresses(list);
-	rc = connect_to_any(list, uri->turn, &t->peer);
-	freeaddrinfo(list);
-	if (rc < 0) {
-		return err_set(e, rc, "cannot send to %s (last tried %s): %s",
-		    uri->text, t->peer.text, strerror(-rc));
-	}
-	t->fd = rc;
-	t->is_open = true;
-	return 0;
+	transport_target_done(&x);
+	return rc;
 }
 
 /* What one packet to this address carries, as far as the kernel knows now; 0: it does
@@ -110,21 +92,12 @@ udp_dial(struct transport *t, const struct transport_uri *uri, struct tls_contex
 static uint32_t
 room_towards(const struct addrinfo *a)
 {
-	bool is_v6 = a->ai_family == AF_INET6;
-	uint32_t headers = UDP_HEADER + (is_v6 ? IPV6_HEADER : IPV4_HEADER), room = 0;
-	int fd = transport_connect(a, SOCK_DGRAM, transport_forbid_fragments);
-	socklen_t n = sizeof(int);
-	int mtu = 0, rc;
+	struct sockaddr_storage at = {0};
+	struct pktinfo r;
 
-	if (fd >= 0) {
-		rc = is_v6 ? getsockopt(fd, IPPROTO_IPV6, IPV6_MTU, &mtu, &n)
-			   : getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n);
-		if (rc == 0 && mtu > 0 && (uint32_t)mtu > headers) {
-			room = (uint32_t)mtu - headers;
-		}
-		close(fd);
-	}
-	return room;
+	memcpy(&at, a->ai_addr, a->ai_addrlen);
+	pktinfo_make(&r, &at, NULL);
+	return (uint32_t)pktinfo_room(&r);
 }
 
 static uint32_t
@@ -145,14 +118,6 @@ udp_message_size(const struct transport_uri *uri, uint32_t most)
 	fits = fits > MESSAGE_MOST ? MESSAGE_MOST : fits;
 	fits = fits < MESSAGE_LEAST ? MESSAGE_LEAST : fits;
 	return fits < most ? fits : most;
-}
-
-static int
-udp_proceed(struct transport *t, struct err *e)
-{
-	(void)t;
-	(void)e;
-	return 0;
 }
 
 /* What ICMP said about a datagram before this call: no end of anything. */
@@ -309,7 +274,7 @@ const struct transport_scheme transport_udp = {
 	},
     .connection =
 	&(const struct transport_ops){
-	    .proceed = udp_proceed,
+	    .proceed = transport_proceed_open,
 	    .read = udp_read,
 	    .write = udp_write,
 	    .finish = udp_finish,

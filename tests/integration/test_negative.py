@@ -348,7 +348,7 @@ def test_addresses_without_a_certificate_are_judged_by_the_list(target, run):
 
 def test_expiry_is_told_and_measured(target):
     t = target()
-    t.process.wait_line(r"the certificate in .*server.pem ends on 20.*, in \d+ days")
+    t.process.wait_line(r"the certificate in .*server.pem expires on 20.*, in \d+ days")
     wanted = subprocess.run(["openssl", "x509", "-noout", "-enddate", "-in",
                              t.certificates.server], check=True, capture_output=True,
                             text=True).stdout.strip().removeprefix("notAfter=")
@@ -408,7 +408,7 @@ def test_an_exporter_reads_its_renewed_certificate_before_it_connects_again(
                      f"tls://localhost:{t.tls}", "--ca", t.certificates.ca, "--certificate",
                      shown[0], "--key", shown[1], "--give-up", "60s", "--summary", "json",
                      "--metrics-file", metrics)
-    exporter.wait_line("the certificate in .*shown.pem ended on")
+    exporter.wait_line("the certificate in .*shown.pem expired on")
     t.process.wait_line("expired on")
     fresh = tmp_path / "fresh"
     for path, paper in reversed(list(zip(shown, papers["honest"]))):

@@ -424,7 +424,7 @@ def test_a_hangup_checks_the_exporters_certificates_and_disturbs_nothing(
         for old, copy in zip(certificates.sign("ended", "DNS:ended", days=-1), (mine, key)):
             copy.write_bytes(old.read_bytes())
         exporter.process.send_signal(signal.SIGHUP)
-        exporter.wait_line("the certificate in .*mine.pem ended on .*: renew it")
+        exporter.wait_line("the certificate in .*mine.pem expired on .*: renew it")
         source.writelines(rows[1501:])
     exporter.wait()
     sender = json.loads(exporter.stdout)["sender"]

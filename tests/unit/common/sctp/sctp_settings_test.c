@@ -115,20 +115,21 @@ what_is_wrong_is_said_with_what_would_be_right(void **state)
 }
 
 static void
-encapsulation_is_the_user_space_stacks(void **state)
+encapsulation_is_the_user_space_stacks_where_there_is_one(void **state)
 {
+	static const struct sctp_stack user;
+	struct transport_uri uri;
 	struct sctp_settings s;
 	struct err e = {0};
-	int rc = settings_of("sctp://h?encapsulation=udp", &s, &e);
 
 	(void)state;
-	if (sctp_stack_user() != NULL) {
-		assert_int_equal(rc, 0);
-		assert_ptr_equal(s.stack, sctp_stack_user());
-	} else {
-		assert_int_equal(rc, -EINVAL);
-		assert_non_null(strstr(e.text, "libusrsctp-dev"));
-	}
+	assert_int_equal(schemes_parse_uri("sctp://h?encapsulation=udp", &uri, &e), 0);
+	sctp_stack_set_user(NULL);
+	assert_int_equal(sctp_settings_read(&uri, &s, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "libusrsctp-dev"));
+	sctp_stack_set_user(&user);
+	assert_int_equal(sctp_settings_read(&uri, &s, &e), 0);
+	assert_ptr_equal(s.stack, &user);
 }
 
 int
@@ -139,7 +140,7 @@ main(void)
 	    cmocka_unit_test(options_are_read),
 	    cmocka_unit_test(
 		further_addresses_of_the_place_have_its_port_and_ours_have_none),
-	    cmocka_unit_test(encapsulation_is_the_user_space_stacks),
+	    cmocka_unit_test(encapsulation_is_the_user_space_stacks_where_there_is_one),
 	    cmocka_unit_test(what_is_wrong_is_said_with_what_would_be_right),
 	};
 

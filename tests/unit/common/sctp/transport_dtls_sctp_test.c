@@ -39,13 +39,18 @@ is_user(void)
 static bool
 has_sctp(void)
 {
+	struct transport_uri uri;
+	struct sctp_settings user;
 	int fd = socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP);
 
 	if (fd >= 0) {
 		close(fd);
 	}
-	(void)schemes_text(false); /* registers what there is */
-	return is_user() ? sctp_stack_user() != NULL : fd >= 0;
+	if (!is_user()) {
+		return fd >= 0;
+	}
+	return schemes_parse_uri("sctp://h?encapsulation=udp", &uri, NULL) == 0 &&
+	       sctp_settings_read(&uri, &user, NULL) == 0;
 }
 
 #define NEEDS_SCTP()                                                                   \

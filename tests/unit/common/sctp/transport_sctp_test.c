@@ -50,8 +50,11 @@ has_sctp(void)
 static bool
 has_user_sctp(void)
 {
-	(void)schemes_text(false); /* registers what there is */
-	return sctp_stack_user() != NULL;
+	struct transport_uri uri;
+	struct sctp_settings s;
+
+	return schemes_parse_uri("sctp://h?encapsulation=udp", &uri, NULL) == 0 &&
+	       sctp_settings_read(&uri, &s, NULL) == 0;
 }
 
 static void

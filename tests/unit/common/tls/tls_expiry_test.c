@@ -124,7 +124,7 @@ the_last_thirty_days_are_warned_of(void **state)
 	assert_int_equal(
 	    tls_expiry_warn(&s, &x, TLS_PAPER_CERTIFICATE, end - 30 * DAY_S + 1, &e),
 	    -ETIME);
-	assert_string_equal(e.text, "the certificate in mine.pem ends on "
+	assert_string_equal(e.text, "the certificate in mine.pem expires on "
 				    "2027-01-15T08:00:00Z, in 29 days: renew it");
 }
 
@@ -142,10 +142,10 @@ what_has_ended_is_said_to_have_from_its_last_second(void **state)
 	assert_non_null(strstr(e.text, ", in 0 days: renew it"));
 	assert_int_equal(tls_expiry_warn(&s, &x, TLS_PAPER_CA, 1800000000, &e), -ETIME);
 	assert_string_equal(
-	    e.text, "an authority in ca.pem ended on 2027-01-15T08:00:00Z: renew it");
+	    e.text, "an authority in ca.pem expired on 2027-01-15T08:00:00Z: renew it");
 	assert_int_equal(
 	    tls_expiry_warn(&s, &x, TLS_PAPER_CRL, 1900000000, &e), -ETIME);
-	assert_non_null(strstr(e.text, "a revocation list in crl.pem ended on "));
+	assert_non_null(strstr(e.text, "a revocation list in crl.pem expired on "));
 }
 
 static void

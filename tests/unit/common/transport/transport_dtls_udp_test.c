@@ -452,7 +452,7 @@ garbage_is_no_session_and_disturbs_none(void **state)
 {
 	static const uint8_t plain[64] = {0, 10, 0, 64};
 	uint8_t late[64] = {23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 51}, answer[64];
-	struct dtls_socket_counts counts;
+	struct transport_counts counts;
 	struct pair p;
 	int fd;
 
@@ -485,7 +485,7 @@ static void
 a_session_that_is_not_read_loses_what_finds_no_room(void **state)
 {
 	static uint8_t sent[16000], got[65536];
-	struct dtls_socket_counts counts;
+	struct transport_counts counts;
 	unsigned n = 0;
 	struct pair p;
 
