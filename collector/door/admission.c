@@ -145,7 +145,7 @@ is_still_welcome(const struct listener *l, struct peer *p, struct err *e)
 		err_set(e, -EACCES, ADMISSION_OTHER_TERMS);
 		return false;
 	}
-	return l->tls == NULL || transport_judge_anew(&p->transport, l->tls, e) == 0;
+	return l->tls == NULL || transport_recheck(&p->transport, l->tls, e) == 0;
 }
 
 static void

@@ -123,7 +123,7 @@ sctp_api_change(const struct sctp_assoc_change *change, struct sctp_piece *ret)
 	case SCTP_RESTART:
 		ret->kind = SCTP_PIECE_RESTART;
 		return 1;
-	case SCTP_SHUTDOWN_COMP: /* poll says no more than this to who began it */
+	case SCTP_SHUTDOWN_COMP: /* poll says no more than this to the end that began it */
 		return 0;
 	case SCTP_COMM_LOST:
 	case SCTP_CANT_STR_ASSOC:

@@ -162,7 +162,7 @@ const struct transport_scheme transport_dtls_sctp = {
 	    .want = keyed_want,
 	    .pending = secured_pending,
 	    .refusal = secured_refusal,
-	    .judge_anew = secured_judge_anew,
+	    .recheck = secured_recheck,
 	    .close = secured_close,
 	},
     .carrier =

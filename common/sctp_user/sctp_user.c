@@ -2,8 +2,8 @@
  * has no SCTP.  libusrsctp runs without threads of its own; sctp_wire.c brings it what
  * arrives, and the time.  Every socket has an eventfd that is made readable whenever
  * something happens, and that is cleared when an operation finds nothing to do (and
- * tries once more, lest a signal be lost).  An association has one path, because the
- * library takes everybody's address for the same. */
+ * tries once more, lest a signal be lost).  An association has one path, because to the
+ * library all peers have the same address. */
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,7 +38,7 @@ something_happened(struct socket *so, void *arg, int flags)
 
 /* Starting the library. */
 
-static char here; /* its address is everybody's, see sctp_wire.h */
+static char here; /* its address is every peer's, see sctp_wire.h */
 
 static void
 arrived(const void *packet, size_t n, const struct sockaddr_storage *local)

@@ -52,7 +52,7 @@ has(const struct sctp_user_place *p, const struct sockaddr_storage *host)
 	return is_there;
 }
 
-/* Ports that nobody listens at are the library's to refuse. */
+/* The library itself refuses ports that are not listened at. */
 static bool
 is_elsewhere(uint16_t port, const struct sockaddr_storage *local)
 {

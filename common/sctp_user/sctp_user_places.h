@@ -1,8 +1,8 @@
-/* Places where SCTP in user space is listened at: a port, at every address of ours or
- * at some.  The library looks at ports alone, and would set up an association with
- * whoever comes to another address, which could send before it is thrown out: so who
- * begins one where nobody listens is refused here, at once, as by a kernel. Threads:
- * between sctp_wire_enter() and leave().  Memory: the caller's. */
+/* Places where SCTP in user space listens: a port, at every address of ours or at some.
+ * The library looks at ports alone, and would set up an association with a peer that
+ * comes to another address, which could send before it is thrown out: so such a peer is
+ * refused here, at once, as by a kernel.
+ * Threads: between sctp_wire_enter() and leave().  Memory: the caller's. */
 #ifndef COMMON_SCTP_USER_SCTP_USER_PLACES_H
 #define COMMON_SCTP_USER_SCTP_USER_PLACES_H
 

@@ -15,7 +15,7 @@
 #include "common/transport/pktinfo.h"
 
 #define BUCKETS       16384u
-#define UNPINNED_MOST 16384u /* passers-by who are remembered */
+#define UNPINNED_MOST 16384u /* peers without an association that are remembered */
 #define TICK_MS       10
 #define ROUND         16u       /* datagrams read at a time */
 #define LONGEST       65536u    /* datagram */
@@ -209,7 +209,7 @@ make(const struct pktinfo *r, uint16_t port)
 	return p;
 }
 
-/* Made if it is not there; while nobody has pinned it, the newest in line then. */
+/* Made if it is not there; as long as it is not pinned, it becomes the newest. */
 static struct path *
 path_by(const struct pktinfo *r, uint16_t port)
 {
@@ -275,7 +275,7 @@ sctp_wire_pin(uint16_t alias)
 	return 0;
 }
 
-/* What the library has to say yet, to end an association in order, still finds it. */
+/* What the library still has to send, to end an association properly, still finds it. */
 void
 sctp_wire_unpin(uint16_t alias)
 {
@@ -453,7 +453,7 @@ open_both(uint16_t port)
 		return v6;
 	}
 	wire.fd[0] = v4;
-	wire.fd[1] = v6; /* or there is no IPv6 here */
+	wire.fd[1] = v6; /* negative: this host has no IPv6 */
 	wire.port = port;
 	return 0;
 }

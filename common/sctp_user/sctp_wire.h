@@ -1,6 +1,6 @@
 /* The UDP under SCTP in user space (RFC 6951): one port of this process, over IPv4 and
- * IPv6, and one thread that reads it and keeps the time.  Whoever calls libusrsctp does
- * so between enter and leave, and so does the thread: the library's own threads, which
+ * IPv6, and one thread that reads it and keeps the time.  All calls to libusrsctp are
+ * made between enter and leave, the thread's too: the library's own threads, which
  * would do this work, corrupt its memory when connections end (version 0.9.5).
  *
  * The library believes that all its peers have the same address, and tells them apart

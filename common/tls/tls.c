@@ -61,13 +61,13 @@ is_stalled(const struct tls *t)
 	       clock_monotonic_ns() >= t->again_ns + CLOCK_SKEW_NS;
 }
 
-/* What an alert of the peer means to the one who reads it here. */
+/* The peer's alert as the reader of our sentence needs it. */
 static const char *
 alert_text(int alert)
 {
 	switch (alert) {
 	case SSL_AD_CERTIFICATE_REQUIRED:
-		return "it wants a certificate and we showed none";
+		return "it requires a certificate and we presented none";
 	case SSL_AD_UNKNOWN_CA:
 		return "it does not know the CA of our certificate";
 	case SSL_AD_CERTIFICATE_EXPIRED:
@@ -81,10 +81,10 @@ alert_text(int alert)
 	case SSL_AD_ACCESS_DENIED:
 		return "access is denied";
 	case SSL_AD_PROTOCOL_VERSION:
-		return "it speaks none of the TLS versions that we do";
+		return "it supports none of our TLS versions";
 	case SSL_AD_HANDSHAKE_FAILURE:
-		return "it has no cipher in common with us, or wants a certificate and "
-		       "we showed none";
+		return "it shares no cipher with us, or requires a certificate and we "
+		       "presented none";
 	default:
 		return SSL_alert_desc_string_long(alert);
 	}
@@ -109,35 +109,35 @@ explain_protocol(struct tls *t, struct err *e)
 	}
 	if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
 		t->refusal = TLS_REFUSED_NO_CERTIFICATE;
-		return err_set(e, -EACCES, "the peer showed no certificate");
+		return err_set(e, -EACCES, "the peer presented no certificate");
 	}
 	t->refusal = TLS_REFUSED_PROTOCOL;
 	switch (reason) {
 	case SSL_R_UNEXPECTED_EOF_WHILE_READING:
 		if (t->is_open) {
 			return err_set(e, -ECONNABORTED,
-			    "the connection was cut off: it ended without TLS saying "
-			    "so");
+			    "the connection was cut off: it ended without a TLS "
+			    "close_notify");
 		}
 		t->refusal = TLS_REFUSED_CUT;
 		return err_set(e, -EPROTO,
 		    SSL_get_state(t->ssl) == TLS_ST_CW_CLNT_HELLO
-			? "the peer closed the connection in mid handshake, without "
-			  "a word: it may speak no TLS"
-			: "the peer closed the connection in mid handshake");
+			? "the peer closed the connection during the handshake "
+			  "without answering: it may not speak TLS"
+			: "the peer closed the connection during the handshake");
 	case SSL_R_UNSUPPORTED_PROTOCOL:
 	case SSL_R_VERSION_TOO_LOW:
 	case SSL_R_VERSION_TOO_HIGH:
 	case SSL_R_WRONG_SSL_VERSION:
 		t->refusal = TLS_REFUSED_VERSION;
 		return err_set(
-		    e, -EPROTO, "the peer speaks none of the TLS versions that we do");
+		    e, -EPROTO, "the peer supports none of our TLS versions");
 	case SSL_R_WRONG_VERSION_NUMBER:
 	case SSL_R_HTTP_REQUEST:
 	case SSL_R_HTTPS_PROXY_REQUEST:
-		return err_set(e, -EPROTO, "what the peer sends is no TLS");
+		return err_set(e, -EPROTO, "the peer does not speak TLS");
 	case SSL_R_NO_SHARED_CIPHER:
-		return err_set(e, -EPROTO, "the peer has no cipher in common with us");
+		return err_set(e, -EPROTO, "the peer shares no cipher with us");
 	default:
 		return err_set(e, -EPROTO, "TLS failed: %s", tls_openssl_reason());
 	}
@@ -185,7 +185,7 @@ tls_handshake(struct tls *t, struct err *e)
 	rc = fail(t, rc, e);
 	if (rc == -EAGAIN && is_stalled(t)) {
 		return err_set(
-		    e, -ETIMEDOUT, "the clock was set back in mid handshake");
+		    e, -ETIMEDOUT, "the clock was set back during the handshake");
 	}
 	return rc;
 }
@@ -201,9 +201,8 @@ tls_read(struct tls *t, void *bytes, size_t n, struct err *e)
 	if (t->is_renegotiating) {
 		t->is_broken = true;
 		t->refusal = TLS_REFUSED_RENEGOTIATION;
-		return err_set(e, -EPROTO,
-		    "the peer wanted another handshake in its session, which nobody "
-		    "may have");
+		return err_set(
+		    e, -EPROTO, "the peer tried to renegotiate, which is not allowed");
 	}
 	if (rc == 1) {
 		t->want = EPOLLIN;
@@ -248,7 +247,7 @@ tls_write(struct tls *t, const void *bytes, size_t n, struct err *e)
 	}
 	if (t->carrier.kind != TLS_STREAM && n > TLS_MESSAGE) {
 		return err_set(e, -EMSGSIZE,
-		    "a message of %zu bytes is too long for DTLS, which takes %u", n,
+		    "a message of %zu bytes is too long for DTLS (at most %u)", n,
 		    TLS_MESSAGE);
 	}
 	ERR_clear_error();
@@ -261,8 +260,7 @@ tls_write(struct tls *t, const void *bytes, size_t n, struct err *e)
 		t->carrier_error = 0;
 		ERR_clear_error();
 		return err_set(e, -EMSGSIZE,
-		    "a message of %zu bytes is longer than the path to the peer takes",
-		    n);
+		    "a message of %zu bytes is too long for the path to the peer", n);
 	}
 	rc = fail(t, rc, e);
 	if (t->carrier_error != 0) {

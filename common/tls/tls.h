@@ -24,13 +24,13 @@ struct tls_settings {
 	const char *ca;
 	/* PEM bundle; NULL: none.  With one, every member of a chain is checked. */
 	const char *crl;
-	bool insecure_no_client_auth; /* server: ask nobody for a certificate */
+	bool insecure_no_client_auth; /* server: do not ask for certificates */
 	bool tls12; /* also TLS 1.2, for peers that need it; DTLS always has 1.2 */
 	/* server: whether a certificate that is good so far is permitted; NULL: yes */
 	bool (*is_permitted)(const char *identity, void *data);
 	void *permission; /* data; outlives context and connections */
 	/* Protocol that a client offers and a server picks when it is offered; NULL:
-	 * none.  An other end that does not know it is no error: plain RFC 7011. */
+	 * none.  If the other end does not know it, that is plain RFC 7011. */
 	const char *alpn;
 };
 
@@ -114,6 +114,6 @@ void tls_protocol(const struct tls *t, char out[static TLS_PROTOCOL]);
 enum tls_refusal tls_refusal(const struct tls *t); /* why it failed */
 /* Whether this server would still accept the peer of an open connection, by what
  * another context says: 0, or -EACCES with the sentence. */
-int tls_judge_anew(struct tls *t, struct tls_context *c, struct err *e);
+int tls_recheck(struct tls *t, struct tls_context *c, struct err *e);
 
 #endif

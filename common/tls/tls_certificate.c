@@ -184,11 +184,11 @@ those_asked(const struct tls *t)
 	return (X509_VERIFY_PARAM_get_flags(SSL_get0_param(t->ssl)) &
 		   X509_V_FLAG_PARTIAL_CHAIN) != 0
 		   ? "no CA given here vouches for"
-		   : "none of the system's CAs vouches for: --ca gives others";
+		   : "none of the system's CAs vouches for (name others with --ca)";
 }
 
 /* Says what is wrong with x.  issued is where verification stopped: x, or above it, the
- * one whose issuer nobody knows. */
+ * one whose issuer is not known. */
 static void
 explain(struct tls *t, const X509 *x, const X509 *issued, int code)
 {
@@ -278,7 +278,7 @@ tls_certificate_verify(int ok, X509_STORE_CTX *store)
 }
 
 int
-tls_judge_anew(struct tls *t, struct tls_context *c, struct err *e)
+tls_recheck(struct tls *t, struct tls_context *c, struct err *e)
 {
 	SSL_CTX *ssl = t->carrier.kind == TLS_STREAM ? c->stream : c->datagram;
 	X509 *own = SSL_get0_peer_certificate(t->ssl);

@@ -45,8 +45,8 @@ use_key(SSL_CTX *ssl, const char *path, struct err *e)
 	key = PEM_read_PrivateKey(f, NULL, no_passphrase, &is_locked);
 	if (key == NULL) {
 		rc = err_set(e, -EINVAL,
-		    is_locked ? "the key %s has a passphrase; one without is needed"
-			      : "there is no private key in PEM form in %s",
+		    is_locked ? "the key %s has a passphrase; use a key without one"
+			      : "no private key in PEM form in %s",
 		    path);
 		goto out;
 	}
@@ -119,7 +119,7 @@ use_authorities(
 	return 0;
 }
 
-/* Tickets are sent as a sign of welcome only: every handshake verifies anew. */
+/* Tickets only say that the client is accepted: every handshake verifies again. */
 static SSL_TICKET_RETURN
 ignore_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t length,
     SSL_TICKET_STATUS status, void *data)
@@ -133,7 +133,7 @@ ignore_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t 
 	return SSL_TICKET_RETURN_IGNORE;
 }
 
-/* OpenSSL refuses to renegotiate by a warning, and tells nobody but us. */
+/* OpenSSL refuses to renegotiate by a warning, and tells only this callback. */
 static void
 note_renegotiation(const SSL *ssl, int where, int alert)
 {
@@ -224,12 +224,12 @@ check_settings(const struct tls_settings *s, bool is_server, struct err *e)
 {
 	if (is_server && s->certificate == NULL) {
 		return err_set(
-		    e, -EINVAL, "to be reached by TLS needs a certificate and its key");
+		    e, -EINVAL, "a TLS server needs a certificate and its key");
 	}
 	if (is_server && !s->insecure_no_client_auth && s->ca == NULL) {
 		return err_set(e, -EINVAL,
-		    "to tell friend from foe by TLS needs the CA that issued the "
-		    "peers' certificates");
+		    "a TLS server that authenticates clients needs the CA that issued "
+		    "their certificates");
 	}
 	if (s->alpn != NULL && strlen(s->alpn) >= TLS_PROTOCOL) {
 		return err_set(

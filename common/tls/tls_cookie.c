@@ -16,7 +16,7 @@
 struct tls_cookie {
 	uint8_t keys[2][KEY_BYTES]; /* the present one and the one before */
 	uint64_t since_ns;          /* of keys[0] */
-	BIO_ADDR *nobody;           /* DTLSv1_listen wants one; carriers know better */
+	BIO_ADDR *unused;           /* DTLSv1_listen needs one; carriers know better */
 	struct tls *spare;          /* of the next client that brings a cookie */
 };
 
@@ -26,8 +26,8 @@ tls_cookie_new(void)
 	struct tls_cookie *g = calloc(1, sizeof *g);
 
 	if (g != NULL) {
-		g->nobody = BIO_ADDR_new();
-		if (g->nobody == NULL ||
+		g->unused = BIO_ADDR_new();
+		if (g->unused == NULL ||
 		    RAND_bytes(&g->keys[0][0], sizeof g->keys) != 1) {
 			tls_cookie_free(g);
 			g = NULL;
@@ -41,7 +41,7 @@ tls_cookie_free(struct tls_cookie *g)
 {
 	if (g != NULL) {
 		tls_free(g->spare);
-		BIO_ADDR_free(g->nobody);
+		BIO_ADDR_free(g->unused);
 		OPENSSL_cleanse(g->keys, sizeof g->keys);
 		free(g);
 	}
@@ -134,7 +134,7 @@ tls_cookie_check(struct tls_cookie *g, struct tls_context *c,
 	t->carrier_error = 0;
 	t->is_eof = false;
 	ERR_clear_error();
-	rc = DTLSv1_listen(t->ssl, g->nobody);
+	rc = DTLSv1_listen(t->ssl, g->unused);
 	ERR_clear_error();
 	t->cookies = NULL;
 	if (rc != 1) {

@@ -436,7 +436,7 @@ knock(struct dtls_socket *s, struct arrival *a)
 }
 
 /* The former session goes on until the handshake of another one from there is done,
- * which may be somebody's who only repeats what he saw: each passes over what is
+ * which may be an attacker's who only repeats what he saw: each passes over what is
  * encrypted for the other. */
 static void
 hand_over(

@@ -1,5 +1,5 @@
-/* One row for each transport: what its URIs look like, and who dials, who listens and
- * who moves messages.  The row stands in the transport's own file; the list of all rows
+/* One row for each transport: what its URIs look like, what dials, what listens and
+ * what moves messages.  The row stands in the transport's own file; the list of all rows
  * is common/schemes/schemes.c.  Constant data. */
 #ifndef COMMON_TRANSPORT_SCHEME_H
 #define COMMON_TRANSPORT_SCHEME_H
@@ -58,7 +58,7 @@ struct transport_scheme {
 	uint32_t message_max; /* longest message, bytes */
 	const char *const *options; /* names that URIs may give; NULL: none */
 	const struct transport_dialer_ops *dialer;
-	const struct transport_listener_ops *listener; /* NULL: nobody can listen */
+	const struct transport_listener_ops *listener; /* NULL: it cannot listen */
 	const struct transport_ops *connection;
 	const struct secured_carrier *carrier; /* of TLS or DTLS; NULL: neither */
 };

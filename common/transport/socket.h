@@ -1,5 +1,5 @@
 /* Sockets for the transports: finding a host's addresses, connecting, listening,
- * accepting, and who is at the other end. */
+ * accepting, and the peer at the other end. */
 #ifndef COMMON_TRANSPORT_SOCKET_H
 #define COMMON_TRANSPORT_SOCKET_H
 
@@ -42,7 +42,7 @@ int transport_target_failed(const struct transport_target *x, const struct trans
     int code, struct err *e);
 void transport_target_done(struct transport_target *x); /* a zeroed one too */
 
-/* A connection to a local port where nobody listens can meet itself (simultaneous
+/* A connection to a local port that is not listened at can meet itself (simultaneous
  * open), when the kernel picks the same port for our end. */
 bool transport_is_self(int fd);
 

@@ -32,7 +32,7 @@ transport_refusal(const struct transport *t)
 }
 
 int
-transport_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
+transport_recheck(struct transport *t, struct tls_context *tls, struct err *e)
 {
-	return t->ops->judge_anew == NULL ? 0 : t->ops->judge_anew(t, tls, e);
+	return t->ops->recheck == NULL ? 0 : t->ops->recheck(t, tls, e);
 }

@@ -70,10 +70,10 @@ struct transport_ops {
 	/* More decrypted bytes are buffered inside: read again without waiting.  NULL:
 	 * never. */
 	bool (*pending)(const struct transport *t);
-	/* Why it failed (common/tls/tls.h); NULL: this scheme refuses nobody. */
+	/* Why it failed (common/tls/tls.h); NULL: this scheme refuses no peers. */
 	enum tls_refusal (*refusal)(const struct transport *t);
-	/* tls_judge_anew() of an open connection; NULL: there are no certificates. */
-	int (*judge_anew)(struct transport *t, struct tls_context *tls, struct err *e);
+	/* tls_recheck() of an open connection; NULL: there are no certificates. */
+	int (*recheck)(struct transport *t, struct tls_context *tls, struct err *e);
 	void (*close)(struct transport *t); /* at once; releases everything */
 };
 
@@ -86,7 +86,7 @@ int transport_dial(struct transport *t, const struct transport_uri *uri,
 uint64_t transport_timeout(const struct transport *t);
 bool transport_pending(const struct transport *t);
 enum tls_refusal transport_refusal(const struct transport *t);
-int transport_judge_anew(struct transport *t, struct tls_context *tls, struct err *e);
+int transport_recheck(struct transport *t, struct tls_context *tls, struct err *e);
 
 /* -ETIMEDOUT where TCP has sent the same data again and again, for half a minute or
  * more, and heard nothing: the path or the other end is gone, which TCP itself believes

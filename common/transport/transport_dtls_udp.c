@@ -47,8 +47,8 @@ proof_at(const uint8_t *bytes)
 }
 
 /* A plain fatal alert in an encrypted session, with the proof of a record that was sent
- * not long ago: see dtls_socket.c.  Only somebody who can read what we send may forge
- * it, as he may reset TCP, with the same effect: a new session begins, and nothing is
+ * not long ago: see dtls_socket.c.  Only an attacker who can read what we send may
+ * forge it, as he may reset TCP, with the same effect: a new session begins, and nothing is
  * lost that was not on its way. */
 static bool
 is_disowning(const struct dialled *d, const uint8_t *bytes, size_t n)
@@ -433,7 +433,7 @@ const struct transport_scheme transport_dtls_udp = {
 	    .want = secured_want,
 	    .pending = secured_pending,
 	    .refusal = secured_refusal,
-	    .judge_anew = secured_judge_anew,
+	    .recheck = secured_recheck,
 	    .close = secured_close,
 	},
     .carrier =

@@ -274,11 +274,11 @@ secured_refusal(const struct transport *t)
 }
 
 int
-secured_judge_anew(struct transport *t, struct tls_context *tls, struct err *e)
+secured_recheck(struct transport *t, struct tls_context *tls, struct err *e)
 {
 	const struct secured *s = t->state;
 
-	return tls_judge_anew(s->tls, tls, e);
+	return tls_recheck(s->tls, tls, e);
 }
 
 void
@@ -305,6 +305,6 @@ const struct transport_ops secured_connection = {
     .timeout = secured_timeout,
     .pending = secured_pending,
     .refusal = secured_refusal,
-    .judge_anew = secured_judge_anew,
+    .recheck = secured_recheck,
     .close = secured_close,
 };

@@ -40,14 +40,14 @@ uint32_t secured_want(const struct transport *t);
 uint64_t secured_timeout(const struct transport *t);
 bool secured_pending(const struct transport *t);
 enum tls_refusal secured_refusal(const struct transport *t);
-int secured_judge_anew(struct transport *t, struct tls_context *tls, struct err *e);
+int secured_recheck(struct transport *t, struct tls_context *tls, struct err *e);
 void secured_close(struct transport *t);
 
 /* Makes t, which has its scheme and ops, the server of an accepted carrier.  Takes the
  * carrier, and tls (NULL: it is made in this context), on failure too. */
 int secured_take(struct transport *t, const struct transport *carrier, struct tls *tls,
     struct tls_context *context, struct err *e);
-/* The carrier connects anew: its fd and its peer are the transport's. */
+/* After the carrier has connected: its fd and its peer are the transport's. */
 void secured_follow(struct transport *t);
 /* The sentence for a failure rc of an operation; returns rc.  What the carrier said
  * says more than what OpenSSL makes of it. */

@@ -188,8 +188,7 @@ transport_check_path(const struct transport *t, struct err *e)
 		return 0;
 	}
 	return err_set(e, -ETIMEDOUT,
-	    "the connection with %s broke: nothing has come back, though the same was "
-	    "sent %u times again",
+	    "the connection with %s broke: no answer after %u retransmissions",
 	    t->peer.text, info.tcpi_retransmits);
 }
 

@@ -1,4 +1,4 @@
-/* UDP: every message is one datagram, and nobody says whether it arrived.  Packets are
+/* UDP: every message is one datagram, and nothing says whether it arrived.  Packets are
  * not fragmented (path MTU discovery), so that one lost piece does not cost a message;
  * a message that turns out longer than the path takes, because the path changed, goes
  * out in fragments all the same and is counted: it is better sent so than not. */
@@ -139,8 +139,8 @@ static int
 complain_refused(struct transport *t, int code, struct err *e)
 {
 	t->refusals++;
-	return err_set(e, -code, "datagrams are refused at %s (ICMP: %s)", t->peer.text,
-	    strerror(code));
+	return err_set(
+	    e, -code, "%s refuses datagrams (ICMP: %s)", t->peer.text, strerror(code));
 }
 
 /* Nobody answers; what comes all the same is not looked at. */
@@ -233,7 +233,7 @@ udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 
 	if (n > t->scheme->message_max) {
 		return err_set(e, -EMSGSIZE,
-		    "a message of %zu bytes is longer than a datagram to %s can be", n,
+		    "a message of %zu bytes is too long for a datagram to %s", n,
 		    t->peer.text);
 	}
 	put = send_message(t, bytes, n, e);
@@ -241,7 +241,7 @@ udp_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 	return put;
 }
 
-/* There is nobody to tell about an end. */
+/* UDP cannot tell the peer about an end. */
 static int
 udp_finish(struct transport *t, struct err *e)
 {

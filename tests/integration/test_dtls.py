@@ -84,7 +84,7 @@ def test_mutual_certificates_carry_every_row(collector, identities, export, run)
 
 
 @pytest.mark.parametrize("name, collector_says, exporter_says", [
-    (None, "showed no certificate", "wants a certificate and we showed none"),
+    (None, "presented no certificate", "requires a certificate and we presented none"),
     ("stranger", "issued by flowpair test strange-ca", "does not know the CA of our"),
     ("expired", r"expired on \d{4}-\d\d-\d\d", "our certificate has expired"),
     ("revoked", "was revoked by flowpair test ca", "our certificate was revoked"),

@@ -92,7 +92,7 @@ def test_mutual_certificates_carry_every_row(collector, identities, export, run)
 
 
 @pytest.mark.parametrize("name, collector_says, exporter_says", [
-    (None, "showed no certificate", "it wants a certificate and we showed none"),
+    (None, "presented no certificate", "it requires a certificate and we presented none"),
     ("stranger", "issued by flowpair test strange-ca", "does not know the CA of our"),
     ("expired", r"expired on \d{4}-\d\d-\d\d", "our certificate has expired"),
     ("revoked", "was revoked by flowpair test ca", "our certificate was revoked"),
@@ -128,14 +128,14 @@ def test_without_a_ca_it_is_the_systems_that_are_asked_and_the_option_is_named(
     words = export(identities, c.port)
     at = words.index("--ca")
     said = run(*words[:at], *words[at + 2:], status=1)
-    assert "which none of the system's CAs vouches for: --ca gives others" in said.stderr
+    assert "which none of the system's CAs vouches for (name others with --ca)" in said.stderr
 
 
 def test_a_collector_without_tls_is_suspected_of_it(
         start, programs, tmp_path, identities, export, run):
     c = Collector(start, programs, tmp_path, listen="tcp://127.0.0.1:0")
     said = run(*export(identities, c.port, host="127.0.0.1"), status=1)
-    assert "without a word: it may speak no TLS" in said.stderr
+    assert "without answering: it may not speak TLS" in said.stderr
     c.process.wait_line("not IPFIX: unexpected bytes 1603")
 
 
@@ -267,7 +267,7 @@ def test_an_exporter_of_tls_1_2_is_refused_unless_allowed(collector, identities,
     with pytest.raises((ssl.SSLError, ConnectionError)), \
             socket.create_connection(("127.0.0.1", c.port)) as s:
         context.wrap_socket(s, server_hostname="localhost")
-    c.process.wait_line("none of the TLS versions that we do")
+    c.process.wait_line("none of our TLS versions")
     c.process.stop()
 
 
@@ -297,10 +297,10 @@ def test_another_implementation_that_sends_byte_by_byte_is_understood(
 
 
 @pytest.mark.parametrize("sent, says", [
-    (b"GET / HTTP/1.1\r\n\r\n", "no TLS"),
+    (b"GET / HTTP/1.1\r\n\r\n", "does not speak TLS"),
     (message(), r"refused 127\.0\.0\.1:\d+"),
-    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "in mid handshake"),
-    (b"", "in mid handshake"),
+    (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "during the handshake"),
+    (b"", "during the handshake"),
 ])
 def test_what_is_no_handshake_is_refused_and_named(collector, sent, says):
     c = collector()
@@ -343,7 +343,7 @@ def test_a_peer_cut_off_without_close_notify_is_told_and_keeps_what_came(
     with pytest.raises(TimeoutError):
         s.recv(1)  # takes the ticket, which unread would make the close a reset
     s.close()  # no unwrap
-    c.process.wait_line("ended without TLS saying so")
+    c.process.wait_line("ended without a TLS close_notify")
     assert sum(row["records"] for row in c.rows(run, "exporters")) == 1
 
 

@@ -54,7 +54,7 @@ every_row_says_who_moves_its_bytes(void **state)
 		assert_non_null(u.scheme->connection->write);
 		assert_non_null(u.scheme->connection->close);
 		assert_int_equal(
-		    u.scheme->is_secure, u.scheme->connection->judge_anew != NULL);
+		    u.scheme->is_secure, u.scheme->connection->recheck != NULL);
 	}
 }
 

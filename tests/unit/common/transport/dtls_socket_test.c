@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/tls/tls.h"
 #include "common/transport/dtls_socket.h"
@@ -275,10 +276,72 @@ records_that_come_before_their_epoch_keep_little_memory(void **state)
 	pair_close(&p);
 }
 
+static void
+garbage_is_no_session_and_disturbs_none(void **state)
+{
+	static const uint8_t plain[64] = {0, 10, 0, 64};
+	uint8_t late[64] = {23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 51}, answer[64];
+	struct transport_counts counts;
+	struct pair p;
+	int fd;
+
+	(void)state;
+	pair_open(&p);
+	fd = connected_to(p.place.listener.port);
+	assert_int_equal(send(fd, plain, sizeof plain, 0), sizeof plain);
+	assert_int_equal(send(fd, "", 0, 0), 0);
+	assert_int_equal(send(fd, late, 14, 0), 14);
+	sort(&p.place);
+	assert_int_equal(recv(fd, answer, sizeof answer, MSG_DONTWAIT), -1);
+	assert_int_equal(send(fd, late, sizeof late, 0), sizeof late);
+	sort(&p.place);
+	assert_int_equal(recv(fd, answer, sizeof answer, MSG_DONTWAIT), 15);
+	dtls_socket_counts(p.place.listener.state, &counts);
+	assert_int_equal(counts.foreign, 4);
+	assert_int_equal(counts.disowned, 1);
+	assert_int_equal(send(p.client.fd, "", 0, 0), 0);
+	assert_int_equal(send(p.client.fd, plain, sizeof plain, 0), sizeof plain);
+	assert_int_equal(send(p.client.fd, late, sizeof late, 0), sizeof late);
+	put(&p.client, "all the same", 12);
+	sort(&p.place);
+	expect(&p.server, "all the same");
+	assert_int_equal(p.server.ops->read(&p.server, answer, 1, NULL), -EAGAIN);
+	close(fd);
+	pair_close(&p);
+}
+
+static void
+a_session_that_is_not_read_loses_what_finds_no_room(void **state)
+{
+	static uint8_t sent[16000], got[65536];
+	struct transport_counts counts;
+	unsigned n = 0;
+	struct pair p;
+
+	(void)state;
+	pair_open(&p);
+	for (unsigned i = 0; i < 100; i++) {
+		put(&p.client, sent, sizeof sent);
+		sort(&p.place);
+	}
+	while (p.server.ops->read(&p.server, got, sizeof got, NULL) > 0) {
+		n++;
+	}
+	dtls_socket_counts(p.place.listener.state, &counts);
+	assert_in_range(n, 60, 66);
+	assert_int_equal(counts.dropped, 100 - n);
+	put(&p.client, "room again", 10);
+	sort(&p.place);
+	expect(&p.server, "room again");
+	pair_close(&p);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_session_that_is_not_read_loses_what_finds_no_room),
+	    cmocka_unit_test(garbage_is_no_session_and_disturbs_none),
 	    cmocka_unit_test(
 		an_encrypted_record_that_is_too_short_for_its_cipher_ends_no_session),
 	    cmocka_unit_test(nor_does_one_behind_another_record),

@@ -6,9 +6,11 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/schemes/schemes.h"
 #include "tests/unit/common/tls/support_certificates.h"
@@ -179,4 +181,16 @@ expect(struct transport *t, const char *text)
 
 	assert_int_equal(n, strlen(text));
 	assert_memory_equal(got, text, (size_t)n);
+}
+
+int
+connected_to(uint16_t port)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET,
+	    .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	    .sin_port = htons(port)};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	assert_int_equal(connect(fd, (struct sockaddr *)&at, sizeof at), 0);
+	return fd;
 }

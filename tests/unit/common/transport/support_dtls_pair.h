@@ -38,6 +38,7 @@ void shake(struct place *p, struct transport *client, struct transport *server,
 void put(struct transport *t, const void *bytes, size_t n);
 void expect(struct transport *t, const char *text);
 void expect_sentence(const struct err *e, const char *part);
+int connected_to(uint16_t port);         /* a UDP socket, to a port of this host */
 void wait_for(int fd, int milliseconds); /* until it is readable */
 
 #endif

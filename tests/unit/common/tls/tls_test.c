@@ -117,7 +117,7 @@ a_clock_that_is_set_back_ends_the_attempt_in_time(void **state)
 
 	(void)state;
 	assert_int_equal(wait_while_set(-3600, &n, &e), -ETIMEDOUT);
-	expect_sentence(&e, "the clock was set back in mid handshake");
+	expect_sentence(&e, "the clock was set back during the handshake");
 }
 
 int
