@@ -52,21 +52,15 @@ listen_everywhere(struct place *p, uint16_t port)
 }
 
 static int
-listen_at_host(struct place *p, const struct transport_uri *uri, struct err *e)
+listen_at_one(struct place *p, const struct addrinfo *found)
 {
 	struct sockaddr_storage list[SCTP_ADDRESSES + 1];
-	struct addrinfo *found = NULL;
-	int rc = transport_find_place(uri, &found, e);
+	int rc = -EADDRNOTAVAIL;
 
-	if (rc < 0) {
-		return rc;
-	}
-	rc = -EADDRNOTAVAIL;
 	for (const struct addrinfo *a = found; a != NULL && rc < 0; a = a->ai_next) {
 		unsigned n = association_addresses(&p->settings, a, list);
 		rc = listen_at(p, association_family(&p->settings, a), list, n);
 	}
-	freeaddrinfo(found);
 	return rc;
 }
 
@@ -75,24 +69,24 @@ association_listen(
     struct transport_listener *l, const struct transport_uri *uri, struct err *e)
 {
 	struct place *p = calloc(1, sizeof *p);
-	struct err why = {0};
+	struct addrinfo *found = NULL;
 	int rc;
 
 	if (p == NULL) {
 		return err_set(e, -ENOMEM, "no memory to listen at %s", uri->text);
 	}
 	rc = association_settings(uri, true, &p->settings, e);
+	if (rc == 0 && !transport_is_everywhere(uri)) {
+		rc = transport_find_place(uri, &found, e);
+	}
 	if (rc < 0) {
 		goto out;
 	}
-	rc = transport_is_everywhere(uri) ? listen_everywhere(p, uri->port)
-					  : listen_at_host(p, uri, &why);
+	rc = found == NULL ? listen_everywhere(p, uri->port) : listen_at_one(p, found);
 	if (rc == 0) {
 		rc = p->settings.stack->port(&p->socket, &l->port);
 	}
-	if (rc < 0 && why.text[0] != '\0') {
-		*e = why;
-	} else if (rc < 0) {
+	if (rc < 0) {
 		err_set(e, rc, "cannot listen at %s: %s", uri->text,
 		    rc == -EACCES && p->settings.has_auth
 			? "this kernel does not authenticate SCTP (allow it with "
@@ -105,6 +99,9 @@ association_listen(
 		p = NULL;
 	}
 out:
+	if (found != NULL) {
+		freeaddrinfo(found);
+	}
 	free(p);
 	return rc;
 }

@@ -1,4 +1,4 @@
-/* SCTP in user space, its packets carried in UDP (RFC 6951), by libusrsctp: for machines
+/* SCTP in user space, its packets carried in UDP (RFC 6951), by libusrsctp: for hosts
  * whose kernel has no SCTP.  This folder is compiled only where the library is;
  * common/schemes/schemes.c registers it. */
 #ifndef COMMON_SCTP_USER_SCTP_USER_H

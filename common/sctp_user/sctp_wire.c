@@ -275,7 +275,7 @@ sctp_wire_pin(uint16_t alias)
 	return 0;
 }
 
-/* What the library still has to send, to end an association properly, still finds it. */
+/* What the library sends afterwards, to end an association properly, still finds it. */
 void
 sctp_wire_unpin(uint16_t alias)
 {

@@ -116,7 +116,7 @@ has_switched(const struct tls *t)
 	return at == TLS_ST_SR_CHANGE || at == TLS_ST_CR_CHANGE;
 }
 
-/* Whether OpenSSL may see this record of a datagram, which an attacker may have sent.  An
+/* Whether OpenSSL may see this record of a datagram that anybody may have sent.  An
  * encrypted one that is shorter than what the cipher adds ends its session
  * (CVE-2026-75806; mended in some packages of 3.0 only), and each that comes before the
  * handshake is so far keeps a whole buffer (CVE-2026-54874).  In a session it would

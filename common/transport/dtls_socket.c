@@ -264,9 +264,10 @@ supersede(struct dtls_sender *x)
 	signal_sender(x);
 }
 
-void
-dtls_sender_leave(struct dtls_sender *x)
+static void
+leave(struct transport *t)
 {
+	struct dtls_sender *x = t->state;
 	struct dtls_socket *s = x->socket;
 
 	while (x->first != NULL) {
@@ -282,8 +283,9 @@ dtls_sender_leave(struct dtls_sender *x)
 }
 
 void
-dtls_sender_open(struct dtls_sender *x)
+dtls_sender_open(struct transport *t)
 {
+	struct dtls_sender *x = t->state;
 	struct dtls_sender *former = find_from(x->next, &x->route);
 
 	x->is_open = true;
@@ -292,26 +294,18 @@ dtls_sender_open(struct dtls_sender *x)
 	}
 }
 
-int
-dtls_sender_fd(const struct dtls_sender *x)
+static ssize_t
+sender_read(struct transport *t, void *bytes, size_t n, struct err *e)
 {
-	return x->wake;
-}
-
-const struct sockaddr_storage *
-dtls_sender_address(const struct dtls_sender *x)
-{
-	return &x->route.peer;
-}
-
-ssize_t
-dtls_sender_read(void *data, void *bytes, size_t n)
-{
-	struct dtls_sender *x = data;
+	struct dtls_sender *x = t->state;
 	size_t length;
 
+	if (x->first == NULL && x->is_superseded) {
+		return err_set(e, -ECONNRESET,
+		    "another session began from the same address and port");
+	}
 	if (x->first == NULL) {
-		return x->is_superseded ? -ECONNRESET : -EAGAIN;
+		return -EAGAIN;
 	}
 	length = x->first->length < n ? x->first->length : n;
 	memcpy(bytes, x->first->bytes, length);
@@ -319,14 +313,23 @@ dtls_sender_read(void *data, void *bytes, size_t n)
 	return (ssize_t)length;
 }
 
-ssize_t
-dtls_sender_write(void *data, const void *bytes, size_t n)
+static ssize_t
+sender_write(struct transport *t, const void *bytes, size_t n, struct err *e)
 {
-	struct dtls_sender *x = data;
+	struct dtls_sender *x = t->state;
 
+	(void)e;
 	pktinfo_send(x->socket->fd, &x->route, bytes, n);
 	return (ssize_t)n;
 }
+
+static const struct transport_ops sender_connection = {
+    .proceed = transport_proceed_open,
+    .read = sender_read,
+    .write = sender_write,
+    .want = transport_want_socket,
+    .close = leave,
+};
 
 /* Senders that are not known yet. */
 
@@ -380,8 +383,8 @@ is_client_hello(const uint8_t *bytes, size_t n)
 	       !is_encrypted(bytes) && bytes[RECORD_HEADER] == CLIENT_HELLO;
 }
 
-/* We have restarted, or the sender's address has changed on the way: a plain alert tells
- * it to start over, as a reset does in TCP.  What stands in the place of its sequence
+/* We have restarted, or the sender's address has changed on the way: a plain alert
+ * tells it to start over, as a reset does in TCP.  What stands in the place of its sequence
  * number (DTLS_PROOF) shows that it comes from where the record was sent.  It is
  * shorter than what it answers, and there are few in a second, so that we cannot be
  * used to flood others.  Other DTLS implementations pass it over. */
@@ -473,8 +476,8 @@ sort(struct dtls_socket *s, struct arrival *a)
 }
 
 int
-dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
-    struct dtls_sender **ret, struct tls **ret_tls, struct err *e)
+dtls_socket_accept(struct dtls_socket *s, struct tls_context *c, struct transport *ret,
+    struct tls **ret_tls, struct err *e)
 {
 	struct arrival a = {.context = c};
 
@@ -489,7 +492,10 @@ dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
 		}
 		a.length = (size_t)n;
 		if (sort(s, &a) == 0) {
-			*ret = a.sender;
+			*ret = (struct transport){.ops = &sender_connection,
+			    .fd = a.sender->wake,
+			    .state = a.sender};
+			transport_peer_set(&ret->peer, &a.route.peer);
 			*ret_tls = a.tls;
 			return 0;
 		}

@@ -28,28 +28,22 @@
 #define DTLS_PROOF_BYTES 6u
 
 struct dtls_socket;
-struct dtls_sender; /* one, whose session goes on until dtls_sender_leave() */
 
 /* Takes the bound, non-blocking socket (closed on failure too).  0 or negative. */
 int dtls_socket_new(int fd, struct dtls_socket **ret, struct err *e);
-/* Sorts what has come until there is a new sender: 0, with its connection, whose
- * handshake goes on over what tls_carry() says; -EAGAIN: for now there is none; or an
- * error of the socket. */
+/* Sorts what has come until there is a new sender: 0, with a transport that carries its
+ * session (readable when it has sent something; -ECONNRESET when another session
+ * supersedes it; what cannot be sent now is lost), whose handshake goes on over what
+ * tls_carry() says; -EAGAIN: for now there is none; or an error of the socket. */
 int dtls_socket_accept(struct dtls_socket *s, struct tls_context *c,
-    struct dtls_sender **ret, struct tls **ret_tls, struct err *e);
+    struct transport *ret, struct tls **ret_tls, struct err *e);
 void dtls_socket_counts(const struct dtls_socket *s, struct transport_counts *ret);
-/* Accepts no new senders; the last sender that leaves frees it. */
+/* Accepts no new senders; the last one that is closed frees it. */
 void dtls_socket_close(struct dtls_socket *s);
 
-const struct sockaddr_storage *dtls_sender_address(const struct dtls_sender *x);
-int dtls_sender_fd(const struct dtls_sender *x); /* readable: it has sent something */
-/* Its handshake is done: it supersedes a former session from the same address (RFC 6347
- * section 4.2.8), and from now on a ClientHello from there begins another. */
-void dtls_sender_open(struct dtls_sender *x);
-void dtls_sender_leave(struct dtls_sender *x);
-/* As those of struct tls_carrier.  read: -ECONNRESET when another session supersedes this one.  write:
- * what cannot be sent now is lost. */
-ssize_t dtls_sender_read(void *x, void *bytes, size_t n);
-ssize_t dtls_sender_write(void *x, const void *bytes, size_t n);
+/* The handshake of such a transport is done: it supersedes a former session from the
+ * same address (RFC 6347 section 4.2.8), and from now on a ClientHello from there
+ * begins another. */
+void dtls_sender_open(struct transport *t);
 
 #endif

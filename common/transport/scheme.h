@@ -1,6 +1,6 @@
 /* One row for each transport: what its URIs look like, what dials, what listens and
- * what moves messages.  The row stands in the transport's own file; the list of all rows
- * is common/schemes/schemes.c.  Constant data. */
+ * what moves messages.  The row stands in the transport's own file; the list of all
+ * rows is common/schemes/schemes.c.  Constant data. */
 #ifndef COMMON_TRANSPORT_SCHEME_H
 #define COMMON_TRANSPORT_SCHEME_H
 

@@ -31,7 +31,6 @@ struct dialled {
 
 struct dtls {
 	struct secured secured;
-	bool is_accepted; /* its carrier is a struct dtls_sender's */
 	bool is_finished;
 };
 
@@ -48,8 +47,8 @@ proof_at(const uint8_t *bytes)
 
 /* A plain fatal alert in an encrypted session, with the proof of a record that was sent
  * not long ago: see dtls_socket.c.  Only an attacker who can read what we send may
- * forge it, as he may reset TCP, with the same effect: a new session begins, and nothing is
- * lost that was not on its way. */
+ * forge it, as he may reset TCP, with the same effect: a new session begins, and
+ * nothing is lost that was not on its way. */
 static bool
 is_disowning(const struct dialled *d, const uint8_t *bytes, size_t n)
 {
@@ -150,51 +149,18 @@ static const struct transport_ops dialled_connection = {
     .close = dialled_close,
 };
 
-/* The carrier of an accepted one: its share of the listener's socket. */
-
-static ssize_t
-sender_read(struct transport *t, void *bytes, size_t n, struct err *e)
-{
-	ssize_t got = dtls_sender_read(t->state, bytes, n);
-
-	return got != -ECONNRESET
-		   ? got
-		   : err_set(e, (int)got,
-			 "another session began from the same address and port");
-}
-
-static ssize_t
-sender_write(struct transport *t, const void *bytes, size_t n, struct err *e)
-{
-	(void)e;
-	return dtls_sender_write(t->state, bytes, n);
-}
-
-static void
-sender_close(struct transport *t)
-{
-	dtls_sender_leave(t->state);
-}
-
-static const struct transport_ops sender_connection = {
-    .proceed = transport_proceed_open,
-    .read = sender_read,
-    .write = sender_write,
-    .want = transport_want_socket,
-    .close = sender_close,
-};
-
 /* Handshake. */
 
-/* Before every operation: NULL for an accepted one. */
+/* NULL for an accepted one. */
 static struct dialled *
 dialled_of(const struct transport *t)
 {
-	const struct dtls *x = t->state;
+	const struct secured *s = t->state;
 
-	return x->is_accepted ? NULL : x->secured.carrier.state;
+	return s->context == NULL ? NULL : s->carrier.state;
 }
 
+/* Before every operation. */
 static void
 renew_budget(struct transport *t)
 {
@@ -229,21 +195,10 @@ restart(struct transport *t, int code, struct err *e)
 	return rc == 0 ? -EAGAIN : rc;
 }
 
-static void
-opened(struct transport *t)
-{
-	struct dtls *x = t->state;
-
-	x->secured.carrier.is_open = true;
-	if (x->is_accepted) {
-		dtls_sender_open(x->secured.carrier.state);
-	}
-}
-
 static int
 dtls_proceed(struct transport *t, struct err *e)
 {
-	const struct secured *s = t->state;
+	struct secured *s = t->state;
 	int rc;
 
 	if (t->is_open) {
@@ -252,7 +207,10 @@ dtls_proceed(struct transport *t, struct err *e)
 	renew_budget(t);
 	rc = secured_proceed(t, e);
 	if (rc == 0) {
-		opened(t);
+		s->carrier.is_open = true;
+		if (s->context == NULL) {
+			dtls_sender_open(&s->carrier);
+		}
 	} else if (s->tls != NULL && is_dead(dialled_of(t), rc, clock_monotonic_ns())) {
 		rc = restart(t, rc, e);
 	}
@@ -294,22 +252,14 @@ static int
 dtls_accept(struct transport_listener *l, struct transport *t, struct tls_context *tls,
     struct err *e)
 {
-	struct transport carrier = {.scheme = l->scheme, .ops = &sender_connection};
-	struct dtls_sender *sender = NULL;
-	struct tls *connection = NULL;
-	int rc = dtls_socket_accept(l->state, tls, &sender, &connection, e);
+	struct transport carrier;
+	struct tls *connection;
+	int rc = dtls_socket_accept(l->state, tls, &carrier, &connection, e);
 
-	if (rc < 0) {
-		return rc;
+	if (rc == 0 && secured_take(t, &carrier, connection, tls, e) < 0) {
+		rc = -ECONNABORTED;
 	}
-	carrier.state = sender;
-	carrier.fd = dtls_sender_fd(sender);
-	transport_peer_set(&carrier.peer, dtls_sender_address(sender));
-	if (secured_take(t, &carrier, connection, tls, e) < 0) {
-		return -ECONNABORTED;
-	}
-	((struct dtls *)t->state)->is_accepted = true;
-	return 0;
+	return rc;
 }
 
 static void
