@@ -52,10 +52,11 @@ struct transport_scheme {
 	const char *name; /* "tls" */
 	uint16_t port;    /* default; 0: no port */
 	bool is_secure, is_file, is_message;
-	bool is_unreliable;   /* messages may get lost, unnoticed on this side */
-	bool is_welcoming;    /* a client's handshake ends before its server's: a server
-			       of ours then sends something to say that it accepted */
-	uint32_t message_max; /* longest message, bytes */
+	bool is_unreliable; /* messages may get lost, unnoticed on this side */
+	/* A client's handshake ends before its server's: a server of ours then sends
+	 * something to say that it accepted. */
+	bool is_welcoming;
+	uint32_t message_max;       /* longest message, bytes */
 	const char *const *options; /* names that URIs may give; NULL: none */
 	const struct transport_dialer_ops *dialer;
 	const struct transport_listener_ops *listener; /* NULL: it cannot listen */

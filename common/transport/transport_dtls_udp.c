@@ -138,7 +138,13 @@ dialled_dial(struct transport *t, const struct transport_uri *uri,
 	d->target.type = SOCK_DGRAM;
 	d->target.prepare = transport_forbid_fragments;
 	rc = transport_target_find(&d->target, uri, e);
-	return rc < 0 ? rc : try_next(t, -EADDRNOTAVAIL, e);
+	if (rc == 0) {
+		rc = try_next(t, -EADDRNOTAVAIL, e);
+	}
+	if (rc < 0) {
+		dialled_close(t);
+	}
+	return rc;
 }
 
 static const struct transport_ops dialled_connection = {
