@@ -106,16 +106,11 @@ static int
 set_up(void **state)
 {
 	static struct world w;
-	const char *dir = support_directory();
-	char command[512];
+	const char *dir = support_schemas();
 
 	w = (struct world){.position = 0};
 	snprintf(w.schemas, sizeof w.schemas, "%s", dir);
 	snprintf(w.data, sizeof w.data, "%s/data", dir);
-	snprintf(command, sizeof command, "cp -r schemas/records %s/", dir);
-	if (system(command) != 0) {
-		return -1;
-	}
 	support_write("tables/flows.yaml", table_flows);
 	*state = &w;
 	return 0;

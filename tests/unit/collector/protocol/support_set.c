@@ -135,6 +135,19 @@ support_put_address(struct support_set *s, const char *text)
 	}
 }
 
+const char *
+support_schemas(void)
+{
+	const char *directory = support_directory();
+	char command[128];
+
+	snprintf(command, sizeof command, "cp -r schemas/records '%s'", directory);
+	if (system(command) != 0) {
+		die(command);
+	}
+	return directory;
+}
+
 struct tables *
 support_tables_within(const char *const *names, size_t plan_bytes)
 {

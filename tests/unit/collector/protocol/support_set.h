@@ -35,6 +35,9 @@ void support_put_bytes(struct support_set *s, const void *bytes, size_t n);
 /* Dotted IPv4 (4 bytes) or IPv6 (16 bytes). */
 void support_put_address(struct support_set *s, const char *text);
 
+/* support_directory() with the project's records: a test writes its tables beside them. */
+const char *support_schemas(void);
+
 /* Tables of the project's schemas; names ends with NULL. */
 struct tables *support_tables(const char *const *names);
 /* The same with so little memory for plans. */

@@ -24,15 +24,11 @@ static char directory[64];
 static struct tables *
 load(const char *schema, struct err *e)
 {
-	char command[128];
 	struct tables_settings s = {.max_keys = 1000};
 	struct tables *t = NULL;
 
-	snprintf(directory, sizeof directory, "%s", support_directory());
+	snprintf(directory, sizeof directory, "%s", support_schemas());
 	s.schema_directory = directory;
-	snprintf(
-	    command, sizeof command, "cp -r schemas/records '%s'", s.schema_directory);
-	assert_int_equal(system(command), 0);
 	support_write("tables/flows.yaml", schema);
 	return tables_new(&s, support_elements(), &t, e) < 0 ? NULL : t;
 }

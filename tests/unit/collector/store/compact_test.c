@@ -93,16 +93,11 @@ static int
 set_up(void **state)
 {
 	static struct fixture f;
-	const char *dir = support_directory();
-	char command[512];
+	const char *dir = support_schemas();
 
 	f = (struct fixture){.position = 0};
 	snprintf(f.schemas, sizeof f.schemas, "%s", dir);
 	snprintf(f.data, sizeof f.data, "%s/data", dir);
-	snprintf(command, sizeof command, "cp -r schemas/records %s/", dir);
-	if (system(command) != 0) {
-		return -1;
-	}
 	support_write("tables/flows.yaml", table_flows);
 	*state = &f;
 	return 0;

@@ -331,14 +331,11 @@ texts_of_what_waits_outlive_a_flush(void **state)
 static void
 complains(const char *words, const char *place, const char *sentence)
 {
-	char text[2048];
 	struct tables_settings s = {.max_keys = 1000};
 	struct tables *t = NULL;
 	struct err e = {""};
 
-	s.schema_directory = support_directory();
-	snprintf(text, sizeof text, "cp -r schemas/records '%s'", s.schema_directory);
-	assert_int_equal(system(text), 0);
+	s.schema_directory = support_schemas();
 	support_write("tables/flows.yaml", words);
 	assert_true(tables_new(&s, support_elements(), &t, &e) < 0);
 	if (strstr(e.text, place) == NULL || strstr(e.text, sentence) == NULL) {

@@ -61,12 +61,9 @@ start(struct world *w, const char *words, struct err *e)
 void
 world_open(struct world *w, const char *words)
 {
-	char command[128];
 	struct err e = {""};
 
-	*w = (struct world){.directory = support_directory()};
-	snprintf(command, sizeof command, "cp -r schemas/records '%s'", w->directory);
-	assert_int_equal(system(command), 0);
+	*w = (struct world){.directory = support_schemas()};
 	assert_int_equal(start(w, words, &e), 0);
 }
 
