@@ -10,77 +10,38 @@
 
 #include "collector/protocol/type_record.h"
 #include "collector/session/session_private.h"
+#include "common/base/cursor.h"
 #include "common/base/hash.h"
 #include "common/base/state_file.h"
 
-#define STATE_MAGIC 0x6670737461746533ULL /* "fpstate3" */
+#define SNAPSHOT_FIRST ((size_t)64 << 10)    /* bytes that most take */
+#define STATE_MAGIC    0x6670737461746533ULL /* "fpstate3" */
 /* "fpstate2" did not tell sFlow agents apart, so their domains start over. */
 #define STATE_MAGIC_BEFORE 0x6670737461746532ULL
 
-struct output {
-	uint8_t *bytes;
-	size_t used, capacity;
-	bool failed;
-};
-
-static uint8_t *
-output_add(struct output *o, size_t n)
+static void
+put_bytes(struct write_cursor *o, const void *bytes, size_t n)
 {
-	if (o->used + n > o->capacity && !o->failed) {
-		size_t capacity = 2 * (o->used + n) + 4096;
-		uint8_t *more = realloc(o->bytes, capacity);
-		o->failed = more == NULL;
-		if (more != NULL) {
-			o->bytes = more;
-			o->capacity = capacity;
-		}
-	}
-	if (o->failed) {
-		return NULL;
-	}
-	o->used += n;
-	return o->bytes + o->used - n;
+	cursor_put_u32(o, (uint32_t)n);
+	cursor_put_bytes(o, bytes, n);
 }
 
 static void
-put(struct output *o, size_t n, uint64_t v)
-{
-	uint8_t *p = output_add(o, n);
-
-	for (size_t i = n; p != NULL && i > 0; i--) {
-		p[i - 1] = (uint8_t)v;
-		v >>= 8;
-	}
-}
-
-static void
-put_bytes(struct output *o, const void *bytes, size_t n)
-{
-	uint8_t *p;
-
-	put(o, 4, n);
-	p = output_add(o, n);
-	if (p != NULL && n > 0) {
-		memcpy(p, bytes, n);
-	}
-}
-
-static void
-put_text(struct output *o, const char *text)
+put_text(struct write_cursor *o, const char *text)
 {
 	put_bytes(o, text == NULL ? "" : text, text == NULL ? 0 : strlen(text));
 }
 
 static void
-put_element(struct output *o, const struct element *e)
+put_element(struct write_cursor *o, const struct element *e)
 {
-	put(o, 4, e->pen);
-	put(o, 2, e->id);
-	put(o, 1, e->type);
-	put(o, 1, e->semantics);
-	put(o, 2, e->units);
-	put(o, 8, e->range_min);
-	put(o, 8, e->range_max);
+	cursor_put_u32(o, e->pen);
+	cursor_put_u16(o, e->id);
+	cursor_put_u8(o, e->type);
+	cursor_put_u8(o, e->semantics);
+	cursor_put_u16(o, e->units);
+	cursor_put_u64(o, e->range_min);
+	cursor_put_u64(o, e->range_max);
 	put_text(o, e->name);
 	put_text(o, e->description);
 }
@@ -88,82 +49,83 @@ put_element(struct output *o, const struct element *e)
 static void
 put_template(const struct template *t, void *data)
 {
-	struct output *o = data;
+	struct write_cursor *o = data;
 
-	put(o, 8, t->seen_ns);
-	put(o, 1, t->is_options ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID);
+	cursor_put_u64(o, t->seen_ns);
+	cursor_put_u8(o, t->is_options ? OPTIONS_TEMPLATE_SET_ID : TEMPLATE_SET_ID);
 	put_bytes(o, t->raw, t->raw_length);
 }
 
 static void
-put_sequence(struct output *o, uint16_t stream, const struct sequence *q)
+put_sequence(struct write_cursor *o, uint16_t stream, const struct sequence *q)
 {
-	put(o, 2, stream);
-	put(o, 4, q->expected);
-	put(o, 4, q->late_next);
-	put(o, 1, (uint64_t)(q->is_known | q->is_uncertain << 1 | q->has_late << 2));
-	put(o, 1, q->gap_count);
+	cursor_put_u16(o, stream);
+	cursor_put_u32(o, q->expected);
+	cursor_put_u32(o, q->late_next);
+	cursor_put_u8(
+	    o, (uint8_t)(q->is_known | q->is_uncertain << 1 | q->has_late << 2));
+	cursor_put_u8(o, q->gap_count);
 	for (unsigned i = 0; i < q->gap_count; i++) {
-		put(o, 4, q->gaps[i].from);
-		put(o, 4, q->gaps[i].length);
-		put(o, 2, q->gaps[i].patience);
+		cursor_put_u32(o, q->gaps[i].from);
+		cursor_put_u32(o, q->gaps[i].length);
+		cursor_put_u16(o, q->gaps[i].patience);
 	}
 }
 
 static void
-put_sampling(struct output *o, const struct sampling *s)
+put_sampling(struct write_cursor *o, const struct sampling *s)
 {
-	put(o, 4, s == NULL ? 0 : s->count);
+	cursor_put_u32(o, s == NULL ? 0 : s->count);
 	for (unsigned i = 0; s != NULL && i < s->count; i++) {
 		uint64_t bits;
 		memcpy(&bits, &s->rates[i].rate, sizeof bits);
-		put(o, 1, s->rates[i].of);
-		put(o, 8, s->rates[i].id);
-		put(o, 8, bits);
+		cursor_put_u8(o, s->rates[i].of);
+		cursor_put_u64(o, s->rates[i].id);
+		cursor_put_u64(o, bits);
 	}
 }
 
 static void
-put_key(struct output *o, const struct domain_key *key)
+put_key(struct write_cursor *o, const struct domain_key *key)
 {
-	put(o, 2, key->protocol->number);
-	put(o, 4, key->id);
+	cursor_put_u16(o, key->protocol->number);
+	cursor_put_u32(o, key->id);
 	if (key->protocol->has_agent) {
 		put_bytes(o, key->agent.bytes, sizeof key->agent.bytes);
 	}
 }
 
 static void
-put_domain(struct output *o, const struct domain *d)
+put_domain(struct write_cursor *o, const struct domain *d)
 {
 	put_key(o, &d->key);
-	put(o, 4, d->uptime_ms);
-	put(o, 8, d->started_ms);
+	cursor_put_u32(o, d->uptime_ms);
+	cursor_put_u64(o, d->started_ms);
 	put_sampling(o, d->sampling);
-	put(o, 2, 1 + d->stream_count);
+	cursor_put_u16(o, 1 + d->stream_count);
 	put_sequence(o, 0, &d->sequence);
 	for (unsigned i = 0; i < d->stream_count; i++) {
 		put_sequence(o, d->streams[i].number, &d->streams[i].sequence);
 	}
-	put(o, 4, templates_count(d->templates));
+	cursor_put_u32(o, templates_count(d->templates));
 	templates_each(d->templates, put_template, o);
 }
 
 static void
-put_session(struct output *o, const struct session *session)
+put_session(struct write_cursor *o, const struct session *session)
 {
 	char text[SESSION_IDENTITY_TEXT];
 
-	put(o, 4, session->number);
-	put(o, 8, session->used);
-	put(o, 1, session->is_orphan);
-	put(o, 8, session->next_message);
-	put(o, 4, session->preamble_left);
-	put(o, 1, session->is_broken_off);
-	put(o, 8, session->lost_in_spool);
+	cursor_put_u32(o, session->number);
+	cursor_put_u64(o, session->used);
+	cursor_put_u8(o, session->is_orphan);
+	cursor_put_u64(o, session->next_message);
+	cursor_put_u32(o, session->preamble_left);
+	cursor_put_u8(o, session->is_broken_off);
+	cursor_put_u64(o, session->lost_in_spool);
 	put_bytes(
 	    o, text, session_identity_write(&session->identity, text, sizeof text));
-	put(o, 4, session->domain_count);
+	cursor_put_u32(o, session->domain_count);
 	for (unsigned i = 0; i < session->domain_count; i++) {
 		put_domain(o, session->domains[i]);
 	}
@@ -171,44 +133,44 @@ put_session(struct output *o, const struct session *session)
 
 /* Oldest first, of all sessions. */
 static void
-put_held(struct output *o, const struct held *h)
+put_held(struct write_cursor *o, const struct held *h)
 {
-	put(o, 4, h->domain->session->number);
+	cursor_put_u32(o, h->domain->session->number);
 	put_key(o, &h->domain->key);
-	put(o, 8, h->arrival_ns);
-	put(o, 8, h->position);
-	put(o, 8, h->clock.export_ns);
-	put(o, 4, h->clock.uptime_ms);
-	put(o, 1, h->clock.has_uptime);
-	put(o, 2, h->id);
+	cursor_put_u64(o, h->arrival_ns);
+	cursor_put_u64(o, h->position);
+	cursor_put_u64(o, h->clock.export_ns);
+	cursor_put_u32(o, h->clock.uptime_ms);
+	cursor_put_u8(o, h->clock.has_uptime);
+	cursor_put_u16(o, h->id);
 	put_bytes(o, h->bytes, h->length);
 }
 
 static void
 put_watermark(const struct watermark *m, void *data)
 {
-	struct output *o = data;
+	struct write_cursor *o = data;
 
 	put_text(o, m->identity);
 	put_bytes(o, m->spool, sizeof m->spool);
-	put(o, 8, m->next);
-	put(o, 8, m->lost_records);
-	put(o, 8, m->lost_messages);
-	put(o, 8, m->seen_ns);
+	cursor_put_u64(o, m->next);
+	cursor_put_u64(o, m->lost_records);
+	cursor_put_u64(o, m->lost_messages);
+	cursor_put_u64(o, m->seen_ns);
 }
 
 static void
-put_all(struct output *o, const struct sessions *s)
+put_all(struct write_cursor *o, const struct sessions *s)
 {
-	put(o, 8, STATE_MAGIC);
-	put(o, 4, s->learned_count);
+	cursor_put_u64(o, STATE_MAGIC);
+	cursor_put_u32(o, s->learned_count);
 	for (unsigned i = 0; i < s->learned_count; i++) {
 		put_element(o, s->learned[i]);
 	}
-	put(o, 4, watermarks_count(s->marks));
+	cursor_put_u32(o, watermarks_count(s->marks));
 	watermarks_each(s->marks, put_watermark, o);
-	put(o, 8, s->clock);
-	put(o, 4, s->open);
+	cursor_put_u64(o, s->clock);
+	cursor_put_u32(o, s->open);
 	for (unsigned i = 0; i <= s->bucket_mask; i++) {
 		const struct session *session = s->buckets[i];
 		for (; session != NULL; session = session->next) {
@@ -221,24 +183,37 @@ put_all(struct output *o, const struct sessions *s)
 	     x = x->newer_orphan) {
 		put_session(o, x);
 	}
-	put(o, 4, s->held_count);
+	cursor_put_u32(o, s->held_count);
 	for (const struct held *h = s->held_first; h != NULL; h = h->newer) {
 		put_held(o, h);
 	}
 	if (!o->failed) {
-		put(o, 8, hash_bytes(o->bytes, o->used, 0));
+		cursor_put_u64(o, hash_bytes(o->begin, cursor_written(o), 0));
 	}
 }
 
 int
 sessions_save(const struct sessions *s, const char *path, struct err *e)
 {
-	struct output o = {0};
-	int rc;
+	struct write_cursor o = {.failed = true};
+	uint8_t *bytes = NULL, *more;
+	int rc = 0;
 
-	put_all(&o, s);
-	rc = o.failed ? -ENOMEM : state_file_write(path, o.bytes, o.used);
-	free(o.bytes);
+	/* How much it takes is found by trying. */
+	for (size_t n = SNAPSHOT_FIRST; rc == 0 && o.failed; n *= 2) {
+		more = n > STATE_FILE_MAX ? NULL : realloc(bytes, n);
+		if (more == NULL) {
+			rc = n > STATE_FILE_MAX ? -EFBIG : -ENOMEM;
+			break;
+		}
+		bytes = more;
+		o = write_cursor_of(bytes, n);
+		put_all(&o, s);
+	}
+	if (rc == 0) {
+		rc = state_file_write(path, bytes, cursor_written(&o));
+	}
+	free(bytes);
 	return rc < 0 ? err_set(e, rc, "cannot write %s: %s", path, strerror(-rc)) : 0;
 }
 
