@@ -143,29 +143,12 @@ read_delivery(const char *key, size_t length, const char *value, size_t n,
 	}
 }
 
-/* 0: no port. */
-static uint16_t
-read_port(const char *text, size_t length)
-{
-	unsigned n = 0;
-
-	for (size_t i = 0; i < length; i++) {
-		if (text[i] < '0' || text[i] > '9') {
-			return 0;
-		}
-		n = 10 * n + (unsigned)(text[i] - '0');
-		if (n > UINT16_MAX) {
-			return 0;
-		}
-	}
-	return (uint16_t)n;
-}
-
 static void
 read_pair(const char *line, size_t length, struct session_identity *s)
 {
 	const char *equals = memchr(line, '=', length);
 	size_t key, left;
+	uint64_t port;
 
 	if (equals == NULL) {
 		return;
@@ -183,7 +166,9 @@ read_pair(const char *line, size_t length, struct session_identity *s)
 	} else if (key == 7 && memcmp(line, "domains", key) == 0) {
 		copy_line(s->domains, sizeof s->domains, equals + 1, left);
 	} else if (key == 4 && memcmp(line, "port", key) == 0) {
-		s->port = read_port(equals + 1, left);
+		s->port = read_number(equals + 1, left, 10, &port) && port <= UINT16_MAX
+			      ? (uint16_t)port
+			      : 0;
 	} else {
 		read_delivery(line, key, equals + 1, left, &s->delivery);
 	}

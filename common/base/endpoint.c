@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 void
@@ -24,22 +25,16 @@ endpoint_format(const struct endpoint *x, char out[static ENDPOINT_TEXT])
 static int
 parse_rest(const char *text, uint16_t *ret)
 {
-	unsigned n = 0;
+	const char *rest = text;
+	unsigned long n = 0;
+	char *end;
 
-	if (*text == '\0') {
-		return 0;
+	if (text[0] == ':' && text[1] >= '0' && text[1] <= '9') {
+		n = strtoul(text + 1, &end, 10);
+		rest = end;
 	}
-	if (*text++ != ':' || *text == '\0') {
+	if (*rest != '\0' || n > UINT16_MAX) {
 		return -EINVAL;
-	}
-	for (; *text != '\0'; text++) {
-		if (*text < '0' || *text > '9') {
-			return -EINVAL;
-		}
-		n = 10 * n + (unsigned)(*text - '0');
-		if (n > UINT16_MAX) {
-			return -EINVAL;
-		}
 	}
 	*ret = (uint16_t)n;
 	return 0;
