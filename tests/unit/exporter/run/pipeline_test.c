@@ -14,8 +14,7 @@
 
 #include "common/base/clock.h"
 #include "exporter/run/pipeline.h"
-
-#define FRAME 52u /* Ethernet, IPv4, UDP, 10 octets */
+#include "tests/unit/exporter/run/support_capture.h"
 
 static char path[] = "/tmp/pipeline_test.XXXXXX";
 static uint64_t records, packets;
@@ -26,40 +25,6 @@ take(const struct flow_record *r, void *data)
 	(void)data;
 	records++;
 	packets += r->side[0].packets + r->side[1].packets;
-}
-
-/* A capture of n packets, a tenth of a second apart; every tenth is ARP. */
-static void
-write_capture(unsigned n)
-{
-	static const uint32_t head[6] = {0xa1b2c3d4, 4 << 16 | 2, 0, 0, 65535, 1};
-	FILE *out = fopen(path, "wb");
-	assert_non_null(out);
-	assert_int_equal(fwrite(head, sizeof head, 1, out), 1);
-	for (unsigned i = 0; i < n; i++) {
-		uint8_t frame[FRAME] = {[12] = 8,
-		    [14] = 0x45,
-		    [17] = FRAME - 14,
-		    [22] = 64,
-		    17,
-		    [26] = 10,
-		    0,
-		    0,
-		    1,
-		    10,
-		    0,
-		    0,
-		    2,
-		    [35] = 99,
-		    [37] = 53,
-		    [39] = 18};
-		uint32_t record[4] = {
-		    1700000000 + i / 10, i % 10 * 100000, FRAME, FRAME};
-		frame[13] = i % 10 == 9 ? 6 : 0;
-		assert_int_equal(fwrite(record, sizeof record, 1, out), 1);
-		assert_int_equal(fwrite(frame, sizeof frame, 1, out), 1);
-	}
-	assert_int_equal(fclose(out), 0);
 }
 
 static struct pipeline *
@@ -94,7 +59,7 @@ packets_read_are_in_records_or_dropped(void **unused)
 	struct capture *c;
 	struct err e;
 	(void)unused;
-	write_capture(1000);
+	capture_write(path, 1000);
 	c = open_capture();
 	pipeline_set_capture(p, c);
 	assert_int_equal(pipeline_read(p, 5000, &e), 0);
@@ -116,7 +81,7 @@ reading_stops_at_the_number_asked_for(void **unused)
 	struct capture *c;
 	struct err e;
 	(void)unused;
-	write_capture(100);
+	capture_write(path, 100);
 	c = open_capture();
 	pipeline_set_capture(p, c);
 	assert_int_equal(pipeline_read(p, 7, &e), 1);
@@ -136,7 +101,7 @@ time_may_pass_without_packets(void **unused)
 	struct capture *c;
 	struct err e;
 	(void)unused;
-	write_capture(5);
+	capture_write(path, 5);
 	c = open_capture();
 	pipeline_set_capture(p, c);
 	assert_int_equal(pipeline_read(p, 10, &e), 0);
