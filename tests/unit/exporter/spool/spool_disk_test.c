@@ -7,10 +7,8 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +22,7 @@
 #include "common/base/cursor.h"
 #include "common/base/log.h"
 #include "exporter/spool/spool.h"
+#include "tests/unit/exporter/spool/support_spool.h"
 
 #define MESSAGE 1000u
 #define BATCH   8u
@@ -36,23 +35,7 @@ struct progress {
 	uint64_t released, releasing;
 };
 
-static char directory[64];
-static uint8_t preamble_bytes[24];
 static volatile struct progress *progress;
-
-static struct spool *
-open_spool(void)
-{
-	const struct export_preamble preamble = {
-	    .bytes = preamble_bytes, .length = sizeof preamble_bytes, .records = 2};
-	const struct spool_settings settings = {.directory = directory,
-	    .max_bytes = SPOOL_LEAST,
-	    .may_wait = true,
-	    .preamble = &preamble};
-	struct spool *s = NULL;
-
-	return spool_open(&settings, &s, NULL) < 0 ? NULL : s;
-}
 
 static void
 append(struct spool *s, uint64_t now_ns)
@@ -92,7 +75,9 @@ live(void)
 	uint64_t now_ns = NS_PER_SECOND;
 	struct spool *s;
 
-	for (int run = 0; run < RUNS && (s = open_spool()) != NULL; run++) {
+	for (int run = 0;
+	     run < RUNS && spool_try(spool_directory_of_test, true, &s, NULL) == 0;
+	     run++) {
 		for (int i = 0; i < STEPS; i++) {
 			append(s, now_ns += 2 * NS_PER_SECOND);
 			if (spool_first(s) < spool_next(s)) {
@@ -113,11 +98,11 @@ static void
 check(unsigned call, int code)
 {
 	struct spool_batch batch = {.bytes = malloc(SPOOL_BATCH_BYTES)};
-	struct spool *s = open_spool();
+	struct spool *s = NULL;
 	struct spool_counts c;
 	uint64_t at;
 
-	if (s == NULL) {
+	if (spool_try(spool_directory_of_test, true, &s, NULL) < 0) {
 		fail_msg("call %u: does not open", call);
 	}
 	spool_counts(s, &c);
@@ -142,19 +127,6 @@ check(unsigned call, int code)
 	}
 	free(batch.bytes);
 	spool_close(s, false);
-}
-
-static void
-remove_files(void)
-{
-	char path[400];
-	DIR *d = opendir(directory);
-
-	for (struct dirent *x; d != NULL && (x = readdir(d)) != NULL;) {
-		(void)snprintf(path, sizeof path, "%s/%s", directory, x->d_name);
-		(void)unlink(path);
-	}
-	closedir(d);
 }
 
 #ifdef __x86_64__
@@ -203,7 +175,7 @@ begin_child(void)
 	int status;
 	pid_t child;
 
-	remove_files();
+	spool_remove_files();
 	memset((void *)progress, 0, sizeof *progress);
 	child = fork();
 	assert_true(child >= 0);
@@ -291,19 +263,12 @@ main(void)
 	    cmocka_unit_test(a_kill_before_any_system_call_loses_and_doubles_nothing),
 	    cmocka_unit_test(a_disk_that_fails_once_at_any_call_costs_nothing),
 	};
-	int failed;
 
-	store_u16(preamble_bytes, 10);
-	store_u16(preamble_bytes + 2, sizeof preamble_bytes);
 	log_set_level(LOG_ERROR);
-	strcpy(directory, "/tmp/flowpair-spool-XXXXXX");
 	progress = mmap(NULL, sizeof *progress, PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (mkdtemp(directory) == NULL || progress == MAP_FAILED) {
-		return 1;
-	}
-	failed = cmocka_run_group_tests(tests, NULL, NULL);
-	remove_files();
-	(void)rmdir(directory);
-	return failed;
+	return progress == MAP_FAILED
+		   ? 1
+		   : cmocka_run_group_tests(
+			 tests, spool_make_directory, spool_remove_directory);
 }

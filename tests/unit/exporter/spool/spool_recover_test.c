@@ -7,14 +7,12 @@
 
 #include <cmocka.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -27,30 +25,10 @@
 #include "common/base/log.h"
 #include "exporter/spool/spool.h"
 #include "exporter/spool/spool_format.h"
+#include "tests/unit/exporter/spool/support_spool.h"
 
 #define MESSAGE  1000u
 #define SEGMENTS 300u /* messages that are several segments */
-
-static char directory[64];
-static uint8_t preamble_bytes[24];
-
-static struct spool *
-open_spool(void)
-{
-	const struct export_preamble preamble = {
-	    .bytes = preamble_bytes, .length = sizeof preamble_bytes, .records = 2};
-	const struct spool_settings settings = {.directory = directory,
-	    .max_bytes = SPOOL_LEAST,
-	    .may_wait = true,
-	    .preamble = &preamble};
-	struct spool *s = NULL;
-	struct err e = {0};
-
-	if (spool_open(&settings, &s, &e) < 0) {
-		fail_msg("%s", e.text);
-	}
-	return s;
-}
 
 /* How many of n messages side by side were taken, with one data record each. */
 static unsigned
@@ -96,7 +74,7 @@ sabotage(unsigned number, uint32_t outcome)
 static void
 check_account(uint64_t messages, uint64_t lost)
 {
-	struct spool *s = open_spool();
+	struct spool *s = spool_begin(spool_directory_of_test, true);
 	struct spool_batch batch = {.bytes = malloc(SPOOL_BATCH_BYTES)};
 	struct spool_counts c;
 
@@ -121,7 +99,7 @@ check_account(uint64_t messages, uint64_t lost)
 static void
 die_releasing(unsigned number)
 {
-	struct spool *s = open_spool();
+	struct spool *s = spool_begin(spool_directory_of_test, true);
 	uint64_t total;
 	int status;
 	pid_t child;
@@ -167,7 +145,7 @@ a_crash_before_a_delivered_segment_is_removed_loses_nothing(void **state)
 static int
 write_twice(void)
 {
-	struct spool *s = open_spool();
+	struct spool *s = spool_begin(spool_directory_of_test, true);
 	struct rlimit limit;
 	rlim_t before;
 
@@ -179,7 +157,8 @@ write_twice(void)
 		return 77;
 	}
 	before = limit.rlim_cur;
-	limit.rlim_cur = SPOOL_HEADER + sizeof preamble_bytes + 5 * MESSAGE + 500;
+	limit.rlim_cur =
+	    SPOOL_HEADER + sizeof spool_preamble_of_test + 5 * MESSAGE + 500;
 	if (setrlimit(RLIMIT_FSIZE, &limit) < 0 || append(s, 5, 2) != 0) {
 		return 2;
 	}
@@ -217,7 +196,8 @@ is_there(const char *suffix)
 {
 	char path[128];
 
-	(void)snprintf(path, sizeof path, "%s/%016x.spool%s", directory, 0u, suffix);
+	(void)snprintf(
+	    path, sizeof path, "%s/%016x.spool%s", spool_directory_of_test, 0u, suffix);
 	return access(path, F_OK) == 0;
 }
 
@@ -226,7 +206,8 @@ cut_first_segment(off_t length)
 {
 	char path[128];
 
-	(void)snprintf(path, sizeof path, "%s/%016x.spool", directory, 0u);
+	(void)snprintf(
+	    path, sizeof path, "%s/%016x.spool", spool_directory_of_test, 0u);
 	assert_int_equal(truncate(path, length), 0);
 }
 
@@ -239,7 +220,7 @@ a_segment_that_was_being_begun_is_no_damage(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
-		s = open_spool();
+		s = spool_begin(spool_directory_of_test, true);
 		append_all(s, 1);
 		spool_close(s, false);
 		cut_first_segment(lengths[i]);
@@ -252,14 +233,14 @@ a_segment_that_was_being_begun_is_no_damage(void **state)
 static void
 a_header_cut_short_before_other_segments_is_damage(void **state)
 {
-	struct spool *s = open_spool();
+	struct spool *s = spool_begin(spool_directory_of_test, true);
 	struct spool_counts c;
 
 	(void)state;
 	append_all(s, SEGMENTS);
 	spool_close(s, false);
 	cut_first_segment(SPOOL_HEADER - 1);
-	s = open_spool();
+	s = spool_begin(spool_directory_of_test, true);
 	spool_counts(s, &c);
 	assert_int_equal(c.messages, SEGMENTS);
 	assert_true(c.lost_messages > 0);
@@ -267,45 +248,17 @@ a_header_cut_short_before_other_segments_is_damage(void **state)
 	spool_close(s, false);
 }
 
-static int
-make_directory(void **state)
-{
-	(void)state;
-	strcpy(directory, "/tmp/flowpair-spool-XXXXXX");
-	return mkdtemp(directory) == NULL;
-}
-
-static int
-remove_directory(void **state)
-{
-	char path[400];
-	DIR *d = opendir(directory);
-
-	(void)state;
-	for (struct dirent *x; d != NULL && (x = readdir(d)) != NULL;) {
-		(void)snprintf(path, sizeof path, "%s/%s", directory, x->d_name);
-		(void)unlink(path);
-	}
-	closedir(d);
-	return rmdir(directory);
-}
-
-#define TEST(name)                                                                     \
-	cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(a_crash_before_the_account_is_written_loses_nothing),
-	    TEST(a_crash_before_a_delivered_segment_is_removed_loses_nothing),
-	    TEST(what_a_failing_disk_does_not_take_back_hides_no_segment),
-	    TEST(a_segment_that_was_being_begun_is_no_damage),
-	    TEST(a_header_cut_short_before_other_segments_is_damage),
+	    SPOOL_TEST(a_crash_before_the_account_is_written_loses_nothing),
+	    SPOOL_TEST(a_crash_before_a_delivered_segment_is_removed_loses_nothing),
+	    SPOOL_TEST(what_a_failing_disk_does_not_take_back_hides_no_segment),
+	    SPOOL_TEST(a_segment_that_was_being_begun_is_no_damage),
+	    SPOOL_TEST(a_header_cut_short_before_other_segments_is_damage),
 	};
 
-	store_u16(preamble_bytes, 10);
-	store_u16(preamble_bytes + 2, sizeof preamble_bytes);
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

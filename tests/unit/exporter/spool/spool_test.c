@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -17,25 +16,7 @@
 #include "common/base/log.h"
 #include "exporter/spool/spool.h"
 #include "exporter/spool/spool_format.h"
-
-static char directory[64];
-static uint8_t preamble_bytes[24];
-
-static struct spool *
-open_spool(const char *where)
-{
-	const struct export_preamble preamble = {
-	    .bytes = preamble_bytes, .length = sizeof preamble_bytes, .records = 2};
-	const struct spool_settings settings = {
-	    .directory = where, .max_bytes = SPOOL_LEAST, .preamble = &preamble};
-	struct spool *s = NULL;
-	struct err e = {0};
-
-	if (spool_open(&settings, &s, &e) < 0) {
-		fail_msg("%s", e.text);
-	}
-	return s;
-}
+#include "tests/unit/exporter/spool/support_spool.h"
 
 /* One message with so many data records, and one options record. */
 static void
@@ -61,7 +42,7 @@ release(struct spool *s, uint64_t number)
 static void
 the_account_outlives_segments_and_runs(void **state)
 {
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	struct spool_counts before, c;
 
 	(void)state;
@@ -71,7 +52,7 @@ the_account_outlives_segments_and_runs(void **state)
 	}
 	release(s, 250);
 	spool_close(s, false); /* as after kill -9 */
-	s = open_spool(directory);
+	s = spool_begin(spool_directory_of_test, false);
 	spool_counts(s, &c);
 	assert_memory_equal(c.id, before.id, 16);
 	assert_int_equal(c.first, 250);
@@ -81,7 +62,7 @@ the_account_outlives_segments_and_runs(void **state)
 	assert_int_equal(c.held_messages, 50);
 	release(s, 300);
 	spool_close(s, true);
-	s = open_spool(directory);
+	s = spool_begin(spool_directory_of_test, false);
 	spool_counts(s, &c);
 	assert_int_equal(c.records, 300 * 299 / 2);
 	assert_int_equal(c.delivered_records, 300 * 299 / 2);
@@ -92,7 +73,7 @@ the_account_outlives_segments_and_runs(void **state)
 static void
 status_reads_what_somebody_uses(void **state)
 {
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	struct spool_counts mine, seen;
 	struct err e = {0};
 
@@ -102,7 +83,7 @@ status_reads_what_somebody_uses(void **state)
 	}
 	release(s, 10);
 	spool_counts(s, &mine);
-	assert_int_equal(spool_status(directory, &seen, &e), 0);
+	assert_int_equal(spool_status(spool_directory_of_test, &seen, &e), 0);
 	assert_int_equal(seen.records, 300);
 	assert_int_equal(seen.held_records, 270);
 	assert_int_equal(seen.delivered_records, 30);
@@ -110,7 +91,7 @@ status_reads_what_somebody_uses(void **state)
 	assert_int_equal(seen.bytes, mine.bytes);
 	assert_true(seen.is_running);
 	spool_close(s, true);
-	assert_int_equal(spool_status(directory, &seen, &e), 0);
+	assert_int_equal(spool_status(spool_directory_of_test, &seen, &e), 0);
 	assert_false(seen.is_running);
 	assert_int_equal(spool_status("/nowhere/spool", &seen, &e), -ENOENT);
 }
@@ -118,7 +99,7 @@ status_reads_what_somebody_uses(void **state)
 static void
 files_are_for_the_owner_alone_and_links_are_not_followed(void **state)
 {
-	const struct export_preamble preamble = {.bytes = preamble_bytes};
+	const struct export_preamble preamble = {.bytes = spool_preamble_of_test};
 	char inner[96], link_path[96], path[400];
 	struct spool_settings settings = {
 	    .directory = inner, .max_bytes = SPOOL_LEAST, .preamble = &preamble};
@@ -129,9 +110,9 @@ files_are_for_the_owner_alone_and_links_are_not_followed(void **state)
 	DIR *d;
 
 	(void)state;
-	(void)snprintf(inner, sizeof inner, "%s/inner", directory);
-	(void)snprintf(link_path, sizeof link_path, "%s/link", directory);
-	s = open_spool(inner);
+	(void)snprintf(inner, sizeof inner, "%s/inner", spool_directory_of_test);
+	(void)snprintf(link_path, sizeof link_path, "%s/link", spool_directory_of_test);
+	s = spool_begin(inner, false);
 	append(s, 1);
 	assert_int_equal(stat(inner, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
@@ -160,7 +141,7 @@ files_are_for_the_owner_alone_and_links_are_not_followed(void **state)
 static void
 take_one_more(const char *what)
 {
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	struct spool_counts before, after;
 
 	spool_counts(s, &before);
@@ -177,25 +158,25 @@ static void
 what_is_no_file_makes_way_for_a_segment(void **state)
 {
 	char path[96];
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	uint64_t next = spool_next(s);
 
 	(void)state;
 	spool_close(s, true);
-	(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool", spool_directory_of_test,
 	    (unsigned long long)next++);
 	assert_int_equal(symlink("/nowhere", path), 0);
 	take_one_more("a link");
-	(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool", spool_directory_of_test,
 	    (unsigned long long)next++);
 	assert_int_equal(mkfifo(path, 0600), 0);
 	take_one_more("a pipe");
-	(void)snprintf(
-	    path, sizeof path, "%s/%016llx.spool", directory, (unsigned long long)next);
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool", spool_directory_of_test,
+	    (unsigned long long)next);
 	assert_int_equal(mkdir(path, 0700), 0);
 	take_one_more("a directory");
-	(void)snprintf(path, sizeof path, "%s/%016llx.spool.damaged", directory,
-	    (unsigned long long)next);
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool.damaged",
+	    spool_directory_of_test, (unsigned long long)next);
 	assert_int_equal(rmdir(path), 0);
 }
 
@@ -205,10 +186,11 @@ a_segment_that_continues_no_other_makes_way(void **state)
 {
 	struct spool_header h = {.total = 0};
 	struct spool_entry x = {.total = 1, .records = 1, .length = 16};
-	uint8_t bytes[SPOOL_HEADER + sizeof preamble_bytes + SPOOL_ENTRY + 16] = {0};
+	uint8_t bytes[SPOOL_HEADER + sizeof spool_preamble_of_test + SPOOL_ENTRY + 16] =
+	    {0};
 	uint8_t *preamble = bytes + SPOOL_HEADER;
-	uint8_t *entry = preamble + sizeof preamble_bytes;
-	struct spool *s = open_spool(directory);
+	uint8_t *entry = preamble + sizeof spool_preamble_of_test;
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	char path[96];
 	FILE *f;
 
@@ -216,13 +198,13 @@ a_segment_that_continues_no_other_makes_way(void **state)
 	append(s, 5);
 	h.first = x.number = spool_next(s);
 	spool_close(s, false);
-	memcpy(preamble, preamble_bytes, sizeof preamble_bytes);
-	h.preamble_length = sizeof preamble_bytes;
+	memcpy(preamble, spool_preamble_of_test, sizeof spool_preamble_of_test);
+	h.preamble_length = sizeof spool_preamble_of_test;
 	spool_write_header(&h, preamble, bytes);
 	store_u16(entry + SPOOL_ENTRY, 10);
 	store_u16(entry + SPOOL_ENTRY + 2, 16);
 	spool_write_entry(&x, entry + SPOOL_ENTRY, entry);
-	(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
+	(void)snprintf(path, sizeof path, "%s/%016llx.spool", spool_directory_of_test,
 	    (unsigned long long)h.first);
 	f = fopen(path, "w");
 	assert_non_null(f);
@@ -235,7 +217,7 @@ a_segment_that_continues_no_other_makes_way(void **state)
 static void
 what_was_sent_with_messages_in_memory_is_not_dropped_as_unsent(void **state)
 {
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	uint64_t first = spool_next(s), total;
 	char path[96];
 
@@ -243,8 +225,8 @@ what_was_sent_with_messages_in_memory_is_not_dropped_as_unsent(void **state)
 	append(s, 1);
 	while (spool_memory_only(s, first) == spool_next(s)) {
 		/* The next segment cannot be begun: its name is taken. */
-		(void)snprintf(path, sizeof path, "%s/%016llx.spool", directory,
-		    (unsigned long long)spool_next(s));
+		(void)snprintf(path, sizeof path, "%s/%016llx.spool",
+		    spool_directory_of_test, (unsigned long long)spool_next(s));
 		(void)mkdir(path, 0700);
 		append(s, 1);
 		(void)rmdir(path);
@@ -264,7 +246,7 @@ what_was_sent_with_messages_in_memory_is_not_dropped_as_unsent(void **state)
 static void
 a_lost_ledger_costs_no_message(void **state)
 {
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	struct spool_counts before, c;
 	char path[96];
 
@@ -274,9 +256,9 @@ a_lost_ledger_costs_no_message(void **state)
 	}
 	spool_counts(s, &before);
 	spool_close(s, false);
-	(void)snprintf(path, sizeof path, "%s/ledger", directory);
+	(void)snprintf(path, sizeof path, "%s/ledger", spool_directory_of_test);
 	assert_int_equal(unlink(path), 0);
-	s = open_spool(directory);
+	s = spool_begin(spool_directory_of_test, false);
 	spool_counts(s, &c);
 	assert_memory_equal(c.id, before.id, 16);
 	assert_int_equal(c.held_messages, 20);
@@ -287,7 +269,7 @@ a_lost_ledger_costs_no_message(void **state)
 static void
 numbers_that_only_memory_had_are_not_given_twice(void **state)
 {
-	struct spool *s = open_spool(NULL);
+	struct spool *s = spool_begin(NULL, false);
 	struct spool_counts c;
 
 	(void)state;
@@ -308,14 +290,14 @@ numbers_that_only_memory_had_are_not_given_twice(void **state)
 static void
 a_collector_that_knows_more_gives_the_spool_another_id(void **state)
 {
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 	struct spool_counts before, c;
 
 	(void)state;
 	append(s, 1);
 	append(s, 1);
 	spool_close(s, false);
-	s = open_spool(directory);
+	s = spool_begin(spool_directory_of_test, false);
 	append(s, 1);
 	spool_counts(s, &before);
 	assert_true(spool_welcome(s, 2));
@@ -327,7 +309,7 @@ a_collector_that_knows_more_gives_the_spool_another_id(void **state)
 	assert_int_equal(c.delivered_messages, 2);
 	assert_true(spool_welcome(s, 0));
 	spool_close(s, false);
-	s = open_spool(directory);
+	s = spool_begin(spool_directory_of_test, false);
 	spool_counts(s, &before);
 	assert_memory_equal(c.id, before.id, 16);
 	spool_close(s, false);
@@ -336,18 +318,18 @@ a_collector_that_knows_more_gives_the_spool_another_id(void **state)
 static void
 preambles_that_differ_in_times_alone_are_one(void **state)
 {
-	struct spool *s = open_spool(directory);
+	struct spool *s = spool_begin(spool_directory_of_test, false);
 
 	(void)state;
 	append(s, 1);
 	spool_close(s, false);
-	store_u32(preamble_bytes + 4, 77); /* export time */
-	s = open_spool(directory);
+	store_u32(spool_preamble_of_test + 4, 77); /* export time */
+	s = spool_begin(spool_directory_of_test, false);
 	append(s, 1);
 	assert_int_equal(spool_reach(s, 0), 2);
 	spool_close(s, false);
-	preamble_bytes[20] ^= 1;
-	s = open_spool(directory);
+	spool_preamble_of_test[20] ^= 1;
+	s = spool_begin(spool_directory_of_test, false);
 	append(s, 1);
 	assert_int_equal(spool_reach(s, 0), 2);
 	assert_int_equal(spool_reach(s, 2), 3);
@@ -356,50 +338,22 @@ preambles_that_differ_in_times_alone_are_one(void **state)
 	spool_close(s, false);
 }
 
-static int
-make_directory(void **state)
-{
-	(void)state;
-	strcpy(directory, "/tmp/flowpair-spool-XXXXXX");
-	return mkdtemp(directory) == NULL;
-}
-
-static int
-remove_directory(void **state)
-{
-	char path[400];
-	DIR *d = opendir(directory);
-
-	(void)state;
-	for (struct dirent *x; d != NULL && (x = readdir(d)) != NULL;) {
-		(void)snprintf(path, sizeof path, "%s/%s", directory, x->d_name);
-		(void)unlink(path);
-	}
-	closedir(d);
-	return rmdir(directory);
-}
-
-#define TEST(name)                                                                     \
-	cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(the_account_outlives_segments_and_runs),
-	    TEST(status_reads_what_somebody_uses),
-	    TEST(files_are_for_the_owner_alone_and_links_are_not_followed),
-	    TEST(what_is_no_file_makes_way_for_a_segment),
-	    TEST(a_segment_that_continues_no_other_makes_way),
-	    TEST(what_was_sent_with_messages_in_memory_is_not_dropped_as_unsent),
-	    TEST(a_lost_ledger_costs_no_message),
-	    TEST(numbers_that_only_memory_had_are_not_given_twice),
-	    TEST(a_collector_that_knows_more_gives_the_spool_another_id),
-	    TEST(preambles_that_differ_in_times_alone_are_one),
+	    SPOOL_TEST(the_account_outlives_segments_and_runs),
+	    SPOOL_TEST(status_reads_what_somebody_uses),
+	    SPOOL_TEST(files_are_for_the_owner_alone_and_links_are_not_followed),
+	    SPOOL_TEST(what_is_no_file_makes_way_for_a_segment),
+	    SPOOL_TEST(a_segment_that_continues_no_other_makes_way),
+	    SPOOL_TEST(what_was_sent_with_messages_in_memory_is_not_dropped_as_unsent),
+	    SPOOL_TEST(a_lost_ledger_costs_no_message),
+	    SPOOL_TEST(numbers_that_only_memory_had_are_not_given_twice),
+	    SPOOL_TEST(a_collector_that_knows_more_gives_the_spool_another_id),
+	    SPOOL_TEST(preambles_that_differ_in_times_alone_are_one),
 	};
 
-	store_u16(preamble_bytes, 10);
-	store_u16(preamble_bytes + 2, sizeof preamble_bytes);
 	log_set_level(LOG_ERROR);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
