@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -136,4 +137,20 @@ scratch_cut(uint64_t start, uint64_t position)
 	scratch_path(start, path);
 	assert_int_equal(
 	    truncate(path, (off_t)(SEGMENT_BLOCK + (position - start))), 0);
+}
+
+void
+scratch_fill(struct journal *j, unsigned frames, bool save_states)
+{
+	for (unsigned i = 0; i < frames; i++) {
+		uint64_t start;
+		char path[128];
+		scratch_add(j, 1, 900000, 'a' + (int)(i % 20));
+		scratch_write(j);
+		start = journal_segment_start(j, journal_end(j));
+		journal_state_path(j, start, path, sizeof path);
+		if (save_states) {
+			close(open(path, O_CREAT | O_WRONLY, 0600));
+		}
+	}
 }

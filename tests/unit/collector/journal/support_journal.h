@@ -22,6 +22,8 @@ void scratch_add(struct journal *j, uint32_t session, size_t n, int value);
 int scratch_try_write(struct journal *j);
 void scratch_write(struct journal *j);
 void scratch_sync(struct journal *j);
+/* Frames of 900000 bytes, a buffer each; their segments get empty states if wanted. */
+void scratch_fill(struct journal *j, unsigned frames, bool save_states);
 
 struct scratch_seen {
 	unsigned frames;
