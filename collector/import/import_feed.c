@@ -4,7 +4,7 @@
 #include "collector/import/import_private.h"
 #include "common/base/clock.h"
 
-#define DRAW_EVERY 200000000ULL
+#define DRAW_EVERY (200 * NS_PER_MS)
 
 int
 import_frame(struct import *m, struct frame *f, struct err *e)

@@ -1,5 +1,6 @@
 #include "collector/store/ddl.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/sqlite/database_load.h"
@@ -70,6 +71,24 @@ void
 ddl_column_name(const struct table_column *c, char out[static 96])
 {
 	snprintf(out, 96, "%s%s", ddl_is_state(c) ? "flowpair_state_" : "", c->name);
+}
+
+char *
+ddl_text(const struct table *t, void (*write)(const struct table *t, FILE *out))
+{
+	char *sql = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&sql, &length);
+
+	if (out == NULL) {
+		return NULL;
+	}
+	write(t, out);
+	if (fclose(out) != 0) {
+		free(sql);
+		return NULL;
+	}
+	return sql;
 }
 
 void

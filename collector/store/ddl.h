@@ -25,6 +25,10 @@ void ddl_expression(const struct table *t, const struct table_column *c, FILE *o
 /* "services", "pairs_runs", "conversations_rows" */
 void ddl_stored_name(const struct table *t, char out[static 80]);
 
+/* The SQL that write(t, out) writes, such as ddl_table(); the caller frees.  NULL: no
+ * memory. */
+char *ddl_text(const struct table *t, void (*write)(const struct table *t, FILE *out));
+
 /* What is stored of a table: the columns in their order, and what they are called. */
 struct ddl_stored {
 	char table[80];

@@ -313,17 +313,10 @@ static int
 open_upsert(const struct table *t, struct database *d, unsigned count,
     struct database_load **ret, struct err *e)
 {
-	char *sql = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&sql, &length);
-	int rc;
+	char *sql = ddl_text(t, ddl_upsert);
+	int rc = sql == NULL ? err_set(e, -ENOMEM, "not enough memory")
+			     : database_load_sql(d, sql, count, ret, e);
 
-	if (out == NULL) {
-		return err_set(e, -ENOMEM, "not enough memory");
-	}
-	ddl_upsert(t, out);
-	rc = fclose(out) != 0 ? err_set(e, -ENOMEM, "not enough memory")
-			      : database_load_sql(d, sql, count, ret, e);
 	free(sql);
 	return rc;
 }

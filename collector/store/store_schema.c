@@ -203,20 +203,9 @@ int
 store_schema_run(struct database *d, const struct table *t,
     void (*write)(const struct table *t, FILE *out), struct err *e)
 {
-	char *sql = NULL;
-	size_t length = 0;
-	FILE *out = open_memstream(&sql, &length);
-	int rc;
+	char *sql = ddl_text(t, write);
+	int rc = sql == NULL ? no_memory(e) : database_exec_text(d, sql, e);
 
-	if (out == NULL) {
-		return no_memory(e);
-	}
-	write(t, out);
-	if (fclose(out) != 0) {
-		free(sql);
-		return no_memory(e);
-	}
-	rc = database_exec_text(d, sql, e);
 	free(sql);
 	return rc;
 }
