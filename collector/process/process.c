@@ -500,8 +500,6 @@ process_frame(struct process *p, const struct frame *f, struct err *e)
 		    p->is_counting || (p->journal == NULL && f->end == p->complete);
 	} else if (f->kind == FRAME_CLOSE) {
 		sessions_close(p->sessions, f->session, f->arrival_ns);
-	} else if (f->kind == FRAME_REFUSED) {
-		p->counts.refused += p->is_counting;
 	}
 	return move_to(p, f->end, e);
 }

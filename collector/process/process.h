@@ -31,7 +31,7 @@ struct process_settings {
 
 /* Of this run; replayed frames that were complete do not count. */
 struct process_counts {
-	uint64_t sessions, refused; /* peers */
+	uint64_t sessions;
 	uint64_t messages, octets, templates, records, options, lost, reordered;
 	uint64_t counter_samples; /* of sFlow, not read */
 	uint64_t dropped[DROPS];
