@@ -294,7 +294,7 @@ catalog_open(const char *directory, struct catalog **ret, struct err *e)
 	}
 	if (rc == -EACCES) {
 		rc = err_set(e, rc,
-		    "%s: you may not read this store: its owner and group may",
+		    "%s: no permission to read this store; its owner and group may",
 		    directory);
 	}
 	if (rc < 0) {
@@ -384,7 +384,7 @@ catalog_find(
 		    nearest);
 	}
 	return err_set(e, -EINVAL,
-	    "the store has no table \"%s\"; without a table the ones it has are listed",
+	    "the store has no table \"%s\"; run without a table to list its tables",
 	    name);
 }
 

@@ -56,8 +56,8 @@ refuse_sign(const char *text, struct err *e)
 		size_t n = strlen(signs[i].sign);
 		if (strncmp(text + at, signs[i].sign, n) == 0) {
 			return err_set(e, -EINVAL,
-			    "\"%s\": operators are words, because the shell takes < "
-			    "and > for itself; write %.*s_%s=%s",
+			    "\"%s\": operators are words, because the shell interprets "
+			    "< and >; write %.*s_%s=%s",
 			    text, (int)at, text, signs[i].name, text + at + n);
 		}
 	}
@@ -329,14 +329,15 @@ condition_parse(
 	}
 	if ((operators_of_kind[c.column->kind] & 1u << c.op) == 0) {
 		return err_set(e, -EINVAL,
-		    "operator %s compares addresses and text, and %s is a %s; use eq "
+		    "operator %s compares addresses and text, but %s is a %s; use eq "
 		    "ne lt le gt ge in",
 		    operator_names[c.op], c.column->name,
 		    c.column->kind == COLUMN_TIME_NS ? "time" : "number");
 	}
 	if (c.column->group == GROUP_COUNT) {
 		return err_set(e, -EINVAL,
-		    "%s counts rows, for --by and --columns only", c.column->name);
+		    "%s counts rows: use it in --columns with --by, not in a condition",
+		    c.column->name);
 	}
 	err_set(e, -ENOMEM, "no memory for a condition");
 	rc = parse_values(&c, equals + 1, e);

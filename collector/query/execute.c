@@ -56,7 +56,7 @@ give_rows(struct answer *a, struct sql *s, struct database *d, struct err *e)
 		take_row(t, a->row, n);
 		rc = output_row(a->output, a->row);
 		if (rc < 0) {
-			err_set(e, rc, "the rows cannot be written: %s", strerror(-rc));
+			err_set(e, rc, "cannot write the rows: %s", strerror(-rc));
 		}
 		a->left--;
 	}
@@ -370,7 +370,7 @@ execute_question(const struct catalog *c, const struct question *q,
 	a.kept = calloc(q->table->count + 1, sizeof *a.kept);
 	a.row = calloc(q->table->count + LESS_MAX, sizeof *a.row);
 	if (a.kept == NULL || a.row == NULL) {
-		err_set(e, rc, "no memory to put the question together");
+		err_set(e, rc, "no memory to build the query");
 		goto out;
 	}
 	rc =

@@ -82,7 +82,7 @@ write_table(const struct catalog *c, const struct table *t, uint64_t deadline_ns
 	if (rc == 0) {
 		rc = output_row(out, row);
 		if (rc < 0) {
-			err_set(e, rc, "the rows cannot be written: %s", strerror(-rc));
+			err_set(e, rc, "cannot write the rows: %s", strerror(-rc));
 		}
 	}
 	catalog_files_free(&files);

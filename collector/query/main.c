@@ -48,8 +48,10 @@ static const struct option options[] = {
 	.help = "Group rows that agree in these fields: add up sums, take least and "
 		"greatest values, and compute means and deviations from the sums."},
     {ROW_NUMBER("top", NULL, 0, 0), AT(top), .letter = 'n',
-	.help = "Show the N rows with the most octets (or else bytes, or packets), or "
-		"the most of the field that --sort names; 0: all rows."},
+	.help =
+	    "Show the N rows with the most octets (in tables without octets: bytes, "
+	    "or else packets), or with the greatest values of the --sort field; 0: "
+	    "all rows."},
     {ROW_STRING("sort", "[-]FIELD"), AT(sort),
 	.help = "Sort by this field; with a minus sign, the greatest comes first.  "
 		"Without it, rows come day by day in the order of the key, addresses "
@@ -64,8 +66,8 @@ static const struct option options[] = {
 	.help = "Write an aligned table, CSV (RFC 4180), or a JSON array with one "
 		"object per line."},
     {ROW_FLAG("iso"), AT(is_iso),
-	.help = "In CSV and JSON too, write times as ISO 8601, under the column's name "
-		"without _ns."},
+	.help = "Write times as ISO 8601 in CSV and JSON too, and drop _ns from the "
+		"names of their columns."},
     {ROW_DURATION("timeout", "30s", 1, 365 * NS_PER_DAY), AT(timeout_ns),
 	.help = "Give up after this time, so that a long query does not keep the "
 		"collector from reusing its files."},

@@ -92,7 +92,7 @@ check_grouped(
 	if (q->by_count > 0 && c->group == GROUP_NONE &&
 	    !has_column(q->by, q->by_count, column)) {
 		return err_set(e, -EINVAL,
-		    "%s %s: rows put together by --by have no single %s; add it to "
+		    "%s %s: rows grouped by --by have no single %s; add it to "
 		    "--by",
 		    option, c->name, c->name);
 	}
@@ -219,7 +219,7 @@ read_span(struct question *q, const struct request *r, struct err *e)
 	}
 	if (rc == 0 && q->from_ns >= q->to_ns) {
 		rc = err_set(e, -EINVAL,
-		    "--from %s is not before --to %s, so nothing lies between",
+		    "--from %s is not before --to %s, so no time lies between",
 		    r->from != NULL ? r->from : "1970-01-01", r->to);
 	}
 	return rc;
@@ -232,7 +232,7 @@ question_new(const struct table *t, const struct request *r, struct question **r
 	struct question *q = calloc(1, sizeof *q);
 	int rc = -ENOMEM;
 
-	err_set(e, rc, "no memory to put the question together");
+	err_set(e, rc, "no memory to build the query");
 	if (q == NULL) {
 		goto out;
 	}

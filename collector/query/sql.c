@@ -113,13 +113,13 @@ sql_prepare(struct sql *s, struct database *d, struct statement **ret, struct er
 	int rc;
 
 	if (s == NULL || fflush(s->stream) != 0 || ferror(s->stream) || s->failed) {
-		return err_set(e, -ENOMEM, "no memory to put the question together");
+		return err_set(e, -ENOMEM, "no memory to build the query");
 	}
 	rc = statement_new(d, s->text, &t, e);
 	for (unsigned i = 0; rc == 0 && i < s->count; i++) {
 		rc = bind_value(t, (int)i + 1, &s->values[i]);
 		if (rc < 0) {
-			err_set(e, rc, "a value of the question cannot be bound");
+			err_set(e, rc, "cannot bind a value of the query");
 		}
 	}
 	if (rc < 0) {

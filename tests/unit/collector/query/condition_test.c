@@ -155,7 +155,7 @@ what_is_not_a_condition_is_explained(void **state)
 	    "unknown protocol \"udq\"; did you mean \"udp\"? (or a "
 	    "number from 0 to 255)");
 	complains("start_prefix=2017", "operator prefix compares addresses and text, "
-				       "and start_ns is a time; use eq "
+				       "but start_ns is a time; use eq "
 				       "ne lt le gt ge in");
 	complains("src_ip=10.0.0.0/8", "\"10.0.0.0/8\" is a network; write "
 				       "src_ip_prefix=10.0.0.0/8");
@@ -198,7 +198,7 @@ static void
 a_sign_in_place_of_an_operator_is_put_into_words(void **state)
 {
 	static const char why[] =
-	    ": operators are words, because the shell takes < and > for itself; "
+	    ": operators are words, because the shell interprets < and >; "
 	    "write ";
 	static const struct {
 		const char *text, *right;

@@ -265,7 +265,7 @@ static void
 a_column_without_a_value_for_groups_is_refused(void **state)
 {
 	(void)state;
-	ASK("--columns dst_ip: rows put together by --by have no single dst_ip; add it "
+	ASK("--columns dst_ip: rows grouped by --by have no single dst_ip; add it "
 	    "to "
 	    "--by",
 	    .table = "pairs", .by = "src_ip", .columns = "dst_ip");
@@ -275,7 +275,7 @@ static void
 a_span_that_is_empty_is_refused(void **state)
 {
 	(void)state;
-	ASK("--from 2017-04-28 is not before --to 2017-04-26, so nothing lies between",
+	ASK("--from 2017-04-28 is not before --to 2017-04-26, so no time lies between",
 	    .table = "pairs", .from = "2017-04-28", .to = "2017-04-26");
 }
 

@@ -126,7 +126,7 @@ what_cannot_be_asked_is_explained(void **state)
 	complains(
 	    &(struct store_request){
 		.table = "conversations", .by = "src_ip", .sort = "note"},
-	    "--sort note: rows put together by --by have no single note; add it to "
+	    "--sort note: rows grouped by --by have no single note; add it to "
 	    "--by");
 	complains(
 	    &(struct store_request){.table = "late", .columns = "nothing_like_it"},
@@ -135,7 +135,7 @@ what_cannot_be_asked_is_explained(void **state)
 	complains(
 	    &(struct store_request){
 		.table = "pairs", .from = "2017-04-27", .to = "2017-04-26"},
-	    "--from 2017-04-27 is not before --to 2017-04-26, so nothing lies between");
+	    "--from 2017-04-27 is not before --to 2017-04-26, so no time lies between");
 	complains(&(struct store_request){.table = "pairs", .where = {"octets_gt=x"}},
 	    "invalid number 'x' (expected a whole number such as 443)");
 }

@@ -88,7 +88,7 @@ memory_that_ran_out_is_reported_when_the_statement_is_prepared(void **state)
 	sql_name(NULL, "x");
 	sql_bind(NULL, &v);
 	assert_int_equal(sql_prepare(NULL, NULL, &t, &e), -ENOMEM);
-	assert_string_equal(e.text, "no memory to put the question together");
+	assert_string_equal(e.text, "no memory to build the query");
 	sql_free(NULL);
 }
 
