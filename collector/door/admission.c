@@ -189,7 +189,7 @@ admission_cut(struct listener *l, uint32_t session)
 		}
 		if (p != NULL) {
 			peers_end(l, p, PEERS_ERRORS,
-			    "too many errors in what it sent within a minute");
+			    "sent too many errors within a minute (--max-errors)");
 			return;
 		}
 	}

@@ -194,7 +194,7 @@ make_marks(struct listener *l, struct err *e)
 			 : watermarks_copy(l->intake.marks, l->settings.marks);
 	}
 	l->settings.marks = NULL; /* the processing side goes on with it */
-	return rc < 0 ? err_set(e, rc, "no memory for the spools that are tracked") : 0;
+	return rc < 0 ? err_set(e, rc, "no memory to track spools") : 0;
 }
 
 int

@@ -234,7 +234,7 @@ add_range(
 		used > 0 ? "," : "", node->text) >= (int)(sizeof x->domains - used) ||
 	    domain_ranges_parse(x->domains, &r) < 0) {
 		return yaml_complain(y, node, e,
-		    "too many ranges of domains (at most %u, in %zu characters)",
+		    "too many ranges of domains (at most %u, and %zu characters in all)",
 		    DOMAIN_RANGES, sizeof x->domains - 1);
 	}
 	return 0;

@@ -78,8 +78,8 @@ size_buffer(struct udp_listener *d)
 	(void)getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &got, &n);
 	d->counts.buffer_bytes = (uint64_t)got / 2;
 	if (d->counts.buffer_bytes < asked) {
-		log_warning("%s: the kernel gives a receive buffer of %" PRIu64
-			    " bytes, not %" PRIu64
+		log_warning("%s: the kernel granted a receive buffer of %" PRIu64
+			    " bytes instead of %" PRIu64
 			    ": bursts may be lost; raise net.core.rmem_max, start as "
 			    "root, or ask for less with --udp-buffer",
 		    d->place->text, d->counts.buffer_bytes, asked);
@@ -132,7 +132,7 @@ begin_session(struct udp_listener *d, const struct endpoint *from)
 
 	if (udp_sources_count(d->sources) >= settings(d)->max_sources) {
 		if (!end_session(d, udp_sources_spare(d->sources, &from->address),
-			"evicted: too many sources, and idle for longest")) {
+			"evicted: idle longest of too many sources")) {
 			return NULL;
 		}
 		d->counts.evicted++;

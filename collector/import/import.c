@@ -118,8 +118,8 @@ read_identity(struct import *m, struct err *e)
 	if (strcmp(m->path, "-") == 0 ||
 	    (stat(m->path, &st) == 0 && !S_ISREG(st.st_mode))) {
 		return err_set(e, -EINVAL,
-		    "%s is not a regular file: an import reads its input twice, to "
-		    "know it by its content",
+		    "%s is not a regular file: an import reads its input twice, "
+		    "first to recognise its content",
 		    strcmp(m->path, "-") == 0 ? "standard input" : m->path);
 	}
 	rc = compressed_open(m->path, &file, e);

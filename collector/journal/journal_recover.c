@@ -111,8 +111,9 @@ complain_damage(const struct journal *j, uint64_t start, uint64_t at, struct err
 {
 	return err_set(e, -EBADMSG,
 	    "the journal segment %s/%016" PRIx64 SUFFIX " is damaged at byte %" PRIu64
-	    " (position %" PRIu64 "), where it was durable once: restore the file, or "
-	    "start with --skip-damaged-journal to continue without the damaged part",
+	    " (position %" PRIu64
+	    "), in a part that was already durable: restore the file, "
+	    "or start with --skip-damaged-journal to continue without the damaged part",
 	    j->directory, start, SEGMENT_BLOCK + (at - start), at);
 }
 

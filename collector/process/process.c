@@ -243,7 +243,7 @@ process_flush(struct process *p, bool finished, struct err *e)
 	if (finished && p->pending > p->position) {
 		return err_set(e, -EPROTO,
 		    "the store has parts of source %s up to position %" PRIu64
-		    ", but it ends at %" PRIu64,
+		    ", but the source ends at %" PRIu64,
 		    p->source.text, p->pending, p->position);
 	}
 	return flush(p, finished, e);

@@ -56,7 +56,7 @@ load_state(struct process *p, uint64_t *ret_start, struct err *e)
 		return err_set(e, -EPROTO,
 		    "the store has the journal %s up to position %" PRIu64
 		    ", but the journal begins at %" PRIu64
-		    ": another store has what was between; use the store that belongs to "
+		    ": another store has what lies between; use the store that belongs to "
 		    "this journal, or give this store an empty --journal",
 		    p->source.text, p->complete, oldest);
 	}

@@ -101,7 +101,7 @@ read_address(const struct reading *r, const struct yaml_node *node, struct opera
 	}
 	if (!address_fits(r->field, ret)) {
 		return yaml_complain(r->yaml, node, r->e,
-		    "'%s' has IPv4 addresses only, never '%s'", r->field->name,
+		    "'%s' holds IPv4 addresses only, never '%s'", r->field->name,
 		    node->text);
 	}
 	return 0;
@@ -203,7 +203,7 @@ check_operator(const struct reading *r, const struct yaml_node *operand)
 	if (is_text && r->op != OPERATOR_EQ && r->op != OPERATOR_NE &&
 	    r->op != OPERATOR_IN) {
 		return yaml_complain(r->yaml, operand, r->e,
-		    "a text such as '%s' compares with eq, ne and in only",
+		    "'%s' is text, which only eq, ne and in can compare",
 		    r->field->name);
 	}
 	return 0;

@@ -74,8 +74,7 @@ static const struct option table[] = {
 	AT(sync_interval_ns),
 	.help = "Make received messages durable at least this often."},
     {ROW_FLAG("skip-damaged-journal"), AT(skip_damaged_journal),
-	.help = "Skip the parts of the journal that the disk has damaged, and report "
-		"how much was lost."},
+	.help = "Skip damaged parts of the journal, and report how much was lost."},
 
     {ROW_STRING("peers", "FILE"), AT(peers), .section = "Peers",
 	.help = "Accept only the peers in this file, which also says their names and "
@@ -95,11 +94,12 @@ static const struct option table[] = {
 		"but --max-peers."},
     {ROW_NUMBER("max-spools", "65536", 1, 1000000), AT(max_spools),
 	.help = "How many exporter spools to track.  When full, a new spool is refused "
-		"until one has been silent for a week.  If the new spool's certificate "
-		"identity has less than its share of them, it replaces a spool of an "
-		"identity that has more."},
+		"until one has been silent for a week.  However, when its "
+		"certificate identity has less than an equal share, the new spool "
+		"replaces one of an identity that has more."},
     {ROW_DURATION("handshake-timeout", "10s", NS_PER_MS, 0), AT(handshake_timeout_ns),
-	.help = "Close a connection whose TLS handshake takes longer than this."},
+	.help =
+	    "Close a connection whose TLS or DTLS handshake takes longer than this."},
     {ROW_NUMBER("max-errors", "1000", 0, 1000000000), AT(max_errors),
 	.help =
 	    "Close a connection after more than this many errors within a minute: "
@@ -118,14 +118,14 @@ static const struct option table[] = {
 		"exporters that send templates and data from different ports)."},
     {ROW_NUMBER("udp-sources", "4096", 1, 1000000), AT(udp_sources),
 	.help = "Track at most this many UDP sessions at a time for each listener.  "
-		"When there are more, the one that has been idle longest ends: among "
-		"those of the sender's host if it has more than an eighth of them, "
-		"else among all."},
+		"A new session beyond that ends the one that has been idle longest: of "
+		"the same host if that host has more than an eighth of this number, "
+		"otherwise of all hosts."},
     {ROW_DURATION("udp-idle", "30min", 0, 0), AT(udp_idle_ns),
-	.help = "End a UDP session that is silent for this time; 0: never.  What was "
-		"learned from it is kept for --template-lifetime in case it begins "
-		"again.  DTLS over UDP uses this time too unless --idle-timeout is "
-		"given; its peers open a new connection."},
+	.help = "End a UDP session that is silent for this time; 0: never.  Its "
+		"templates and other state are kept for --template-lifetime in case it "
+		"starts again.  Without --idle-timeout, DTLS over UDP connections are "
+		"closed after this time too; their peers can connect again."},
     {ROW_SIZE("udp-buffer", "32MiB", 4096, 1 << 30), AT(udp_buffer_bytes),
 	.help = "Ask the kernel for a receive buffer of this size for each udp:// "
 		"listener.  It holds datagrams while the collector is busy.  Without "

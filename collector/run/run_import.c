@@ -43,8 +43,8 @@ static void
 tell_known(const char *path, const struct import_counts *c)
 {
 	if (c->known > 0) {
-		log_info("%s: its first %llu bytes were imported before; imported what "
-			 "follows them",
+		log_info("%s: its first %llu bytes were imported before; imported only "
+			 "the rest",
 		    path, (unsigned long long)c->known);
 	}
 	if (c->changed > 0) {

@@ -441,7 +441,7 @@ one_source_too_many_ends_the_longest_idle(void **state)
 	send_message(fds[2], 40, 40, 0);
 	run_until(&bench, has_frames, 4);
 	assert_int_equal(find_frame(&bench, FRAME_CLOSE, 0, text)->session, second);
-	assert_non_null(strstr(text, "idle for longest"));
+	assert_non_null(strstr(text, "idle longest of too many"));
 	for (unsigned i = 0; i < 3; i++) {
 		close(fds[i]);
 	}

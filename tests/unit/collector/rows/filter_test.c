@@ -308,13 +308,13 @@ operands_that_a_field_cannot_have_are_refused(void **state)
 	expect_refused(OPERATOR_EQ, "1:2:3:4:5", "invalid MAC address");
 	field_is("sourceIPv4Address", ELEMENT_IPV4, KIND_ADDRESS, 16);
 	assert_int_equal(compile(OPERATOR_PREFIX, "::/0"), 0);
-	expect_refused(OPERATOR_EQ, "2001:db8::1", "has IPv4 addresses only");
-	expect_refused(OPERATOR_PREFIX, "2001:db8::/32", "has IPv4 addresses only");
+	expect_refused(OPERATOR_EQ, "2001:db8::1", "holds IPv4 addresses only");
+	expect_refused(OPERATOR_PREFIX, "2001:db8::/32", "holds IPv4 addresses only");
 	expect_refused(OPERATOR_PREFIX, "10.0.0.1/8", "invalid prefix '10.0.0.1/8'");
 	expect_refused(OPERATOR_EQ, "host", "invalid IP address 'host'");
 	expect_refused(OPERATOR_BETWEEN, "10.0.0.2 9.0.0.1", "the lower value first");
 	field_is("interfaceName", ELEMENT_STRING, KIND_TEXT, 4);
-	expect_refused(OPERATOR_BELOW, "a", "compares with eq, ne and in only");
+	expect_refused(OPERATOR_BELOW, "a", "which only eq, ne and in can compare");
 	memset(long_text, 'a', sizeof long_text - 1);
 	long_text[sizeof long_text - 1] = '\0';
 	expect_refused(OPERATOR_EQ, long_text, "at most 255 bytes of 'interfaceName'");
