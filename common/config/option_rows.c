@@ -36,7 +36,7 @@ static const struct option shared[] = {
 	.help = "Private enterprise number of flowpair's own elements."},
 
     {ROW_STRING("user", "NAME"), AT(user), .section = "Process",
-	.help = "Switch to this user, without privileges, once interfaces, ports and "
+	.help = "Switch to this user and drop privileges once interfaces, ports and "
 		"key files are open.  The collector opens its store, its journal and "
 		"files to import as this user, and creates missing directories for "
 		"it."},

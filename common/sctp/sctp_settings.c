@@ -118,8 +118,8 @@ read_reliability(
 	s->limit = (uint32_t)limit;
 	if (s->reliability != SCTP_FULL && s->streams < 2) {
 		return err_set(e, -EINVAL,
-		    "\"%s\": reliability=%s needs streams=2 or more, because templates, "
-		    "which must arrive, need stream 0 for themselves",
+		    "\"%s\": reliability=%s needs streams=2 or more, because stream 0 "
+		    "is reserved for templates, which must arrive",
 		    uri->text, text);
 	}
 	return 0;

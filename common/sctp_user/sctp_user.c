@@ -107,8 +107,8 @@ check(const struct sctp_settings *settings, const struct transport_uri *uri,
 		rc = start(port, e);
 	} else if (rc == 0 && port != 0 && port != has) {
 		rc = err_set(e, -EINVAL,
-		    "SCTP already runs in UDP port %u of this process, which can have "
-		    "only one",
+		    "this process already runs SCTP over UDP port %u and can use only "
+		    "one such port",
 		    has);
 	}
 	return rc < 0 ? err_prefix(e, rc, "%s", uri->text) : 0;

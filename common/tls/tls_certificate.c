@@ -290,7 +290,7 @@ tls_recheck(struct tls *t, struct tls_context *c, struct err *e)
 	}
 	if (store == NULL || X509_STORE_CTX_init(store, SSL_CTX_get_cert_store(ssl),
 				 own, SSL_get_peer_cert_chain(t->ssl)) != 1) {
-		rc = err_set(e, -ENOMEM, "no memory to judge a certificate");
+		rc = err_set(e, -ENOMEM, "no memory to verify a certificate");
 		goto out;
 	}
 	X509_STORE_CTX_set_default(store, "ssl_client");

@@ -14,7 +14,7 @@ transport_listen(
 
 	if (uri->scheme->listener == NULL) {
 		return err_set(e, -EINVAL,
-		    "cannot listen at \"%s\": %s: URIs are only written to", uri->text,
+		    "cannot listen at \"%s\": %s: URIs are for sending only", uri->text,
 		    uri->scheme->name);
 	}
 	memcpy(l.text, uri->text, sizeof l.text);

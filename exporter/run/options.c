@@ -28,8 +28,8 @@ static const struct option table[] = {
     {ROW_LIST("interface", "NAME"), AT(interfaces), .letter = 'i', .section = "Input",
 	.help = "Capture on this interface until stopped (any: on all interfaces).  "
 		"May be repeated; each interface has its own conversations.  When an "
-		"interface disappears, the others go on; when none is left, the "
-		"program ends with status 1."},
+		"interface disappears, capture continues on the others; when none is "
+		"left, the program ends with status 1."},
     {ROW_LIST("read", "FILE"), AT(files), .letter = 'r',
 	.help = "Read this capture (pcap or pcapng, also .gz and .zst; - is standard "
 		"input).  May be repeated; files are read in the order given.  A pipe "
@@ -45,8 +45,8 @@ static const struct option table[] = {
     {ROW_STRING("filter", "EXPRESSION"), AT(filter), .letter = 'f',
 	.help = "Count only packets that match this pcap-filter(7) expression."},
     {ROW_SIZE("snaplen", "512", 64, 262144), AT(snaplen),
-	.help = "Capture at most this much of each packet on an interface.  Headers "
-		"are enough, because they contain the lengths."},
+	.help = "Capture at most this many bytes of each packet on an interface.  "
+		"Headers are enough, because they contain the lengths."},
     {ROW_FLAG("promiscuous"), AT(promiscuous), .standard = "true",
 	.help = "Put the interface in promiscuous mode (--no-promiscuous turns it "
 		"off)."},
@@ -99,8 +99,10 @@ static const struct option table[] = {
     {ROW_NUMBER("domain", "1", 0, UINT32_MAX), AT(domain), .section = "Records",
 	.help = "Observation domain ID to put into messages."},
     {ROW_SIZE("message-size", "16384", 512, MESSAGE_MAX), AT(message_size),
-	.help = "Longest message to send.  At most 16384 over DTLS; over UDP at most "
-		"what fits one packet on the path to the collector, and at most 1472."},
+	.help =
+	    "Longest message to send, in bytes.  The maximum over DTLS is 16384, and "
+	    "over UDP what fits one packet on the path to the collector, but "
+	    "never more than 1472."},
     {ROW_DURATION("statistics-interval", "60s", 0, 0), AT(statistics_ns),
 	.help = "Send statistics of the exporter itself this often; 0: only at the "
 		"end."},
@@ -293,8 +295,8 @@ options_parse(char **argv, struct options *ret, struct err *e)
 	int rc;
 
 	snprintf(to_help, sizeof to_help,
-	    "Send records to %s.  May be repeated; --delivery says how several are "
-	    "used.",
+	    "Send records to %s.  May be repeated; --delivery decides how several "
+	    "are used.",
 	    schemes_text(false));
 	rc = option_parse(&program, argv, ret, NULL, e);
 	if (rc != 0 || ret->list_elements) {

@@ -143,7 +143,8 @@ hear_answer(struct sender *s, const struct delivery_word *w, struct err *e)
 		    text);
 	case DELIVERY_FULL:
 		return err_set(e, -EBUSY,
-		    "%s tracks as many spools as it may and accepts no new one", text);
+		    "%s already tracks its maximum number of spools and accepts no new one",
+		    text);
 	default:
 		return err_set(
 		    e, -EPROTO, "%s sent an acknowledgement before its welcome", text);
@@ -344,17 +345,17 @@ await_end(struct sender *s, uint64_t due, struct err *e)
 			rc = rc < 0 ? rc
 				    : sender_check(s, due,
 					  "keeps sending after "
-					  "the end",
+					  "the close",
 					  e);
 		} else if (got == 0 || got == -ECONNABORTED) {
 			return check_end(s, got == 0, e);
 		} else if (got != -EAGAIN) {
 			return err_prefix(e, (int)got,
-			    "the end was not confirmed; the last messages may be lost");
+			    "its close was not confirmed; the last messages may be lost");
 		} else {
 			sender_sleep(s, EPOLLIN, due);
 			rc = sender_check(s, due,
-			    "did not confirm the end; the last messages may be lost",
+			    "did not confirm the close; the last messages may be lost",
 			    e);
 		}
 	}
@@ -370,7 +371,7 @@ sender_say_goodbye(struct sender *s, struct err *e)
 
 	while ((rc = t->ops->finish(t, e)) == -EAGAIN) {
 		sender_sleep(s, t->ops->want(t), due);
-		rc = sender_check(s, due, "did not let the connection end", e);
+		rc = sender_check(s, due, "did not let the connection close", e);
 		if (rc < 0) {
 			return rc;
 		}
