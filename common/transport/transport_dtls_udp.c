@@ -259,7 +259,7 @@ dtls_accept(struct transport_listener *l, struct transport *t, struct tls_contex
     struct err *e)
 {
 	struct transport carrier;
-	struct tls *connection;
+	struct tls *connection = NULL;
 	int rc = dtls_socket_accept(l->state, tls, &carrier, &connection, e);
 
 	if (rc == 0 && secured_take(t, &carrier, connection, tls, e) < 0) {
