@@ -135,7 +135,7 @@ $(UNIT_BIN): %: %.o $(call obj,$(SUPPORT)) $(A_EXPORTER) $(A_COLLECTOR) $(A_QUER
 .SECONDARY: $(patsubst %,%.o,$(UNIT_BIN)) $(call obj,$(SUPPORT))
 
 T ?=
-check: $(if $(T),$(filter $(B)/tests/%/$(T)_test,$(UNIT_BIN)),$(UNIT_BIN))
+check: $(if $(T),$(filter $(B)/tests/%/$(T)_test $(B)/tests/$(T)_test,$(UNIT_BIN)),$(UNIT_BIN))
 	@tests/unit/run $^
 
 test:

@@ -12,12 +12,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+# Tests of one folder use what those of another have.
+sys.path.extend(str(path) for path in pathlib.Path(__file__).parent.iterdir() if path.is_dir())
 PATIENCE = 60  # seconds that anything may take on a slow, busy machine
 
 

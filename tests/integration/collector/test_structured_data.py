@@ -15,7 +15,7 @@ import pytest
 from ipfix_bytes import ipfix_set, message, template
 from stores import Store
 
-HERE = pathlib.Path(__file__).parent
+SOURCES = pathlib.Path(__file__).parents[1]
 CERT_REGISTRY = pathlib.Path("/usr/share/libfixbuf/cert_ipfix.xml")
 TABLE = """\
 table: listed
@@ -77,7 +77,7 @@ def written(run, tmp_path):
     if None in (shutil.which("gcc"), shutil.which("pkg-config")):
         pytest.skip("no compiler")
     flags = run("pkg-config", "--cflags", "--libs", "libfixbuf").stdout.split()
-    run("gcc", "-o", tmp_path / "fixbuf_lists", HERE / "fixbuf_lists.c", *flags)
+    run("gcc", "-o", tmp_path / "fixbuf_lists", SOURCES / "fixbuf_lists.c", *flags)
     run(tmp_path / "fixbuf_lists", tmp_path / "lists.ipfix", RECORDS)
     return tmp_path / "lists.ipfix"
 

@@ -22,7 +22,7 @@ from test_tls import identities  # noqa: F401  (fixture)
 
 scapy = pytest.importorskip("scapy.all")
 
-HERE = pathlib.Path(__file__).parent
+SOURCES = pathlib.Path(__file__).parents[1]
 RECORDS = 10  # of a message
 
 
@@ -330,7 +330,7 @@ def test_what_libfixbuf_exports_adds_up(listen, run, tmp_path, scheme):
     if None in (shutil.which("gcc"), shutil.which("pkg-config")):
         pytest.skip("no compiler")
     flags = run("pkg-config", "--cflags", "--libs", "libfixbuf").stdout.split()
-    run("gcc", "-o", tmp_path / "fixbuf_send", HERE / "fixbuf_send.c", *flags)
+    run("gcc", "-o", tmp_path / "fixbuf_send", SOURCES / "fixbuf_send.c", *flags)
     collector = listen(f"{scheme}://127.0.0.1:0")
     run(tmp_path / "fixbuf_send", scheme, collector.port, 1000)
     summary = collector.stop()

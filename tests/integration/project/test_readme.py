@@ -56,4 +56,4 @@ def test_every_command_of_the_readme_works(repository, programs, namespaces, cov
     run(*namespaces, "sh", "-c", PREPARE, cwd=repository, timeout=600, env={
         "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "COVERED": " ".join(COVERED),
         "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8",
-        "PYTHONPATH": str(pathlib.Path(__file__).parent)})
+        "PYTHONPATH": str(pathlib.Path(__file__).parents[1])})

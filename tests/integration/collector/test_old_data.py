@@ -10,7 +10,7 @@ import tarfile
 
 import pytest
 
-OLD = pathlib.Path(__file__).resolve().parents[1] / "golden/old_data"
+OLD = pathlib.Path(__file__).resolve().parents[2] / "golden/old_data"
 sys.path.insert(0, str(OLD))
 import contents  # noqa: E402
 
