@@ -90,8 +90,8 @@ take_plain(struct compressed_state *s, char *out, size_t room)
 	return (ssize_t)n;
 }
 
-/* A gzip file is one or more members, back to back.  What follows the last one and is
- * no member (padding of tapes and block devices) is ignored, as gunzip does. */
+/* A gzip file is one or more members, back to back.  Other bytes after the
+ * last one (padding of tapes and block devices) are ignored, as gunzip does. */
 static ssize_t
 take_gzip(struct compressed_state *s, char *out, size_t room)
 {

@@ -1,5 +1,5 @@
 /* Both ends in one thread, over the kernel's SCTP and over the one of user space. Where
- * the kernel has none those tests are skipped, and tests/integration/test_dtls.py runs
+ * the kernel has none those tests are skipped, and tests/integration/transport/test_dtls.py runs
  * them on one that has it. */
 #include <setjmp.h>
 #include <stdarg.h>

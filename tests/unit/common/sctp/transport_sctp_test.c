@@ -1,5 +1,5 @@
 /* The same tests for both: the kernel's SCTP and the one of user space.  Where the
- * kernel has none they are skipped, and tests/integration/test_sctp.py runs them on one
+ * kernel has none they are skipped, and tests/integration/transport/test_sctp.py runs them on one
  * that has it. */
 #include <setjmp.h>
 #include <stdarg.h>
