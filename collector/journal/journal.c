@@ -408,7 +408,7 @@ write_filling(struct journal *j, struct err *e)
 	if (bytes_held(j) + b->used > j->settings.max_bytes) {
 		return err_set(e, -ENOSPC,
 		    "the journal in %s is full (%" PRIu64
-		    " bytes) until tables are stored",
+		    " bytes) and has room again when tables are stored",
 		    j->directory, j->settings.max_bytes);
 	}
 	do {

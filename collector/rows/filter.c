@@ -203,7 +203,7 @@ check_operator(const struct reading *r, const struct yaml_node *operand)
 	if (is_text && r->op != OPERATOR_EQ && r->op != OPERATOR_NE &&
 	    r->op != OPERATOR_IN) {
 		return yaml_complain(r->yaml, operand, r->e,
-		    "'%s' is text, which only eq, ne and in can compare",
+		    "'%s' is text, which can be compared only with eq, ne and in",
 		    r->field->name);
 	}
 	return 0;

@@ -62,7 +62,7 @@ static const struct option table[] = {
 
     {ROW_STRING("journal", "DIR"), AT(journal), .section = "Journal",
 	.help = "Keep received messages in this directory until the tables have them.  "
-		"Without it: journal/ in the store's directory."},
+		"Default: journal/ in the store's directory."},
     {ROW_SIZE("journal-size", "4GiB", 16 << 20, 0), AT(journal_bytes),
 	.help = "Largest size of the journal.  When it is full, exporters wait until "
 		"tables are stored.  When half of it is in use, tables are stored at "

@@ -48,8 +48,8 @@ tell_known(const char *path, const struct import_counts *c)
 		    path, (unsigned long long)c->known);
 	}
 	if (c->changed > 0) {
-		log_warning("%s: is not a continuation of the %llu bytes imported from "
-			    "it before; imported all of it%s",
+		log_warning("%s: does not start with the %llu bytes imported from it "
+			    "before; imported all of it%s",
 		    path, (unsigned long long)c->changed,
 		    c->known > 0 ? " that follows" : "");
 	}

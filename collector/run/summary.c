@@ -123,7 +123,7 @@ summary_print_text(const struct summary *s, FILE *out)
 	digits_line_if(out, "  stitched", s->tables.stitched.pairs,
 	    "biflows made from two one-way flows");
 	digits_line_if(out, "  without partner", s->tables.stitched.alone,
-	    "one-way flows, none within the window");
+	    "one-way flows, no partner within the window");
 	digits_line_if(out, "  not stitched", s->tables.stitched.evicted,
 	    "one-way flows over max_waiting");
 	digits_line_if(out, "  waiting", s->tables.stitched.waiting,

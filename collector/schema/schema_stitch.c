@@ -27,8 +27,8 @@ schema_read_stitch(struct schema_table *t, const struct yaml_node *node, struct 
 	}
 	if (window == NULL || window->kind != YAML_SCALAR) {
 		return yaml_complain(t->yaml, node, e,
-		    "'stitch' must be the longest time between the starts of two "
-		    "directions: 30s, or { window: 30s, max_waiting: 100000 }");
+		    "'stitch' needs the longest time between the starts of the two "
+		    "directions, such as 30s, or { window: 30s, max_waiting: 100000 }");
 	}
 	t->stitch_node = node;
 	t->max_waiting = MAX_WAITING;

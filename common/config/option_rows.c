@@ -41,9 +41,9 @@ static const struct option shared[] = {
 		"files to import as this user, and creates missing directories for "
 		"it."},
     {ROW_CHOICE("summary", "FORM", "text", summaries), AT(summary),
-	.help = "Print totals at the end in this form: text, json or none.  They go to "
-		"standard output, or to standard error if the records go to standard "
-		"output."},
+	.help = "Print totals at the end in this form: text, json or none.  Totals go "
+		"to standard output, or to standard error if the records go to "
+		"standard output."},
     {ROW_STRING("metrics-file", "FILE"), AT(metrics_file),
 	.help =
 	    "Write metrics in Prometheus' text format to this file every 10 s and at "

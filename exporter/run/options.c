@@ -33,8 +33,8 @@ static const struct option table[] = {
     {ROW_LIST("read", "FILE"), AT(files), .letter = 'r',
 	.help = "Read this capture (pcap or pcapng, also .gz and .zst; - is standard "
 		"input).  May be repeated; files are read in the order given.  A pipe "
-		"is treated as live: records are sent within a second of their end "
-		"even when no more packets follow, and conversations expire by the "
+		"is treated as live: records are sent within a second after they "
+		"end even when no more packets follow, and conversations expire by the "
 		"clock while their packets are at most 5 s old (start tcpdump with "
 		"-U)."},
     {ROW_STRING("trace-csv", "FILE"), AT(trace_csv),
@@ -155,7 +155,7 @@ static const struct option table[] = {
 		"exit.  Safe while an exporter is using the spool."},
     {ROW_SIZE("queue-size", NULL, 1 << 20, 0), AT(queue_bytes),
 	.help = "Keep at most this much in memory while the collector is slow, "
-		"unreachable or has not acknowledged it.  Without it: 64MiB for live "
+		"unreachable or has not acknowledged it.  Default: 64MiB for live "
 		"captures and encrypted transports, else 2MiB.  When the queue is full "
 		"and there is no --spool, reading files pauses until there is room, "
 		"and a live capture drops messages and counts them."},

@@ -138,8 +138,8 @@ hear_answer(struct sender *s, const struct delivery_word *w, struct err *e)
 		return begin(s, w->number, e);
 	case DELIVERY_BUSY:
 		return err_set(e, -EBUSY,
-		    "%s already has a connection for this spool: from a copy of the "
-		    "spool, or an earlier one from here that it has not closed yet",
+		    "%s already has a connection for this spool: an earlier one "
+		    "that it has not closed yet, or one from a copy of the spool",
 		    text);
 	case DELIVERY_FULL:
 		return err_set(e, -EBUSY,

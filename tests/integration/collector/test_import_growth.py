@@ -61,7 +61,7 @@ def test_a_file_that_has_grown_adds_only_what_is_new(imports, tmp_path, kind):
         summary, said = imports(file)
         assert summary["files_continued"] == (total > 0) and summary["lost"] == 0, said
         assert ("bytes were imported before" in said) == (total > 0)
-        assert "is not a continuation" not in said
+        assert "does not start with" not in said
         total += summary["records"]
         assert records_of(store) == total
         again, said = imports(file)
@@ -109,13 +109,13 @@ def test_what_is_no_continuation_is_said_and_imported_in_full(imports, tmp_path)
     half = len(whole) // 2
     file.write_bytes(whole[:half])
     first, said = imports(file)
-    assert "continuation" not in said
+    assert "does not start with" not in said
     # One byte of the old content differs: a time of arrival.
     changed = bytearray(whole)
     changed[24] ^= 1
     file.write_bytes(changed)
     summary, said = imports(file)
-    assert (f"f.pcap: is not a continuation of the {half} bytes imported from it before; "
+    assert (f"f.pcap: does not start with the {half} bytes imported from it before; "
             "imported all of it\n") in said
     assert summary["records"] == RECORDS and summary["files_continued"] == 0
     assert records_of(store) == first["records"] + RECORDS
@@ -128,7 +128,7 @@ def test_a_truncated_file_is_said_to_be_one(imports, tmp_path):
     imports(file)
     file.write_bytes(whole[:len(whole) // 2])
     summary, said = imports(file)
-    assert f"is not a continuation of the {len(whole)} bytes imported from it before" in said
+    assert f"does not start with the {len(whole)} bytes imported from it before" in said
     assert summary["records"] > 0
     # Grown again to what it was: known.
     file.write_bytes(whole)
@@ -137,7 +137,7 @@ def test_a_truncated_file_is_said_to_be_one(imports, tmp_path):
     # Longer than what it was: only that is new, however often it was cut before.
     file.write_bytes(whole + whole[24:])
     summary, said = imports(file)
-    assert summary["files_continued"] == 1 and "not a continuation" not in said
+    assert summary["files_continued"] == 1 and "does not start with" not in said
     assert summary["messages"] == 42
 
 

@@ -314,7 +314,8 @@ operands_that_a_field_cannot_have_are_refused(void **state)
 	expect_refused(OPERATOR_EQ, "host", "invalid IP address 'host'");
 	expect_refused(OPERATOR_BETWEEN, "10.0.0.2 9.0.0.1", "the lower value first");
 	field_is("interfaceName", ELEMENT_STRING, KIND_TEXT, 4);
-	expect_refused(OPERATOR_BELOW, "a", "which only eq, ne and in can compare");
+	expect_refused(
+	    OPERATOR_BELOW, "a", "which can be compared only with eq, ne and in");
 	memset(long_text, 'a', sizeof long_text - 1);
 	long_text[sizeof long_text - 1] = '\0';
 	expect_refused(OPERATOR_EQ, long_text, "at most 255 bytes of 'interfaceName'");
