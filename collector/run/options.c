@@ -26,8 +26,8 @@ static const struct option table[] = {
 		".gz and .zst.  Content that the store already has is skipped: of a "
 		"file that has grown, only what is new is imported.  May be repeated."},
     {ROW_STRING("exporter", "NAME"), AT(exporter),
-	.help = "Name the exporter of every record like this, instead of by its "
-		"certificate, its address or the file's name."},
+	.help = "Use this as the exporter name of every record, instead of its "
+		"certificate's identity, its address or the file's name."},
     {ROW_STRING("port-file", "FILE"), AT(port_file),
 	.help = "When ready, write the URIs of all listeners to this file, one per "
 		"line."},
@@ -53,8 +53,8 @@ static const struct option table[] = {
 		"far in the future.  Imports are exempt."},
     {ROW_DURATION("template-lifetime", "1d", 0, 0), AT(template_lifetime_ns),
 	.help = "Forget a template received over UDP when it has not been repeated for "
-		"this time.  Data that needs it is held until the template is sent "
-		"again."},
+		"this time.  Data for such a template is held until the template is "
+		"sent again."},
     {ROW_CHOICE("compact", "WHEN", "auto", compacts), AT(compact),
 	.help = "Reduce days that ended longer ago than --lateness to one row per key, "
 		"with indexes on the addresses: auto (after tables are stored and "

@@ -78,8 +78,8 @@ static const struct option table[] = {
 		"0 (default): after --idle-timeout."},
     {ROW_DURATION("active-timeout", "30min", NS_PER_MS, CONVERSATION_TIMEOUT_MAX_NS),
 	AT(active_ns),
-	.help = "Report a conversation that lasts longer in segments of this length, "
-		"each with its own counters."},
+	.help = "Report a conversation that lasts longer than this in segments of this "
+		"length, each with its own counters."},
     {ROW_FLAG("adaptive-timeout"), AT(is_adaptive),
 	.help = "Choose the idle timeout of each conversation by its pace: "
 		"--adaptive-factor times its mean inter-arrival time, plus 4 standard "
@@ -99,10 +99,9 @@ static const struct option table[] = {
     {ROW_NUMBER("domain", "1", 0, UINT32_MAX), AT(domain), .section = "Records",
 	.help = "Observation domain ID to put into messages."},
     {ROW_SIZE("message-size", "16384", 512, MESSAGE_MAX), AT(message_size),
-	.help =
-	    "Longest message to send, in bytes.  The maximum over DTLS is 16384, and "
-	    "over UDP what fits one packet on the path to the collector, but "
-	    "never more than 1472."},
+	.help = "Longest message to send, in bytes.  The maximum is 16384 over DTLS; "
+		"over UDP it is what fits one packet on the path to the collector, and "
+		"at most 1472."},
     {ROW_DURATION("statistics-interval", "60s", 0, 0), AT(statistics_ns),
 	.help = "Send statistics of the exporter itself this often; 0: only at the "
 		"end."},
