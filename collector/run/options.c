@@ -26,8 +26,9 @@ static const struct option table[] = {
 		".gz and .zst.  Content that the store already has is skipped: of a "
 		"file that has grown, only what is new is imported.  May be repeated."},
     {ROW_STRING("exporter", "NAME"), AT(exporter),
-	.help = "Use this as the exporter name of every record, instead of its "
-		"certificate's identity, its address or the file's name."},
+	.help =
+	    "Use this as the exporter name of every record, instead of a name taken "
+	    "from the certificate, the address or the file."},
     {ROW_STRING("port-file", "FILE"), AT(port_file),
 	.help = "When ready, write the URIs of all listeners to this file, one per "
 		"line."},
