@@ -40,7 +40,8 @@ static const struct option table[] = {
 		"be repeated."},
     {ROW_NUMBER("max-keys", "1M", 1, 1000000000), AT(max_keys),
 	.help = "Gather at most this many rows of a table in memory before storing "
-		"them.  More rows reduce better; each takes about 250 bytes."},
+		"them.  A higher limit lets more records share a row; each row takes "
+		"about 250 bytes."},
     {ROW_DURATION("flush-interval", "10s", NS_PER_MS, 0), AT(flush_interval_ns),
 	.help = "Write received records to the tables at least this often.  Imports "
 		"write when a table is full and at the end."},

@@ -123,8 +123,7 @@ text_delivery(const struct summary_delivery *d, FILE *out)
 	digits_line_if(out, "    given up", c->given_up_records, "");
 	digits_line_if(
 	    out, "  perhaps twice", c->duplicate_records, "sent to two collectors");
-	digits_line_if(
-	    out, "  refused", c->refusals, "by ICMP: at least this many datagrams");
+	digits_line_if(out, "  refused", c->refusals, "datagrams (at least), by ICMP");
 	digits_line_if(out, "  in fragments", c->fragmented,
 	    "datagrams larger than the path allows");
 	digits_line_if(out, "  failovers", c->failovers, "");
