@@ -211,8 +211,8 @@ go_on(struct import *m, struct err *e)
 	}
 	if (pending > complete) {
 		return err_set(e, -EBUSY,
-		    "a crash interrupted the import of its first %llu bytes; import a copy "
-		    "that has only those bytes, then this file again",
+		    "a crash interrupted its import when it had %llu bytes; import a copy "
+		    "cut to that length first, then this file again",
 		    (unsigned long long)m->known.length);
 	}
 	return store_content_continue(store, &m->known, &m->content.id, e);

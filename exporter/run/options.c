@@ -153,8 +153,8 @@ static const struct option table[] = {
 	.help = "Print what the spool holds (as text or JSON, see --summary), and "
 		"exit.  Safe while an exporter is using the spool."},
     {ROW_SIZE("queue-size", NULL, 1 << 20, 0), AT(queue_bytes),
-	.help = "Keep at most this much in memory while the collector is slow, "
-		"unreachable or has not acknowledged it.  Default: 64MiB for live "
+	.help = "Keep at most this much in memory while the collector is slow, cannot "
+		"be reached or has not acknowledged it.  Default: 64MiB for live "
 		"captures and encrypted transports, else 2MiB.  When the queue is full "
 		"and there is no --spool, reading files pauses until there is room, "
 		"and a live capture drops messages and counts them."},
