@@ -351,7 +351,8 @@ await_end(struct sender *s, uint64_t due, struct err *e)
 			return check_end(s, got == 0, e);
 		} else if (got != -EAGAIN) {
 			return err_prefix(e, (int)got,
-			    "its close was not confirmed; the last messages may be lost");
+			    "the close of the connection was not confirmed; the last messages "
+			    "may be lost");
 		} else {
 			sender_sleep(s, EPOLLIN, due);
 			rc = sender_check(s, due,
