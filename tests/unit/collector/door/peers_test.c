@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "tests/unit/collector/journal/support_journal.h"
+#include "tests/unit/common/base/support_directory.h"
 
 static struct listener l;
 
@@ -37,7 +38,7 @@ tear_down(void **state)
 	ring_free(l.intake.out);
 	journal_close(l.intake.journal);
 	loop_free(l.loop);
-	return scratch_tear_down(state);
+	return support_directory_end(state);
 }
 
 /* Forwards and backwards. */
