@@ -8,6 +8,7 @@
 #include "collector/session/session_private.h"
 #include "common/base/hash.h"
 #include "common/ipfix/message.h"
+#include "common/schemes/schemes.h"
 
 static void
 session_free(struct sessions *s, struct session *session)
@@ -45,19 +46,11 @@ name_exporter(const struct sessions *s, struct session *session)
 	snprintf(session->exporter, sizeof session->exporter, "%s", from);
 }
 
-/* udp, dtls+udp */
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t n = strlen(text), m = strlen(end);
-
-	return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 static struct session *
 session_new(
     const struct sessions *s, uint32_t number, const struct session_identity *id)
 {
+	const struct transport_scheme *scheme = schemes_find(id->transport);
 	struct session *session = calloc(1, sizeof *session);
 
 	if (session == NULL) {
@@ -66,10 +59,8 @@ session_new(
 	session->number = number;
 	session->identity = *id;
 	session->is_open = true;
-	session->is_datagrams = ends_with(id->transport, "udp");
-	/* Over SCTP messages may be sent unordered (RFC 7011 section 10.2.4). */
-	session->can_reorder =
-	    session->is_datagrams || strcmp(id->transport, "sctp") == 0;
+	session->is_datagrams = scheme != NULL && scheme->is_unreliable;
+	session->can_reorder = scheme != NULL && scheme->can_reorder;
 	(void)domain_ranges_parse(id->domains, &session->permitted); /* else none */
 	name_exporter(s, session);
 	return session;

@@ -76,6 +76,17 @@ complain(const char *text, const char *name, struct err *e)
 	    nearest != NULL ? "\"?" : "", schemes_text(false));
 }
 
+const struct transport_scheme *
+schemes_find(const char *name)
+{
+	for (size_t i = 0; i < COUNT; i++) {
+		if (strcmp(name, schemes[i]->name) == 0) {
+			return schemes[i];
+		}
+	}
+	return NULL;
+}
+
 int
 schemes_parse_uri(const char *text, struct transport_uri *ret, struct err *e)
 {

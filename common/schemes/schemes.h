@@ -15,6 +15,9 @@ int schemes_parse_uri(const char *text, struct transport_uri *ret, struct err *e
 /* Whether any of these URIs is encrypted, and so uses certificates. */
 bool schemes_any_secure(const char *const *uris, unsigned count);
 
+/* The scheme of this name, in lower case; NULL: none. */
+const struct transport_scheme *schemes_find(const char *name);
+
 /* "tcp://HOST[:4739], tls://HOST[:4740], ... or file:PATH": where records can be sent,
  * or, with is_listening, received.  Static text, for help and manuals. */
 const char *schemes_text(bool is_listening);

@@ -261,6 +261,7 @@ const struct transport_scheme transport_sctp = {
     .name = "sctp",
     .port = TRANSPORT_PORT,
     .is_message = true,
+    .can_reorder = true, /* where the peer sends unordered (RFC 7011 section 10.2.4) */
     .message_max = 65535,
     .options = sctp_option_names,
     .dialer =

@@ -53,6 +53,7 @@ struct transport_scheme {
 	uint16_t port;    /* default; 0: no port */
 	bool is_secure, is_file, is_message;
 	bool is_unreliable; /* messages may get lost, unnoticed on this side */
+	bool can_reorder;   /* messages may arrive in another order */
 	/* A client's handshake ends before its server's: a server of ours then sends
 	 * something to say that it accepted. */
 	bool is_welcoming;

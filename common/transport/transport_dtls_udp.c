@@ -366,6 +366,7 @@ const struct transport_scheme transport_dtls_udp = {
     .is_secure = true,
     .is_message = true,
     .is_unreliable = true,
+    .can_reorder = true,
     .message_max = TLS_MESSAGE,
     .dialer =
 	&(const struct transport_dialer_ops){

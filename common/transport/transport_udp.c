@@ -261,6 +261,7 @@ const struct transport_scheme transport_udp = {
     .port = TRANSPORT_PORT,
     .is_message = true,
     .is_unreliable = true,
+    .can_reorder = true,
     .message_max = 65507,
     .dialer =
 	&(const struct transport_dialer_ops){
