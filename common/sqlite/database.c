@@ -493,11 +493,12 @@ ip_order(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_blob(context, order, sizeof order, SQLITE_TRANSIENT);
 }
 
+/* In memory that SQLite aligns to 8 bytes. */
 struct clipped_sum {
 	__int128 integers;
 	double reals;
 	bool has_any, has_real;
-};
+} __attribute__((packed, aligned(8)));
 
 static void
 sum_clipped_step(sqlite3_context *context, int argc, sqlite3_value **argv)
