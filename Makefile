@@ -23,11 +23,11 @@ LDBASE   := -pthread -pie -Wl,-z,relro,-z,now
 CFLAGS.release  := -O2 -flto=auto -ffat-lto-objects -fno-semantic-interposition $(HARDEN)
 LDFLAGS.release := -O2 -flto=auto
 CFLAGS.debug    := -O0 -fPIE
-CFLAGS.asan     := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+CFLAGS.asan     := -O1 -g1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
 LDFLAGS.asan    := -fsanitize=address,undefined
-CFLAGS.tsan     := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=thread
+CFLAGS.tsan     := -O1 -g1 -fPIE -fno-omit-frame-pointer -fsanitize=thread
 LDFLAGS.tsan    := -fsanitize=thread
-CFLAGS.fuzz     := -O1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
+CFLAGS.fuzz     := -O1 -g1 -fPIE -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined
 LDFLAGS.fuzz    := -fsanitize=address,undefined
 ifeq ($(VARIANT),fuzz)
 CC       := clang
