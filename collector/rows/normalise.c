@@ -100,12 +100,12 @@ decode_ipv4(const uint8_t *p, size_t stride, unsigned n, struct address *out)
 }
 
 static void
-decode_uint_else(const struct wire *w, int64_t *out, struct batch *b)
+decode_uint_else(struct wire w, int64_t *out, struct batch *b)
 {
-	const uint8_t *p = w->at;
+	const uint8_t *p = w.at;
 
-	for (unsigned i = 0; i < w->count; i++, p += w->stride) {
-		uint64_t v = out[i] == 0 ? load_uint(p, w->length) : 0;
+	for (unsigned i = 0; i < w.count; i++, p += w.stride) {
+		uint64_t v = out[i] == 0 ? load_uint(p, w.length) : 0;
 		b->saturated += v > INT64_MAX;
 		out[i] = v == 0 ? out[i] : v > INT64_MAX ? INT64_MAX : (int64_t)v;
 	}
@@ -122,16 +122,16 @@ is_unspecified(const struct address *a)
 }
 
 static void
-decode_address_else(const struct wire *w, struct address *out)
+decode_address_else(struct wire w, struct address *out)
 {
-	const uint8_t *p = w->at;
+	const uint8_t *p = w.at;
 
-	for (unsigned i = 0; i < w->count; i++, p += w->stride) {
+	for (unsigned i = 0; i < w.count; i++, p += w.stride) {
 		struct address other;
 		if (!is_unspecified(&out[i])) {
 			continue;
 		}
-		if (w->length == 4) {
+		if (w.length == 4) {
 			address_from_ipv4(&other, p);
 		} else {
 			memcpy(other.bytes, p, 16);
@@ -143,12 +143,12 @@ decode_address_else(const struct wire *w, struct address *out)
 }
 
 static void
-run_wire(const struct op *op, const struct wire *w, struct batch *b)
+run_wire(const struct op *op, struct wire w, struct batch *b)
 {
-	int64_t *out = batch_values(b, op->column) + w->first;
-	const uint8_t *p = w->at;
-	size_t stride = w->stride;
-	unsigned length = w->length, n = w->count, first = w->first;
+	int64_t *out = batch_values(b, op->column) + w.first;
+	const uint8_t *p = w.at;
+	size_t stride = w.stride;
+	unsigned length = w.length, n = w.count, first = w.first;
 
 #define EACH(value)                                                                    \
 	for (unsigned i = 0; i < n; i++, p += stride) {                                \
@@ -252,7 +252,7 @@ run_ops(const struct plan *p, const struct wire *records, struct batch *b)
 		}
 		field.at = is_walked ? p->starts[op->field] : records->at + op->offset;
 		field.length = is_walked ? p->lengths[op->field] : op->length;
-		run_wire(op, &field, b);
+		run_wire(op, field, b);
 	}
 }
 

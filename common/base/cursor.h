@@ -101,15 +101,17 @@ load_int(const uint8_t *p, size_t n)
 static inline double
 load_real(const uint8_t *p, size_t n)
 {
-	uint64_t bits = load_uint(p, n);
-	uint32_t narrow = (uint32_t)bits;
+	uint64_t bits;
+	uint32_t narrow;
 	double v;
 	float f;
 
 	if (n == sizeof f) {
+		narrow = load_u32(p);
 		memcpy(&f, &narrow, sizeof f);
 		return (double)f;
 	}
+	bits = load_u64(p);
 	memcpy(&v, &bits, sizeof v);
 	return v;
 }
