@@ -301,7 +301,7 @@ def test_another_implementation_that_sends_byte_by_byte_is_understood(
     (message(), r"refused 127\.0\.0\.1:\d+"),
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "during the handshake"),
     (b"", "during the handshake"),
-])
+], ids=["http", "ipfix", "cut", "nothing"])
 def test_what_is_no_handshake_is_refused_and_named(collector, sent, says):
     c = collector()
     with socket.create_connection(("127.0.0.1", c.port)) as s:
